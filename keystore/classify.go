@@ -1,0 +1,114 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// classify finds the sentinel for what go-keyring answers on an operating
+// system. Its errors have no types of their own: they are D-Bus errors, exit
+// codes of macOS's security program, Windows error numbers, and some texts.
+// The original text stays for the log; none holds a secret.
+func classify(goos string, err error) error {
+	var kind error
+	switch goos {
+	case "windows":
+		kind = windowsReason(err)
+	case "darwin":
+		kind = darwinReason(err)
+	default:
+		kind = busReason(err)
+	}
+	if kind == nil {
+		kind = ErrUnavailable
+	}
+	return fmt.Errorf("%w (%w)", kind, err)
+}
+
+// busReason reads the answers of the Secret Service and of the bus, by the
+// names in the Secret Service API draft (section "Errors") and the D-Bus
+// specification.
+func busReason(err error) error {
+	if e, ok := errors.AsType[dbus.Error](err); ok {
+		return busErrorReason(e.Name)
+	}
+	text := err.Error()
+	switch {
+	// Also what comes of a prompt that the user dismissed: go-keyring drops
+	// that part of the answer.
+	case strings.Contains(text, "failed to unlock correct collection"):
+		return ErrLocked
+	case errors.Is(err, dbus.ErrClosed), errors.Is(err, io.EOF),
+		errors.Is(err, fs.ErrNotExist), errors.Is(err, exec.ErrNotFound),
+		strings.Contains(text, "address of session bus"):
+		return ErrMissing
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return ErrMissing
+	}
+	return nil
+}
+
+func busErrorReason(name string) error {
+	const bus = "org.freedesktop.DBus.Error."
+	switch {
+	case name == "org.freedesktop.Secret.Error.IsLocked":
+		return ErrLocked
+	case name == bus+"AccessDenied", name == bus+"AuthFailed":
+		return ErrDenied
+	case name == bus+"NoReply", name == bus+"Timeout", name == bus+"TimedOut":
+		return ErrTimeout
+	// NoSuchObject: a service that has no default collection yet.
+	case name == "org.freedesktop.Secret.Error.NoSuchObject",
+		name == bus+"ServiceUnknown", name == bus+"NameHasNoOwner", name == bus+"NoServer",
+		name == bus+"Disconnected", name == bus+"UnknownObject", name == bus+"UnknownMethod",
+		strings.HasPrefix(name, bus+"Spawn."):
+		return ErrMissing
+	}
+	return nil
+}
+
+// darwinReason reads the exit code of the security program: the low byte of
+// the OSStatus in Apple's SecBase.h.
+func darwinReason(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+		return ErrMissing
+	}
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return nil
+	}
+	switch exit.ExitCode() {
+	case 36: // errSecInteractionNotAllowed -25308: locked, and no way to ask
+		return ErrLocked
+	case 51, 128: // errSecAuthFailed -25293, userCanceledErr -128
+		return ErrDenied
+	case 37, 50: // errSecNoDefaultKeychain -25307, errSecNoSuchKeychain -25294
+		return ErrMissing
+	}
+	return nil
+}
+
+// windowsReason reads the errors of CredReadW, CredWriteW and CredDeleteW, by
+// the numbers of winerror.h.
+func windowsReason(err error) error {
+	number, ok := errors.AsType[syscall.Errno](err)
+	if !ok {
+		return nil
+	}
+	switch number {
+	case 5: // ERROR_ACCESS_DENIED
+		return ErrDenied
+	case 1312, 1722: // ERROR_NO_SUCH_LOGON_SESSION, RPC_S_SERVER_UNAVAILABLE
+		return ErrMissing
+	}
+	return nil
+}

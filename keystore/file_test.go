@@ -1,0 +1,498 @@
+package keystore
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"filippo.io/age"
+	"github.com/gofrs/flock"
+)
+
+// testFile is a file store whose passphrase costs next to nothing, so that
+// tests can open it often, and with patience for a busy machine.
+func testFile(t *testing.T, path, passphrase string) *Store {
+	t.Helper()
+	s, err := File(path, []byte(passphrase))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := s.backend.(*file)
+	f.safe.work, f.guard.limit = 2, time.Minute
+	return s
+}
+
+func mustSet(t *testing.T, s *Store, key, secret string) {
+	t.Helper()
+	if err := s.Set(t.Context(), key, secret); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustGet(t *testing.T, s *Store, key, want string) {
+	t.Helper()
+	if got, err := s.Get(t.Context(), key); err != nil || got != want {
+		t.Fatalf("%s: %q, %v; want %q", key, got, err, want)
+	}
+}
+
+func TestFileArguments(t *testing.T) {
+	if _, err := File("", []byte("p")); err == nil {
+		t.Error("no path was accepted")
+	}
+	if _, err := File("x", nil); err == nil {
+		t.Error("no passphrase was accepted")
+	}
+}
+
+// With the real cost: the file outlives the store, in a folder made for it,
+// readable by its owner alone.
+func TestFileKeeps(t *testing.T) {
+	path := filepath.Join(folder(t), "new", "secrets")
+	passphrase := []byte("correct horse")
+	s, err := File(path, passphrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.backend.(*file).guard.limit = time.Minute
+	clear(passphrase) // the caller's copy is the caller's
+	if _, err := os.Stat(filepath.Dir(path)); err == nil {
+		t.Error("File touched the disk")
+	}
+	mustSet(t, s, "refresh/me", "token")
+	s.Close()
+
+	again, err := File(path, []byte("correct horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.backend.(*file).guard.limit = time.Minute
+	mustGet(t, again, "refresh/me", "token")
+	for _, name := range []string{path, path + ".lock"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || bytes.Contains(data, []byte("token")) || bytes.Contains(data, []byte("refresh")) {
+		t.Errorf("the file is not encrypted: %v", err)
+	}
+}
+
+// The age program alone gets the secrets out, as the file's first line says.
+func TestFileIsTwoAgeFiles(t *testing.T) {
+	path := filepath.Join(folder(t), "secrets")
+	mustSet(t, testFile(t, path, "p"), "k", "v\xff")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped, sealed, err := cut(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	passphrase, _ := age.NewScryptIdentity("p")
+	key, err := decrypt(wrapped, passphrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	identities, err := age.ParseIdentities(bytes.NewReader(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := decrypt(sealed, identities[0])
+	var got map[string][]byte
+	if err != nil || json.Unmarshal(plain, &got) != nil || string(got["k"]) != "v\xff" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestFileNeverOverwritesWhatItCannotRead(t *testing.T) {
+	good := func(t *testing.T) []byte {
+		path := filepath.Join(folder(t), "secrets")
+		mustSet(t, testFile(t, path, "right"), "k", "v")
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	flip := func(data []byte, at int) []byte {
+		data[at] ^= 1
+		return data
+	}
+	for name, test := range map[string]struct {
+		data       func(t *testing.T) []byte
+		passphrase string
+		want       error
+	}{
+		"wrong passphrase": {good, "wrong", ErrDenied},
+		"empty":            {func(*testing.T) []byte { return nil }, "right", ErrDamaged},
+		"another file":     {func(*testing.T) []byte { return []byte("listen = []\n") }, "right", ErrDamaged},
+		"newer version":    {func(*testing.T) []byte { return []byte(fileMark + "2.\n") }, "right", ErrDamaged},
+		"only its title":   {func(*testing.T) []byte { return []byte(firstLine) }, "right", ErrDamaged},
+		"cut short":        {func(t *testing.T) []byte { d := good(t); return d[:len(d)-60] }, "right", ErrDamaged},
+		"no secrets":       {func(t *testing.T) []byte { w, _, _ := cut(good(t)); return append([]byte(firstLine), w...) }, "right", ErrDamaged},
+		"a changed byte":   {func(t *testing.T) []byte { d := good(t); return flip(d, len(d)-60) }, "right", ErrDamaged},
+		"a dear passphrase": {func(t *testing.T) []byte {
+			expensive := safe{"right", 6, 22}
+			c := &content{}
+			if err := expensive.wrap(c); err != nil {
+				t.Fatal(err)
+			}
+			d, err := expensive.seal(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}, "right", ErrDamaged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(folder(t), "secrets")
+			data := test.data(t)
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := testFile(t, path, test.passphrase)
+			s.backend.(*file).safe.maxWork = 5
+			_, get := s.Get(t.Context(), "k")
+			set, del := s.Set(t.Context(), "k", "new"), s.Delete(t.Context(), "k")
+			for _, err := range []error{get, set, del} {
+				if !errors.Is(err, test.want) || !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotFound) {
+					t.Errorf("got %v, want %v", err, test.want)
+				}
+			}
+			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, data) {
+				t.Errorf("the file was changed (%v)", err)
+			}
+		})
+	}
+}
+
+// A refused file is refused again without work, and opened once it is another.
+func TestFileRecovers(t *testing.T) {
+	dir := folder(t)
+	path := filepath.Join(dir, "secrets")
+	mustSet(t, testFile(t, filepath.Join(dir, "good"), "right"), "k", "v")
+	mustSet(t, testFile(t, path, "other"), "k", "not mine")
+
+	s := testFile(t, path, "right")
+	_, first := s.Get(t.Context(), "k")
+	refused := s.backend.(*file).refuse.err
+	_, second := s.Get(t.Context(), "k")
+	if !errors.Is(first, ErrDenied) || !errors.Is(second, refused) {
+		t.Fatalf("%v, then %v", first, second)
+	}
+	if err := os.Rename(filepath.Join(dir, "good"), path); err != nil {
+		t.Fatal(err)
+	}
+	mustGet(t, s, "k", "v")
+}
+
+func TestFileUnreachable(t *testing.T) {
+	dir := folder(t)
+	if err := os.WriteFile(filepath.Join(dir, "plain"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{
+		"a folder":        dir,
+		"below a file":    filepath.Join(dir, "plain", "secrets"),
+		"a name too long": filepath.Join(dir, strings.Repeat("x", 300)),
+	} {
+		if err := testFile(t, path, "p").Set(t.Context(), "k", "v"); !errors.Is(err, ErrUnavailable) || Cure(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What was read stays usable when the file is taken away, and comes back whole.
+func TestFileTakenAway(t *testing.T) {
+	path := filepath.Join(folder(t), "secrets")
+	s := testFile(t, path, "p")
+	mustSet(t, s, "a", "1")
+	mustSet(t, s, "b", "2")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	mustGet(t, s, "a", "1")
+	mustSet(t, s, "b", "2") // no change, but it must be kept
+	mustGet(t, testFile(t, path, "p"), "a", "1")
+}
+
+func TestFileIsNotWrittenForNothing(t *testing.T) {
+	path := filepath.Join(folder(t), "secrets")
+	s := testFile(t, path, "p")
+	if err := s.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("deleting nothing made the file")
+	}
+	for range 3 {
+		mustSet(t, s, "k", "v")
+	}
+	if n := s.backend.(*file).writes; n != 1 {
+		t.Errorf("one value, %d writes", n)
+	}
+}
+
+// A crash in a write leaves a temporary file; the next write takes it away.
+func TestFileLeftover(t *testing.T) {
+	path := filepath.Join(folder(t), "secrets")
+	if err := os.WriteFile(path+".tmp", []byte("half"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	mustSet(t, testFile(t, path, "p"), "k", "v")
+	mustGet(t, testFile(t, path, "p"), "k", "v")
+	if _, err := os.Stat(path + ".tmp"); err == nil {
+		t.Error("the temporary file is still there")
+	}
+}
+
+func TestFileBehindLink(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("NOT TESTED on Windows: links need a right there that users lack")
+	}
+	dir := folder(t)
+	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
+	mustSet(t, testFile(t, real, "p"), "k", "1")
+	if err := os.Symlink("real", link); err != nil {
+		t.Fatal(err)
+	}
+	mustSet(t, testFile(t, link, "p"), "k", "2")
+	mustGet(t, testFile(t, real, "p"), "k", "2")
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link was replaced: %v", err)
+	}
+}
+
+// 1,000 Sets by 50 goroutines share their writes, and each is kept.
+func TestFileGroupsWrites(t *testing.T) {
+	path := filepath.Join(folder(t), "secrets")
+	s := testFile(t, path, "p")
+	var wait sync.WaitGroup
+	for g := range 50 {
+		wait.Go(func() {
+			for i := range 20 {
+				key := fmt.Sprintf("refresh/%d-%d", g, i)
+				if err := s.Set(t.Context(), key, key); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if n := s.backend.(*file).writes; n > 200 {
+		t.Errorf("1,000 changes took %d writes", n)
+	} else {
+		t.Logf("1,000 changes took %d writes", n)
+	}
+	s.Close()
+	again := testFile(t, path, "p")
+	for g := range 50 {
+		for i := range 20 {
+			key := fmt.Sprintf("refresh/%d-%d", g, i)
+			mustGet(t, again, key, key)
+		}
+	}
+}
+
+// Two stores on one file, as two processes have them, lose nothing of each
+// other's, and see it.
+func TestFileTwoWriters(t *testing.T) {
+	path := filepath.Join(folder(t), "secrets")
+	stores := []*Store{testFile(t, path, "p"), testFile(t, path, "p")}
+	var wait sync.WaitGroup
+	for n, s := range stores {
+		wait.Go(func() {
+			for i := range 30 {
+				if err := s.Set(t.Context(), fmt.Sprint(n, "/", i), "v"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	for _, s := range stores {
+		for n := range stores {
+			for i := range 30 {
+				mustGet(t, s, fmt.Sprint(n, "/", i), "v")
+			}
+		}
+	}
+}
+
+func TestFileLockedByAnother(t *testing.T) {
+	path := filepath.Join(folder(t), "secrets")
+	s := testFile(t, path, "p")
+	mustSet(t, s, "k", "old")
+	lock := flock.New(path + ".lock")
+	if err := lock.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	g := s.backend.(*file).guard
+	g.limit = 50 * time.Millisecond
+	if err := s.Set(t.Context(), "k", "never"); !errors.Is(err, ErrTimeout) {
+		t.Errorf("got %v", err)
+	}
+	if err := lock.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	g.turn <- struct{}{} // until the late call has ended
+	g.limit = time.Minute
+	<-g.turn
+	mustSet(t, s, "other", "v")
+	mustGet(t, s, "k", "old")
+}
+
+// A Set whose caller left before its turn does not happen later on.
+func TestFileCallerLeaves(t *testing.T) {
+	path := filepath.Join(folder(t), "secrets")
+	synctest.Test(t, func(t *testing.T) {
+		s := testFile(t, path, "p")
+		g := s.backend.(*file).guard
+		g.turn <- struct{}{} // somebody else's
+		ctx, cancel := context.WithCancel(t.Context())
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			if err := s.Set(ctx, "left", "v"); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		wait.Wait()
+		<-g.turn
+		mustSet(t, s, "stayed", "v")
+		if _, err := s.Get(t.Context(), "left"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("a cancelled Set came through: %v", err)
+		}
+	})
+}
+
+// churn is a process that keeps counting in a store's keys and prints each
+// number once it is kept.
+func churn() error {
+	s, err := File(os.Getenv("WAXSEAL_TEST_FILE"), []byte("p"))
+	if err != nil {
+		return err
+	}
+	s.backend.(*file).safe.work = 2
+	for i := 1; ; i++ {
+		if err := s.Set(context.Background(), "count", strconv.Itoa(i)); err != nil {
+			return err
+		}
+		fmt.Println(i)
+	}
+}
+
+// Killed at any moment, the program leaves a whole file with everything it
+// said was kept.
+func TestFileKilled(t *testing.T) {
+	path := filepath.Join(folder(t), "secrets")
+	mustSet(t, testFile(t, path, "p"), "other", "stays")
+	for round := range 12 {
+		cmd := helper(t, "churn")
+		cmd.Env = append(cmd.Env, "WAXSEAL_TEST_FILE="+path)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines, kept := bufio.NewScanner(out), 0
+		for lines.Scan() {
+			kept, _ = strconv.Atoi(lines.Text())
+			if kept == 1+round*3 {
+				cmd.Process.Kill() // and read on what it still said
+			}
+		}
+		cmd.Wait()
+		if kept == 0 {
+			t.Fatal("the helper kept nothing")
+		}
+		s := testFile(t, path, "p")
+		mustGet(t, s, "other", "stays")
+		got, err := s.Get(t.Context(), "count")
+		if n, _ := strconv.Atoi(got); err != nil || n < kept {
+			t.Fatalf("kept %d, found %q, %v", kept, got, err)
+		}
+	}
+}
+
+// Any bytes for a file: no panic, a typed error, and what opens is what was
+// once sealed, since nobody can make another without the passphrase.
+func FuzzFile(f *testing.F) {
+	cheap := safe{"p", 1, 2}
+	data, err := cheap.seal(&content{secrets: map[string][]byte{"k": []byte("v")}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := cheap.open(data, nil)
+		switch {
+		case err == nil && (len(c.secrets) != 1 || string(c.secrets["k"]) != "v"):
+			t.Errorf("opened as %q", c.secrets)
+		case err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrDenied):
+			t.Errorf("untyped: %v", err)
+		}
+	})
+}
+
+// FuzzSecrets feeds what stands inside the encryption, where FuzzFile hardly
+// gets.
+func FuzzSecrets(f *testing.F) {
+	f.Add([]byte(`{"refresh/me@example.org":"dG9rZW4="}`))
+	f.Add([]byte(`{"k":null}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, plain []byte) {
+		secrets, err := parseSecrets(plain)
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Errorf("untyped: %v", err)
+			}
+			return
+		}
+		c := &content{secrets: secrets}
+		next := c.with([]*change{{key: "k", secret: []byte("v")}})
+		again, err := json.Marshal(next.secrets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := parseSecrets(again); err != nil || string(back["k"]) != "v" {
+			t.Errorf("%q, %v", back, err)
+		}
+	})
+}
+
+func BenchmarkFileOpen(b *testing.B) {
+	s := safe{"passphrase", scryptWork, scryptMaxWork}
+	data, err := s.seal(&content{secrets: map[string][]byte{"k": []byte("v")}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := s.open(data, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

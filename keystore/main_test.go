@@ -1,0 +1,57 @@
+package keystore
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// helpers are programs that tests start as processes of their own, by running
+// this test binary again: what they need (a session bus, an environment, being
+// killed) cannot be had in this one.
+var helpers = map[string]func() error{"churn": churn}
+
+const helperVariable = "WAXSEAL_TEST_HELPER"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(helperVariable); name != "" {
+		if err := helpers[name](); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// helper is the command that runs a helper, after the given command's words.
+func helper(t *testing.T, name string, before ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := append(before, self)
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+	cmd.Env = append(os.Environ(), helperVariable+"="+name)
+	return cmd
+}
+
+// folder is t.TempDir, but for Windows: what stands in for it in tests there
+// (wine) cannot remove a folder as t.TempDir does, which would fail the test.
+func folder(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS != "windows" {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp("", "keystore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}

@@ -1,0 +1,140 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+
+	"github.com/zalando/go-keyring"
+)
+
+// System answers the keychain of the operating system. Service is the name
+// that its items carry there. Nothing is asked of the keychain before the
+// first call.
+func System(service string) *Store {
+	return newSystem(ring{service}, itemLimit(runtime.GOOS), runtime.GOOS == "darwin")
+}
+
+func newSystem(items items, limit int, verify bool) *Store {
+	return &Store{kind: "system", backend: &system{
+		guard:   newGuard(),
+		secrets: parts{items: items, limit: limit, verify: verify},
+	}}
+}
+
+// itemLimit is the largest secret, in bytes, that one item holds. Windows has
+// CRED_MAX_CREDENTIAL_BLOB_SIZE, 5*512 bytes, which hold the secret's own
+// bytes (go-keyring does not make UTF-16 of them, which would halve it). On
+// macOS the secret travels in base64 on a command line of 4096 bytes, with the
+// service and the key: about 2900 remain, 2600 beside our longest key. The
+// Secret Service has no limit, so there only our own counts.
+func itemLimit(goos string) int {
+	switch goos {
+	case "windows", "darwin":
+		return 2400
+	default:
+		return maxSecret
+	}
+}
+
+// system puts the guard before a keychain: the whole of a call, with all the
+// parts of its secret, is one turn, so two calls never mix their parts.
+type system struct {
+	guard   *guard
+	secrets parts
+}
+
+func (s *system) get(ctx context.Context, key string) (string, error) {
+	secret := ""
+	err := s.guard.do(ctx, func(ctx context.Context) (err error) {
+		secret, err = s.secrets.get(ctx, key)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
+func (s *system) set(ctx context.Context, key, secret string) error {
+	return s.guard.do(ctx, func(ctx context.Context) error {
+		return s.secrets.set(ctx, key, secret)
+	})
+}
+
+func (s *system) delete(ctx context.Context, key string) error {
+	return s.guard.do(ctx, func(ctx context.Context) error {
+		return s.secrets.delete(ctx, key)
+	})
+}
+
+func (s *system) close() { s.guard.close() }
+
+// items is a keychain of items. An absent item is ErrNotFound, on delete too.
+// The context ends at the call's limit; who can stop then, should.
+type items interface {
+	get(ctx context.Context, key string) (string, error)
+	set(ctx context.Context, key, secret string) error
+	delete(ctx context.Context, key string) error
+}
+
+// ring is the keychain as go-keyring reaches it. On Linux that is over the
+// process's shared session bus connection, where each unlock prompt leaves a
+// signal channel behind, and without any way to stop a call.
+type ring struct{ service string }
+
+func (r ring) get(_ context.Context, key string) (secret string, err error) {
+	err = r.call(func() error {
+		secret, err = keyring.Get(r.service, key)
+		return err
+	})
+	return secret, err
+}
+
+func (r ring) set(_ context.Context, key, secret string) error {
+	return r.call(func() error { return keyring.Set(r.service, key, secret) })
+}
+
+func (r ring) delete(_ context.Context, key string) error {
+	return r.call(func() error { return keyring.Delete(r.service, key) })
+}
+
+func (r ring) call(f func() error) error {
+	switch runtime.GOOS {
+	case "windows", "darwin":
+	default:
+		// Without an address godbus starts a bus by dbus-launch, a stray daemon
+		// on which no keychain listens.
+		run := filepath.Join("/run/user", strconv.Itoa(os.Getuid()))
+		if !hasSessionBus(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), run) {
+			return fmt.Errorf("%w: there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)", ErrMissing)
+		}
+	}
+	err := f()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, keyring.ErrNotFound):
+		return ErrNotFound
+	}
+	return classify(runtime.GOOS, err)
+}
+
+// hasSessionBus reports whether godbus will find a bus that runs already: by
+// its address, or beside the runtime folder's other sockets, as on a login
+// without a desktop.
+func hasSessionBus(address, runtimeDir string) bool {
+	if address != "" && address != "autolaunch:" {
+		return true
+	}
+	for _, name := range []string{"bus", "dbus-session"} {
+		if _, err := os.Stat(filepath.Join(runtimeDir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
