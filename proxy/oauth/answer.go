@@ -1,0 +1,137 @@
+package oauth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// answer is what a token request brought (RFC 6749 section 5.1).
+type answer struct {
+	access   string
+	life     time.Duration
+	refresh  string // a new refresh token; "" when the old one stays
+	received time.Time
+}
+
+// maxLife bounds a token's life, in seconds, so that no sum overflows.
+const maxLife = 10 * 365 * 24 * 60 * 60
+
+// body is an answer as it comes, success or error.
+type body struct {
+	AccessToken  string          `json:"access_token"`
+	TokenType    string          `json:"token_type"`
+	ExpiresIn    json.RawMessage `json:"expires_in"`
+	RefreshToken string          `json:"refresh_token"`
+	Error        string          `json:"error"`
+	Description  string          `json:"error_description"`
+}
+
+// parse reads an answer. An error is an *EndpointError, for which the endpoint is
+// to blame, or a *RefusedError. A new refresh token is in the answer even then:
+// the one it replaces may be worth nothing now. Foreign text passes clean.
+func parse(status int, header http.Header, data []byte, clean func(string) string) (answer, error) {
+	var b body
+	bad := unreadable(data, &b)
+	b.Error, b.Description = clean(b.Error), clean(b.Description)
+
+	var a answer
+	if printable(b.RefreshToken) {
+		a.refresh = b.RefreshToken
+	}
+	fault := &EndpointError{Status: status, Code: b.Error, Description: b.Description}
+	switch {
+	case transient(status, b.Error):
+		fault.RetryAfter = retryAfter(header, time.Now())
+		return a, fault
+	case status >= 300 && status <= 399:
+		fault.Err = fmt.Errorf("it sends the request to %s; is token_url right?", clean(location(header)))
+		return a, fault
+	case bad != nil:
+		fault.Err = bad
+		return a, fault
+	case b.Error != "":
+		return a, &RefusedError{Status: status, Code: b.Error, Description: b.Description}
+	case status < 200 || status > 299:
+		fault.Err = errors.New("it gives no reason")
+		return a, fault
+	}
+	a.access = b.AccessToken
+	a.life, fault.Err = lifetime(b.ExpiresIn)
+	switch {
+	case b.AccessToken == "":
+		fault.Err = errors.New("an answer without access_token")
+	case !printable(b.AccessToken) || b.RefreshToken != "" && a.refresh == "":
+		fault.Err = errors.New("a token with characters no token may have")
+	case b.TokenType != "" && !strings.EqualFold(b.TokenType, "bearer"):
+		fault.Err = fmt.Errorf("a token of type %q, want Bearer", clean(b.TokenType))
+	}
+	if fault.Err != nil {
+		a.access = ""
+		return a, fault
+	}
+	return a, nil
+}
+
+// transient tells the statuses and codes that ask to try later.
+func transient(status int, code string) bool {
+	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests ||
+		code == "temporarily_unavailable" || code == "server_error"
+}
+
+// unreadable decodes an answer, or says in a person's words what it is instead.
+func unreadable(data []byte, b *body) error {
+	if len(data) > maxAnswer {
+		return fmt.Errorf("an answer of more than %d KiB", maxAnswer>>10)
+	}
+	data = bytes.TrimSpace(data)
+	switch {
+	case len(data) == 0:
+		return errors.New("an empty answer")
+	case data[0] == '<':
+		return errors.New("a web page instead of a token; does this network ask to sign in, or is token_url wrong?")
+	case data[0] != '{' || json.Unmarshal(data, b) != nil:
+		// The decoder's own error may quote the answer.
+		return errors.New("an answer that is not a JSON object of RFC 6749; is token_url right?")
+	}
+	return nil
+}
+
+// lifetime reads expires_in. RFC 6749 section 5.1 makes it a number.
+func lifetime(raw json.RawMessage) (time.Duration, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return 0, errors.New("an answer without expires_in, so the token's end is unknown")
+	}
+	var seconds float64
+	if raw[0] == '"' || json.Unmarshal(raw, &seconds) != nil {
+		return 0, errors.New("an answer whose expires_in is not a number of seconds")
+	}
+	if seconds < 1 {
+		return 0, errors.New("a token that has already expired")
+	}
+	return time.Duration(min(seconds, maxLife) * float64(time.Second)), nil
+}
+
+// printable tells whether s is of VSCHAR alone (RFC 6749 appendix A.12, A.17)
+// and not empty. What is not could break out of a SASL message.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// location names the host of a redirect: its query may hold anything.
+func location(header http.Header) string {
+	if u, err := url.Parse(header.Get("Location")); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return "another path"
+}

@@ -1,0 +1,143 @@
+package oauth
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy/breaker"
+)
+
+const page200 = "<!DOCTYPE html><html><title>Welcome to the hotel</title></html>"
+
+// Odd answers name themselves, and are the endpoint's failure.
+func TestOddAnswers(t *testing.T) {
+	huge := `{"access_token":"` + strings.Repeat("a", maxAnswer) + `","expires_in":3600}`
+	for _, tt := range []struct {
+		name   string
+		answer http.HandlerFunc
+		want   string
+	}{
+		{"HTML", answers(200, page200), "a web page instead of a token"},
+		{"HTML 404", answers(404, page200), "404 Not Found: a web page instead of a token"},
+		{"empty", answers(200, ""), "an empty answer"},
+		{"blanks", answers(200, " \r\n"), "an empty answer"},
+		{"text", answers(200, "access_token=a&expires_in=3600"), "not a JSON object"},
+		{"list", answers(200, "[]"), "not a JSON object"},
+		{"half", answers(200, `{"access_token":"a"`), "not a JSON object"},
+		{"another shape", answers(200, `{"access_token":{"a":1},"expires_in":3600}`), "not a JSON object"},
+		{"no token", answers(200, `{"expires_in":3600}`), "without access_token"},
+		{"line end in token", answers(200, `{"access_token":"a\r\nb","expires_in":3600}`), "characters no token may have"},
+		{"separator in token", answers(200, `{"access_token":"a\u0001b","expires_in":3600}`), "characters no token may have"},
+		{"another type", answers(200, `{"access_token":"a","token_type":"mac","expires_in":3600}`), `a token of type "mac"`},
+		{"expires_in a string", answers(200, `{"access_token":"a","expires_in":"3600"}`), "expires_in is not a number"},
+		{"expires_in absent", answers(200, `{"access_token":"a"}`), "without expires_in"},
+		{"expires_in null", answers(200, `{"access_token":"a","expires_in":null}`), "without expires_in"},
+		{"expires_in a list", answers(200, `{"access_token":"a","expires_in":[1]}`), "expires_in is not a number"},
+		{"expires_in zero", answers(200, `{"access_token":"a","expires_in":0}`), "already expired"},
+		{"expires_in negative", answers(200, `{"access_token":"a","expires_in":-5}`), "already expired"},
+		{"huge", answers(200, huge), "an answer of more than 256 KiB"},
+		{"redirect", answers(302, "", "Location", "https://elsewhere.example/token?x=1"), "302 Found: it sends the request to elsewhere.example;"},
+		{"permanent redirect", answers(308, "", "Location", "/token2"), "308 Permanent Redirect: it sends the request to another path"},
+		{"JSON without a reason", answers(400, `{}`), "400 Bad Request: it gives no reason"},
+		{"drop", drop, "the connection broke"},
+		{"drop in mid-answer", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			w.Write([]byte(`{"access_token"`))
+			http.NewResponseController(w).Flush()
+			drop(w, r)
+		}, "the connection broke"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.endpoint.says(tt.answer)
+				for range 5 {
+					_, err := r.Token(t.Context())
+					fault, ok := errors.AsType[*EndpointError](err)
+					if !ok || fault.URL != endpointHost || !strings.Contains(fault.Error(), tt.want) {
+						t.Fatalf("Token = %v, want an EndpointError with %q", err, tt.want)
+					}
+				}
+				r.endpoint.wantRequests(t, 15)
+				if s := r.breaker.Status(); s.State != breaker.Open || !strings.Contains(s.Cause, tt.want) {
+					t.Errorf("not counted as the endpoint's failure: %+v", s)
+				}
+				r.wantKept(t, "refresh-1")
+				time.Sleep(31 * time.Second)
+				r.endpoint.says(nil)
+				wantToken(t, r.Grant, "access-16")
+			})
+		})
+	}
+}
+
+// Answers that are fine although others would not send them.
+func TestFineAnswers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer string
+		life   time.Duration
+	}{
+		"fraction":     {`{"access_token":"a","expires_in":3599.5}`, 3599500 * time.Millisecond},
+		"exponent":     {`{"access_token":"a","expires_in":3.6e3}`, time.Hour},
+		"lower case":   {`{"access_token":"a","token_type":"bearer","expires_in":60}`, time.Minute},
+		"more in it":   {`{"access_token":"a","expires_in":60,"id_token":"x","scope":["a"],"foo":{}}`, time.Minute},
+		"century":      {`{"access_token":"a","expires_in":1e18}`, maxLife * time.Second},
+		"blanks first": {"\r\n {\"access_token\":\"a\",\"expires_in\":60}", time.Minute},
+	} {
+		a, err := parse(200, nil, []byte(tt.answer), strings.Clone)
+		if err != nil || a.access != "a" || a.life != tt.life {
+			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+	}
+}
+
+// Providers that rotate may revoke everything when the old refresh token comes
+// again, so the new one counts even where the rest of the answer is of no use.
+func TestOddAnswerWithNewRefreshToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.endpoint.says(func(w http.ResponseWriter, req *http.Request) {
+			if req.PostForm.Get("refresh_token") == "refresh-1" {
+				answers(200, `{"access_token":"a","refresh_token":"refresh-2"}`)(w, req)
+				return
+			}
+			r.wantKept(t, "refresh-2") // stored before it is used
+			writeToken(w, "access", "refresh-3", 3600)
+		})
+		wantToken(t, r.Grant, "access")
+		r.endpoint.wantRequests(t, 2)
+		r.wantKept(t, "refresh-3")
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		`{"access_token":"a","expires_in":3600,"refresh_token":"r"}`,
+		`{"error":"invalid_grant","error_description":"AADSTS70000: x\r\nTrace ID: y"}`,
+		`{"access_token":"a","expires_in":"3600"}`,
+		`{"access_token":"\u0001","expires_in":1e400}`,
+		page200, "", "[]", "null", `{"error":{}}`,
+	} {
+		f.Add(200, []byte(s))
+		f.Add(400, []byte(s))
+	}
+	f.Fuzz(func(t *testing.T, status int, data []byte) {
+		a, err := parse(status, http.Header{}, data, func(s string) string { return clean(s, []string{"secret"}) })
+		_, isFault := errors.AsType[*EndpointError](err)
+		_, isRefusal := errors.AsType[*RefusedError](err)
+		switch {
+		case a.refresh != "" && !printable(a.refresh):
+			t.Errorf("refresh token %q", a.refresh)
+		case err == nil && (!printable(a.access) || a.life < time.Second || a.life > maxLife*time.Second):
+			t.Errorf("accepted %+v", a)
+		case err != nil && !isFault && !isRefusal:
+			t.Errorf("an error of another kind: %v", err)
+		case err != nil && (a.access != "" || len(err.Error()) > 1000 || strings.ContainsAny(err.Error(), "\r\n")):
+			t.Errorf("%+v with %q", a, err)
+		}
+	})
+}

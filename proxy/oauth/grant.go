@@ -1,0 +1,120 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Accept takes a refresh token that was granted elsewhere. The same one again,
+// or one that rotation has since replaced, changes nothing that is stored. In
+// both cases an account that waits for consent is tried again. It reports whether
+// the token is another one.
+func (g *Grant) Accept(ctx context.Context, refreshToken string) (another bool, err error) {
+	if !printable(refreshToken) {
+		return false, fmt.Errorf("refresh token for %s: empty, or with characters no token may have", g.account)
+	}
+	if err := g.lock(ctx); err != nil {
+		return false, err
+	}
+	defer g.unlock()
+	old, err := g.load(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read the refresh token of %s: %w", g.account, err)
+	}
+	if old.cameFrom(refreshToken) {
+		g.clear(false)
+		return false, nil
+	}
+	if err := g.deps.Secrets.Set(ctx, g.key(), refreshToken); err != nil {
+		return false, fmt.Errorf("store the refresh token of %s: %w", g.account, err)
+	}
+	g.clear(true)
+	return true, nil
+}
+
+// Forget deletes the refresh token, from memory even where the keystore can't.
+func (g *Grant) Forget(ctx context.Context) error {
+	if err := g.lock(ctx); err != nil {
+		return err
+	}
+	defer g.unlock()
+	g.clear(true)
+	if err := g.deps.Secrets.Delete(ctx, g.key()); err != nil {
+		return fmt.Errorf("delete the refresh token of %s: %w", g.account, err)
+	}
+	return nil
+}
+
+// clear forgets the troubles of the past, and with another refresh token all
+// that came from the old one. The caller has g.storing.
+func (g *Grant) clear(another bool) {
+	g.mu.Lock()
+	g.clearLocked(another)
+	g.mu.Unlock()
+	g.deps.OnChange()
+}
+
+// clearLocked is clear for who holds g.mu.
+func (g *Grant) clearLocked(another bool) {
+	g.consent, g.lastErr, g.paused = nil, nil, time.Time{}
+	if another {
+		g.generation++
+		g.flight = nil // its result will be dropped
+		g.unsaved, g.saveErr = nil, nil
+		g.cached.Store(nil)
+	}
+}
+
+// adopt takes what a consent brought: the refresh token into the keystore, or
+// into memory where that fails, and the access token for use.
+func (g *Grant) adopt(ctx context.Context, a answer) error {
+	// The user has approved: that is not to be lost because somebody leaves now.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*saveTimeout)
+	defer cancel()
+	if err := g.lock(ctx); err != nil {
+		return err
+	}
+	defer g.unlock()
+	old, err := g.load(ctx)
+	if err != nil {
+		old = stored{} // what can't be read may still be written
+	}
+	s := old.rotate(a.refresh)
+	g.mu.Lock()
+	g.clearLocked(true)
+	g.unsaved = &s
+	g.mu.Unlock()
+	err = g.saveLocked(ctx)
+
+	c := newCached(a.access, a.received, a.life)
+	g.mu.Lock()
+	g.cached.Store(c)
+	g.lastRefresh = a.received
+	g.mu.Unlock()
+	g.deps.OnChange()
+	return err
+}
+
+// Close ends the Grant: a refresh under way may finish until ctx ends, and a
+// token that is still not stored is tried a last time. No refresh starts
+// afterwards.
+func (g *Grant) Close(ctx context.Context) error {
+	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return nil
+	}
+	g.closed = true
+	g.mu.Unlock()
+	close(g.closing)
+	stop := context.AfterFunc(ctx, g.end)
+	g.work.Wait()
+	stop()
+	g.end()
+	if err := g.save(ctx); err != nil {
+		return errors.Join(err, errors.New("sign in again after the next start if sending fails"))
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package oauth
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+)
+
+// page is what the browser shows at the end of a consent.
+type page struct {
+	Title, Text string
+	Good        bool
+}
+
+var (
+	strange   = page{Title: "Nothing here", Text: "This address only takes the answer to a sign-in that Waxseal started."}
+	used      = page{Title: "Already done", Text: "This sign-in was already answered. You can close this window."}
+	abandoned = page{Title: "Too late", Text: "Waxseal no longer waits for this sign-in. Start it again there."}
+)
+
+func granted(account string) page {
+	return page{Title: "Signed in", Text: account + " can now send through Waxseal. You can close this window.", Good: true}
+}
+
+func failed(account string, err error) page {
+	text := err.Error()
+	if c, ok := err.(*ConsentError); ok {
+		text = c.Reason
+	}
+	return page{Title: "Not signed in", Text: account + ": " + text + ". Go back to Waxseal to try again."}
+}
+
+const pageStyle = `
+:root { color-scheme: light dark; --ink: #1c1e21; --paper: #f4f1ec; --card: #fff; --mark: #9b2335 }
+:root.good { --mark: #2e6b4f }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e6e3; --paper: #17181a; --card: #222426; --mark: #e0707f } :root.good { --mark: #74c29b } }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--paper); color: var(--ink); font: 17px/1.5 system-ui, sans-serif }
+main { box-sizing: border-box; width: min(30rem, 100vw - 2rem); padding: 2rem 2.25rem; background: var(--card); border-radius: 12px; border-top: 6px solid var(--mark); overflow-wrap: anywhere }
+h1 { margin: 0 0 .5rem; font-size: 1.4rem; color: var(--mark) }
+p { margin: 0 }
+`
+
+var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en"{{if .Good}} class="good"{{end}}>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}} - Waxseal</title><style>` + pageStyle + `</style></head>
+<body><main><h1>{{.Title}}</h1><p>{{.Text}}</p></main></body>
+</html>
+`))
+
+// pagePolicy allows the page's own style and nothing else.
+var pagePolicy = func() string {
+	sum := sha256.Sum256([]byte(pageStyle))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}()
+
+func (p page) write(w http.ResponseWriter, status int) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = pageTemplate.Execute(w, p) // the browser has gone; nobody is left to tell
+}

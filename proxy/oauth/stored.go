@@ -1,0 +1,176 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/waxseal/waxseal/keystore"
+)
+
+// saveTimeout bounds one attempt to store a token, whatever ctx the request had:
+// a token that arrived late is worth as much.
+const saveTimeout = 5 * time.Second
+
+// stored is a refresh token as the keystore holds it: the token, and where it is
+// not the one that was accepted, a line end and that one's hash. So an import
+// file read again, when rotation has long replaced its token, changes nothing;
+// putting the old token back would make the provider revoke the grant. One item,
+// so that the two can't come apart.
+type stored struct {
+	value  string
+	origin string // base64 of the SHA-256, or ""
+}
+
+func parseStored(s string) stored {
+	value, origin, _ := strings.Cut(s, "\n") // no token has one in it
+	return stored{value, origin}
+}
+
+func (s stored) String() string {
+	if s.origin == "" {
+		return s.value
+	}
+	return s.value + "\n" + s.origin
+}
+
+// rotate is what to store when value takes the place of s.
+func (s stored) rotate(value string) stored {
+	if s.origin == "" && s.value != "" {
+		s.origin = hash(s.value)
+	}
+	s.value = value
+	return s
+}
+
+// cameFrom tells whether s is the token, or what rotation made of it.
+func (s stored) cameFrom(token string) bool {
+	same := subtle.ConstantTimeCompare([]byte(s.value), []byte(token))
+	return same|subtle.ConstantTimeCompare([]byte(s.origin), []byte(hash(token))) == 1
+}
+
+func hash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+func (g *Grant) key() string { return "refresh/" + g.account }
+
+// load is the refresh token: the one not saved yet, else the keystore's; empty
+// when there is none.
+func (g *Grant) load(ctx context.Context) (stored, error) {
+	g.mu.Lock()
+	unsaved := g.unsaved
+	g.mu.Unlock()
+	if unsaved != nil {
+		return *unsaved, nil
+	}
+	s, err := g.deps.Secrets.Get(ctx, g.key())
+	if errors.Is(err, keystore.ErrNotFound) {
+		return stored{}, nil
+	}
+	return parseStored(s), err
+}
+
+// lock takes g.storing until unlock.
+func (g *Grant) lock(ctx context.Context) error {
+	select {
+	case g.storing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (g *Grant) unlock() { <-g.storing }
+
+// keep stores a rotated token, unless the user has given another since. It is in
+// memory first and stays there until the keystore has it.
+func (g *Grant) keep(ctx context.Context, generation uint64, s stored) {
+	g.mu.Lock()
+	stale := g.generation != generation
+	if !stale {
+		g.unsaved = &s
+	}
+	g.mu.Unlock()
+	if !stale {
+		_ = g.save(ctx) // Status and the log tell
+	}
+}
+
+// save stores a refresh token that is in memory only, if there is one. Where that
+// fails it is tried again later, until Close. It goes on when ctx ends, for a few
+// seconds.
+func (g *Grant) save(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
+	if err := g.lock(ctx); err != nil {
+		return err
+	}
+	defer g.unlock()
+	return g.saveLocked(ctx)
+}
+
+// saveLocked is save for who has g.storing.
+func (g *Grant) saveLocked(ctx context.Context) error {
+	g.mu.Lock()
+	s, known := g.unsaved, g.saveErr != nil
+	g.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	err := g.deps.Secrets.Set(ctx, g.key(), s.String())
+	if err != nil {
+		err = fmt.Errorf("the new refresh token of %s is kept in memory only and will be stored when possible: %w", g.account, err)
+	}
+	g.mu.Lock()
+	g.saveErr = err
+	switch {
+	case err == nil && g.unsaved == s:
+		g.unsaved = nil
+	case err != nil && !g.saving && !g.closed:
+		g.saving = true
+		g.work.Go(g.saveLater)
+	}
+	g.mu.Unlock()
+	switch {
+	case err != nil && !known:
+		g.deps.Log.Error("refresh token not stored", "err", err)
+		g.deps.OnChange()
+	case err == nil && known:
+		g.deps.Log.Info("refresh token stored at last")
+		g.deps.OnChange()
+	}
+	return err
+}
+
+// saveLater tries to save until that works, there is nothing to save any more,
+// or the Grant is closed.
+func (g *Grant) saveLater() {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.Multiplier, pause.MaxInterval = 2*time.Second, 2, 5*time.Minute
+	for {
+		timer := time.NewTimer(pause.NextBackOff())
+		select {
+		case <-timer.C:
+		case <-g.closing:
+			timer.Stop()
+			return
+		}
+		_ = g.save(g.life)
+		g.mu.Lock()
+		g.saving = g.unsaved != nil
+		done := !g.saving
+		g.mu.Unlock()
+		if done {
+			return
+		}
+	}
+}
