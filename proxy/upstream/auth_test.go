@@ -1,0 +1,345 @@
+package upstream
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const report = `{"status":"401","schemes":"bearer mac","scope":"https://mail.example/"}`
+
+func TestMechanisms(t *testing.T) {
+	login := "me=x,y@corp.example"
+	for _, c := range []struct {
+		offered, mech, response string
+	}{
+		{"AUTH PLAIN OAUTHBEARER XOAUTH2", "XOAUTH2", "user=" + login + "\x01auth=Bearer token-1\x01\x01"},
+		{"AUTH OAUTHBEARER", "OAUTHBEARER", "n,a=me=3Dx=2Cy@corp.example,\x01host=127.0.0.1\x01port=%s\x01auth=Bearer token-1\x01\x01"},
+	} {
+		f := start(t, &fake{ext: append(without("AUTH"), c.offered)})
+		p := newPool(t, f, func(c *Config) { c.Login = login })
+		if err := p.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		said := f.said(1)
+		mech, response, _ := strings.Cut(strings.TrimPrefix(said[len(said)-1], "AUTH "), " ")
+		got, err := base64.StdEncoding.DecodeString(response)
+		want := c.response
+		if strings.Contains(want, "%s") {
+			want = fmt.Sprintf(want, strings.TrimPrefix(p.cfg.Addr, "127.0.0.1:"))
+		}
+		if mech != c.mech || string(got) != want || err != nil {
+			t.Errorf("%s: %s %q, %v", c.offered, mech, got, err)
+		}
+	}
+	f := start(t, &fake{ext: append(without("AUTH"), "AUTH PLAIN LOGIN")})
+	if err := newPool(t, f).Check(t.Context()); !errors.Is(err, ErrNoOAuth) {
+		t.Errorf("neither offered: %v", err)
+	}
+}
+
+// The token goes with the command only where the line stays short.
+func TestLongTokensInTwoSteps(t *testing.T) {
+	for _, mech := range []string{"XOAUTH2", "OAUTHBEARER"} {
+		for _, size := range []int{10, 300, 310, 320, 330, 400, 3000, 9000} {
+			f := start(t, &fake{ext: append(without("AUTH"), "AUTH "+mech)})
+			p := newPool(t, f, func(c *Config) { c.Tokens = &fakeTokens{values: []string{strings.Repeat("t", size)}} })
+			if err := p.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			said := f.said(1)
+			last, before := said[len(said)-1], said[len(said)-2]
+			response, err := initialResponse(mech, p.cfg.Login, p.cfg.Addr, strings.Repeat("t", size))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if whole := "AUTH " + mech + " " + response; len(whole)+2 <= 500 {
+				if last != whole {
+					t.Errorf("%s, %d bytes: %q", mech, size, last)
+				}
+			} else if last != response || before != "AUTH "+mech {
+				t.Errorf("%s, %d bytes: %.60q, %.60q", mech, size, before, last)
+			}
+		}
+	}
+}
+
+// refusing answers every AUTH with the report, and its answer with the refusal.
+func refusing(refusal string) func(int, string) string {
+	return func(_ int, line string) string {
+		switch {
+		case strings.HasPrefix(line, "AUTH "):
+			return "334 " + b64(report)
+		case line == "" || line == "AQ==":
+			return refusal
+		}
+		return ""
+	}
+}
+
+func TestReportIsReadAndAnswered(t *testing.T) {
+	for mech, ack := range map[string]string{"XOAUTH2": "", "OAUTHBEARER": "AQ=="} {
+		f := start(t, &fake{ext: append(without("AUTH"), "AUTH "+mech), on: refusing("535-5.7.8 Username and Password not accepted\r\n535 5.7.8 see help")})
+		tokens := oneToken()
+		p := newPool(t, f, func(c *Config) { c.Tokens = tokens })
+		err := p.Check(t.Context())
+		var auth *AuthError
+		if !errors.As(err, &auth) {
+			t.Fatal(err)
+		}
+		want := &AuthError{
+			Reply:  Reply{535, []string{"5.7.8 Username and Password not accepted", "5.7.8 see help"}},
+			Report: &Report{"401", "bearer mac", "https://mail.example/"},
+		}
+		if !reflect.DeepEqual(auth, want) {
+			t.Errorf("%s: %+v %+v", mech, auth, auth.Report)
+		}
+		if said := f.said(1); said[len(said)-1] != ack {
+			t.Errorf("%s: the report was answered with %q", mech, said[len(said)-1])
+		}
+		if strings.Contains(err.Error(), "token-1") || p.Status().LoggedIn || p.Status().LastError != err.Error() {
+			t.Errorf("%v, %+v", err, p.Status())
+		}
+	}
+}
+
+func TestDecodeReport(t *testing.T) {
+	for in, want := range map[string]Report{
+		b64(report):                         {"401", "bearer mac", "https://mail.example/"},
+		b64(`{"status":400}`):               {Status: "400"},
+		b64(`{"status":"a\r\nb","x":[1]}`):  {Status: "a??b"},
+		b64(`[]`):                           {},
+		"":                                  {},
+		"not base64!":                       {},
+		b64(`{"scope":null,"schemes":"b"}`): {Schemes: "b"},
+	} {
+		if got := decodeReport(Reply{334, []string{in}}); *got != want {
+			t.Errorf("%q: %+v", in, *got)
+		}
+	}
+}
+
+// A token the provider refuses is refreshed once and tried once more.
+func TestRefusedTokenIsRefreshedOnce(t *testing.T) {
+	good := func(n int, line string) string {
+		if strings.HasPrefix(line, "AUTH ") && strings.Contains(line, b64("user=me@corp.example\x01auth=Bearer token-1\x01\x01")) {
+			return "535 5.7.8 expired"
+		}
+		return ""
+	}
+	f := start(t, &fake{on: good})
+	tokens := &fakeTokens{values: []string{"token-1", "token-2", "token-3"}}
+	p := newPool(t, f, func(c *Config) { c.Tokens = tokens })
+	mustSend(t, p, "hello\r\n")
+	if !reflect.DeepEqual(tokens.rejected, []string{"token-1"}) || f.connections() != 2 {
+		t.Errorf("rejected %q over %d connections", tokens.rejected, f.connections())
+	}
+
+	f = start(t, &fake{on: refusing("535 5.7.8 never")})
+	tokens = &fakeTokens{values: []string{"token-1", "token-2", "token-3"}}
+	p = newPool(t, f, func(c *Config) { c.Tokens = tokens })
+	var auth *AuthError
+	if _, err := p.Begin(t.Context(), "me@corp.example", nil); !errors.As(err, &auth) {
+		t.Error(err)
+	}
+	if !reflect.DeepEqual(tokens.rejected, []string{"token-1"}) || f.connections() != 2 {
+		t.Errorf("all refused: rejected %q over %d connections", tokens.rejected, f.connections())
+	}
+}
+
+func TestWhatIsNoTokenFault(t *testing.T) {
+	for refusal, tries := range map[string]int{
+		"535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled": 1,
+		"535 5.7.3 Authentication unsuccessful":                                         1,
+		"454 4.7.0 later":                                                               1,
+		"430 4.2.0 STOREDRV; mailbox logon failure":                                     1,
+		"421 4.7.0 too many logins":                                                     1,
+		"550 5.7.30 Basic authentication is not supported":                              1,
+		"535 5.7.8 bad token":                                                           2,
+		"535 nothing more":                                                              2,
+	} {
+		for _, on := range []func(int, string) string{
+			refusing(refusal), // behind a report
+			func(_ int, line string) string { // at once
+				if strings.HasPrefix(line, "AUTH ") {
+					return refusal
+				}
+				return ""
+			},
+		} {
+			f := start(t, &fake{on: on})
+			p := newPool(t, f, func(c *Config) { c.Tokens = &fakeTokens{values: []string{"token-1", "token-2", "token-3"}} })
+			err := p.Check(t.Context())
+			var auth *AuthError
+			if !errors.As(err, &auth) || auth.Reply.String() != refusal {
+				t.Errorf("%s: %v", refusal, err)
+			}
+			if n := f.connections(); n != tries {
+				t.Errorf("%s: %d tries, want %d", refusal, n, tries)
+			}
+		}
+	}
+}
+
+// Exchange says 5.7.3 to a token that has expired, too: one that was good before
+// is worth a refresh.
+func TestTokenThatWasGood(t *testing.T) {
+	f := start(t, &fake{on: func(n int, line string) string {
+		if n == 2 && strings.HasPrefix(line, "AUTH ") {
+			return "535 5.7.3 Authentication unsuccessful"
+		}
+		return ""
+	}})
+	tokens := &fakeTokens{values: []string{"token-1", "token-2"}}
+	p := newPool(t, f, func(c *Config) { c.Tokens = tokens })
+	mustSend(t, p, "one\r\n")
+	p.Drop()
+	mustSend(t, p, "two\r\n")
+	if !reflect.DeepEqual(tokens.rejected, []string{"token-1"}) || f.connections() != 3 {
+		t.Errorf("rejected %q over %d connections", tokens.rejected, f.connections())
+	}
+}
+
+// When the refresh fails its error is the one that helps.
+func TestRefreshFails(t *testing.T) {
+	errGone := errors.New("consent is gone")
+	f := start(t, &fake{on: refusing("535 5.7.8 no")})
+	p := newPool(t, f, func(c *Config) { c.Tokens = &fakeTokens{values: []string{"token-1"}, err: errGone} })
+	if err := p.Check(t.Context()); !errors.Is(err, errGone) {
+		t.Error(err)
+	}
+	if err := p.Check(t.Context()); !errors.Is(err, errGone) || f.connections() != 1 {
+		t.Errorf("%v over %d connections; without a token there is nothing to connect for", err, f.connections())
+	}
+}
+
+func TestOddAnswersToAuth(t *testing.T) {
+	for _, c := range []struct{ auth, ack string }{
+		{"334 " + b64(report), "235 in after all?"},
+		{"334 " + b64(report), "334 more?"},
+		{"drop", ""},
+		{"nonsense", ""},
+	} {
+		f := start(t, &fake{on: func(_ int, line string) string {
+			switch {
+			case strings.HasPrefix(line, "AUTH "):
+				return c.auth
+			case line == "":
+				return c.ack
+			}
+			return ""
+		}})
+		err := newPool(t, f).Check(t.Context())
+		var lost *ConnError
+		if !errors.As(err, &lost) || lost.Op != "AUTH" || lost.Started {
+			t.Errorf("%q %q: %v", c.auth, c.ack, err)
+		}
+	}
+}
+
+func TestControlCharactersInALogin(t *testing.T) {
+	for _, s := range []string{"a\x01auth=Bearer x", "a\r\nb", "a\x00"} {
+		if got, err := initialResponse(xoauth2, s, "h:1", "t"); err == nil {
+			t.Errorf("login %q: %q", s, got)
+		}
+		if got, err := initialResponse(oauthBearer, "me", "h:1", s); err == nil || strings.Contains(err.Error(), s) {
+			t.Errorf("token: %q, %v", got, err)
+		}
+	}
+}
+
+// Check costs one login for a token, whoever asks, and leaves it warm.
+func TestCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		f := &fake{on: func(_ int, line string) string {
+			if strings.HasPrefix(line, "AUTH ") {
+				<-gate
+			}
+			return ""
+		}}
+		t.Cleanup(f.stop)
+		tokens := &fakeTokens{values: []string{"token-1", "token-2"}}
+		p := newPool(t, f, func(c *Config) { c.Tokens = tokens; c.MaxConnections = 3 })
+		errs := make(chan error, 50)
+		for range 50 {
+			go func() { errs <- p.Check(t.Context()) }()
+		}
+		synctest.Wait()
+		if n := f.connections(); n != 1 {
+			t.Errorf("%d connections for 50 callers", n)
+		}
+		close(gate)
+		for range 50 {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		for range 3 {
+			if err := p.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if s := p.Status(); f.connections() != 1 || s.Warm != 1 || !s.LoggedIn {
+			t.Errorf("%d connections, %+v", f.connections(), s)
+		}
+		// Another token is another question, and the warm connection of the
+		// old one no answer to it.
+		tokens.Reject("token-1")
+		if err := p.Check(t.Context()); err != nil || f.connections() != 2 || p.Status().Warm != 1 {
+			t.Errorf("%v, %d connections, %+v", err, f.connections(), p.Status())
+		}
+	})
+}
+
+// The caller that started a check may leave; the others get their answer.
+func TestCheckOutlivesItsStarter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{on: func(_ int, line string) string {
+			if line == "CONNECT" {
+				time.Sleep(time.Second) // of the bubble's clock
+			}
+			return ""
+		}}
+		t.Cleanup(f.stop)
+		p := newPool(t, f)
+		ctx, cancel := contextWithCancel(t)
+		left, stayed := make(chan error, 1), make(chan error, 1)
+		go func() { left <- p.Check(ctx) }()
+		synctest.Wait()
+		go func() { stayed <- p.Check(t.Context()) }()
+		synctest.Wait()
+		cancel()
+		if err := <-left; !errors.Is(err, errLeft) {
+			t.Error(err)
+		}
+		if err := <-stayed; err != nil || f.connections() != 1 {
+			t.Errorf("%v, %d connections", err, f.connections())
+		}
+	})
+}
+
+// No error tells a secret, whatever the server echoes of the command line.
+func TestNoTokenInErrors(t *testing.T) {
+	for _, scripted := range []string{"drop", "535 5.7.8 no", "nonsense", "334 " + b64(report)} {
+		f := start(t, &fake{on: func(_ int, line string) string {
+			if strings.HasPrefix(line, "AUTH ") {
+				return scripted
+			}
+			return ""
+		}})
+		p := newPool(t, f, func(c *Config) { c.Tokens = &fakeTokens{values: []string{"marked-secret"}} })
+		err := p.Check(t.Context())
+		if err == nil {
+			t.Fatalf("%q was taken for a success", scripted)
+		}
+		if text := err.Error() + p.Status().LastError; strings.Contains(text, "marked-secret") || strings.Contains(text, b64("user=me@corp.example\x01auth=Bearer marked-secret\x01\x01")) {
+			t.Errorf("%q", text)
+		}
+	}
+}

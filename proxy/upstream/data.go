@@ -1,0 +1,271 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// chunkSize is how much of a body is held at a time, whatever its size.
+	chunkSize = 64 << 10
+	// headRoom is room for the command before a chunk: both go in one write.
+	headRoom = 32
+	// window is how many chunks may be unanswered: with 64 KiB each enough for
+	// 50 MB/s at a round trip of 20 ms.
+	window = 16
+	// dataSize is how much is read at a time for DATA; with its dots doubled it
+	// still fits into a chunk.
+	dataSize = chunkSize / 2
+	// flushAfter is when a chunk that a slow client fills goes up as it is, so
+	// that the provider does not take us for dead.
+	flushAfter = 30 * time.Second
+)
+
+type buffer [headRoom + chunkSize]byte
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// Data sends the body and gives the provider's final reply. It must follow an
+// accepted recipient.
+//
+// The bytes go up as they are, by BDAT where the provider offers CHUNKING. By
+// DATA a final CRLF is added where there is none, and a body that could end
+// early is refused with [ErrBareLineEnd].
+//
+// An error of body, other than io.EOF, comes back wrapped; nothing is delivered
+// then. After any error or refusal body may be left half read. When ctx ends,
+// the connection is cut; a Read of body that waits is the caller's to end.
+func (t *Transaction) Data(ctx context.Context, body io.Reader) (Reply, error) {
+	switch {
+	case t.err != nil:
+		return Reply{}, t.err
+	case t.verdict != nil:
+		return *t.verdict, nil
+	case len(t.accepted) == 0:
+		return Reply{}, errNoRecipient
+	}
+	t.err = errOver
+	buf := buffers.Get().(*buffer)
+	defer buffers.Put(buf)
+	src := &source{r: body}
+	if !t.c.alive() {
+		t.c.broken = true
+	}
+	if t.dead(ctx) {
+		if err := t.revive(ctx); err != nil {
+			return Reply{}, err
+		}
+	}
+	send := t.data
+	if t.c.x.chunking {
+		send = t.bdat
+	}
+	reply, err := send(ctx, src, buf)
+	if err == nil && reply.ok() {
+		t.c.pending = false
+	}
+	return reply, err
+}
+
+// source is a body being read.
+type source struct {
+	r     io.Reader
+	ended bool // io.EOF, and nothing else, was read
+	slow  bool // the last fill waited for the client
+}
+
+// fill reads until p is full, the body ends, or a slow client has kept p back
+// for long enough.
+func (s *source) fill(p []byte) (n int, err error) {
+	began := time.Now()
+	defer func() { s.slow = time.Since(began) > time.Second }()
+	var since time.Time // when p got its first byte
+	for idle := 0; n < len(p); {
+		m, err := s.r.Read(p[n:])
+		n += m
+		switch {
+		case err == io.EOF: // alone: one wrapped into more words is a body cut off
+			s.ended = true
+			return n, nil
+		case err != nil:
+			return n, fmt.Errorf("reading the message: %w", err)
+		case m == 0:
+			if idle++; idle >= 100 {
+				return n, fmt.Errorf("reading the message: %w", io.ErrNoProgress)
+			}
+		case since.IsZero():
+			since, idle = time.Now(), 0
+		case time.Since(since) >= flushAfter:
+			return n, nil
+		default:
+			idle = 0
+		}
+	}
+	return n, nil
+}
+
+// bdat sends the body in chunks, of which some are unanswered at any time.
+func (t *Transaction) bdat(ctx context.Context, src *source, buf *buffer) (Reply, error) {
+	c := t.c
+	defer c.guard(ctx)()
+	unanswered, most := 0, window
+	if !c.x.pipelining {
+		most = 1
+	}
+	for started := false; !src.ended; started = true {
+		n, err := src.fill(buf[headRoom:])
+		if err != nil {
+			c.broken = c.broken || started
+			return Reply{}, err
+		}
+		if unanswered == 0 && c.r.Buffered() > 0 {
+			return Reply{}, t.lost(ctx, "BDAT", errOutOfTurn, started, false)
+		}
+		if err := c.write(ctx, buf.chunk(n, src.ended)); err != nil {
+			return t.lastWords(ctx, "BDAT", err, unanswered)
+		}
+		unanswered++
+		// Where the client is the slow one nothing is gained by not listening.
+		for !src.ended && unanswered > 0 && (unanswered >= most || src.slow || c.r.Buffered() > 0) {
+			if r, err := t.chunkReply(ctx, false); err != nil || !r.ok() {
+				return r, err
+			}
+			unanswered--
+		}
+	}
+	for ; unanswered > 1; unanswered-- {
+		if r, err := t.chunkReply(ctx, true); err != nil || !r.ok() {
+			return r, err
+		}
+	}
+	return t.finalReply(ctx)
+}
+
+// chunk is the command and the n bytes behind it, in one piece.
+func (b *buffer) chunk(n int, last bool) []byte {
+	var room [headRoom]byte
+	head := strconv.AppendInt(append(room[:0], "BDAT "...), int64(n), 10)
+	if last {
+		head = append(head, " LAST"...)
+	}
+	head = append(head, '\r', '\n')
+	start := headRoom - len(head)
+	copy(b[start:], head)
+	return b[start : headRoom+n]
+}
+
+// chunkReply reads the reply to a chunk that is not the last. A refusal ends the
+// message; more replies may follow it, so the connection ends too.
+func (t *Transaction) chunkReply(ctx context.Context, allSent bool) (Reply, error) {
+	r, err := t.c.read(ctx, t.c.timeout)
+	if err == nil && !r.answer() {
+		err = &ReplyError{r}
+	}
+	if err != nil {
+		return Reply{}, t.lost(ctx, "BDAT", err, true, allSent)
+	}
+	if !r.ok() {
+		t.c.broken = true
+	}
+	return r, nil
+}
+
+// data sends the body behind DATA, in lines.
+func (t *Transaction) data(ctx context.Context, src *source, buf *buffer) (Reply, error) {
+	out := buffers.Get().(*buffer)
+	defer buffers.Put(out)
+	var s stuffer
+	next := func() ([]byte, error) {
+		n, err := src.fill(buf[:dataSize])
+		if err != nil {
+			return nil, err
+		}
+		return s.encode(out[:0], buf[:n], src.ended)
+	}
+	p, err := next() // before DATA: many a bad body is found out while there is nothing to break off
+	if err != nil {
+		return Reply{}, err
+	}
+	r, err := t.askData(ctx)
+	if err != nil || r.Code != 354 {
+		return r, err
+	}
+	c := t.c
+	defer c.guard(ctx)()
+	for {
+		if err := c.send(ctx, p); err != nil {
+			return t.lastWords(ctx, "DATA", err, 0)
+		}
+		if src.ended {
+			return t.finalReply(ctx)
+		}
+		if p, err = next(); err != nil {
+			c.broken = true
+			return Reply{}, err
+		}
+	}
+}
+
+// askData says DATA; the body may follow a 354 and nothing else.
+func (t *Transaction) askData(ctx context.Context) (Reply, error) {
+	ask := func() (Reply, error) {
+		defer t.c.guard(ctx)()
+		r, err := t.c.command(ctx, "DATA", "DATA")
+		if err == nil && r.Code != 354 && r.Code < 400 {
+			err = t.c.fail(ctx, "DATA", &ReplyError{r})
+		}
+		return r, err
+	}
+	r, err := ask()
+	if t.dead(ctx) {
+		if err = t.revive(ctx); err == nil {
+			r, err = ask()
+		}
+	}
+	return r, err
+}
+
+// finalReply waits for the answer to the whole message.
+func (t *Transaction) finalReply(ctx context.Context) (Reply, error) {
+	r, err := t.c.read(ctx, t.p.cfg.FinalTimeout)
+	if err == nil && !r.answer() {
+		err = &ReplyError{r}
+	}
+	if err != nil {
+		return Reply{}, t.lost(ctx, "the final reply", err, true, true)
+	}
+	return r, nil
+}
+
+// lastWords looks whether a server that hung up in the middle of a body has said
+// why: that is its answer then. unanswered chunks may have been answered before.
+func (t *Transaction) lastWords(ctx context.Context, op string, err error, unanswered int) (Reply, error) {
+	lost := t.lost(ctx, op, err, true, false)
+	if ctx.Err() != nil || t.c.raw.SetDeadline(time.Now().Add(goodbye)) != nil {
+		return Reply{}, lost
+	}
+	for range unanswered + 1 {
+		r, err := readReply(t.c.r)
+		if err != nil {
+			break
+		}
+		if r.Code >= 400 {
+			return r, nil
+		}
+	}
+	return Reply{}, lost
+}
+
+func (t *Transaction) lost(ctx context.Context, op string, err error, started, unknown bool) error {
+	var e *ConnError
+	if !errors.As(err, &e) {
+		e = t.c.fail(ctx, op, err)
+	}
+	e.Started, e.Unknown = started, unknown
+	return e
+}

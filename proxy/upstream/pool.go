@@ -1,0 +1,209 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// Pool is one account's connections to its provider. All methods may be called
+// by many goroutines at a time.
+//
+// It has no goroutine while nothing is to be done, and no timer while it has no
+// warm connection.
+type Pool struct {
+	cfg  Config
+	tls  *tls.Config
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	ctx      context.Context // ends with the pool
+	cancel   context.CancelFunc
+	checks   singleflight.Group
+	accepted atomic.Pointer[string] // the last token that the provider let in
+	lastErr  atomic.Pointer[failure]
+	work     sync.WaitGroup // goroutines that say good-bye or check
+
+	mu      sync.Mutex
+	warm    []*conn // the longest idle first; leased from the end
+	open    int     // warm, leased and being dialled; at most cfg.MaxConnections
+	waiting []chan *conn
+	gen     uint64 // connections of an older one are not kept
+	timer   *time.Timer
+	armed   bool // the timer will call sweep
+	closed  bool
+}
+
+type failure struct {
+	text string
+	at   time.Time
+}
+
+// New makes a pool. It connects when the first message needs it.
+func New(cfg Config) *Pool {
+	cfg = cfg.withDefaults()
+	p := &Pool{cfg: cfg, tls: newTLSConfig(cfg), dial: dialer(cfg)}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// lease gives a connection, warm or new, waiting for a turn where the limit asks
+// for it. It goes back by release.
+func (p *Pool) lease(ctx context.Context) (*conn, error) {
+	c, err := p.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
+		if c.alive() {
+			c.reused = true
+			p.cfg.Stats.Reused.Add(1)
+			return c, nil
+		}
+		p.discard(c)
+	}
+	if c, err = p.renew(ctx); err != nil {
+		p.release(nil)
+		return nil, err
+	}
+	return c, nil
+}
+
+// renew connects in a place that the caller holds already.
+func (p *Pool) renew(ctx context.Context) (*conn, error) {
+	p.mu.Lock()
+	gen := p.gen
+	p.mu.Unlock()
+	c, err := p.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.gen = gen
+	p.cfg.Stats.Busy.Add(1)
+	return c, nil
+}
+
+// discard closes a leased connection; its place remains the caller's.
+func (p *Pool) discard(c *conn) {
+	p.cfg.Stats.Busy.Add(-1)
+	c.close()
+}
+
+// turn gives a warm connection, or nil for a place to dial in. Turns are given
+// in the order they were asked for.
+func (p *Pool) turn(ctx context.Context) (*conn, error) {
+	p.mu.Lock()
+	switch n := len(p.warm); {
+	case p.closed:
+		p.mu.Unlock()
+		return nil, ErrClosed
+	case n > 0: // then nobody waits
+		c := p.warm[n-1]
+		p.warm[n-1] = nil
+		p.warm = p.warm[:n-1]
+		p.mu.Unlock()
+		p.cfg.Stats.Warm.Add(-1)
+		p.cfg.Stats.Busy.Add(1)
+		return c, nil
+	case p.open < p.cfg.MaxConnections:
+		p.open++
+		p.mu.Unlock()
+		return nil, nil
+	}
+	mine := make(chan *conn, 1)
+	p.waiting = append(p.waiting, mine)
+	p.mu.Unlock()
+	return p.wait(ctx, mine)
+}
+
+func (p *Pool) wait(ctx context.Context, mine chan *conn) (*conn, error) {
+	timer := time.NewTimer(p.cfg.WaitTimeout)
+	defer timer.Stop()
+	var err error
+	select {
+	case c, ok := <-mine:
+		if !ok {
+			return nil, ErrClosed
+		}
+		return c, nil
+	case <-ctx.Done():
+		err = fmt.Errorf("waiting for a connection: %w", context.Cause(ctx))
+	case <-timer.C:
+		err = fmt.Errorf("%w: none of %d came free in %v", ErrBusy, p.cfg.MaxConnections, p.cfg.WaitTimeout)
+	}
+	p.mu.Lock()
+	i := slices.Index(p.waiting, mine)
+	if i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
+	p.mu.Unlock()
+	if i < 0 { // the turn came in the same moment: it is the next one's
+		if c, ok := <-mine; ok {
+			p.release(c)
+		}
+	}
+	return nil, err
+}
+
+// release ends a lease: the place, and the connection in it unless c is nil or
+// past use, go to the next who waits, or the connection stays warm.
+func (p *Pool) release(c *conn) {
+	p.mu.Lock()
+	var old *conn
+	if c != nil && (c.broken || p.closed || c.gen != p.gen) {
+		old, c = c, nil
+	}
+	switch {
+	case len(p.waiting) > 0:
+		p.waiting[0] <- c
+		p.waiting = slices.Delete(p.waiting, 0, 1)
+	case c == nil:
+		p.open--
+	default:
+		p.cfg.Stats.Busy.Add(-1)
+		p.cfg.Stats.Warm.Add(1)
+		c.used, c.reused = time.Now(), false
+		p.warm = append(p.warm, c)
+		p.arm()
+	}
+	p.mu.Unlock()
+	if old != nil {
+		p.discard(old)
+	}
+}
+
+// Status is a pool at one moment.
+type Status struct {
+	Warm      int       `json:"warm"`    // idle, logged in
+	Busy      int       `json:"busy"`    // leased, or being dialled
+	Waiting   int       `json:"waiting"` // messages waiting for a turn
+	Limit     int       `json:"limit"`
+	LoggedIn  bool      `json:"logged_in"`            // the provider has accepted a token
+	LastError string    `json:"last_error,omitempty"` // of the last attempt to connect that failed
+	ErrorAt   time.Time `json:"error_at,omitzero"`
+}
+
+// Status tells how the pool stands.
+func (p *Pool) Status() Status {
+	p.mu.Lock()
+	s := Status{Warm: len(p.warm), Busy: p.open - len(p.warm), Waiting: len(p.waiting), Limit: p.cfg.MaxConnections}
+	p.mu.Unlock()
+	s.LoggedIn = p.accepted.Load() != nil
+	if f := p.lastErr.Load(); f != nil {
+		s.LastError, s.ErrorAt = f.text, f.at
+	}
+	return s
+}
+
+// note keeps an error for Status.
+func (p *Pool) note(err error) error {
+	p.lastErr.Store(&failure{err.Error(), time.Now()})
+	p.cfg.Log.Debug("no connection to the provider", "login", p.cfg.Login, "err", err)
+	return err
+}
