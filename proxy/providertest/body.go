@@ -1,0 +1,301 @@
+package providertest
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const firstPiece = 512 // see StepBody
+
+// data answers DATA and reads the body up to CRLF "." CRLF.
+func (s *session) data(arg, line string) error {
+	if skip, err := s.step(StepData, line, 0); skip || err != nil {
+		return err
+	}
+	switch {
+	case arg != "":
+		return s.mistake(501, "5.5.4 DATA takes no argument")
+	case !s.tx.open:
+		return s.mistake(503, "5.5.1 MAIL first")
+	case s.tx.chunked || s.tx.failed:
+		return s.mistake(503, "5.5.1 DATA cannot follow BDAT")
+	case len(s.tx.rcpts) == 0:
+		return s.mistake(554, "5.5.1 No valid recipients")
+	}
+	s.tx.sink.begin(&s.p.store, s.p.opts.MaxSize, s.tx.size)
+	s.reply(354, "Go ahead - gsmtp")
+	if err := s.readData(); err != nil {
+		return err
+	}
+	err := s.finish()
+	s.reset()
+	return err
+}
+
+// readData reads a body up to its end. A client that did not wait for 354 has been turned away, so nothing is buffered.
+func (s *session) readData() error {
+	s.reading = true
+	defer func() { s.reading = false }()
+	take := takeData
+	if s.p.opts.Lax {
+		take = takeLax
+	}
+	var failed error
+	emit := func(b []byte) {
+		if failed == nil {
+			failed = s.piece(b)
+		}
+	}
+	for atLine := true; ; {
+		if err := s.fill(); err != nil {
+			return err
+		}
+		used, end := take(s.buffered(), &atLine, emit)
+		s.r += used
+		if failed != nil || end {
+			return failed
+		}
+	}
+}
+
+// piece takes a piece of a body, after asking the hook.
+func (s *session) piece(b []byte) error {
+	k := &s.tx.sink
+	if s.p.faults.Load().SMTP == nil {
+		k.write(b)
+		return nil
+	}
+	for len(b) > 0 {
+		part := b
+		if k.n < firstPiece {
+			part = b[:min(len(b), int(firstPiece-k.n))]
+		}
+		b = b[len(part):]
+		k.write(part)
+		skip, err := s.step(StepBody, "", k.n)
+		if skip && len(s.out) > 0 {
+			return s.linger()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeData passes on the body's bytes in b that are certain, and tells how many bytes of b it used and whether the end
+// was among them. atLine tells that CRLF, or nothing at all, stands before b. Bare CR and LF are content like any other:
+// the only end is CRLF "." CRLF (RFC 5321 section 4.1.1.4), and a dot goes away only behind CRLF (section 4.5.2).
+func takeData(b []byte, atLine *bool, emit func([]byte)) (used int, end bool) {
+	for used < len(b) {
+		rest := b[used:]
+		if *atLine {
+			if len(rest) < 3 && string(rest) == ".\r\n"[:len(rest)] {
+				return used, false // what it is shows later
+			}
+			if bytes.HasPrefix(rest, []byte(".\r\n")) {
+				return used + 3, true
+			}
+			*atLine = false
+			if rest[0] == '.' {
+				used++
+				continue
+			}
+		}
+		if i := bytes.Index(rest, []byte("\r\n.")); i >= 0 {
+			emit(rest[:i+2])
+			used, *atLine = used+i+2, true
+			continue
+		}
+		sure := len(rest)
+		switch {
+		case bytes.HasSuffix(rest, []byte("\r\n")):
+			*atLine = true
+		case rest[sure-1] == '\r':
+			sure--
+		}
+		if sure > 0 {
+			emit(rest[:sure])
+		}
+		return used + sure, false
+	}
+	return used, false
+}
+
+// takeLax is takeData as careless servers have it: CR, LF and CRLF all end a line, and a line of one dot the body.
+func takeLax(b []byte, atLine *bool, emit func([]byte)) (used int, end bool) {
+	for used < len(b) {
+		rest := b[used:]
+		if *atLine && rest[0] == '.' {
+			switch {
+			case len(rest) < 3 && (len(rest) == 1 || rest[1] == '\r'):
+				return used, false
+			case rest[1] == '\r' && rest[2] == '\n':
+				return used + 3, true
+			case rest[1] == '\r' || rest[1] == '\n':
+				return used + 2, true
+			}
+			rest, used = rest[1:], used+1
+		}
+		n := 1 + bytes.IndexAny(rest, "\r\n")
+		if n == 0 {
+			n = len(rest)
+		}
+		last := rest[n-1]
+		*atLine = last == '\r' || last == '\n'
+		emit(rest[:n])
+		used += n
+		if last == '\r' && n < len(rest) && rest[n] == '\n' {
+			emit(rest[n : n+1])
+			used++
+		}
+	}
+	return used, false
+}
+
+// bdat answers BDAT (RFC 3030 section 2). The chunk's octets follow whatever the answer will be, so they are read first.
+func (s *session) bdat(arg, line string) error {
+	size, last, ok := parseBDAT(arg)
+	switch {
+	case s.p.opts.NoChunking:
+		return s.mistake(502, "5.5.1 Unrecognized command")
+	case !ok:
+		s.reply(501, "5.5.4 Syntax error, BDAT size [LAST] expected")
+		return s.linger() // where the next command begins is unknown
+	}
+	act, err := s.ask(StepChunk, line, size)
+	if err != nil {
+		return err
+	}
+	if !act.refuses() {
+		if no := s.chunkRefusal(); no.Code != 0 {
+			act = no
+		}
+	}
+	if act.refuses() {
+		s.tx.failed = s.tx.open
+		if err := s.chunk(size, false); err != nil {
+			return err
+		}
+		return s.refuse(act)
+	}
+	if !s.tx.chunked {
+		s.tx.chunked = true
+		s.tx.sink.begin(&s.p.store, s.p.opts.MaxSize, max(s.tx.size, size))
+	}
+	if err := s.chunk(size, true); err != nil {
+		return err
+	}
+	s.act = act // the pieces of the body had their own
+	if last {
+		return s.lastChunk()
+	}
+	if s.tx.sink.over() {
+		s.tx.failed = true
+		return s.reply(552, "5.3.4 Your message exceeded the size limit")
+	}
+	return s.reply(250, "2.0.0 "+strconv.FormatInt(size, 10)+" octets received - gsmtp")
+}
+
+// chunkRefusal says why a chunk cannot be taken now, if it cannot.
+func (s *session) chunkRefusal() Action {
+	switch {
+	case !s.tx.open:
+		return Action{Code: 503, Text: "5.5.1 MAIL first"}
+	case s.tx.failed:
+		return Action{Code: 503, Text: "5.5.1 An earlier chunk was refused, RSET first"}
+	case len(s.tx.rcpts) == 0:
+		return Action{Code: 554, Text: "5.5.1 No valid recipients"}
+	}
+	return Action{}
+}
+
+// lastChunk ends the transaction when the message is accepted. A refused one stays failed until RSET.
+func (s *session) lastChunk() error {
+	s.act = Action{}
+	err := s.finish()
+	failed := s.tx.failed
+	s.reset()
+	s.tx.open, s.tx.failed = failed, failed
+	return err
+}
+
+func parseBDAT(arg string) (size int64, last, ok bool) {
+	number, word, found := strings.Cut(arg, " ")
+	n, err := strconv.ParseUint(number, 10, 63)
+	if err != nil || found && !strings.EqualFold(word, "LAST") {
+		return 0, false, false
+	}
+	return int64(n), found, true
+}
+
+// chunk reads n octets. Those that are not wanted go nowhere.
+func (s *session) chunk(n int64, wanted bool) error {
+	s.reading = n > int64(len(s.buffered()))
+	defer func() { s.reading = false }()
+	for n > 0 {
+		if len(s.buffered()) == 0 {
+			if err := s.fill(); err != nil {
+				return err
+			}
+		}
+		b := s.buffered()
+		b = b[:min(int64(len(b)), n)]
+		s.r += len(b)
+		n -= int64(len(b))
+		if !wanted {
+			continue
+		}
+		if err := s.piece(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish answers a complete body: 250 once it is recorded.
+func (s *session) finish() error {
+	skip, err := s.step(StepFinal, "", s.tx.sink.n)
+	if skip || err != nil {
+		s.tx.failed = true
+		return err
+	}
+	if s.tx.sink.over() {
+		s.tx.failed = true
+		return s.reply(552, "5.3.4 Your message exceeded the size limit of "+strconv.FormatInt(s.p.opts.MaxSize, 10))
+	}
+	id := s.record()
+	return s.reply(250, "2.0.0 OK "+id+" queued as "+id+" - gsmtp")
+}
+
+// record keeps the message.
+func (s *session) record() (id string) {
+	t := &s.tx
+	if t.id != "" {
+		return t.id // Action.Deliver did it
+	}
+	m := Message{
+		Account: s.account, From: t.from, MailParams: t.params, Rcpts: t.rcpts,
+		Body: t.sink.body, Size: t.sink.n, SHA256: t.sink.digest(), Time: time.Now(),
+		TLS: s.door == doorTLS, Chunked: t.chunked, Conn: s.id,
+	}
+	t.id = s.p.store.add(m)
+	return t.id
+}
+
+// linger ends the connection after a reply while the client may be sending. Closing with input unread would make TCP throw the
+// reply away, so what still comes is read for a while.
+func (s *session) linger() error {
+	if err := s.flush(); err != nil {
+		return err
+	}
+	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		c.CloseWrite()
+	}
+	s.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	io.Copy(io.Discard, s.conn)
+	return errEnd
+}

@@ -1,0 +1,100 @@
+package providertest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// authority is a CA and the one certificate it signed. P-256 because its handshakes cost least.
+type authority struct {
+	pem  []byte
+	pool *x509.CertPool
+	leaf tls.Certificate
+}
+
+func newAuthority(o Options) (*authority, error) {
+	start := time.Now().Add(-time.Hour)
+	if o.NotAfter.Before(start) {
+		start = o.NotAfter.Add(-time.Hour) // an expired certificate must still have a beginning
+	}
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	ca := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "Waxseal test provider CA"},
+		NotBefore:             start,
+		NotAfter:              time.Now().Add(48 * time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2),
+		Subject:      pkix.Name{CommonName: "Waxseal test provider"},
+		NotBefore:    start,
+		NotAfter:     o.NotAfter,
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, h := range o.Hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			leaf.IPAddresses = append(leaf.IPAddresses, ip)
+		} else {
+			leaf.DNSNames = append(leaf.DNSNames, h)
+		}
+	}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
+	if err != nil {
+		return nil, err
+	}
+	a := &authority{
+		pem:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}),
+		pool: x509.NewCertPool(),
+		leaf: tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key},
+	}
+	a.pool.AppendCertsFromPEM(a.pem)
+	return a, nil
+}
+
+// serverConfig allows TLS 1.2 and newer, or exactly what an older maximum asks for.
+func (a *authority) serverConfig(maxVersion uint16) *tls.Config {
+	c := &tls.Config{
+		Certificates: []tls.Certificate{a.leaf},
+		MinVersion:   tls.VersionTLS12,
+		MaxVersion:   maxVersion,
+	}
+	if maxVersion != 0 && maxVersion < c.MinVersion {
+		c.MinVersion = maxVersion
+	}
+	return c
+}
+
+// WriteCA writes the CA's certificate into dir, for a client that wants a file.
+func (p *Provider) WriteCA(dir string) (path string, err error) {
+	path = filepath.Join(dir, "provider-ca.pem")
+	if err := os.WriteFile(path, p.ca.pem, 0o644); err != nil {
+		return "", fmt.Errorf("provider's CA certificate: %w", err)
+	}
+	return path, nil
+}

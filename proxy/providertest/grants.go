@@ -1,0 +1,191 @@
+package providertest
+
+import (
+	"crypto/rand"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// grants are the consents given and the tokens that came of them.
+type grants struct {
+	ttl    time.Duration
+	size   int
+	rotate bool
+
+	mu      sync.Mutex
+	codes   map[string]*code
+	devices map[string]*device // by device code
+	refresh map[string]*grant  // spent refresh tokens too, so that a replay is noticed
+	access  map[string]access
+	account map[string][]*grant // by folded account
+}
+
+// grant is one consent of one account to one client.
+type grant struct {
+	account string
+	client  string // empty: any client may use it
+	scope   string
+	current string // the refresh token that is good
+	revoked bool
+	access  []string // access tokens given out and perhaps good
+}
+
+type access struct {
+	grant   *grant
+	expires time.Time
+}
+
+// code is an authorization code on its way through a browser (RFC 6749 section 4.1, RFC 7636).
+type code struct {
+	account, client, redirect, scope, challenge string
+
+	expires time.Time
+	grant   *grant // what it was changed for; a second use revokes that (RFC 6749 section 4.1.2)
+}
+
+// tokens are what a token request gives.
+type tokens struct{ access, refresh, scope string }
+
+func (g *grants) init(o Options) {
+	g.ttl, g.size, g.rotate = o.TokenTTL, o.TokenSize, o.Rotate
+	g.codes, g.devices = map[string]*code{}, map[string]*device{}
+	g.refresh, g.access, g.account = map[string]*grant{}, map[string]access{}, map[string][]*grant{}
+}
+
+// secret makes an unguessable string of n characters, at least 26.
+func secret(prefix string, n int) string {
+	var b strings.Builder
+	b.WriteString(prefix)
+	b.WriteString(rand.Text())
+	for b.Len() < n {
+		b.WriteString(rand.Text())
+	}
+	return b.String()[:max(n, len(prefix)+26)]
+}
+
+// consent makes a grant with its first refresh token. The caller holds mu.
+func (g *grants) consent(account, client, scope string) *grant {
+	t := &grant{account: account, client: client, scope: scope, current: secret("refresh-", 64)}
+	g.refresh[t.current] = t
+	key := fold(account)
+	g.account[key] = append(g.account[key], t)
+	return t
+}
+
+// issue makes an access token and forgets the grant's old ones. The caller holds mu.
+func (g *grants) issue(t *grant) string {
+	now := time.Now()
+	t.access = slices.DeleteFunc(t.access, func(old string) bool {
+		gone := !now.Before(g.access[old].expires)
+		if gone {
+			delete(g.access, old)
+		}
+		return gone
+	})
+	token := secret("access-", g.size)
+	g.access[token] = access{t, now.Add(g.ttl)}
+	t.access = append(t.access, token)
+	return token
+}
+
+// expire ends a grant's access tokens. The caller holds mu.
+func (g *grants) expire(t *grant) {
+	for _, token := range t.access {
+		delete(g.access, token)
+	}
+	t.access = nil
+}
+
+// revoke ends a grant. The caller holds mu.
+func (g *grants) revoke(t *grant) {
+	t.revoked = true
+	g.expire(t)
+}
+
+// owner is the account an access token belongs to, if it is good.
+func (g *grants) owner(token string) (account string, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a, ok := g.access[token]
+	if !ok || !time.Now().Before(a.expires) {
+		return "", false
+	}
+	return a.grant.account, true
+}
+
+// exchange changes a code for tokens.
+func (g *grants) exchange(secret, client, redirect, verifier string) (tokens, *oauthError) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.codes[secret]
+	switch {
+	case c == nil:
+		return tokens{}, invalidGrant("Malformed auth code.")
+	case c.grant != nil:
+		g.revoke(c.grant)
+		return tokens{}, invalidGrant("Code was already redeemed; the tokens it gave are revoked.")
+	case time.Now().After(c.expires):
+		return tokens{}, invalidGrant("Code has expired.")
+	case c.client != client:
+		return tokens{}, invalidGrant("Code was issued to another client.")
+	case c.redirect != redirect:
+		return tokens{}, invalidGrant("redirect_uri differs from the one of the authorization request.")
+	case challengeOf(verifier) != c.challenge:
+		return tokens{}, invalidGrant("code_verifier does not fit the code_challenge.")
+	}
+	c.grant = g.consent(c.account, client, c.scope)
+	return tokens{g.issue(c.grant), c.grant.current, c.scope}, nil
+}
+
+// renew gives a new access token for a refresh token, and a new refresh token where they rotate.
+func (g *grants) renew(refresh, client string) (tokens, *oauthError) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.refresh[refresh]
+	switch {
+	case t == nil:
+		return tokens{}, invalidGrant("Unknown refresh token.")
+	case t.revoked:
+		return tokens{}, invalidGrant("Token has been expired or revoked.")
+	case t.client != "" && t.client != client:
+		return tokens{}, invalidGrant("Refresh token was issued to another client.")
+	case t.current != refresh:
+		g.revoke(t)
+		return tokens{}, invalidGrant("Refresh token was used before; the grant is revoked.")
+	}
+	out := tokens{access: g.issue(t), scope: t.scope}
+	if g.rotate {
+		t.current = secret("refresh-", 64)
+		g.refresh[t.current] = t
+		out.refresh = t.current
+	}
+	return out, nil
+}
+
+// Grant gives a refresh token for account, as if its user had consented. Any client may use it.
+func (p *Provider) Grant(account string) (refreshToken string) {
+	p.grants.mu.Lock()
+	defer p.grants.mu.Unlock()
+	return p.grants.consent(account, "", defaultScope).current
+}
+
+// Revoke ends all consents of account, as its user can at the provider's site: refresh tokens get invalid_grant and
+// access tokens are refused. SMTP connections that are logged in stay so.
+func (p *Provider) Revoke(account string) {
+	p.grants.mu.Lock()
+	defer p.grants.mu.Unlock()
+	for _, t := range p.grants.account[fold(account)] {
+		p.grants.revoke(t)
+	}
+}
+
+// ExpireAccess makes the access tokens of account stop working before their time. Its refresh tokens stay good.
+func (p *Provider) ExpireAccess(account string) {
+	p.grants.mu.Lock()
+	defer p.grants.mu.Unlock()
+	for _, t := range p.grants.account[fold(account)] {
+		p.grants.expire(t)
+	}
+}

@@ -1,0 +1,251 @@
+// Package providertest is a mail provider on this machine: an OAuth 2.0 endpoint over HTTP and a submission server
+// that takes only the tokens issued by it. Tests of the whole product run against it, and so does "waxseal demo".
+//
+// Start gives a running Provider. Its three SMTP addresses are one server seen through three doors: STARTTLS, implicit
+// TLS, and no TLS at all. The certificate is signed by a CA made for this Provider alone; trust Pool or WriteCA.
+//
+//	p, err := providertest.Start(providertest.Options{})
+//	defer p.Close()
+//	refresh := p.Grant("me@corp.test") // as if the user had consented in a browser
+//	// ... refresh at p.TokenURL(), AUTH XOAUTH2 at p.SMTPAddr, send ...
+//	err = p.WaitMessages(ctx, 1)
+//	fmt.Println(p.Messages()[0].SHA256)
+//
+// It is strict where real providers are: PKCE with S256, codes that work once, CRLF and nothing else, no AUTH before
+// TLS, no MAIL before AUTH, an AUTH line of at most 512 octets, groups of commands as RFC 2920 allows them, RSET after a
+// chunk that failed. It records the bytes that arrived as they arrived, and answers 250 only after recording them.
+//
+// It misbehaves on command: SetFaults installs hooks that see each step of each dialogue and each token request, and
+// say what goes wrong there. Odds makes such hooks from probabilities and a seed.
+//
+// All listeners are on 127.0.0.1 with ports of the system's choice. Nothing is written to disk except by WriteCA.
+package providertest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options say what kind of provider Start makes. The zero value is a provider with all SMTP extensions, any user,
+// any client and no limit but the message's size.
+type Options struct {
+	Accounts []string // users who can consent; empty: anybody
+
+	ClientID     string        // the one client that may ask for tokens; empty: any
+	ClientSecret string        // its secret; empty: a public client
+	TokenTTL     time.Duration // life of an access token; 0: an hour
+	TokenSize    int           // length of an access token in characters; 0: 120. Entra's run to about 3,000
+	Rotate       bool          // each refresh gives a new refresh token; replaying an old one revokes the grant
+
+	Mechanisms   []string // SASL mechanisms offered; empty: XOAUTH2 and OAUTHBEARER
+	NoSTARTTLS   bool     // SMTPAddr does not offer STARTTLS, yet takes AUTH: what an attacker in the middle shows
+	NoPipelining bool     // not offered, and a client that does it all the same gets 554
+	NoChunking   bool
+	No8BitMIME   bool
+	NoUTF8       bool
+	NoDSN        bool
+	Lax          bool // takes bare CR or LF for a line end in DATA, as servers open to SMTP smuggling do
+
+	MaxSize        int64         // octets in a message; 0: 35882577, as Gmail has it
+	MaxRecipients  int           // in one transaction, 452 beyond; 0: 2000
+	MaxConnections int           // authenticated ones of one account at a time, 432 beyond; 0: no limit
+	IdleTimeout    time.Duration // 421 after so long a silence; 0: 5 minutes (RFC 5321 section 4.5.3.2.7)
+	Latency        time.Duration // a round trip's time: each group of replies arrives so much later
+
+	DropBodies bool // record size and SHA-256 of a message, not its bytes
+	CountOnly  bool // record nothing of a message but its number: the cheapest, for benchmarks
+
+	Hosts         []string  // names and IPs in the certificate; empty: localhost, 127.0.0.1, ::1
+	NotAfter      time.Time // the certificate's end; zero: in a day
+	MaxTLSVersion uint16    // for example tls.VersionTLS11; 0: the newest
+
+	Log *slog.Logger // nil: silent. Tokens and bodies are never logged
+}
+
+// Provider is a running provider. All its methods may be called at any time from any goroutine.
+type Provider struct {
+	URL       string // the OAuth endpoint's base, http://127.0.0.1:port
+	SMTPAddr  string // host:port, STARTTLS
+	SMTPSAddr string // host:port, TLS from the first byte
+	PlainAddr string // host:port, no TLS at all; AUTH is offered there
+
+	opts   Options
+	log    *slog.Logger
+	ca     *authority
+	tls    *tls.Config
+	ehlo   [3]string // the EHLO reply for each kind of door: see door
+	grants grants
+	store  store
+	count  counters
+	faults atomic.Pointer[Faults]
+
+	http      *http.Server
+	listeners []net.Listener
+	done      chan struct{} // closed by Close: ends every wait
+	running   sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	nextConn int
+	sessions map[*session]struct{}
+	accounts map[string]*usage // connections by folded account
+}
+
+// usage counts the authenticated connections of one account.
+type usage struct{ active, peak int }
+
+// door is one of the ways into the SMTP server.
+type door int
+
+const (
+	doorSTARTTLS door = iota // plain at first; AUTH only after STARTTLS
+	doorOpen                 // no TLS: PlainAddr, or SMTPAddr with NoSTARTTLS
+	doorTLS                  // TLS is on
+)
+
+// Start makes a provider and lets it listen. Close ends it.
+func Start(opts Options) (*Provider, error) {
+	p := &Provider{
+		opts:     opts.withDefaults(),
+		done:     make(chan struct{}),
+		sessions: map[*session]struct{}{},
+		accounts: map[string]*usage{},
+	}
+	p.log = p.opts.Log
+	p.store.init(p.opts)
+	p.grants.init(p.opts)
+	p.faults.Store(new(Faults))
+	for d := range p.ehlo {
+		p.ehlo[d] = p.opts.ehloText(door(d))
+	}
+	ca, err := newAuthority(p.opts)
+	if err != nil {
+		return nil, fmt.Errorf("provider's certificate: %w", err)
+	}
+	p.ca, p.tls = ca, ca.serverConfig(p.opts.MaxTLSVersion)
+	if err := p.listen(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// listen opens the four ports and starts a goroutine for each.
+func (p *Provider) listen() error {
+	first := doorSTARTTLS
+	if p.opts.NoSTARTTLS {
+		first = doorOpen
+	}
+	doors := []struct {
+		door door
+		addr *string
+	}{{first, &p.SMTPAddr}, {doorTLS, &p.SMTPSAddr}, {doorOpen, &p.PlainAddr}}
+	for _, d := range doors {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return fmt.Errorf("provider's SMTP port: %w", err)
+		}
+		*d.addr = l.Addr().String()
+		p.listeners = append(p.listeners, l)
+		p.running.Go(func() { p.accept(l, d.door) })
+	}
+	return p.listenHTTP()
+}
+
+// Close ends all connections and waits until nothing of the provider runs any more. It may be called twice.
+func (p *Provider) Close() error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		p.running.Wait()
+		return nil
+	}
+	p.closed = true
+	close(p.done)
+	for s := range p.sessions {
+		s.abort()
+	}
+	p.mu.Unlock()
+	for _, l := range p.listeners {
+		l.Close()
+	}
+	var err error
+	if p.http != nil {
+		err = p.http.Close()
+	}
+	p.running.Wait()
+	return err
+}
+
+// AuthURL is where a browser asks for the user's consent.
+func (p *Provider) AuthURL() string { return p.URL + "/authorize" }
+
+// TokenURL is where a client gets tokens for a code or a refresh token.
+func (p *Provider) TokenURL() string { return p.URL + "/token" }
+
+// RevokeURL is where a client gives a token back (RFC 7009).
+func (p *Provider) RevokeURL() string { return p.URL + "/revoke" }
+
+// DeviceURL is where a device without a browser asks for a code (RFC 8628).
+func (p *Provider) DeviceURL() string { return p.URL + "/device_authorization" }
+
+// CertPEM is the certificate of the CA that signed the SMTP server's.
+func (p *Provider) CertPEM() []byte { return p.ca.pem }
+
+// Pool holds the CA alone.
+func (p *Provider) Pool() *x509.CertPool { return p.ca.pool }
+
+// wait returns after d, or with false as soon as the provider is closed or ctx ends.
+func (p *Provider) wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+	case <-p.done:
+	}
+	return false
+}
+
+func (o Options) withDefaults() Options {
+	if o.TokenTTL == 0 {
+		o.TokenTTL = time.Hour
+	}
+	if o.TokenSize == 0 {
+		o.TokenSize = 120
+	}
+	if len(o.Mechanisms) == 0 {
+		o.Mechanisms = []string{"XOAUTH2", "OAUTHBEARER"}
+	}
+	if o.MaxSize == 0 {
+		o.MaxSize = 35882577
+	}
+	if o.MaxRecipients == 0 {
+		o.MaxRecipients = 2000
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = 5 * time.Minute
+	}
+	if len(o.Hosts) == 0 {
+		o.Hosts = []string{"localhost", "127.0.0.1", "::1"}
+	}
+	if o.NotAfter.IsZero() {
+		o.NotAfter = time.Now().Add(24 * time.Hour)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}

@@ -1,0 +1,228 @@
+package providertest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Message is a message the provider has accepted.
+type Message struct {
+	ID         string // stands in the reply: "250 2.0.0 OK <id> queued as <id> - gsmtp"
+	Account    string // who was logged in
+	From       string // the reverse path as sent, without the angle brackets; "" is the null sender
+	MailParams string // the rest of the MAIL line
+	Rcpts      []Rcpt // the accepted ones, in order
+	Body       []byte // the bytes sent, dot-stuffing undone; nil with DropBodies
+	Size       int64  // octets in Body
+	SHA256     string // of Body, in hexadecimal
+	Time       time.Time
+	TLS        bool // arrived over TLS
+	Chunked    bool // arrived by BDAT
+	Conn       int  // the connection's number, as in Event
+}
+
+// Rcpt is an accepted recipient.
+type Rcpt struct {
+	To     string // as sent, without the angle brackets
+	Params string // the rest of the RCPT line
+}
+
+// Counts are the provider's numbers since its start.
+type Counts struct {
+	Authorizations int64 // consents given at the authorization page
+	TokenRequests  int64 // requests to the token endpoint, refused and faulty ones included
+	Exchanges      int64 // codes changed for tokens
+	Refreshes      int64 // access tokens given for a refresh token
+	Revocations    int64 // tokens given back
+
+	Connections  int64 // SMTP connections accepted
+	Active       int64 // SMTP connections open now
+	Handshakes   int64 // TLS handshakes done
+	Resumed      int64 // of these, those that resumed a session
+	Auths        int64 // logins accepted
+	AuthFailures int64 // logins refused
+	Transactions int64 // MAIL commands accepted
+	Messages     int64 // messages accepted and recorded
+	Commands     int64 // command lines read
+	Flights      int64 // groups of replies sent; a client that waits for each pays a round trip for each
+}
+
+type counters struct {
+	authorizations, tokenRequests, exchanges, refreshes, revocations atomic.Int64
+
+	connections, active, handshakes, resumed, auths, authFailures atomic.Int64
+
+	transactions, commands, flights atomic.Int64
+}
+
+// Counts are the numbers now. They are read one by one, so they need not fit each other while mail is arriving.
+func (p *Provider) Counts() Counts {
+	c := &p.count
+	return Counts{
+		Authorizations: c.authorizations.Load(),
+		TokenRequests:  c.tokenRequests.Load(),
+		Exchanges:      c.exchanges.Load(),
+		Refreshes:      c.refreshes.Load(),
+		Revocations:    c.revocations.Load(),
+		Connections:    c.connections.Load(),
+		Active:         c.active.Load(),
+		Handshakes:     c.handshakes.Load(),
+		Resumed:        c.resumed.Load(),
+		Auths:          c.auths.Load(),
+		AuthFailures:   c.authFailures.Load(),
+		Transactions:   c.transactions.Load(),
+		Messages:       p.store.total(),
+		Commands:       c.commands.Load(),
+		Flights:        c.flights.Load(),
+	}
+}
+
+// Peak is the largest number of authenticated connections that account had at one time.
+func (p *Provider) Peak(account string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if u := p.accounts[fold(account)]; u != nil {
+		return u.peak
+	}
+	return 0
+}
+
+// store keeps the accepted messages.
+type store struct {
+	keepBodies, keep bool
+
+	mu       sync.Mutex
+	count    int64
+	messages []Message
+	changed  chan struct{} // closed at the next message, when somebody waits
+}
+
+func (st *store) init(o Options) {
+	st.keep = !o.CountOnly
+	st.keepBodies = st.keep && !o.DropBodies
+}
+
+// add gives the message its ID and keeps it.
+func (st *store) add(m Message) (id string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.count++
+	id = messageID(st.count)
+	if st.keep {
+		m.ID = id
+		st.messages = append(st.messages, m)
+	}
+	if st.changed != nil {
+		close(st.changed)
+		st.changed = nil
+	}
+	return id
+}
+
+func (st *store) total() int64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.count
+}
+
+// messageID is short, unique in one provider, and does not look like a number a reply holds anyway.
+func messageID(n int64) string {
+	b := []byte("wx0000000000")
+	for i := len(b) - 1; n > 0 && i > 1; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return string(b)
+}
+
+// Messages are the accepted messages in the order of their acceptance. The bodies are shared: read them only.
+func (p *Provider) Messages() []Message {
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	return slices.Clone(p.store.messages)
+}
+
+// Forget drops the messages recorded so far, for long runs. Counts and IDs go on.
+func (p *Provider) Forget() {
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	p.store.messages = nil
+}
+
+// WaitMessages returns when n messages in all have been accepted since the start, or when ctx ends.
+func (p *Provider) WaitMessages(ctx context.Context, n int) error {
+	for {
+		p.store.mu.Lock()
+		have := p.store.count
+		if have >= int64(n) {
+			p.store.mu.Unlock()
+			return nil
+		}
+		if p.store.changed == nil {
+			p.store.changed = make(chan struct{})
+		}
+		changed := p.store.changed
+		p.store.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %d messages, %d arrived: %w", n, have, ctx.Err())
+		case <-p.done:
+			return fmt.Errorf("waiting for %d messages, %d arrived: provider closed", n, have)
+		}
+	}
+}
+
+// sink takes a body as it arrives. Nothing is kept beyond limit, only counted.
+type sink struct {
+	limit  int64
+	bodies bool      // keep the bytes
+	sum    hash.Hash // nil: no digest wanted
+	n      int64
+	body   []byte
+}
+
+// begin prepares the sink for a body of about size octets.
+func (k *sink) begin(st *store, limit, size int64) {
+	k.limit, k.bodies, k.n, k.body = limit, st.keepBodies, 0, nil
+	if !st.keep {
+		return
+	}
+	if k.sum == nil {
+		k.sum = sha256.New()
+	}
+	k.sum.Reset()
+	if k.bodies && size > 0 {
+		k.body = make([]byte, 0, min(size, limit, 1<<20))
+	}
+}
+
+func (k *sink) write(b []byte) {
+	k.n += int64(len(b))
+	if k.n > k.limit {
+		k.body = nil
+		return
+	}
+	if k.sum != nil {
+		k.sum.Write(b)
+	}
+	if k.bodies {
+		k.body = append(k.body, b...)
+	}
+}
+
+func (k *sink) over() bool { return k.n > k.limit }
+
+func (k *sink) digest() string {
+	if k.sum == nil {
+		return ""
+	}
+	return hex.EncodeToString(k.sum.Sum(nil))
+}

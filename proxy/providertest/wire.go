@@ -1,0 +1,162 @@
+package providertest
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	smallBuffer = 12 << 10 // a connection's own: an ordinary message with its commands, yet 5,000 cost little
+	largeBuffer = 64 << 10 // borrowed for bodies and long SASL lines
+	writeLimit  = time.Minute
+)
+
+var largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
+
+var (
+	errEnd      = errors.New("connection to be closed")
+	errLongLine = errors.New("line too long")
+	errBareLF   = errors.New("line ends with LF alone")
+)
+
+// wire reads and writes one connection. Replies are gathered in out and sent when the next read would have to wait, as
+// a server with PIPELINING does (RFC 2920 section 3.2); each sending is a flight.
+type wire struct {
+	conn    net.Conn // TCP, or TLS over it
+	in      []byte   // unread input is in[r:w]
+	r, w    int
+	small   []byte  // what in is most of the time
+	large   *[]byte // what in is when it is borrowed
+	reading bool    // a body is being read: large buffer wanted
+	out     []byte
+	idle    time.Duration
+	flights *atomic.Int64
+}
+
+func newWire(c net.Conn, idle time.Duration, flights *atomic.Int64) wire {
+	small := make([]byte, smallBuffer)
+	return wire{conn: c, in: small, small: small, idle: idle, flights: flights}
+}
+
+// buffered is what has been received and not looked at.
+func (w *wire) buffered() []byte { return w.in[w.r:w.w] }
+
+// discard forgets the buffered input.
+func (w *wire) discard() { w.r, w.w = 0, 0 }
+
+// fill sends the gathered replies and waits for more input.
+func (w *wire) fill() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	w.room()
+	if err := w.conn.SetReadDeadline(time.Now().Add(w.idle)); err != nil {
+		return err
+	}
+	n, err := w.conn.Read(w.in[w.w:])
+	w.w += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// room makes space behind w: a large buffer while a body is read or when the small one is full, the small one again as
+// soon as nothing is left in the large one.
+func (w *wire) room() {
+	if w.r > 0 {
+		copy(w.in, w.in[w.r:w.w])
+		w.r, w.w = 0, w.w-w.r
+	}
+	switch {
+	case w.large == nil && (w.reading || w.w == len(w.in)):
+		w.large = largeBuffers.Get().(*[]byte)
+		copy(*w.large, w.in[:w.w])
+		w.in = *w.large
+	case w.large != nil && !w.reading && w.w == 0:
+		w.release()
+	}
+}
+
+// release gives a borrowed buffer back, with what is in it.
+func (w *wire) release() {
+	if w.large != nil {
+		largeBuffers.Put(w.large)
+		w.large, w.in, w.r, w.w = nil, w.small, 0, 0
+	}
+}
+
+// line reads a line of at most limit octets, CRLF included, and returns it without. It is valid until the next read.
+// After errLongLine and errBareLF the line has been skipped.
+func (w *wire) line(limit int, lax bool) ([]byte, error) {
+	seen, long := 0, false
+	for {
+		b := w.buffered()
+		i := bytes.IndexByte(b[seen:], '\n')
+		if i < 0 {
+			if seen = len(b); seen >= limit { // keep the last octet, it may be the CR
+				w.r, seen, long = w.w-1, 1, true
+			}
+			if err := w.fill(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		line := b[:seen+i]
+		w.r += seen + i + 1
+		switch {
+		case long || len(line)+1 > limit:
+			return nil, errLongLine
+		case bytes.HasSuffix(line, []byte("\r")):
+			return line[:len(line)-1], nil
+		case lax:
+			return line, nil
+		}
+		return nil, errBareLF
+	}
+}
+
+// flush sends the gathered replies.
+func (w *wire) flush() error {
+	if len(w.out) == 0 {
+		return nil
+	}
+	if err := w.conn.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
+		return err
+	}
+	_, err := w.conn.Write(w.out)
+	if w.out = w.out[:0]; cap(w.out) > smallBuffer {
+		w.out = nil
+	}
+	w.flights.Add(1)
+	return err
+}
+
+// appendReply adds a reply in the form of RFC 5321 section 4.2.1, one line for each line of text.
+func appendReply(out []byte, code int, text string) []byte {
+	for {
+		line, rest, more := strings.Cut(text, "\n")
+		out = strconv.AppendInt(out, int64(code), 10)
+		if more {
+			out = append(out, '-')
+		} else {
+			out = append(out, ' ')
+		}
+		out = append(out, line...)
+		out = append(out, '\r', '\n')
+		if !more {
+			return out
+		}
+		text = rest
+	}
+}
+
+// timedOut tells silence from all other ends of a connection.
+func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
