@@ -1,0 +1,330 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/oauth"
+)
+
+// ImportReport says what an import did.
+type ImportReport struct {
+	Imported  int             `json:"imported"`
+	Unchanged int             `json:"unchanged"` // were there already, the same
+	Failed    int             `json:"failed"`
+	Problems  []ImportProblem `json:"problems,omitempty"` // one for each that failed
+	Warnings  []string        `json:"warnings,omitempty"`
+}
+
+// importers is how many accounts are imported at a time: keychains are slow, and
+// a keystore file writes what comes together in one go.
+const importers = 32
+
+// build makes the mailboxes of a configuration, keeping those of old that need
+// no change, so that their connections and tokens live on.
+func (s *Server) build(cfg Config, old map[string]*mailbox) (map[string]*mailbox, error) {
+	boxes := make(map[string]*mailbox, len(cfg.Accounts))
+	known := cfg.catalogue()
+	for _, a := range cfg.Accounts {
+		p, err := known.resolve(a)
+		if err != nil {
+			return nil, err
+		}
+		key := Fold(a.Address)
+		if b := old[key]; b != nil && b.account == a && reflect.DeepEqual(b.provider, p) {
+			boxes[key] = b
+			continue
+		}
+		if boxes[key], err = s.newMailbox(a, p); err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.Address, err)
+		}
+	}
+	return boxes, nil
+}
+
+// apply puts a configuration to work. The caller holds s.edit.
+func (s *Server) apply(ctx context.Context, cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	old := *s.boxes.Load()
+	boxes, err := s.build(cfg, old)
+	if err != nil {
+		return err
+	}
+	// The old ones end before the new ones begin: of two grants of one account,
+	// each with its own idea of the refresh token, one would replay what the
+	// other has rotated, and the provider would revoke both.
+	var ending sync.WaitGroup
+	for key, b := range old {
+		if boxes[key] != b {
+			ending.Go(func() { b.retire(ctx, s.log) })
+		}
+	}
+	ending.Wait()
+	s.cfg.Store(&cfg)
+	s.boxes.Store(&boxes)
+	s.changed.wake()
+	return nil
+}
+
+// Reload reads the configuration file again. Accounts, providers and limits
+// change at once and no connection is dropped; the addresses listened on, the
+// metrics address and the keystore change at the next start, and the returned
+// notes say so. When the file is bad or gone, everything stays as it was.
+func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
+	if s.opts.ConfigPath == "" {
+		return nil, errors.New("this instance has no configuration file")
+	}
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	cfg, err := ReadConfig(s.opts.ConfigPath)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
+	}
+	was := s.config()
+	for name, differs := range map[string]bool{
+		"listen":     !reflect.DeepEqual(was.Listen, cfg.Listen),
+		"listen_tls": !reflect.DeepEqual(was.ListenTLS, cfg.ListenTLS),
+		"metrics":    was.Metrics != cfg.Metrics,
+		"keystore":   was.Keystore != cfg.Keystore,
+	} {
+		if differs {
+			notes = append(notes, name+" changes at the next start")
+		}
+	}
+	s.clients = clients{} // a ca_file may hold something new
+	if err := s.apply(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
+	}
+	s.preload(ctx, s.log)
+	return notes, nil
+}
+
+// Add makes an account and its local password, which it returns. The account is
+// asked for consent by Authorize.
+func (s *Server) Add(ctx context.Context, a Account) (password string, err error) {
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	if b := s.mailbox(a.Address); b != nil {
+		return "", fmt.Errorf("%s is there already; `waxseal account reauthorize %s` signs in again", b.address, b.address)
+	}
+	password = newPassword()
+	if err := s.secrets.Set(ctx, passwordKey(a.Address), password); err != nil {
+		return "", fmt.Errorf("storing the local password of %s: %w", a.Address, err)
+	}
+	if err := s.add(ctx, []Account{a}); err != nil {
+		return "", err
+	}
+	s.mailbox(a.Address).password.set(password)
+	return password, nil
+}
+
+// add writes accounts into the configuration file, in the place of those with the
+// same address, then puts them to work. The caller holds s.edit.
+func (s *Server) add(ctx context.Context, accounts []Account) error {
+	cfg := *s.config()
+	at := make(map[string]int, len(cfg.Accounts))
+	for i, a := range cfg.Accounts {
+		at[Fold(a.Address)] = i
+	}
+	cfg.Accounts = slices.Clone(cfg.Accounts)
+	for _, a := range accounts {
+		if i, there := at[Fold(a.Address)]; there {
+			cfg.Accounts[i] = a
+		} else {
+			cfg.Accounts = append(cfg.Accounts, a)
+		}
+	}
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	if s.opts.ConfigPath != "" {
+		if err := AddAccounts(s.opts.ConfigPath, accounts); err != nil {
+			return err
+		}
+	}
+	return s.apply(ctx, cfg)
+}
+
+// Import takes accounts with refresh tokens already granted, in the format of
+// the import file (see ParseImport). Bad entries are reported and the others
+// taken; what is there already and the same is left alone. Secrets are stored
+// before the configuration names their account.
+func (s *Server) Import(ctx context.Context, data []byte) (ImportReport, error) {
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	entries, bad, warnings, err := ParseImport(data, *s.config())
+	if err != nil {
+		return ImportReport{}, err
+	}
+	for i := range entries { // what was set by hand and the format does not have stays
+		if box := s.mailbox(entries[i].Account.Address); box != nil {
+			entries[i].Account.Login = box.account.Login
+		}
+	}
+	report := ImportReport{Problems: bad, Warnings: warnings}
+	changed := make([]bool, len(entries))
+	failures := make([]error, len(entries))
+	var workers errgroup.Group
+	workers.SetLimit(importers)
+	for i, e := range entries {
+		workers.Go(func() error {
+			changed[i], failures[i] = s.importSecrets(ctx, e)
+			return nil
+		})
+	}
+	workers.Wait()
+
+	var taken []Account
+	for i, e := range entries {
+		box := s.mailbox(e.Account.Address)
+		switch {
+		case failures[i] != nil:
+			report.Problems = append(report.Problems, ImportProblem{e.Index, e.Account.Address, failures[i].Error()})
+		case box == nil || box.account != e.Account:
+			taken = append(taken, e.Account)
+			report.Imported++
+		case changed[i]:
+			report.Imported++
+		default:
+			report.Unchanged++
+		}
+	}
+	slices.SortFunc(report.Problems, func(a, b ImportProblem) int { return cmp.Compare(a.Index, b.Index) })
+	report.Failed = len(report.Problems)
+	if len(taken) > 0 {
+		if err := s.add(ctx, taken); err != nil {
+			return report, err
+		}
+		s.preload(ctx, s.log)
+	}
+	return report, nil
+}
+
+// importSecrets stores an entry's secrets where they differ from what is there.
+func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool, err error) {
+	address := e.Account.Address
+	if e.ClientSecret != "" {
+		if _, err := s.put(ctx, clientSecretKey(e.Account.ClientID), e.ClientSecret); err != nil {
+			return false, fmt.Errorf("client secret: %w", err)
+		}
+	}
+	password := e.Password
+	if password == "" {
+		password, err = s.secrets.Get(ctx, passwordKey(address))
+		if errors.Is(err, keystore.ErrNotFound) {
+			password, err = newPassword(), nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("local password: %w", err)
+		}
+	}
+	if changed, err = s.put(ctx, passwordKey(address), password); err != nil {
+		return false, fmt.Errorf("local password: %w", err)
+	}
+	box := s.mailbox(address)
+	if box != nil {
+		box.password.set(password)
+		another, err := box.grant.Accept(ctx, e.RefreshToken)
+		return changed || another, err
+	}
+	// The account is not there yet, and its secrets come first.
+	grant := oauth.New(oauth.Config{}, Fold(address), oauth.Deps{Secrets: s.secrets})
+	defer grant.Close(ctx)
+	_, err = grant.Accept(ctx, e.RefreshToken)
+	return true, err
+}
+
+// put stores a secret unless it is there already.
+func (s *Server) put(ctx context.Context, key, secret string) (changed bool, err error) {
+	was, err := s.secrets.Get(ctx, key)
+	if err == nil && was == secret {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, keystore.ErrNotFound) {
+		return false, err
+	}
+	return true, s.secrets.Set(ctx, key, secret)
+}
+
+// Remove forgets an account: its secrets first, then its place in the
+// configuration. Programs connected to it are told at their next message.
+func (s *Server) Remove(ctx context.Context, address string) error {
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	b := s.mailbox(address)
+	if b == nil {
+		return unknownAccount(address)
+	}
+	if err := b.grant.Forget(ctx); err != nil {
+		return fmt.Errorf("forgetting the consent of %s: %w", b.address, err)
+	}
+	if err := s.secrets.Delete(ctx, passwordKey(b.address)); err != nil {
+		return fmt.Errorf("forgetting the local password of %s: %w", b.address, err)
+	}
+	if s.opts.ConfigPath != "" {
+		if err := RemoveAccount(s.opts.ConfigPath, b.address); err != nil {
+			return err
+		}
+	}
+	cfg := *s.config()
+	cfg.Accounts = slices.DeleteFunc(slices.Clone(cfg.Accounts), func(a Account) bool { return Fold(a.Address) == Fold(b.address) })
+	return s.apply(ctx, cfg)
+}
+
+// Password is an account's local password; renew makes a new one first, after
+// which the old one is refused.
+func (s *Server) Password(ctx context.Context, address string, renew bool) (string, error) {
+	b := s.mailbox(address)
+	if b == nil {
+		return "", unknownAccount(address)
+	}
+	if !renew {
+		password, err := s.secrets.Get(ctx, passwordKey(b.address))
+		if errors.Is(err, keystore.ErrNotFound) {
+			return "", fmt.Errorf("%s has no local password; `waxseal account password %s --new` makes one: %w", b.address, b.address, err)
+		}
+		if err != nil {
+			return "", fmt.Errorf("local password of %s: %w", b.address, err)
+		}
+		return password, nil
+	}
+	password := newPassword()
+	if err := s.secrets.Set(ctx, passwordKey(b.address), password); err != nil {
+		return "", fmt.Errorf("storing the local password of %s: %w", b.address, err)
+	}
+	b.password.set(password)
+	return password, nil
+}
+
+// Authorize asks the user for consent: open is called with the address of the
+// provider's page, to be shown in the user's own browser.
+func (s *Server) Authorize(ctx context.Context, address string, open func(url string) error) error {
+	b := s.mailbox(address)
+	if b == nil {
+		return unknownAccount(address)
+	}
+	if err := b.grant.Consent(ctx, open); err != nil {
+		return fmt.Errorf("consent for %s: %w", b.address, err)
+	}
+	b.pool.Drop() // logged in with what was granted before
+	b.trouble.Store(nil)
+	s.changed.wake()
+	return nil
+}
+
+// Accounts are the accounts' states, sorted by address.
+func (s *Server) Accounts() []AccountStatus { return s.Snapshot().Accounts }
+
+func unknownAccount(address string) error {
+	return fmt.Errorf("there is no account %s; `waxseal account list` shows them", address)
+}

@@ -1,0 +1,162 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/waxseal/waxseal/keystore"
+)
+
+// authTimeout bounds everything AUTH may wait for: the keystore, a token, a
+// login at the provider. Mail programs give up after a minute or so.
+const authTimeout = 55 * time.Second
+
+// authenticate checks a mail program's user name and local password, then that
+// the account can send: a usable token, and one login with it that the provider
+// accepted. So a fault shows when the mail program connects, with its cause.
+func (s *session) authenticate(username, password string) error {
+	box := s.srv.mailbox(username)
+	if box == nil {
+		(&localPassword{}).matches(password) // as slow as for an account that is there
+		return s.wrongPassword("", "no account of that name: "+printable(username))
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, authTimeout)
+	defer cancel()
+	if err := box.password.load(ctx, s.srv.secrets, box.address); err != nil {
+		if errors.Is(err, keystore.ErrNotFound) {
+			err = lasting("AUTH", "5.7.8", "There is no local password for "+box.address+": make one with `waxseal account password "+box.address+" --new`")
+		}
+		return s.authFailed(box, err)
+	}
+	if !box.password.matches(password) {
+		return s.wrongPassword(box.address, "wrong local password")
+	}
+	s.srv.guard.passed(s.source(box.address))
+	if limit := int64(s.srv.config().MaxConnectionsPerAccount); box.connections.Add(1) > limit {
+		box.connections.Add(-1)
+		s.srv.stats.refused.Add(1)
+		s.c.last = true
+		return answer(421, "4.7.0", fmt.Sprintf("%s has %d connections open, its limit; close one", box.address, limit))
+	}
+	if err := box.usable(ctx); err != nil {
+		box.connections.Add(-1)
+		return s.authFailed(box, err)
+	}
+	s.box = box
+	s.c.authed = true
+	s.log.Debug("authenticated", "account", box.address)
+	s.srv.changed.wake()
+	return nil
+}
+
+// authFailed reports a fault of anything but the client's password.
+func (s *session) authFailed(box *mailbox, err error) error {
+	r := replyTo("AUTH", box, err)
+	s.srv.stats.authFailures.Add(1)
+	s.log.Warn("login failed", "account", box.address, "reply", r.Code, "err", err)
+	s.srv.changed.wake()
+	return r
+}
+
+// wrongPassword answers all wrong credentials alike, so that nobody learns which
+// accounts there are, and slows their source. account is empty when unknown.
+func (s *session) wrongPassword(account, why string) error {
+	s.srv.stats.authFailures.Add(1)
+	s.log.Warn("login refused", "account", account, "client", s.c.RemoteAddr().String(), "reason", why)
+	s.srv.changed.wake()
+	if err := s.srv.guard.failed(s.ctx, s.source(account)); err != nil {
+		s.c.last = true
+	}
+	return answer(535, "5.7.8", "Wrong user name or local password; `waxseal account password ADDRESS` shows the right ones")
+}
+
+// source is who is slowed after wrong passwords: the client's host, for one account.
+func (s *session) source(account string) string {
+	host, _, err := net.SplitHostPort(s.c.RemoteAddr().String())
+	if err != nil {
+		host = s.c.RemoteAddr().String()
+	}
+	return host + " " + account
+}
+
+// localPassword is an account's local password as memory keeps it: a hash,
+// loaded from the keystore once, so that no keychain is asked while mail flows.
+type localPassword struct {
+	sum  atomic.Pointer[[sha256.Size]byte]
+	once chan struct{} // one load at a time; capacity 1
+}
+
+func (l *localPassword) set(password string) {
+	sum := sha256.Sum256([]byte(password))
+	l.sum.Store(&sum)
+}
+
+// matches compares in constant time. Nothing matches a password not loaded.
+func (l *localPassword) matches(password string) bool {
+	var want [sha256.Size]byte
+	known := l.sum.Load()
+	if known != nil {
+		want = *known
+	}
+	got := sha256.Sum256([]byte(password))
+	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && known != nil
+}
+
+// load reads the password from the keystore unless it is in memory.
+func (l *localPassword) load(ctx context.Context, secrets *keystore.Store, address string) error {
+	if l.sum.Load() != nil {
+		return nil
+	}
+	select {
+	case l.once <- struct{}{}:
+		defer func() { <-l.once }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the local password of %s: %w", address, ctx.Err())
+	}
+	if l.sum.Load() != nil {
+		return nil
+	}
+	password, err := secrets.Get(ctx, passwordKey(address))
+	if err != nil {
+		return fmt.Errorf("local password of %s: %w", address, err)
+	}
+	l.set(password)
+	return nil
+}
+
+// The keystore's keys. Addresses are folded, so that one mailbox has one secret.
+func passwordKey(address string) string    { return "password/" + Fold(address) }
+func clientSecretKey(client string) string { return "client/" + client }
+
+// newPassword makes a local password: 28 letters and digits without look-alikes,
+// 140 random bits, in groups of four for those who must type it on a scanner.
+func newPassword() string {
+	letters := strings.ToLower(rand.Text() + rand.Text())
+	var groups []string
+	for i := 0; i < 28; i += 4 {
+		groups = append(groups, letters[i:i+4])
+	}
+	return strings.Join(groups, "-")
+}
+
+// printable makes a client's words safe for a log: short, and no control characters.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > 100 {
+		s = s[:100] + "…"
+	}
+	return s
+}

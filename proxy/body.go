@@ -1,0 +1,146 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+)
+
+// errLoneDot is a dot alone on its line with a line end that is not CRLF: no
+// honest client sends it, since the dot would have been doubled, and servers
+// disagree on whether it ends the message. It is how mail is smuggled.
+var errLoneDot = errors.New("a dot alone on its line, with a bare CR or LF")
+
+var bodyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// dotReader decodes the body that follows DATA (RFC 5321 section 4.5.2): lines
+// that start with a dot lose it, CRLF "." CRLF is the end and nothing else is.
+// Every other byte passes as it came, bare CR and LF included. It stands in for
+// go-smtp's reader, which misses an end behind CR CRLF and drops a CR behind a
+// dot.
+type dotReader struct {
+	c   *conn
+	buf *[]byte
+	w   []byte // read from the connection, not decoded yet
+	n   int64  // bytes decoded
+
+	start bool // at the start of a line, that is behind CRLF
+	cr    bool // the last byte was CR
+	drop  bool // draining: a lone dot is only one more line
+	err   error
+}
+
+func newDotReader(c *conn) *dotReader {
+	return &dotReader{c: c, buf: bodyBuffers.Get().(*[]byte), start: true}
+}
+
+// Read gives decoded bytes; io.EOF only behind a true end, io.ErrUnexpectedEOF
+// where the connection ended first.
+func (d *dotReader) Read(p []byte) (n int, err error) {
+	for n < len(p) && d.err == nil {
+		if d.short() {
+			if n > 0 {
+				break // hand on what there is before waiting for more
+			}
+			d.fill()
+			continue
+		}
+		if d.start && d.w[0] == '.' && d.dot() {
+			continue
+		}
+		d.start = false
+		seg := d.w
+		if i := bytes.IndexByte(seg, '\n'); i >= 0 {
+			seg = seg[:i+1]
+		}
+		m := copy(p[n:], seg)
+		d.advance(seg[:m])
+		n += m
+	}
+	d.n += int64(n)
+	if n > 0 {
+		return n, nil
+	}
+	return 0, d.err
+}
+
+// short reports whether more must be read before the next byte can be judged.
+func (d *dotReader) short() bool {
+	switch {
+	case len(d.w) == 0:
+		return true
+	case !d.start || d.w[0] != '.':
+		return false
+	case len(d.w) == 1:
+		return true
+	}
+	return d.w[1] == '\r' && len(d.w) == 2
+}
+
+// dot judges a line that starts with a dot; true when there is no line to give.
+func (d *dotReader) dot() bool {
+	switch {
+	case d.w[1] == '\r' && d.w[2] == '\n':
+		d.w = d.w[3:]
+		d.finish(io.EOF)
+		return true
+	case !d.drop && (d.w[1] == '\r' || d.w[1] == '\n'):
+		d.err = errLoneDot
+		return true
+	}
+	d.w = d.w[1:]
+	return false
+}
+
+func (d *dotReader) advance(took []byte) {
+	d.w = d.w[len(took):]
+	last := took[len(took)-1]
+	if last == '\n' {
+		d.start = d.cr
+		if len(took) > 1 {
+			d.start = took[len(took)-2] == '\r'
+		}
+	}
+	d.cr = last == '\r'
+}
+
+func (d *dotReader) fill() {
+	kept := copy(*d.buf, d.w)
+	n, err := d.c.r.Read((*d.buf)[kept:])
+	d.w = (*d.buf)[:kept+n]
+	if n == 0 && err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		d.finish(err)
+	}
+}
+
+// finish gives the buffer back; what was read beyond the end is the
+// connection's next input.
+func (d *dotReader) finish(err error) {
+	d.err = err
+	if err == io.EOF {
+		d.c.left = bytes.Clone(d.w)
+	}
+	bodyBuffers.Put(d.buf)
+	d.buf, d.w = nil, nil
+}
+
+// drain reads to the true end of the body, whatever stands before it.
+func (d *dotReader) drain() error {
+	if d.err == errLoneDot {
+		d.err = nil
+	}
+	d.drop = true
+	scratch := bodyBuffers.Get().(*[]byte)
+	defer bodyBuffers.Put(scratch)
+	for {
+		if _, err := d.Read(*scratch); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}

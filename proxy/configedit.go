@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// configHead opens a file that Waxseal makes.
+const configHead = `# Waxseal's configuration. Accounts are added and removed by "waxseal account";
+# what you write here stays. There are no secrets in this file.
+
+`
+
+// editing is held from reading the file to having written it.
+var editing sync.Mutex
+
+// AddAccounts writes accounts into the configuration file. The text is edited,
+// so that comments and order stay; an account whose address is there already
+// takes the place of the old one, and one that is there just so changes
+// nothing. A missing file is made, with its folder. The result is validated
+// first and put in place in one step: on an error the file is as it was.
+func AddAccounts(path string, add []Account) error {
+	return editConfig(path, func(text string, c Config) (string, Config) {
+		at := make(map[string]int, len(c.Accounts))
+		for i, a := range c.Accounts {
+			at[Fold(a.Address)] = i
+		}
+		swaps := map[int]string{}
+		old := len(c.Accounts)
+		c.Accounts = slices.Clone(c.Accounts)
+		for _, a := range add {
+			i, ok := at[Fold(a.Address)]
+			switch {
+			case !ok:
+				at[Fold(a.Address)] = len(c.Accounts)
+				c.Accounts = append(c.Accounts, a)
+			case c.Accounts[i] != a:
+				c.Accounts[i] = a
+				if i < old {
+					swaps[i] = accountBlock(a)
+				}
+			}
+		}
+		return appendBlocks(swapBlocks(text, swaps), c.Accounts[old:]), c
+	}, true)
+}
+
+// RemoveAccount cuts an account out of the configuration file, as AddAccounts
+// writes it in. It works on a file with wrong values too, so that a bad account
+// can be removed.
+func RemoveAccount(path, address string) error {
+	missing := false
+	err := editConfig(path, func(text string, c Config) (string, Config) {
+		i := slices.IndexFunc(c.Accounts, func(a Account) bool { return Fold(a.Address) == Fold(address) })
+		if missing = i < 0; missing {
+			return text, c
+		}
+		c.Accounts = slices.Delete(slices.Clone(c.Accounts), i, i+1)
+		return swapBlocks(text, map[int]string{i: ""}), c
+	}, false)
+	if err == nil && missing {
+		return fmt.Errorf(`account %s is not in %s; "waxseal account list" shows those that are`, address, path)
+	}
+	return err
+}
+
+// editConfig reads the file, lets change make the new text and what it must
+// mean, and writes it. A text that does not mean that (a file with accounts in
+// an unusual notation) is written anew as a whole; the old one, with its
+// comments, is then kept beside it as a .bak file.
+func editConfig(path string, change func(text string, c Config) (string, Config), validate bool) error {
+	editing.Lock()
+	defer editing.Unlock()
+	raw, err := readConfigFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw, err = []byte(configHead), nil
+	}
+	if err != nil {
+		return err
+	}
+	data := bytes.TrimPrefix(raw, byteOrderMark)
+	old, err := decodeConfig(path, data)
+	if err != nil {
+		return fmt.Errorf("correct the configuration file first:\n%w", err)
+	}
+	text, want := change(string(data), old)
+	if reflect.DeepEqual(old.Accounts, want.Accounts) {
+		return nil
+	}
+	if validate {
+		if err := want.Validate(); err != nil {
+			return fmt.Errorf("configuration file %s is left as it was: %w", path, err)
+		}
+	}
+	keep := false
+	if got, err := decodeConfig(path, []byte(text)); err != nil || !sameConfig(got, want) {
+		if text, err = wholeConfig(path, want); err != nil {
+			return err
+		}
+		keep = true
+	}
+	if bytes.Contains(data, []byte("\r\n")) {
+		text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")
+	}
+	mark := raw[:len(raw)-len(data)]
+	return writeConfig(path, raw, append(slices.Clone(mark), text...), keep)
+}
+
+// writeConfig puts the new text in place, and the old one beside it if asked.
+func writeConfig(path string, old, text []byte, keep bool) error {
+	mode, err := checkWritable(path)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	if err == nil && keep {
+		err = replaceFile(path+".bak", old, mode)
+	}
+	if err == nil {
+		err = replaceFile(path, text, mode)
+	}
+	if err != nil {
+		return fmt.Errorf("configuration file %s cannot be written and is left as it was; let this user write it and its folder, or name another one with --config: %w", path, err)
+	}
+	return nil
+}
+
+// wholeConfig writes a configuration from scratch, and makes sure of it.
+func wholeConfig(path string, want Config) (string, error) {
+	body, err := toml.Marshal(want)
+	if err != nil {
+		return "", fmt.Errorf("write configuration file %s: %w", path, err)
+	}
+	text := configHead + string(body)
+	got, err := decodeConfig(path, []byte(text))
+	if err != nil || !sameConfig(got, want) {
+		return "", fmt.Errorf("configuration file %s cannot be edited; change its [[account]] tables by hand", path)
+	}
+	return text, nil
+}
+
+// sameConfig takes an empty list of accounts and none for the same.
+func sameConfig(a, b Config) bool {
+	x, errX := toml.Marshal(a)
+	y, errY := toml.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y) && reflect.DeepEqual(a.Providers, b.Providers)
+}

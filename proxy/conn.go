@@ -1,0 +1,353 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxCommand bounds a command line, in bytes. RFC 5321 section 4.5.3.1.4
+	// asks for 512 and more where an extension needs it; nothing honest comes
+	// near this.
+	maxCommand = 64<<10 + 2
+	// readSize is small because every idle connection has one; bodies are read
+	// through larger, pooled buffers.
+	readSize = 1 << 10
+)
+
+// conn is one mail program's connection, as go-smtp sees it: always clear text,
+// TLS being done here, and one command line a Read. That is what lets Waxseal
+//
+//   - give the provider's words for MAIL and RCPT, where go-smtp has its own,
+//   - decode the body of DATA itself, byte for byte (see dotReader),
+//   - tell a body cut off in mid-chunk from a whole one,
+//   - renew deadlines as bytes flow, and say why it closes a connection.
+//
+// Everything but kill belongs to the one goroutine that go-smtp serves the
+// connection with.
+type conn struct {
+	net.Conn          // TCP, or TLS over it
+	tcp      net.Conn // what kill and nudge reach
+	id       string
+	secure   bool // TLS is up
+	srv      *Server
+
+	r    *bufio.Reader
+	left []byte // read beyond the end of a body; comes before anything new
+	held []byte // the rest of a line that go-smtp had no room for
+
+	line   int        // bytes seen of a line that has not ended
+	chunk  int64      // bytes still to come of a BDAT chunk
+	body   *dotReader // the body of DATA, until go-smtp has seen its end
+	tail   string     // what go-smtp must still read to see that end
+	inAuth bool       // the last reply was 334: the next line is no command
+
+	out    []byte   // replies not sent yet
+	part   []byte   // a reply line that has not ended
+	answer []string // instead of go-smtp's next line: the provider's
+
+	authed bool // AUTH has succeeded
+	busy   bool // a message is under way, from MAIL to its last reply
+	last   bool // the reply just given is the last one
+	gone   bool // the last word is said; nothing more is read or written
+	closed sync.Once
+}
+
+func newConn(tcp net.Conn, srv *Server, id string, implicitTLS bool) *conn {
+	c := &conn{Conn: tcp, tcp: tcp, id: id, srv: srv}
+	c.r = bufio.NewReaderSize(readerFunc(c.fill), readSize)
+	if implicitTLS {
+		// The handshake happens with the first byte written, in the
+		// connection's own goroutine and under its deadlines.
+		c.Conn, c.secure = tls.Server(tcp, srv.tls), true
+	}
+	return c
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// Read gives go-smtp what it may see next: the rest of a chunk, the end of a
+// body, or one command line.
+func (c *conn) Read(p []byte) (int, error) {
+	switch {
+	case len(p) == 0:
+		return 0, nil
+	case c.chunk > 0:
+		return c.readChunk(p)
+	case c.body != nil:
+		// go-smtp now looks for the end of a body it has not seen.
+		if err := c.body.drain(); err != nil {
+			return 0, err
+		}
+		c.body, c.tail = nil, ".\r\n"
+		fallthrough
+	case c.tail != "":
+		n := copy(p, c.tail)
+		c.tail = c.tail[n:]
+		return n, nil
+	}
+	return c.readLine(p)
+}
+
+// readChunk reads bytes of a BDAT chunk and no further. An end in mid-chunk is
+// never io.EOF: go-smtp would take the chunk for complete.
+func (c *conn) readChunk(p []byte) (int, error) {
+	n, err := c.r.Read(p[:min(int64(len(p)), c.chunk)])
+	c.chunk -= int64(n)
+	if n > 0 {
+		return n, nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return 0, err
+}
+
+func (c *conn) readLine(p []byte) (int, error) {
+	for len(c.held) == 0 {
+		line, err := c.r.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return 0, err // a command without its end is no command
+		}
+		first := c.line == 0
+		c.line += len(line)
+		verb, arg := "", ""
+		if first && !c.inAuth {
+			verb, arg = command(line)
+		}
+		// The commands that change how the next bytes are read must be seen whole.
+		if c.line > maxCommand || verb != "" && err != nil {
+			c.goodbye("500 5.5.6 Line too long")
+			return 0, io.EOF
+		}
+		if err == nil {
+			c.line = 0
+		}
+		switch verb {
+		case "STARTTLS":
+			if err := c.startTLS(arg); err != nil {
+				return 0, err
+			}
+			continue
+		case "BDAT":
+			c.chunk = chunkSize(arg)
+		}
+		c.held = line
+	}
+	n := copy(p, c.held)
+	c.held = c.held[n:]
+	return n, nil
+}
+
+// command splits a line as go-smtp does, so that both agree on what it is.
+func command(line []byte) (verb, arg string) {
+	line = bytes.TrimRight(line, "\r\n")
+	if len(line) >= 8 && strings.EqualFold(string(line[:8]), "STARTTLS") {
+		return "STARTTLS", strings.TrimSpace(string(line[8:]))
+	}
+	if len(line) < 6 || line[4] != ' ' || !strings.EqualFold(string(line[:4]), "BDAT") {
+		return "", ""
+	}
+	return "BDAT", string(line[5:])
+}
+
+// chunkSize is how many bytes follow a BDAT command by go-smtp's reading of it:
+// none where it answers 501.
+func chunkSize(arg string) int64 {
+	args := strings.Fields(arg)
+	if len(args) == 0 || len(args) > 2 || len(args) == 2 && !strings.EqualFold(args[1], "LAST") {
+		return 0
+	}
+	size, err := strconv.ParseUint(args[0], 10, 32)
+	if err != nil {
+		return 0
+	}
+	return int64(size)
+}
+
+// data is the decoded body that follows the DATA command go-smtp just answered.
+func (c *conn) data() *dotReader {
+	c.body = newDotReader(c)
+	return c.body
+}
+
+// fill reads from the network: replies go out first, then the client has the
+// idle timeout to say something. It is where a connection learns that the
+// server stops.
+func (c *conn) fill(p []byte) (int, error) {
+	if len(c.left) > 0 {
+		n := copy(p, c.left)
+		c.left = c.left[n:]
+		return n, nil
+	}
+	if err := c.flush(); err != nil {
+		return 0, err
+	}
+	c.gone = c.gone || c.last
+	for !c.gone {
+		deadline := time.Now().Add(c.srv.idleTimeout)
+		if err := c.tcp.SetReadDeadline(deadline); err != nil {
+			return 0, err
+		}
+		// After the deadline is set, so that a nudge between the two is not lost.
+		if c.srv.stopping.Load() && !c.busy {
+			c.goodbye("421 4.3.2 Waxseal is shutting down; try again when it runs")
+			break
+		}
+		n, err := c.Conn.Read(p)
+		switch {
+		case n > 0:
+			return n, nil
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return 0, err
+		case time.Now().Before(deadline):
+			continue // nudged
+		}
+		c.goodbye("421 4.4.2 Nothing heard for " + c.srv.idleTimeout.String() + "; closing")
+	}
+	return 0, io.EOF
+}
+
+// nudge makes a waiting Read look whether the server stops.
+func (c *conn) nudge() { c.tcp.SetReadDeadline(time.Unix(1, 0)) }
+
+// startTLS upgrades the connection (RFC 3207). Whatever the client sent in clear
+// text behind the command is thrown away, so that nothing injected before the
+// handshake is taken for a command after it.
+func (c *conn) startTLS(arg string) error {
+	switch {
+	case c.secure:
+		c.out = append(c.out, "503 5.5.1 TLS is already active\r\n"...)
+		return nil
+	case arg != "":
+		c.out = append(c.out, "501 5.5.4 STARTTLS takes no parameter\r\n"...)
+		return nil
+	case c.authed:
+		// RFC 3207 section 4.2: what was known before TLS must not be used after.
+		c.out = append(c.out, "503 5.5.1 STARTTLS comes before AUTH\r\n"...)
+		return nil
+	}
+	c.out = append(c.out, "220 2.0.0 Ready to start TLS\r\n"...)
+	if err := c.flush(); err != nil {
+		return err
+	}
+	c.r.Reset(readerFunc(c.fill))
+	c.left = nil
+	ctx, cancel := context.WithTimeout(c.srv.hard, c.srv.idleTimeout)
+	defer cancel()
+	t := tls.Server(c.tcp, c.srv.tls)
+	c.tcp.SetDeadline(time.Now().Add(c.srv.idleTimeout))
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.srv.log.Info("TLS handshake failed", "session", c.id, "client", c.tcp.RemoteAddr().String(), "err", err)
+		c.gone = true
+		return io.EOF
+	}
+	c.Conn, c.secure = t, true
+	return nil
+}
+
+// Write takes go-smtp's replies. They go out together when the client is next
+// waited for, so that a pipelining client gets one answer to one flight.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.gone {
+		return len(p), nil
+	}
+	for rest := p; len(rest) > 0; {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			c.part = append(c.part, rest...)
+			break
+		}
+		c.part = append(c.part, rest[:i+1]...)
+		c.reply(c.part)
+		c.part, rest = c.part[:0], rest[i+1:]
+	}
+	return len(p), nil
+}
+
+// reply queues one line of a reply, in RFC 5321's or the provider's words where
+// go-smtp's differ.
+func (c *conn) reply(line []byte) {
+	c.inAuth = bytes.HasPrefix(line, []byte("334"))
+	if c.answer != nil {
+		for _, l := range c.answer {
+			c.out = append(append(c.out, l...), "\r\n"...)
+		}
+		c.answer = nil
+		return
+	}
+	if better, ok := rephrased[string(line)]; ok {
+		c.out = append(c.out, better...)
+		return
+	}
+	c.out = append(c.out, line...)
+	if !c.secure && string(line) == "250-PIPELINING\r\n" {
+		c.out = append(c.out, "250-STARTTLS\r\n"...)
+	}
+}
+
+// rephrased are go-smtp's replies that would mislead: a passing code for a
+// lasting fault, or 502 "not implemented" for commands out of order, which
+// RFC 5321 section 4.2.4 answers with 503.
+var rephrased = map[string]string{
+	"454 4.7.0 Invalid base64 data\r\n":              "501 5.5.2 This is not base64\r\n",
+	"502 5.5.1 Please introduce yourself first.\r\n": "503 5.5.1 EHLO comes first\r\n",
+	"502 5.5.1 Missing RCPT TO command.\r\n":         "503 5.5.1 No recipient has been accepted\r\n",
+	"502 5.5.1 Missing MAIL FROM command.\r\n":       "503 5.5.1 MAIL comes first\r\n",
+	"502 5.5.4 Missing parameter\r\n":                "501 5.5.4 AUTH needs a mechanism\r\n",
+	"501 5.0.0 Negotiation cancelled\r\n":            "501 5.7.0 Authentication cancelled\r\n",
+	"421 4.0.0 Internal server error\r\n":            "421 4.3.0 Waxseal met an error of its own; the log has it\r\n",
+}
+
+func (c *conn) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	// Both directions: the first write of implicit TLS is a handshake.
+	if err := c.tcp.SetDeadline(time.Now().Add(c.srv.idleTimeout)); err != nil {
+		return err
+	}
+	_, err := c.Conn.Write(c.out)
+	c.out = c.out[:0]
+	if cap(c.out) > readSize {
+		c.out = nil // an idle connection keeps no large buffer
+	}
+	return err
+}
+
+// goodbye says the last line of a connection.
+func (c *conn) goodbye(line string) {
+	c.out = append(append(c.out, line...), "\r\n"...)
+	c.tcp.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	c.Conn.Write(c.out)
+	c.gone, c.out = true, nil
+}
+
+// Close sends what is left to say and ends the connection.
+func (c *conn) Close() error {
+	var err error
+	c.closed.Do(func() {
+		if !c.gone && len(c.out) > 0 {
+			c.tcp.SetWriteDeadline(time.Now().Add(5 * time.Second))
+			c.Conn.Write(c.out)
+		}
+		err = c.Conn.Close()
+		c.srv.forget(c)
+	})
+	return err
+}
+
+// kill ends the connection from another goroutine, without a word.
+func (c *conn) kill() { c.tcp.Close() }

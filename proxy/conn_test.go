@@ -1,0 +1,196 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipe is a connection whose other end the test holds. Its deadlines obey the
+// clock of a synctest bubble.
+func pipe(t *testing.T) (*conn, net.Conn) {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	srv := &Server{idleTimeout: 5 * time.Minute, stats: newStats(), conns: map[*conn]struct{}{}, log: slog.New(slog.DiscardHandler)}
+	srv.hard, srv.kill = context.WithCancel(context.Background())
+	t.Cleanup(srv.kill)
+	c := newConn(ours, srv, "1", false)
+	t.Cleanup(func() { c.Close(); theirs.Close() })
+	return c, theirs
+}
+
+// TestDeadlineFollowsBytes is the slow upload that lives: a byte every four
+// minutes for hours, then silence, which ends it with 421.
+func TestDeadlineFollowsBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, client := pipe(t)
+		d := c.data()
+		const n = 60
+		go func() {
+			for range n {
+				time.Sleep(4 * time.Minute) // the bubble's clock
+				client.Write([]byte("x"))
+			}
+		}()
+		if _, err := io.ReadFull(d, make([]byte, n)); err != nil {
+			t.Fatalf("a slow upload was cut: %v", err)
+		}
+		said := make(chan string)
+		go func() {
+			line, _ := bufio.NewReader(client).ReadString('\n')
+			said <- line
+		}()
+		start := time.Now()
+		if _, err := d.Read(make([]byte, 1)); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("silence in mid-body: got %v", err)
+		}
+		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 ") {
+			t.Errorf("silence was answered with %q", line)
+		}
+		if waited := time.Since(start); waited != 5*time.Minute {
+			t.Errorf("a silent client was closed after %v", waited)
+		}
+	})
+}
+
+// TestCutChunkIsNoEnd: go-smtp takes io.EOF in mid-chunk for the chunk's end and
+// would deliver half a message.
+func TestCutChunkIsNoEnd(t *testing.T) {
+	c, client := pipe(t)
+	go func() {
+		io.WriteString(client, "BDAT 10 LAST\r\nhalf")
+		client.Close()
+	}()
+	line := make([]byte, 64)
+	n, err := c.Read(line)
+	if err != nil || string(line[:n]) != "BDAT 10 LAST\r\n" {
+		t.Fatalf("command: %q, %v", line[:n], err)
+	}
+	body, err := io.ReadAll(io.LimitReader(readerOnly{c}, 10))
+	if string(body) != "half" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("chunk: %q, %v; want io.ErrUnexpectedEOF", body, err)
+	}
+}
+
+type readerOnly struct{ r io.Reader }
+
+func (r readerOnly) Read(p []byte) (int, error) { return r.r.Read(p) }
+
+// TestHalfCommandIsNone: a line without its end is not run when the connection
+// breaks.
+func TestHalfCommandIsNone(t *testing.T) {
+	c, client := pipe(t)
+	go func() {
+		io.WriteString(client, "NOOP\r\nRCPT TO:<half@")
+		client.Close()
+	}()
+	got, err := io.ReadAll(readerOnly{c})
+	if string(got) != "NOOP\r\n" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestOneLineARead: go-smtp must not read beyond a command, else it would have
+// the start of a body, or clear text sent before TLS.
+func TestOneLineARead(t *testing.T) {
+	c, client := pipe(t)
+	go func() {
+		io.WriteString(client, "EHLO x\r\nBDAT 6\r\nQUIT\r\nDATA\r\n")
+		client.Close()
+	}()
+	var got []string
+	buf := make([]byte, 4096)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			break
+		}
+		got = append(got, string(buf[:n]))
+	}
+	want := "EHLO x\r\n|BDAT 6\r\n|QUIT\r\n|DATA\r\n"
+	if s := strings.Join(got, "|"); s != want {
+		t.Errorf("got %q, want %q", s, want)
+	}
+}
+
+func TestChunkSize(t *testing.T) {
+	for arg, want := range map[string]int64{
+		"10": 10, "10 LAST": 10, "0 last": 0, " 7  LAST ": 7, "10 FIRST": 0, "-1": 0, "+1": 0, "": 0, "1 LAST x": 0,
+		"4294967295": 4294967295, "4294967296": 0, "0x10": 0,
+	} {
+		if got := chunkSize(arg); got != want {
+			t.Errorf("chunkSize(%q) = %d, want %d", arg, got, want)
+		}
+	}
+}
+
+func TestLongCommand(t *testing.T) {
+	c, client := pipe(t)
+	said := make(chan string, 1)
+	go func() {
+		r := bufio.NewReader(client)
+		go io.WriteString(client, "BDAT 5"+strings.Repeat(" ", 2000)+"\r\nhello")
+		line, _ := r.ReadString('\n')
+		said <- line
+	}()
+	if _, err := io.ReadAll(readerOnly{c}); err != nil {
+		t.Fatal(err)
+	}
+	if line := <-said; !strings.HasPrefix(line, "500 5.5.6") {
+		t.Errorf("a BDAT that hides its size was answered with %q", line)
+	}
+}
+
+func TestGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g guard
+		var waits []time.Duration
+		for range 8 {
+			start := time.Now()
+			if err := g.failed(t.Context(), "127.0.0.1 me"); err != nil {
+				t.Fatal(err)
+			}
+			waits = append(waits, time.Since(start))
+		}
+		for i, want := range []time.Duration{0, 0, 0, 0, 0, time.Second, 2 * time.Second, 4 * time.Second} {
+			if waits[i] != want {
+				t.Errorf("wrong password %d waited %v, want %v", i+1, waits[i], want)
+			}
+		}
+		start := time.Now()
+		g.failed(t.Context(), "127.0.0.1 other")
+		if time.Since(start) != 0 {
+			t.Error("another source was slowed")
+		}
+		g.passed("127.0.0.1 me")
+		g.failed(t.Context(), "127.0.0.1 me")
+		if time.Since(start) != 0 {
+			t.Error("a right password did not clear the source")
+		}
+		for range 20 {
+			g.failed(t.Context(), "127.0.0.1 me")
+		}
+		start = time.Now()
+		g.failed(t.Context(), "127.0.0.1 me")
+		if got := time.Since(start); got != maxGuessWait {
+			t.Errorf("the longest wait is %v, want %v", got, maxGuessWait)
+		}
+	})
+}
+
+func TestGuardIsBounded(t *testing.T) {
+	var g guard
+	for i := range maxSources + 100 {
+		g.source(strings.Repeat("x", i%7) + string(rune(i)))
+	}
+	if n := g.count.Load(); n > maxSources+1 {
+		t.Errorf("%d sources are remembered", n)
+	}
+}

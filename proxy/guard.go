@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	freeGuesses  = 5                // wrong passwords in a row that cost nothing
+	maxGuessWait = 30 * time.Second // the longest a wrong one is kept waiting
+	guessMemory  = 10 * time.Minute // after which a source is forgotten
+	maxSources   = 10_000           // remembered at a time
+)
+
+// guard slows those who guess passwords. Only wrong answers wait, and only
+// behind wrong ones of their own source: a right password is never delayed, by
+// nobody. A source is a client's host and the account it names.
+type guard struct {
+	sources sync.Map // string -> *source
+	count   atomic.Int64
+}
+
+type source struct {
+	turn chan struct{} // one wrong answer at a time, so that guessing in parallel gains nothing
+
+	mu       sync.Mutex // guards what follows
+	failures int
+	last     time.Time
+}
+
+// failed counts a wrong password and returns when it may be answered, or with
+// the context's error.
+func (g *guard) failed(ctx context.Context, key string) error {
+	s := g.source(key)
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	s.failures++
+	s.last = time.Now()
+	wait := guessWait(s.failures)
+	s.mu.Unlock()
+	if wait == 0 {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// passed forgets a source's wrong passwords. It costs a look where there are none.
+func (g *guard) passed(key string) {
+	if _, ok := g.sources.LoadAndDelete(key); ok {
+		g.count.Add(-1)
+	}
+}
+
+func (g *guard) source(key string) *source {
+	if s, ok := g.sources.Load(key); ok {
+		return s.(*source)
+	}
+	if g.count.Load() >= maxSources {
+		g.prune()
+		if g.count.Load() >= maxSources {
+			key = "" // the rest share one place, and its waiting
+		}
+	}
+	s, loaded := g.sources.LoadOrStore(key, &source{turn: make(chan struct{}, 1), last: time.Now()})
+	if !loaded {
+		g.count.Add(1)
+	}
+	return s.(*source)
+}
+
+func (g *guard) prune() {
+	for key, v := range g.sources.Range {
+		s := v.(*source)
+		s.mu.Lock()
+		old := time.Since(s.last) > guessMemory
+		s.mu.Unlock()
+		if old {
+			g.passed(key.(string))
+		}
+	}
+}
+
+// guessWait is how long the n-th wrong password in a row waits: nothing for the
+// first five, then 1 s, doubling to 30 s.
+func guessWait(n int) time.Duration {
+	if n <= freeGuesses {
+		return 0
+	}
+	return min(time.Second<<min(n-freeGuesses-1, 10), maxGuessWait)
+}

@@ -1,0 +1,311 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/providertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds what a test waits for; nothing is asserted about it.
+const patience = 20 * time.Second
+
+const me, password = "me@corp.test", "local-password-1"
+
+// rig is a running server in front of a running provider, with one account.
+type rig struct {
+	t        *testing.T
+	provider *providertest.Provider
+	server   *Server
+	secrets  *keystore.Store
+	config   string // path
+	log      *lockedBuffer
+	plain    string // address
+	tls      string // address of implicit TLS
+	served   chan error
+}
+
+type rigOptions struct {
+	provider providertest.Options
+	config   func(*Config)
+	accounts []string // besides me
+	plain    bool     // to the provider's address without TLS
+	idle     bool     // do not serve
+}
+
+func newRig(t *testing.T, o rigOptions) *rig {
+	t.Helper()
+	p, err := providertest.Start(o.provider)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	dir := t.TempDir()
+	ca, err := p.WriteCA(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	smtp, mode := p.SMTPAddr, "starttls"
+	if o.plain {
+		smtp, mode = p.PlainAddr, "none"
+	}
+	r := &rig{t: t, provider: p, secrets: keystore.Memory(), config: filepath.Join(dir, "config.toml"), log: &lockedBuffer{}, served: make(chan error, 1)}
+	text := fmt.Sprintf(`
+listen = ["127.0.0.1:0"]
+listen_tls = ["127.0.0.1:0"]
+metrics = "127.0.0.1:0"
+
+[[provider]]
+id = "corp"
+name = "Corp Mail"
+domains = ["corp.test"]
+auth_url = %q
+token_url = %q
+scopes = ["mail.send"]
+client_id = "waxseal-test"
+smtp = %q
+smtp_tls = %q
+ca_file = %q
+max_connections = 10
+`, p.AuthURL(), p.TokenURL(), smtp, mode, ca)
+	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := LoadConfig(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.config != nil {
+		o.config(&cfg)
+	}
+	r.server, err = New(Options{
+		Config: cfg, ConfigPath: r.config, Secrets: r.secrets, Version: "test",
+		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.add(append([]string{me}, o.accounts...)...)
+	if o.idle {
+		t.Cleanup(func() { r.server.Shutdown(t.Context()) })
+		return r
+	}
+	go func() { r.served <- r.server.Serve(context.Background()) }()
+	select {
+	case <-r.server.Ready():
+	case err := <-r.served:
+		t.Fatalf("Serve: %v", err)
+	}
+	for _, l := range r.server.Snapshot().Listeners {
+		if l.Security == "tls" {
+			r.tls = l.Address
+		} else {
+			r.plain = l.Address
+		}
+	}
+	t.Cleanup(r.stop)
+	return r
+}
+
+// add imports accounts that have consented at the provider.
+func (r *rig) add(addresses ...string) {
+	r.t.Helper()
+	type entry map[string]any
+	var list []entry
+	for _, a := range addresses {
+		list = append(list, entry{"email": a, "provider": "corp", "client_id": "waxseal-test", "refresh_token": r.provider.Grant(a), "smtp_password": password})
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	report, err := r.server.Import(r.t.Context(), data)
+	if err != nil || report.Failed > 0 {
+		r.t.Fatalf("import: %+v, %v", report, err)
+	}
+}
+
+// stop ends the server and checks that nothing of it is left.
+func (r *rig) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := r.server.Shutdown(ctx); err != nil {
+		r.t.Errorf("shutdown: %v", err)
+	}
+	select {
+	case err := <-r.served:
+		if err != nil {
+			r.t.Errorf("Serve: %v", err)
+		}
+		r.served <- err
+	case <-ctx.Done():
+		r.t.Error("Serve did not return")
+	}
+	s := r.server.Snapshot()
+	if s.Connections != 0 || s.Messages != 0 || s.Upstream != (UpstreamGauges{}) {
+		r.t.Errorf("after the end: %d connections, %d messages, upstream %+v", s.Connections, s.Messages, s.Upstream)
+	}
+	if r.t.Failed() {
+		r.t.Logf("log:\n%s", r.log.String())
+	}
+}
+
+// eventually waits for a condition that other goroutines bring about.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !condition(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("never came about: %s", what)
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// client is a mail program that can say anything.
+type program struct {
+	t    testing.TB
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (r *rig) dial() *program {
+	r.t.Helper()
+	c, err := net.Dial("tcp", r.plain)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return newProgram(r.t, c)
+}
+
+func (r *rig) dialTLS() *program {
+	r.t.Helper()
+	c, err := tls.Dial("tcp", r.tls, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return newProgram(r.t, c)
+}
+
+func newProgram(t testing.TB, c net.Conn) *program {
+	p := &program{t: t, conn: c, r: bufio.NewReader(c)}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	p.expect("220")
+	return p
+}
+
+// login is a program that has authenticated.
+func (r *rig) login(address string) *program {
+	r.t.Helper()
+	p := r.dial()
+	p.auth(address, password)
+	return p
+}
+
+func (p *program) auth(address, password string) {
+	p.t.Helper()
+	p.do("EHLO test.example", "250")
+	p.do("AUTH PLAIN "+plainResponse(address, password), "235")
+}
+
+// startTLS does the handshake behind the server's 220.
+func (p *program) startTLS() {
+	p.t.Helper()
+	c := tls.Client(p.conn, &tls.Config{InsecureSkipVerify: true})
+	if err := c.HandshakeContext(p.t.Context()); err != nil {
+		p.t.Fatalf("TLS handshake: %v", err)
+	}
+	p.conn, p.r = c, bufio.NewReader(c)
+}
+
+func plainResponse(address, password string) string {
+	return base64.StdEncoding.EncodeToString([]byte("\x00" + address + "\x00" + password))
+}
+
+func (p *program) send(text string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.conn, text); err != nil {
+		p.t.Fatalf("write: %v", err)
+	}
+}
+
+// reply reads one reply, lines joined by "\n"; "" when the connection ended.
+func (p *program) reply() string {
+	var lines []string
+	for {
+		line, err := p.r.ReadString('\n')
+		if err != nil {
+			return strings.Join(lines, "\n")
+		}
+		line = strings.TrimRight(line, "\r\n")
+		lines = append(lines, line)
+		if len(line) < 4 || line[3] == ' ' {
+			return strings.Join(lines, "\n")
+		}
+	}
+}
+
+func (p *program) expect(prefix string) string {
+	p.t.Helper()
+	got := p.reply()
+	if !strings.HasPrefix(got, prefix) {
+		p.t.Fatalf("got %q, want %s…", got, prefix)
+	}
+	return got
+}
+
+func (p *program) do(line, prefix string) string {
+	p.t.Helper()
+	p.send(line + "\r\n")
+	got := p.reply()
+	if !strings.HasPrefix(got, prefix) {
+		p.t.Fatalf("%s: got %q, want %s…", line, got, prefix)
+	}
+	return got
+}
+
+// message sends a whole one and gives the final reply.
+func (p *program) message(from, to, body string) string {
+	p.t.Helper()
+	p.do("MAIL FROM:<"+from+">", "250")
+	p.do("RCPT TO:<"+to+">", "250")
+	p.do("DATA", "354")
+	p.send(body + ".\r\n")
+	return p.reply()
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

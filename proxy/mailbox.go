@@ -1,0 +1,209 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/upstream"
+)
+
+// mailbox is one account at work: its local password, its grant at the provider
+// and its connections there. Accounts share nothing that waits.
+type mailbox struct {
+	address  string   // as configured; sessions find it by Fold(address)
+	account  Account  // as in the configuration
+	provider Provider // with the account's own settings over it
+
+	password localPassword
+	grant    *oauth.Grant
+	pool     *upstream.Pool
+	removed  atomic.Bool
+
+	connections atomic.Int64
+	messages    atomic.Int64
+	sent        atomic.Int64
+	failed      atomic.Int64
+	last        unixTime
+	trouble     atomic.Pointer[trouble]
+}
+
+// trouble is why an account's last login at the provider failed.
+type trouble struct{ state, detail string }
+
+// newMailbox builds an account's mailbox; it reads the provider's ca_file and
+// nothing else.
+func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
+	client, roots, err := s.clients.get(p.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("provider %q: %w", p.ID, err)
+	}
+	b := &mailbox{address: a.Address, account: a, provider: p}
+	b.password.once = make(chan struct{}, 1)
+	b.grant = oauth.New(oauth.Config{
+		Provider: p.ID, ClientID: p.ClientID,
+		AuthURL: p.AuthURL, TokenURL: p.TokenURL, DeviceURL: p.DeviceURL, RevokeURL: p.RevokeURL,
+		Scopes: p.Scopes, AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
+	}, Fold(a.Address), oauth.Deps{
+		Secrets: s.secrets, HTTP: client, Breaker: s.tokenBreakers.Get("token " + endpoint(p.TokenURL)), Log: s.log,
+		OnRefresh: func(result string) { s.stats.refreshed(p.ID, result) },
+		OnChange:  s.changed.wake,
+	})
+	login := a.Login
+	if login == "" {
+		login = a.Address
+	}
+	b.pool = upstream.New(upstream.Config{
+		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), RootCAs: roots, Login: login, Tokens: b.grant,
+		MaxConnections: p.MaxConnections, Breaker: s.smtpBreakers.Get("smtp " + p.SMTP),
+		Log: s.log.With("account", a.Address), Stats: &s.stats.upstream,
+	})
+	return b, nil
+}
+
+// endpoint names a token endpoint for people: host and path, since one host may
+// serve several tenants.
+func endpoint(tokenURL string) string {
+	u, err := url.Parse(tokenURL)
+	if err != nil {
+		return tokenURL
+	}
+	return u.Host + u.Path
+}
+
+// usable makes sure that the account can send now.
+func (b *mailbox) usable(ctx context.Context) error {
+	// The token first: an account whose consent is gone must hear that, however
+	// warm its connections are.
+	if _, err := b.grant.Token(ctx); err != nil {
+		return err
+	}
+	err := b.pool.Check(ctx)
+	b.note(err)
+	return err
+}
+
+// note remembers what the provider said to a login.
+func (b *mailbox) note(err error) {
+	var refusal *upstream.AuthError
+	switch {
+	case err == nil:
+		if b.trouble.Load() != nil {
+			b.trouble.Store(nil)
+		}
+	case errors.As(err, &refusal):
+		kind, cure := explainRefusal(refusal)
+		b.trouble.Store(&trouble{kind, cure})
+	}
+}
+
+// ended counts a message.
+func (b *mailbox) ended(r result) {
+	if r == sent {
+		b.sent.Add(1)
+	} else {
+		b.failed.Add(1)
+	}
+	b.last.set(time.Now())
+}
+
+func (b *mailbox) providerName() string {
+	if b.provider.Name != "" {
+		return b.provider.Name
+	}
+	return b.provider.ID
+}
+
+// retireTimeout bounds the wait for a token refresh under way.
+const retireTimeout = 15 * time.Second
+
+// retire ends the mailbox's use; messages in flight finish. Sessions that hold
+// it look for its successor at their next message.
+func (b *mailbox) retire(ctx context.Context, log *slog.Logger) {
+	b.removed.Store(true)
+	b.pool.Drop()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retireTimeout)
+	defer cancel()
+	if err := b.grant.Close(ctx); err != nil {
+		log.Error("a new refresh token could not be stored", "account", b.address, "err", err)
+	}
+}
+
+func (b *mailbox) status() AccountStatus {
+	pool, token := b.pool.Status(), b.grant.Status()
+	st := AccountStatus{
+		Address: b.address, Provider: b.provider.ID, State: token.State, Detail: token.Err,
+		Connections: b.connections.Load(), Messages: b.messages.Load(),
+		Sent: b.sent.Load(), Failed: b.failed.Load(), LastMessage: b.last.get(),
+		Upstream: PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting, Limit: pool.Limit},
+		Token:    token,
+	}
+	if t := b.trouble.Load(); t != nil && st.State == "ready" {
+		st.State, st.Detail = t.state, t.detail
+	}
+	return st
+}
+
+// clients are HTTP clients by the CA file they trust besides the system's.
+type clients struct{ byCA map[string]client }
+
+type client struct {
+	http  *http.Client // nil: oauth's own
+	roots *x509.CertPool
+}
+
+// get gives nil for both where the system's trust is enough. The caller holds
+// the server's edit lock, or is the only one.
+func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil, nil
+	}
+	if known, ok := c.byCA[caFile]; ok {
+		return known.http, known.roots, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ca_file: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, nil, fmt.Errorf("ca_file %s: no PEM certificate in it", caFile)
+	}
+	made := client{roots: roots, http: oauth.HTTPClient(&tls.Config{RootCAs: roots})}
+	if c.byCA == nil {
+		c.byCA = make(map[string]client)
+	}
+	c.byCA[caFile] = made
+	return made.http, made.roots, nil
+}
+
+// preload reads local passwords into memory, so that the first login does not
+// wait for a keychain. What cannot be read now is read at the first login.
+func (s *Server) preload(ctx context.Context, log *slog.Logger) {
+	for _, b := range *s.boxes.Load() {
+		if ctx.Err() != nil {
+			return
+		}
+		err := b.password.load(ctx, s.secrets, b.address)
+		switch {
+		case errors.Is(err, keystore.ErrUnavailable):
+			log.Error("the keystore cannot be read; accounts answer 454 until it can", "err", err, "cure", keystore.Cure(err))
+			return
+		case errors.Is(err, keystore.ErrNotFound):
+			log.Warn("no local password", "account", b.address, "cure", "waxseal account password "+b.address+" --new")
+		}
+	}
+}

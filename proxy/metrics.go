@@ -1,0 +1,117 @@
+package proxy
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/breaker"
+)
+
+var (
+	descConnections = prometheus.NewDesc("waxseal_smtp_connections_active", "Connections of mail programs open now.", nil, nil)
+	descMessages    = prometheus.NewDesc("waxseal_concurrent_messages", "Messages in flight now, from MAIL to the final reply.", nil, nil)
+	descUpstream    = prometheus.NewDesc("waxseal_upstream_connections", "Connections to providers now, by state.", []string{"state"}, nil)
+	descTotals      = prometheus.NewDesc("waxseal_messages_total", "Messages ended, by result.", []string{"result"}, nil)
+	descRefreshes   = prometheus.NewDesc("waxseal_token_refreshes_total", "Token refreshes, by provider and result.", []string{"provider", "result"}, nil)
+	descBreaker     = prometheus.NewDesc("waxseal_breaker_state", "State of each circuit breaker: 0 closed, 1 half-open, 2 open.", []string{"breaker"}, nil)
+	descTransitions = prometheus.NewDesc("waxseal_breaker_transitions_total", "Changes of state of each circuit breaker.", []string{"breaker"}, nil)
+	descAuth        = prometheus.NewDesc("waxseal_auth_failures_total", "Logins of mail programs that failed.", nil, nil)
+)
+
+// collector reads the same counters as Snapshot when Prometheus asks.
+type collector struct{ s *Server }
+
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descConnections, descMessages, descUpstream, descTotals, descRefreshes, descBreaker, descTransitions, descAuth} {
+		ch <- d
+	}
+	c.s.stats.seconds.Describe(ch)
+}
+
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	st := c.s.stats
+	gauge(descConnections, st.connections.Load())
+	gauge(descMessages, st.messages.Load())
+	gauge(descUpstream, st.upstream.Dialling.Load(), "dialling")
+	gauge(descUpstream, st.upstream.Warm.Load(), "warm")
+	gauge(descUpstream, st.upstream.Busy.Load(), "busy")
+	for result, n := range st.totals() {
+		counter(descTotals, float64(n), result)
+	}
+	for key, n := range st.refreshCounts() {
+		counter(descRefreshes, float64(n), key.provider, key.result)
+	}
+	counter(descAuth, float64(st.authFailures.Load()))
+	for _, set := range []*breaker.Set{c.s.tokenBreakers, c.s.smtpBreakers} {
+		for _, b := range set.All() {
+			gauge(descBreaker, int64(b.State), b.Name)
+			counter(descTransitions, float64(b.Transitions), b.Name)
+		}
+	}
+	st.seconds.Collect(ch)
+}
+
+// Handler serves /metrics, /healthz (the process answers) and /readyz (it takes
+// mail and can read its keystore). A page in a browser cannot read them under
+// another name that resolves to this machine.
+func (s *Server) Handler() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answerText(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		switch ks := s.keystoreStatus(); {
+		case s.state() != "serving":
+			answerText(w, http.StatusServiceUnavailable, s.state())
+		case ks.Error != "":
+			answerText(w, http.StatusServiceUnavailable, "keystore: "+ks.Cure)
+		default:
+			answerText(w, http.StatusOK, "ok")
+		}
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.ownHost(r.Host) {
+			answerText(w, http.StatusMisdirectedRequest, "ask by the address in `metrics`")
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// ownHost accepts IP addresses, localhost and the configured name, which is what
+// stops DNS rebinding: the attacker's page keeps its own name.
+func (s *Server) ownHost(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	configured, _, _ := net.SplitHostPort(s.config().Metrics)
+	return host == "localhost" || host == configured || net.ParseIP(host) != nil
+}
+
+func answerText(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	w.Write([]byte(text + "\n"))
+}
+
+func (s *Server) keystoreStatus() KeystoreStatus {
+	st := KeystoreStatus{Kind: s.secrets.Kind()}
+	if err := s.secrets.Err(); err != nil {
+		st.Error, st.Cure = err.Error(), keystore.Cure(err)
+	}
+	return st
+}

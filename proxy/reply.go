@@ -1,0 +1,190 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/upstream"
+)
+
+// errCutOff is a body that the client did not bring to its end.
+var errCutOff = errors.New("the client's message was cut off")
+
+// errSyntax answers an AUTH exchange that is not one.
+var errSyntax = &smtp.SMTPError{Code: 501, EnhancedCode: smtp.EnhancedCode{5, 5, 2}, Message: "That is not a user name"}
+
+// passThrough is the provider's reply as go-smtp must be given it: code and
+// every line as they came, the enhanced code being part of the text. It is an
+// error to go-smtp even when it is a success, since that is the only way to
+// give it words (a nil means "OK: queued", whatever the provider said).
+func passThrough(r upstream.Reply) *smtp.SMTPError {
+	if r.Code < 200 || r.Code > 599 || r.Code/100 == 3 {
+		return temporary("4.5.0", fmt.Sprintf("The provider answered out of turn (%d)", r.Code))
+	}
+	return &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.NoEnhancedCode, Message: strings.Join(r.Lines, "\n")}
+}
+
+// replyLines are a reply's lines as they go down the wire, without line ends.
+func replyLines(r upstream.Reply) []string {
+	lines := make([]string, max(len(r.Lines), 1))
+	for i := range lines {
+		sep, text := "-", ""
+		if i == len(lines)-1 {
+			sep = " "
+		}
+		if i < len(r.Lines) {
+			text = r.Lines[i]
+		}
+		lines[i] = fmt.Sprintf("%d%s%s", r.Code, sep, text)
+	}
+	return lines
+}
+
+func temporary(enhanced, text string) *smtp.SMTPError { return answer(451, enhanced, text) }
+
+func answer(code int, enhanced, text string) *smtp.SMTPError {
+	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.NoEnhancedCode, Message: enhanced + " " + text}
+}
+
+// replyTo is the one place where an error becomes what a mail program is told:
+// what failed and what to do, 4xx where trying again can help and 5xx where only
+// a person can. at is the command: "AUTH", "MAIL", "RCPT" or "DATA". No error's
+// own text goes out unless it was written for people.
+func replyTo(at string, box *mailbox, err error) *smtp.SMTPError {
+	var (
+		open    *breaker.OpenError
+		refusal *upstream.AuthError
+		lost    *upstream.ConnError
+		token   *oauth.EndpointError
+		wrong   *oauth.RefusedError
+		already *smtp.SMTPError
+	)
+	address, provider := "this account", "the provider"
+	if box != nil {
+		address, provider = box.address, box.providerName()
+	}
+	switch {
+	case errors.As(err, &already):
+		return already
+	case errors.Is(err, oauth.ErrConsent):
+		return lasting(at, "5.7.8", innermost(err, oauth.ErrConsent).Error())
+	case errors.As(err, &wrong):
+		return lasting(at, "5.7.8", wrong.Error())
+	case errors.As(err, &open):
+		what := provider + "'s sign-in server"
+		if strings.HasPrefix(open.Name, "smtp") {
+			what = provider + "'s mail server"
+		}
+		secs := int(math.Ceil(max(open.RetryIn.Seconds(), 1)))
+		return passing(at, fmt.Sprintf("%s is not answering; Waxseal tries again in %d seconds", what, secs))
+	case errors.Is(err, keystore.ErrUnavailable):
+		return passing(at, "The keystore cannot be read: "+keystore.Cure(err))
+	case errors.As(err, &refusal):
+		return refusedLogin(at, address, refusal)
+	case errors.As(err, &token):
+		return passing(at, provider+"'s sign-in server failed; nothing is wrong with your password, try again in a minute")
+	case errors.Is(err, upstream.ErrBusy):
+		return temporary("4.3.2", fmt.Sprintf("All connections %s allows %s are busy; try again in a minute", provider, address))
+	case errors.Is(err, upstream.ErrNoTLS):
+		return lasting(at, "5.7.10", provider+" offers no TLS; Waxseal does not send your token in clear text")
+	case errors.Is(err, upstream.ErrNoOAuth), errors.Is(err, upstream.ErrNotLoopback):
+		return lasting(at, "5.7.4", fmt.Sprintf("%s cannot be used as it is configured: %v", provider, err))
+	case errors.Is(err, upstream.ErrEnvelope):
+		return answer(553, "5.1.3", "An address or parameter of this message cannot be sent: "+err.Error())
+	case errors.Is(err, upstream.ErrUTF8):
+		return answer(550, "5.6.7", provider+" does not take non-ASCII addresses (SMTPUTF8)")
+	case errors.Is(err, upstream.ErrBareLineEnd), errors.Is(err, errLoneDot):
+		return answer(554, "5.6.0", "The message has a line with a dot alone and a bare CR or LF; servers disagree where it ends, so it was not sent")
+	case errors.Is(err, errCutOff):
+		return temporary("4.4.2", "The message was cut off; nothing was sent")
+	case errors.As(err, &lost):
+		return lostConnection(at, provider, lost)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return passing(at, "Waxseal gave up waiting; try again")
+	}
+	return passing(at, "Waxseal met an error of its own; its log has it, try again")
+}
+
+// innermost is the error deepest in err's chain that still is target: the one
+// whose text was written for people, without what callers put before it.
+func innermost(err, target error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil || !errors.Is(next, target) || next == target {
+			return err
+		}
+		err = next
+	}
+}
+
+func lostConnection(at, provider string, lost *upstream.ConnError) *smtp.SMTPError {
+	var said *upstream.ReplyError
+	switch {
+	case lost.Unknown:
+		return answer(451, "4.4.2", "The connection to "+provider+" broke after the whole message was sent, before its answer: it may have been delivered")
+	case lost.Started:
+		return answer(451, "4.4.2", "The connection to "+provider+" broke while the message was being sent; it was not delivered")
+	case errors.As(lost, &said) && said.Reply.Code/100 == 5:
+		return lasting(at, "5.7.0", provider+" turns this connection away: "+said.Reply.String())
+	case errors.As(lost, &said):
+		return passing(at, provider+" turns this connection away for the moment: "+said.Reply.String())
+	case at == "AUTH":
+		return passing(at, provider+"'s mail server cannot be reached; check the network, or try again in a minute")
+	}
+	return answer(451, "4.4.1", provider+"'s mail server cannot be reached; check the network, or try again in a minute")
+}
+
+// refusedLogin explains the provider's answer to our own login. Its code and
+// words come first; a line of what to do follows.
+func refusedLogin(at, address string, e *upstream.AuthError) *smtp.SMTPError {
+	said := strings.Join(e.Reply.Lines, " ")
+	if e.Reply.Code/100 == 4 {
+		return passing(at, "The provider does not let "+address+" in for the moment: "+said)
+	}
+	_, cure := explainRefusal(e)
+	enhanced := "5.7.8"
+	if ec, ok := e.Reply.Enhanced(); ok && ec[0] == 5 {
+		enhanced = fmt.Sprintf("%d.%d.%d", ec[0], ec[1], ec[2])
+	}
+	return lasting(at, enhanced, cure+" (the provider said: "+said+")")
+}
+
+// explainRefusal says in people's words why a provider refused a login, and what
+// cures it. kind is a short name for the state of the account.
+func explainRefusal(e *upstream.AuthError) (kind, cure string) {
+	text := strings.Join(e.Reply.Lines, " ")
+	switch {
+	case strings.Contains(text, "5.7.139"):
+		return "smtp_disabled", "SMTP sending is switched off for this mailbox or organisation: an administrator must enable SMTP AUTH for it"
+	case strings.Contains(text, "5.7.3"):
+		return "wrong_identity", "The signed-in user may not use this mailbox: for a shared mailbox set `login` to the user who signed in"
+	case strings.Contains(text, "5.7.30"):
+		return "basic_retired", "The provider takes no passwords any more and refused the token's form; check the account's provider"
+	}
+	return "token_refused", "The provider refuses the token: sign in again, with permission to send mail"
+}
+
+// passing is a fault that may be gone the next time.
+func passing(at, text string) *smtp.SMTPError {
+	if at == "AUTH" {
+		return answer(454, "4.7.0", text)
+	}
+	return answer(451, "4.7.0", text)
+}
+
+// lasting is a fault that only a person can end. AUTH says 535, since mail
+// programs show its text; later commands say 550.
+func lasting(at, enhanced, text string) *smtp.SMTPError {
+	if at == "AUTH" {
+		return answer(535, enhanced, text)
+	}
+	return answer(550, enhanced, text)
+}

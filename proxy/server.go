@@ -1,0 +1,328 @@
+// Package proxy is Waxseal's engine: an SMTP submission server for mail programs
+// that know only passwords, in front of providers that take only OAuth 2.0.
+//
+// A [Server] listens on the loopback interface. A mail program gives an
+// account's address and the local password that Waxseal made for it; the session
+// then leases a connection on which the provider accepted the account's token,
+// and carries commands up and replies down, word for word. Nothing is queued: a
+// 250 to the mail program is the provider's 250. See [session] for a message's
+// way, [conn] for what stands between go-smtp and the network, and replyTo for
+// what a mail program is told when something fails.
+//
+// The package draws nothing and knows no desktop. A window, the command line and
+// the metrics all read [Server.Snapshot].
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/breaker"
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	Config     Config
+	ConfigPath string          // where account changes are written; "" keeps them in memory
+	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
+	Log        *slog.Logger    // nil logs nothing
+	Version    string
+}
+
+// Server is the proxy. Its methods may be called by many goroutines at a time.
+type Server struct {
+	opts    Options
+	log     *slog.Logger
+	secrets *keystore.Store
+
+	stats         *stats
+	changed       notifier
+	guard         guard
+	tokenBreakers *breaker.Set
+	smtpBreakers  *breaker.Set
+
+	cfg   atomic.Pointer[Config]
+	boxes atomic.Pointer[map[string]*mailbox] // by folded address; replaced, never changed
+
+	edit    sync.Mutex // one change of accounts at a time: cfg, boxes, clients and the file
+	clients clients
+
+	smtp        *smtp.Server
+	tls         *tls.Config
+	cert        certificate
+	idleTimeout time.Duration
+	nextID      atomic.Uint64
+
+	hard     context.Context // ends when nothing is waited for any more
+	kill     context.CancelFunc
+	stopping atomic.Bool
+	stopped  chan struct{} // closed when Shutdown is done
+	stop     sync.Once
+	ready    chan struct{}
+	started  time.Time
+
+	mu        sync.Mutex // guards what follows
+	conns     map[*conn]struct{}
+	listeners []net.Listener
+	addresses []Listener
+	metricsAt string
+	web       *http.Server
+	wg        sync.WaitGroup // the goroutines Serve started
+}
+
+// New builds a server and its accounts. It opens nothing on the network.
+func New(o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Config = o.Config.withDefaults()
+	if err := o.Config.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(),
+		conns: make(map[*conn]struct{}), ready: make(chan struct{}), stopped: make(chan struct{}),
+		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
+	}
+	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
+	s.hard, s.kill = context.WithCancel(context.Background())
+	s.cfg.Store(&o.Config)
+	boxes, err := s.build(o.Config, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.boxes.Store(&boxes)
+	s.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
+	s.smtp = s.newSMTP()
+	return s, nil
+}
+
+func (s *Server) newBreakers() (tokens, hosts *breaker.Set) {
+	settings := breaker.Settings{OnChange: func(st breaker.Status) {
+		s.log.Warn("breaker", "name", st.Name, "state", st.State.String(), "cause", st.Cause)
+		s.changed.wake()
+	}}
+	return breaker.NewSet(settings), breaker.NewSet(settings)
+}
+
+func (s *Server) newSMTP() *smtp.Server {
+	srv := smtp.NewServer(smtp.BackendFunc(s.newSession))
+	srv.Domain = "localhost"
+	srv.EnableSMTPUTF8, srv.EnableDSN = true, true
+	srv.AllowInsecureAuth = true // session.needsTLS decides, by the interface
+	srv.MaxLineLength = 0        // conn bounds commands; bodies have no lines to it
+	srv.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelError)
+	return srv
+}
+
+func (s *Server) config() *Config { return s.cfg.Load() }
+
+// mailbox finds an account by the address a mail program gives, however it is
+// written; nil when there is none.
+func (s *Server) mailbox(address string) *mailbox { return (*s.boxes.Load())[Fold(address)] }
+
+// Serve listens and serves until ctx ends or Shutdown is called, and returns
+// when everything has ended. It can be called once. An address that cannot be
+// listened on is an error that says why and what to do.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := s.listen(); err != nil {
+		s.Shutdown(ctx)
+		return err
+	}
+	background, cancel := context.WithCancel(s.hard)
+	defer cancel()
+	s.wg.Go(func() { s.preload(background, s.log) })
+	for _, l := range s.listeners {
+		s.wg.Go(func() {
+			if err := s.smtp.Serve(l); err != nil {
+				s.log.Error("listener ended", "address", l.Addr().String(), "err", err)
+			}
+		})
+	}
+	close(s.ready)
+	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(*s.boxes.Load()))
+	s.changed.wake()
+
+	select {
+	case <-ctx.Done():
+		limit, done := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(s.config().ShutdownTimeout))
+		defer done()
+		s.Shutdown(limit)
+	case <-s.stopped:
+	}
+	cancel()
+	s.wg.Wait()
+	return nil
+}
+
+// Ready is closed when the server accepts mail.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Shutdown stops accepting, tells idle clients 421, lets messages in flight
+// finish, stores what must be stored and closes the connections to providers.
+// When ctx ends first, what is left is cut off and the error says so.
+func (s *Server) Shutdown(ctx context.Context) (err error) {
+	s.stop.Do(func() {
+		defer close(s.stopped)
+		err = s.shutdown(ctx)
+	})
+	<-s.stopped
+	return err
+}
+
+func (s *Server) shutdown(ctx context.Context) error {
+	s.stopping.Store(true)
+	s.log.Info("stopping", "messages", s.stats.messages.Load(), "connections", s.stats.connections.Load())
+	s.changed.wake()
+	drained := make(chan struct{})
+	go func() { // ends with the last connection, which kill sees to
+		defer close(drained)
+		s.smtp.Shutdown(context.Background())
+	}()
+	s.each((*conn).nudge)
+	var err error
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		err = fmt.Errorf("stopped with %d messages in flight: %w", s.stats.messages.Load(), ctx.Err())
+		s.log.Error("stop timed out", "messages", s.stats.messages.Load())
+	}
+	s.kill()
+	s.each((*conn).kill)
+	<-drained
+
+	// Tokens not stored yet and QUITs have a moment of their own.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	var closing sync.WaitGroup
+	for _, b := range *s.boxes.Load() {
+		closing.Go(func() {
+			if serr := b.grant.Close(end); serr != nil {
+				s.log.Error("a new refresh token could not be stored", "account", b.address, "err", serr)
+			}
+			b.pool.Close(end)
+		})
+	}
+	closing.Wait()
+	s.mu.Lock()
+	web := s.web
+	s.mu.Unlock()
+	if web != nil {
+		web.Close()
+	}
+	s.log.Info("stopped")
+	return err
+}
+
+// each does something to every connection there is.
+func (s *Server) each(do func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		do(c)
+	}
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.stats.connections.Add(-1)
+	s.changed.wake()
+}
+
+// Snapshot is the server's state now.
+func (s *Server) Snapshot() Snapshot {
+	s.mu.Lock()
+	listeners, metrics := slices.Clone(s.addresses), s.metricsAt
+	s.mu.Unlock()
+	boxes := *s.boxes.Load()
+	snap := Snapshot{
+		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: s.state(),
+		Listeners: listeners, Metrics: metrics,
+		Connections: s.stats.connections.Load(), Messages: s.stats.messages.Load(),
+		Upstream: UpstreamGauges{
+			Dialling: s.stats.upstream.Dialling.Load(), Warm: s.stats.upstream.Warm.Load(), Busy: s.stats.upstream.Busy.Load(),
+		},
+		Totals: s.stats.totals(), AuthFailures: s.stats.authFailures.Load(), Refused: s.stats.refused.Load(),
+		Keystore: s.keystoreStatus(),
+		Accounts: make([]AccountStatus, 0, len(boxes)),
+		Breakers: append(s.tokenBreakers.All(), s.smtpBreakers.All()...),
+	}
+	for _, key := range slices.Sorted(maps.Keys(boxes)) {
+		snap.Accounts = append(snap.Accounts, boxes[key].status())
+	}
+	return snap
+}
+
+func (s *Server) state() string {
+	if s.stopping.Load() {
+		return "stopping"
+	}
+	select {
+	case <-s.ready:
+		return "serving"
+	default:
+		return "starting"
+	}
+}
+
+// Watch yields a snapshot at once and then whenever something changed, at most
+// every interval (a quarter of a second at the least), until ctx ends. While a
+// breaker is open it yields every second, for the countdown.
+func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[Snapshot] {
+	interval = max(interval, 250*time.Millisecond)
+	return func(yield func(Snapshot) bool) {
+		changes, cancel := s.changed.subscribe()
+		defer cancel()
+		for {
+			snap := s.Snapshot()
+			if !yield(snap) {
+				return
+			}
+			var tick <-chan time.Time
+			if slices.ContainsFunc(snap.Breakers, func(b breaker.Status) bool { return b.State != breaker.Closed }) {
+				tick = time.After(max(interval, time.Second))
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-changes:
+			case <-tick:
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(interval):
+			}
+		}
+	}
+}
+
+func (s *Server) addressList() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []string
+	for _, l := range s.addresses {
+		list = append(list, l.Address+" ("+l.Security+")")
+	}
+	return strings.Join(list, ", ")
+}
+
+func (s *Server) newID() string { return strconv.FormatUint(s.nextID.Add(1), 36) }

@@ -1,0 +1,310 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+
+	"github.com/waxseal/waxseal/proxy/upstream"
+)
+
+// session is one mail program's dialogue: it carries each command to the
+// account's provider and the provider's answer back. All of its methods are
+// called by go-smtp from the connection's goroutine, but for Data of a BDAT
+// message, which has its own.
+type session struct {
+	srv *Server
+	c   *conn
+	log *slog.Logger
+
+	ctx    context.Context // ends with the connection, and with a hard stop
+	cancel context.CancelFunc
+
+	box *mailbox // nil before AUTH
+	msg *message // nil outside a transaction
+
+	body sync.Mutex // held by Data: Reset and Logout wait for it
+}
+
+// message is one transaction, from MAIL to its last reply.
+type message struct {
+	tx      *upstream.Transaction
+	ctx     context.Context // ends with the transaction, so that Data ends with it
+	cancel  context.CancelFunc
+	utf8    bool
+	from    string
+	rcpts   int // accepted by the provider
+	started time.Time
+	counted bool // its result is in the statistics
+}
+
+var (
+	errAuthFirst = &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0},
+		Message: "Authentication required: give the account's address and its local password"}
+	errTLSFirst = &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0},
+		Message: "Must issue a STARTTLS command first"}
+	errSender = &smtp.SMTPError{Code: 501, EnhancedCode: smtp.EnhancedCode{5, 1, 7},
+		Message: "The sender's address holds a control character"}
+	errRecipient = &smtp.SMTPError{Code: 501, EnhancedCode: smtp.EnhancedCode{5, 1, 3},
+		Message: "The recipient's address holds a control character"}
+)
+
+func (s *Server) newSession(sc *smtp.Conn) (smtp.Session, error) {
+	c := sc.Conn().(*conn)
+	ctx, cancel := context.WithCancel(s.hard)
+	return &session{srv: s, c: c, ctx: ctx, cancel: cancel, log: s.log.With("session", c.id)}, nil
+}
+
+// AuthMechanisms are those offered in the reply to EHLO.
+func (s *session) AuthMechanisms() []string {
+	if s.needsTLS() {
+		return nil
+	}
+	return []string{sasl.Plain, sasl.Login}
+}
+
+// needsTLS is true where passwords could be read off a network: on anything but
+// the loopback interface, before TLS.
+func (s *session) needsTLS() bool { return !s.c.secure && !isLoopback(s.c.LocalAddr()) }
+
+// Auth starts an authentication exchange.
+func (s *session) Auth(mech string) (sasl.Server, error) {
+	if s.needsTLS() {
+		return nil, errTLSFirst
+	}
+	switch mech {
+	case sasl.Plain:
+		return sasl.NewPlainServer(func(identity, username, password string) error {
+			if identity != "" && Fold(identity) != Fold(username) {
+				return s.wrongPassword(username, "asked to act as another user")
+			}
+			return s.authenticate(username, password)
+		}), nil
+	case sasl.Login:
+		return &loginServer{authenticate: s.authenticate}, nil
+	}
+	return nil, smtp.ErrAuthUnknownMechanism
+}
+
+// Mail opens a transaction on a connection to the provider. The command itself
+// goes up with the first recipient, in one flight.
+func (s *session) Mail(from string, opts *smtp.MailOptions) error {
+	switch {
+	case s.box == nil:
+		return errAuthFirst
+	case s.msg != nil:
+		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "MAIL was given already; RSET takes it back"}
+	case hasControl(from):
+		return errSender
+	case s.box.removed.Load() && !s.follow():
+		return answer(550, "5.7.1", "The account "+s.box.address+" was removed from Waxseal")
+	}
+	s.c.busy = true
+	s.srv.stats.messages.Add(1)
+	s.box.messages.Add(1)
+	s.srv.changed.wake()
+
+	m := &message{from: from, started: time.Now(), utf8: opts.UTF8}
+	m.ctx, m.cancel = context.WithCancel(s.ctx)
+	s.msg = m
+	tx, err := s.box.pool.Begin(m.ctx, from, opts)
+	if err != nil {
+		r := s.fail("MAIL", err)
+		s.end()
+		return r
+	}
+	m.tx = tx
+	s.c.answer = []string{"250 2.1.0 Sender noted; the provider decides at the recipients"}
+	return nil
+}
+
+// follow moves the session to the mailbox that took the place of its own when
+// the account's settings changed; false when the account is gone.
+func (s *session) follow() bool {
+	next := s.srv.mailbox(s.box.address)
+	if next == nil {
+		return false
+	}
+	s.box.connections.Add(-1)
+	next.connections.Add(1)
+	s.box = next
+	return true
+}
+
+// Rcpt asks the provider for one recipient and gives its answer word for word.
+func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
+	m := s.msg
+	if m == nil {
+		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "MAIL comes first"}
+	}
+	if hasControl(to) {
+		return errRecipient
+	}
+	replies, err := m.tx.Rcpt(m.ctx, []upstream.Recipient{{To: to, Opts: opts}})
+	if err != nil {
+		return s.fail("RCPT", err)
+	}
+	r := replies[0]
+	if r.Code/100 != 2 {
+		s.log.Info("recipient refused", "account", s.box.address, "reply", r.String())
+		return passThrough(r)
+	}
+	m.rcpts++
+	s.c.answer = replyLines(r)
+	return nil
+}
+
+// Data carries the body up and the provider's final reply down.
+func (s *session) Data(r io.Reader) error {
+	s.body.Lock()
+	defer s.body.Unlock()
+	m := s.msg
+	body := &countingReader{r: r}
+	if _, chunked := r.(*io.PipeReader); !chunked {
+		body.r = s.c.data()
+	}
+	reply, err := m.tx.Data(m.ctx, body)
+	if err != nil {
+		switch {
+		case errors.Is(body.err, errLoneDot):
+			err = body.err
+		case body.err != nil:
+			err = fmt.Errorf("%w: %w", errCutOff, body.err)
+		}
+		return s.fail("DATA", err)
+	}
+	took := time.Since(m.started)
+	s.finish(resultOf(reply.Code))
+	s.srv.stats.seconds.Observe(took.Seconds())
+	s.log.Info("message", "account", s.box.address, "result", resultOf(reply.Code).String(), "recipients", m.rcpts,
+		"bytes", body.n, "seconds", took.Seconds(), "reply", reply.String())
+	return passThrough(reply)
+}
+
+// Reset ends the transaction, whether it is over or taken back.
+func (s *session) Reset() {
+	if s.msg == nil {
+		return
+	}
+	s.msg.cancel()
+	s.end()
+}
+
+// Logout ends the session; go-smtp calls it when the connection closes.
+func (s *session) Logout() error {
+	s.cancel()
+	s.Reset()
+	if s.box != nil {
+		s.box.connections.Add(-1)
+		s.box = nil
+		s.srv.changed.wake()
+	}
+	return nil
+}
+
+// fail turns an error into the reply for the client, counts the message it
+// ended and writes the whole chain to the log.
+func (s *session) fail(at string, err error) error {
+	r := replyTo(at, s.box, err)
+	res := failed
+	var lost *upstream.ConnError
+	switch {
+	case errors.As(err, &lost) && lost.Unknown:
+		res = unknown
+	case errors.Is(err, errCutOff):
+		res = aborted
+	}
+	s.finish(res)
+	s.log.Warn("message failed", "account", s.box.address, "at", at, "result", res.String(), "reply", r.Code, "err", err)
+	return r
+}
+
+// finish counts the message once.
+func (s *session) finish(res result) {
+	if s.msg == nil || s.msg.counted {
+		return
+	}
+	s.msg.counted = true
+	s.srv.stats.results[res].Add(1)
+	s.box.ended(res)
+	s.srv.changed.wake()
+}
+
+// end gives the provider's connection back.
+func (s *session) end() {
+	s.body.Lock()
+	defer s.body.Unlock()
+	if s.msg.tx != nil {
+		s.msg.tx.Close()
+	}
+	if s.msg.rcpts > 0 {
+		s.finish(aborted)
+	}
+	s.msg.cancel()
+	s.msg = nil
+	s.c.busy = false
+	s.srv.stats.messages.Add(-1)
+	s.box.messages.Add(-1)
+	s.srv.changed.wake()
+}
+
+// countingReader counts a body's bytes and remembers how reading it ended.
+type countingReader struct {
+	r   io.Reader
+	n   int64
+	err error // other than io.EOF
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
+}
+
+func resultOf(code int) result {
+	switch code / 100 {
+	case 2:
+		return sent
+	case 4:
+		return deferred
+	}
+	return refused
+}
+
+func hasControl(address string) bool {
+	return strings.ContainsFunc(address, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// loginServer is the server side of LOGIN, which go-sasl has only as a client
+// (draft-murchison-sasl-login): old programs know nothing else.
+type loginServer struct {
+	authenticate func(username, password string) error
+	step         int
+	username     string
+}
+
+func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	l.step++
+	if l.step == 1 && response == nil {
+		return []byte("Username:"), false, nil
+	}
+	if l.username == "" {
+		if len(response) == 0 {
+			return nil, false, errSyntax
+		}
+		l.username = string(response)
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, l.authenticate(l.username, string(response))
+}

@@ -1,0 +1,55 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/waxseal/waxseal/proxy/providertest"
+)
+
+// endings are the published variants of an end of data that some server takes
+// for one and RFC 5321 does not (SMTP smuggling, CVE-2023-51764 and its kin).
+var endings = []string{
+	"\n.\n", "\n.\r\n", "\r.\r", "\r.\r\n", "\r.\n", "\n.\r", "\r\n.\n", "\r\n.\r", "\r\n.\r\r\n",
+	"\n\n.\n", "\n\n.\r\n", "\r\r.\r\r\n", "\n.\n\r\n", "\r\n\x00.\r\n", "\r\n.\x00\r\n", "\r\x00\n.\r\n", "\r\n.\r\x00\n", "\n\r.\n\r", "\r\r\n.\r\r\n",
+}
+
+// TestSmuggling sends each variant, followed by another message's dialogue, in a
+// body by DATA and by BDAT, to providers that would fall for it. It must arrive
+// as one message or be refused.
+func TestSmuggling(t *testing.T) {
+	const second = "MAIL FROM:<evil@corp.test>\r\nRCPT TO:<victim@there.test>\r\nDATA\r\nsmuggled\r\n"
+	for _, chunking := range []bool{true, false} {
+		for _, lax := range []bool{true, false} {
+			r := newRig(t, rigOptions{provider: providertest.Options{Lax: lax, NoChunking: !chunking}})
+			for _, ending := range endings {
+				body := "first" + ending + second
+				for _, bdat := range []bool{true, false} {
+					t.Run(fmt.Sprintf("%q/bdat %v/provider chunking %v lax %v", ending, bdat, chunking, lax), func(t *testing.T) {
+						before := len(r.provider.Messages())
+						p := r.login(me)
+						p.t = t
+						p.do("MAIL FROM:<"+me+">", "250")
+						p.do("RCPT TO:<you@there.test>", "250")
+						if bdat {
+							p.send(fmt.Sprintf("BDAT %d LAST\r\n%s", len(body), body))
+						} else {
+							p.do("DATA", "354")
+							p.send(body + ".\r\n")
+						}
+						got := p.reply()
+						p.do("NOOP", "250 2.0.0") // in step: nothing of the body was taken for a command
+						m := r.provider.Messages()[before:]
+						switch {
+						case strings.HasPrefix(got, "250") && len(m) == 1 && m[0].From == me && len(m[0].Rcpts) == 1:
+						case strings.HasPrefix(got, "5") && len(m) == 0:
+						default:
+							t.Errorf("answered %q; %d messages arrived", got, len(m))
+						}
+					})
+				}
+			}
+		}
+	}
+}
