@@ -24,6 +24,9 @@ var (
 
 var errClosed = finer("it has been closed")
 
+// errArgument is the caller's mistake and says nothing about the store.
+var errArgument = errors.New("it cannot be kept")
+
 // reason is a finer form of ErrUnavailable.
 type reason struct{ text string }
 
@@ -52,7 +55,7 @@ var places = map[string]string{
 
 // unavailable makes a backend's untyped error an ErrUnavailable.
 func unavailable(err error) error {
-	for _, known := range []error{ErrNotFound, ErrUnavailable, context.Canceled} {
+	for _, known := range []error{ErrNotFound, ErrUnavailable, errArgument, context.Canceled} {
 		if errors.Is(err, known) {
 			return err
 		}

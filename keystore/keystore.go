@@ -22,7 +22,8 @@
 // one is still there, also when the program or the machine stops in between.
 //
 // [ErrNotFound] means that the store was read and has no such secret. Every
-// other failure, save a caller's own cancellation, is [ErrUnavailable], mostly
+// other failure, save a caller's own cancellation and a key or a secret that no
+// store would take (see [Store.Set]), is [ErrUnavailable], mostly
 // as one of the finer [ErrLocked], [ErrDenied], [ErrMissing], [ErrTimeout] and
 // [ErrDamaged]. It says nothing about the secret, which is to be asked for
 // again later and never to be taken for lost. [Cure] has the next step for a
@@ -77,11 +78,12 @@ func (s *Store) Get(ctx context.Context, key string) (string, error) {
 }
 
 // Set keeps secret under key, in place of an earlier one. A secret is any
-// string of bytes up to 64 KiB.
+// string of bytes up to 64 KiB. A key is UTF-8 without control characters, up
+// to 400 bytes, and does not begin with "part/".
 func (s *Store) Set(ctx context.Context, key, secret string) error {
 	return s.do(ctx, "write", key, func() error {
 		if len(secret) > maxSecret {
-			return fmt.Errorf("a secret of %d bytes is too large, the limit is %d", len(secret), maxSecret)
+			return fmt.Errorf("%w: a secret of %d bytes is over the limit of %d", errArgument, len(secret), maxSecret)
 		}
 		return s.backend.set(ctx, key, secret)
 	})
@@ -156,13 +158,13 @@ func (s *Store) Err() error {
 func checkKey(key string) error {
 	switch {
 	case key == "":
-		return errors.New("the key is empty")
+		return fmt.Errorf("%w: the key is empty", errArgument)
 	case len(key) > maxKey:
-		return fmt.Errorf("the key is longer than %d bytes", maxKey)
+		return fmt.Errorf("%w: the key is longer than %d bytes", errArgument, maxKey)
 	case !utf8.ValidString(key), strings.ContainsFunc(key, unicode.IsControl):
-		return errors.New("the key holds control characters or is not UTF-8")
+		return fmt.Errorf("%w: the key holds control characters or is not UTF-8", errArgument)
 	case strings.HasPrefix(key, partPrefix):
-		return fmt.Errorf("keys that begin with %q are taken", partPrefix)
+		return fmt.Errorf("%w: keys that begin with %q are taken", errArgument, partPrefix)
 	}
 	return nil
 }

@@ -108,13 +108,16 @@ func TestRefused(t *testing.T) {
 	for kind, s := range kinds(t) {
 		t.Run(kind, func(t *testing.T) {
 			for name, key := range keys {
-				if err := s.Set(t.Context(), key, secret); err == nil || strings.Contains(err.Error(), secret) {
+				if err := s.Set(t.Context(), key, secret); !errors.Is(err, errArgument) || strings.Contains(err.Error(), secret) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
 			err := s.Set(t.Context(), "k", strings.Repeat(secret, maxSecret/len(secret)+1))
-			if err == nil || strings.Contains(err.Error(), secret) {
+			if !errors.Is(err, errArgument) || strings.Contains(err.Error(), secret) {
 				t.Errorf("a huge secret: %.200v", err)
+			}
+			if errors.Is(err, ErrUnavailable) || s.Err() != nil {
+				t.Errorf("a caller's mistake counts as the store's: %.200v", s.Err())
 			}
 		})
 	}
@@ -170,9 +173,18 @@ func TestFail(t *testing.T) {
 			t.Errorf("while it fails: %v", err)
 		}
 	}
+	if !errors.Is(s.Err(), ErrLocked) {
+		t.Errorf("Err() = %v", s.Err())
+	}
 	s.Fail(nil)
-	if got, err := s.Get(t.Context(), "k"); got != "v" {
-		t.Errorf("afterwards: %q, %v", got, err)
+	if got, err := s.Get(t.Context(), "k"); got != "v" || s.Err() != nil {
+		t.Errorf("afterwards: %q, %v, Err() = %v", got, err, s.Err())
+	}
+	s.Fail(ErrTimeout)
+	s.Get(t.Context(), "absent")
+	s.Fail(nil)
+	if _, err := s.Get(t.Context(), "absent"); !errors.Is(err, ErrNotFound) || s.Err() != nil {
+		t.Errorf("read, and not there: %v, Err() = %v", err, s.Err())
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -19,6 +21,9 @@ const helperVariable = "WAXSEAL_TEST_HELPER"
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(helperVariable); name != "" {
+		// Nobody ends a helper that hangs once the test has given up on it.
+		debug.SetTraceback("all")
+		time.AfterFunc(time.Minute, func() { panic("the helper hangs") })
 		if err := helpers[name](); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 			os.Exit(1)

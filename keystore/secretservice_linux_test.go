@@ -27,8 +27,9 @@ const (
 	loginPath   = dbus.ObjectPath("/org/freedesktop/secrets/collection/login")
 )
 
-// plainBus starts nothing by itself, whatever the machine has installed.
-const plainBus = `<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><auth>EXTERNAL</auth>
+// plainBus starts nothing by itself, whatever the machine has installed. It is
+// to be completed with a folder for its socket.
+const plainBus = `<busconfig><type>session</type><listen>unix:tmpdir=%s</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`
 
 // onBus runs a helper with a new home, no screen, and a new session bus.
@@ -41,8 +42,9 @@ func onBus(t *testing.T, name, busConfig string) {
 	}
 	before := []string{"dbus-run-session"}
 	if busConfig != "" {
-		path := filepath.Join(t.TempDir(), "bus.conf")
-		if err := os.WriteFile(path, []byte(busConfig), 0o600); err != nil {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "bus.conf")
+		if err := os.WriteFile(path, fmt.Appendf(nil, busConfig, dir), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		before = append(before, "--config-file="+path)
