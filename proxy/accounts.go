@@ -50,16 +50,18 @@ func (s *Server) build(cfg Config, old map[string]*mailbox) (map[string]*mailbox
 	return boxes, nil
 }
 
-// apply puts a configuration to work. The caller holds s.edit.
-func (s *Server) apply(ctx context.Context, cfg Config) error {
+// plan validates a configuration and builds what it needs, so that nothing is
+// written that would not work.
+func (s *Server) plan(cfg Config) (map[string]*mailbox, error) {
 	if err := cfg.Validate(); err != nil {
-		return err
+		return nil, err
 	}
+	return s.build(cfg, *s.boxes.Load())
+}
+
+// use puts a planned configuration to work. The caller holds s.edit.
+func (s *Server) use(ctx context.Context, cfg Config, boxes map[string]*mailbox) {
 	old := *s.boxes.Load()
-	boxes, err := s.build(cfg, old)
-	if err != nil {
-		return err
-	}
 	// The old ones end before the new ones begin: of two grants of one account,
 	// each with its own idea of the refresh token, one would replay what the
 	// other has rotated, and the provider would revoke both.
@@ -73,7 +75,6 @@ func (s *Server) apply(ctx context.Context, cfg Config) error {
 	s.cfg.Store(&cfg)
 	s.boxes.Store(&boxes)
 	s.changed.wake()
-	return nil
 }
 
 // Reload reads the configuration file again. Accounts, providers and limits
@@ -102,9 +103,11 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 		}
 	}
 	s.clients = clients{} // a ca_file may hold something new
-	if err := s.apply(ctx, cfg); err != nil {
+	boxes, err := s.plan(cfg)
+	if err != nil {
 		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
 	}
+	s.use(ctx, cfg, boxes)
 	s.preload(ctx, s.log)
 	return notes, nil
 }
@@ -144,7 +147,8 @@ func (s *Server) add(ctx context.Context, accounts []Account) error {
 			cfg.Accounts = append(cfg.Accounts, a)
 		}
 	}
-	if err := cfg.Validate(); err != nil {
+	boxes, err := s.plan(cfg)
+	if err != nil {
 		return err
 	}
 	if s.opts.ConfigPath != "" {
@@ -152,7 +156,8 @@ func (s *Server) add(ctx context.Context, accounts []Account) error {
 			return err
 		}
 	}
-	return s.apply(ctx, cfg)
+	s.use(ctx, cfg, boxes)
+	return nil
 }
 
 // Import takes accounts with refresh tokens already granted, in the format of
@@ -265,6 +270,12 @@ func (s *Server) Remove(ctx context.Context, address string) error {
 	if b == nil {
 		return unknownAccount(address)
 	}
+	cfg := *s.config()
+	cfg.Accounts = slices.DeleteFunc(slices.Clone(cfg.Accounts), func(a Account) bool { return Fold(a.Address) == Fold(b.address) })
+	boxes, err := s.plan(cfg)
+	if err != nil {
+		return err
+	}
 	if err := b.grant.Forget(ctx); err != nil {
 		return fmt.Errorf("forgetting the consent of %s: %w", b.address, err)
 	}
@@ -276,9 +287,8 @@ func (s *Server) Remove(ctx context.Context, address string) error {
 			return err
 		}
 	}
-	cfg := *s.config()
-	cfg.Accounts = slices.DeleteFunc(slices.Clone(cfg.Accounts), func(a Account) bool { return Fold(a.Address) == Fold(b.address) })
-	return s.apply(ctx, cfg)
+	s.use(ctx, cfg, boxes)
+	return nil
 }
 
 // Password is an account's local password; renew makes a new one first, after
