@@ -15,6 +15,10 @@ import (
 	"github.com/gofrs/flock"
 )
 
+// fileLimit bounds one call. Deriving the key is work by design: a tenth of a
+// second on an idle desktop, many times that on a small or busy machine.
+const fileLimit = 20 * time.Second
+
 // File answers the store in one encrypted file, which is opened at the first
 // call and made at the first [Store.Set]; a wrong passphrase therefore shows
 // as [ErrDenied] there. Beside it a file with ".lock" after its name keeps two
@@ -29,6 +33,7 @@ func File(path string, passphrase []byte) (*Store, error) {
 		return nil, errors.New("keystore file: the passphrase is empty")
 	}
 	f := &file{path: path, safe: safe{string(passphrase), scryptWork, scryptMaxWork}, guard: newGuard()}
+	f.guard.limit = fileLimit
 	return &Store{kind: "file", backend: f}, nil
 }
 
