@@ -181,20 +181,26 @@ func (c *conn) fail(ctx context.Context, op string, err error) *ConnError {
 	return &ConnError{Op: op, Addr: c.addr, Err: err}
 }
 
-// alive looks whether the server has hung up or said good-bye meanwhile, without
-// asking it. Only a connection that was idle for a while is looked at.
-func (c *conn) alive() bool {
+// quiet looks whether the server has hung up or said good-bye meanwhile, without
+// asking it. Only a connection that was idle for a while is looked at closely.
+func (c *conn) quiet() error {
 	switch {
-	case c.broken || c.r.Buffered() > 0:
-		return false
+	case c.r.Buffered() > 0:
+		return errOutOfTurn
 	case time.Since(c.used) < probeAfter:
-		return true
+		return nil
 	}
-	if c.raw.SetDeadline(time.Now().Add(probeFor)) != nil {
-		return false
+	if err := c.raw.SetDeadline(time.Now().Add(probeFor)); err != nil {
+		return err
 	}
-	_, err := c.r.Peek(1)
-	return errors.Is(err, os.ErrDeadlineExceeded)
+	switch _, err := c.r.Peek(1); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	case err == nil:
+		return errOutOfTurn
+	default:
+		return err
+	}
 }
 
 // close hangs up without a word, in whatever state: a body that was not ended

@@ -3,9 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -15,15 +13,9 @@ const (
 	chunkSize = 64 << 10
 	// headRoom is room for the command before a chunk: both go in one write.
 	headRoom = 32
-	// window is how many chunks may be unanswered: with 64 KiB each enough for
-	// 50 MB/s at a round trip of 20 ms.
-	window = 16
 	// dataSize is how much is read at a time for DATA; with its dots doubled it
 	// still fits into a chunk.
 	dataSize = chunkSize / 2
-	// flushAfter is when a chunk that a slow client fills goes up as it is, so
-	// that the provider does not take us for dead.
-	flushAfter = 30 * time.Second
 )
 
 type buffer [headRoom + chunkSize]byte
@@ -53,10 +45,11 @@ func (t *Transaction) Data(ctx context.Context, body io.Reader) (Reply, error) {
 	buf := buffers.Get().(*buffer)
 	defer buffers.Put(buf)
 	src := &source{r: body}
-	if !t.c.alive() {
-		t.c.broken = true
-	}
-	if t.dead(ctx) {
+	if err := t.c.quiet(); err != nil { // the last moment to be told
+		lost := t.c.fail(ctx, "DATA", err)
+		if !t.dead(ctx) {
+			return Reply{}, lost
+		}
 		if err := t.revive(ctx); err != nil {
 			return Reply{}, err
 		}
@@ -70,109 +63,6 @@ func (t *Transaction) Data(ctx context.Context, body io.Reader) (Reply, error) {
 		t.c.pending = false
 	}
 	return reply, err
-}
-
-// source is a body being read.
-type source struct {
-	r     io.Reader
-	ended bool // io.EOF, and nothing else, was read
-	slow  bool // the last fill waited for the client
-}
-
-// fill reads until p is full, the body ends, or a slow client has kept p back
-// for long enough.
-func (s *source) fill(p []byte) (n int, err error) {
-	began := time.Now()
-	defer func() { s.slow = time.Since(began) > time.Second }()
-	var since time.Time // when p got its first byte
-	for idle := 0; n < len(p); {
-		m, err := s.r.Read(p[n:])
-		n += m
-		switch {
-		case err == io.EOF: // alone: one wrapped into more words is a body cut off
-			s.ended = true
-			return n, nil
-		case err != nil:
-			return n, fmt.Errorf("reading the message: %w", err)
-		case m == 0:
-			if idle++; idle >= 100 {
-				return n, fmt.Errorf("reading the message: %w", io.ErrNoProgress)
-			}
-		case since.IsZero():
-			since, idle = time.Now(), 0
-		case time.Since(since) >= flushAfter:
-			return n, nil
-		default:
-			idle = 0
-		}
-	}
-	return n, nil
-}
-
-// bdat sends the body in chunks, of which some are unanswered at any time.
-func (t *Transaction) bdat(ctx context.Context, src *source, buf *buffer) (Reply, error) {
-	c := t.c
-	defer c.guard(ctx)()
-	unanswered, most := 0, window
-	if !c.x.pipelining {
-		most = 1
-	}
-	for started := false; !src.ended; started = true {
-		n, err := src.fill(buf[headRoom:])
-		if err != nil {
-			c.broken = c.broken || started
-			return Reply{}, err
-		}
-		if unanswered == 0 && c.r.Buffered() > 0 {
-			return Reply{}, t.lost(ctx, "BDAT", errOutOfTurn, started, false)
-		}
-		if err := c.write(ctx, buf.chunk(n, src.ended)); err != nil {
-			return t.lastWords(ctx, "BDAT", err, unanswered)
-		}
-		unanswered++
-		// Where the client is the slow one nothing is gained by not listening.
-		for !src.ended && unanswered > 0 && (unanswered >= most || src.slow || c.r.Buffered() > 0) {
-			if r, err := t.chunkReply(ctx, false); err != nil || !r.ok() {
-				return r, err
-			}
-			unanswered--
-		}
-	}
-	for ; unanswered > 1; unanswered-- {
-		if r, err := t.chunkReply(ctx, true); err != nil || !r.ok() {
-			return r, err
-		}
-	}
-	return t.finalReply(ctx)
-}
-
-// chunk is the command and the n bytes behind it, in one piece.
-func (b *buffer) chunk(n int, last bool) []byte {
-	var room [headRoom]byte
-	head := strconv.AppendInt(append(room[:0], "BDAT "...), int64(n), 10)
-	if last {
-		head = append(head, " LAST"...)
-	}
-	head = append(head, '\r', '\n')
-	start := headRoom - len(head)
-	copy(b[start:], head)
-	return b[start : headRoom+n]
-}
-
-// chunkReply reads the reply to a chunk that is not the last. A refusal ends the
-// message; more replies may follow it, so the connection ends too.
-func (t *Transaction) chunkReply(ctx context.Context, allSent bool) (Reply, error) {
-	r, err := t.c.read(ctx, t.c.timeout)
-	if err == nil && !r.answer() {
-		err = &ReplyError{r}
-	}
-	if err != nil {
-		return Reply{}, t.lost(ctx, "BDAT", err, true, allSent)
-	}
-	if !r.ok() {
-		t.c.broken = true
-	}
-	return r, nil
 }
 
 // data sends the body behind DATA, in lines.

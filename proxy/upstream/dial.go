@@ -47,18 +47,22 @@ func (p *Pool) connect(ctx context.Context) (*conn, error) {
 
 // reach makes a connection up to the reply to EHLO. That much tells of the host's
 // health, and so stands behind its breaker; the login tells of the account's.
+// What only a person can change is no matter of health: it must not turn into
+// "try again later".
 func (p *Pool) reach(ctx context.Context) (c *conn, err error) {
 	p.cfg.Stats.Dials.Add(1)
 	try := func() error {
 		ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, errDialTimeout)
 		defer cancel()
-		c, err = p.greet(ctx)
+		if c, err = p.greet(ctx); errors.Is(err, ErrNoTLS) || errors.Is(err, ErrNotLoopback) {
+			return nil
+		}
 		return err
 	}
 	if p.cfg.Breaker == nil {
-		err = try()
-	} else {
-		err = p.cfg.Breaker.Do(try)
+		try()
+	} else if failed := p.cfg.Breaker.Do(try); failed != nil {
+		err = failed
 	}
 	return c, err
 }

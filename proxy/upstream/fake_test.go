@@ -49,7 +49,7 @@ type fake struct {
 	work sync.WaitGroup
 
 	mu       sync.Mutex
-	open     map[net.Conn]bool
+	open     map[net.Conn]int // and their numbers
 	conns    int
 	lines    []string // "1 MAIL FROM:<...>"
 	messages []message
@@ -113,14 +113,26 @@ func (f *fake) hangUp() {
 	}
 }
 
+// conn is the server's end of connection n.
+func (f *fake) conn(n int) net.Conn {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for c, number := range f.open {
+		if number == n {
+			return c
+		}
+	}
+	return nil
+}
+
 func (f *fake) serve(raw net.Conn) {
 	f.mu.Lock()
 	f.conns++
 	s := &fakeConn{fake: f, n: f.conns, conn: raw}
 	if f.open == nil {
-		f.open = map[net.Conn]bool{}
+		f.open = map[net.Conn]int{}
 	}
-	f.open[raw] = true
+	f.open[raw] = s.n
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()

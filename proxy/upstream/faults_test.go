@@ -113,24 +113,19 @@ func TestAcceptedRecipientsAreSaidAgain(t *testing.T) {
 func TestIdleConnectionClosedByServer(t *testing.T) {
 	for _, parting := range []string{"", "421 4.4.2 Timeout\r\n"} {
 		synctest.Test(t, func(t *testing.T) {
-			var server net.Conn
 			f := &fake{}
 			t.Cleanup(f.stop)
 			p := newPool(t, f)
-			hangUp := func() {
-				f.mu.Lock()
-				for c := range f.open {
-					server = c
-				}
-				f.mu.Unlock()
-				if parting != "" {
-					go server.Write([]byte(parting)) // ends when it is read, or closed
-				} else {
+			hangUp := func(n int) {
+				server := f.conn(n)
+				if parting == "" {
 					server.Close()
+				} else {
+					go server.Write([]byte(parting)) // ends when it is read, or closed
 				}
 			}
 			mustSend(t, p, "first\r\n")
-			hangUp()
+			hangUp(1)
 			time.Sleep(2 * time.Second)
 			before := len(f.said(1))
 			tx, err := p.Begin(t.Context(), "me@corp.example", nil)
@@ -150,7 +145,7 @@ func TestIdleConnectionClosedByServer(t *testing.T) {
 			if _, err := tx.Rcpt(t.Context(), recipients(1)); err != nil {
 				t.Fatal(err)
 			}
-			hangUp()
+			hangUp(2)
 			time.Sleep(2 * time.Second) // the client thinks about its body
 			if r, err := tx.Data(t.Context(), strings.NewReader("third\r\n")); err != nil || !r.ok() {
 				t.Errorf("%q: %v, %v", parting, r, err)
@@ -159,7 +154,6 @@ func TestIdleConnectionClosedByServer(t *testing.T) {
 			if m := f.delivered(); len(m) != 3 || m[2].conn != 3 {
 				t.Errorf("%q: %+v", parting, m)
 			}
-			server.Close()
 		})
 	}
 }
@@ -205,6 +199,39 @@ func TestNewConnectionLost(t *testing.T) {
 		if !errors.As(err, &lost) || lost.Started || lost.Unknown || f.connections() != 1 {
 			t.Errorf("%s: %v, %d connections", at, err, f.connections())
 		}
+	}
+}
+
+// A reply too many would be taken for the answer to what comes next, in the end
+// for the one to the body.
+func TestOutOfTurn(t *testing.T) {
+	for _, c := range []struct {
+		ext []string
+		at  string
+	}{{nil, "RCPT"}, {without("CHUNKING"), "RCPT"}, {without("PIPELINING"), "RCPT"}, {without("PIPELINING"), "BDAT"}} {
+		f := start(t, &fake{ext: c.ext, on: func(_ int, line string) string {
+			if strings.HasPrefix(line, c.at) {
+				return "250 ok\r\n250 2.0.0 OK queued"
+			}
+			return ""
+		}})
+		p := newPool(t, f)
+		_, err := send(p, strings.NewReader(long), "you@there.example")
+		var lost *ConnError
+		if !errors.As(err, &lost) || !errors.Is(err, errOutOfTurn) || lost.Unknown {
+			t.Errorf("%s: %v", c.at, err)
+		}
+		if len(f.delivered()) != 0 || p.Status().Warm != 0 {
+			t.Errorf("%s: %d delivered, %+v", c.at, len(f.delivered()), p.Status())
+		}
+	}
+	dead := secondMessage("RCPT", "250 ok\r\n250 2.0.0 OK queued")
+	f := start(t, &fake{on: dead})
+	p := newPool(t, f)
+	mustSend(t, p, "first\r\n")
+	mustSend(t, p, "second\r\n")
+	if m := f.delivered(); len(m) != 2 || m[1].conn != 2 {
+		t.Errorf("%+v", m)
 	}
 }
 

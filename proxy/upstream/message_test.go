@@ -40,6 +40,7 @@ func TestFlights(t *testing.T) {
 		{"DATA, long", without("CHUNKING"), 1, 500 << 10, 5, 3},
 		{"lock-step BDAT", without("PIPELINING"), 1, 10 << 10, 5, 3},
 		{"lock-step BDAT, ten recipients", without("PIPELINING"), 10, 10 << 10, 14, 12},
+		{"lock-step BDAT, eight chunks", without("PIPELINING"), 1, 500 << 10, 12, 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := start(t, &fake{ext: c.ext})
@@ -161,6 +162,25 @@ func TestThousandRecipients(t *testing.T) {
 	}
 	if m := f.delivered(); len(m) != 1 || len(m[0].rcpts) != 1000 {
 		t.Error("did not arrive whole")
+	}
+}
+
+// Long addresses make a flight full before their number does.
+func TestFlightsAreBounded(t *testing.T) {
+	lines := make([]string, 50)
+	for i := range lines {
+		lines[i] = strings.Repeat("x", 1000)
+	}
+	c := &conn{x: extensions{pipelining: true}}
+	if flight, n := c.flight(lines); n != 17 || len(flight) != 17*1002 {
+		t.Errorf("%d lines, %d bytes", n, len(flight))
+	}
+	if _, n := c.flight([]string{strings.Repeat("x", 50000), "y"}); n != 1 {
+		t.Errorf("%d lines with an oversize one", n)
+	}
+	c.x.pipelining = false
+	if _, n := c.flight(lines); n != 1 {
+		t.Errorf("%d lines in lock-step", n)
 	}
 }
 

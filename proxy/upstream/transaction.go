@@ -124,29 +124,17 @@ func (t *Transaction) revive(ctx context.Context) error {
 // the recipients accepted on a connection before this one, and rcpts, whose
 // replies it gives.
 func (t *Transaction) envelope(ctx context.Context, rcpts []Recipient) ([]Reply, error) {
-	c, op, wait := t.c, "RCPT", t.c.timeout
-	var lines []string
-	var again int // recipients said again
+	c, op, wait, again := t.c, "RCPT", t.c.timeout, 0
 	if !t.mailed {
-		mail, err := mailLine(t.from, t.opts, c.x)
-		if err != nil {
-			return nil, err
-		}
-		if lines = []string{mail}; c.pending {
-			lines = []string{"RSET", mail}
-		}
-		if op = "MAIL"; c.reused {
+		op, again = "MAIL", len(t.accepted)
+		rcpts = append(t.accepted[:again:again], rcpts...)
+		if c.reused {
 			wait = min(wait, patience)
 		}
-		again = len(t.accepted)
-		rcpts = append(t.accepted[:again:again], rcpts...)
 	}
-	for _, r := range rcpts {
-		line, err := rcptLine(r, t.opts.UTF8, c.x)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, line)
+	lines, err := t.lines(rcpts)
+	if err != nil {
+		return nil, err
 	}
 	defer c.guard(ctx)()
 	c.pending = true
@@ -160,13 +148,38 @@ func (t *Transaction) envelope(ctx context.Context, rcpts []Recipient) ([]Reply,
 	if t.mailed {
 		return replies, nil
 	}
-	if len(replies) == len(rcpts)+2 { // with RSET; refusing that is no behaviour to build on
-		if !replies[0].ok() {
-			return nil, c.fail(ctx, "RSET", &ReplyError{replies[0]})
+	if lines[0] == reset {
+		if !replies[0].ok() { // no server has a reason to; this one is out of step
+			return nil, c.fail(ctx, reset, &ReplyError{replies[0]})
 		}
 		replies = replies[1:]
 	}
 	return t.judge(ctx, replies[0], replies[1:], again)
+}
+
+const reset = "RSET"
+
+// lines are the commands for these recipients, with MAIL before them where it
+// was not said.
+func (t *Transaction) lines(rcpts []Recipient) (lines []string, err error) {
+	if !t.mailed {
+		mail, err := mailLine(t.from, t.opts, t.c.x)
+		if err != nil {
+			return nil, err
+		}
+		if t.c.pending {
+			lines = append(lines, reset)
+		}
+		lines = append(lines, mail)
+	}
+	for _, r := range rcpts {
+		line, err := rcptLine(r, t.opts.UTF8, t.c.x)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
 }
 
 // judge reads the replies to MAIL and to the recipients behind it, the first of
