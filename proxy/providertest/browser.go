@@ -11,7 +11,10 @@ import (
 	"time"
 )
 
-var hiddenQuery = regexp.MustCompile(`name="query" value="([^"]*)"`)
+var (
+	hiddenQuery = regexp.MustCompile(`name="query" value="([^"]*)"`)
+	alert       = regexp.MustCompile(`role="alert">([^<]*)<`)
+)
 
 // Approve plays the browser of a user who consents: it opens authURL, fills the page's form in for account, approves,
 // and follows the redirect to the program's callback, whose address it returns. An error says which of these failed; a
@@ -86,7 +89,10 @@ func visit(r *http.Response, err error) (page []byte, location string, _ error) 
 		return nil, "", err
 	}
 	if r.StatusCode >= 400 {
-		return nil, "", fmt.Errorf("%s: %.300s", r.Status, page)
+		if said := alert.FindSubmatch(page); said != nil {
+			return nil, "", fmt.Errorf("%s: %s", r.Status, html.UnescapeString(string(said[1])))
+		}
+		return nil, "", errors.New(r.Status)
 	}
 	if u, err := r.Location(); err == nil {
 		location = u.String()

@@ -2,9 +2,7 @@ package providertest
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/http"
-	"sync/atomic"
 	"time"
 )
 
@@ -56,7 +54,7 @@ const (
 // token, and 535 follows.
 type Action struct {
 	Delay   time.Duration // wait so long first
-	Drop    bool          // close the connection without a word
+	Drop    bool          // close the connection without a word; replies not sent yet in this flight are lost too
 	Hang    bool          // say nothing any more; what arrives is thrown away until the client leaves
 	Code    int
 	Text    string
@@ -74,72 +72,6 @@ type TokenFault struct {
 	Body      string
 	Pad       int64  // so many spaces after Body
 	ExpiresIn string // honest answer, but with this JSON as expires_in; "-": without the field
-}
-
-// Odds are probabilities between 0 and 1 of faults of the passing kind. Draws depend on Seed and on the numbers of
-// connection and transaction alone, so that a dialogue fails again in the same way.
-type Odds struct {
-	Seed      uint64
-	Greeting  float64 // 421 in place of the greeting
-	Mail      float64 // 451 to MAIL
-	Rcpt      float64 // 450 to all RCPT of a message
-	Final     float64 // 451 to a complete body
-	DropBody  float64 // the connection is lost in the middle of a body
-	DropFinal float64 // the connection is lost after the body's end; the message is recorded
-	Token     float64 // 503 from the token endpoint
-}
-
-// Faults are the hooks that draw these lots.
-func (o Odds) Faults() Faults {
-	var requests atomic.Uint64
-	return Faults{
-		SMTP: o.smtp,
-		Token: func(*http.Request) TokenFault {
-			if o.draw(requests.Add(1), 0, "token") < o.Token {
-				return TokenFault{Status: http.StatusServiceUnavailable, Body: `{"error":"temporarily_unavailable"}`}
-			}
-			return TokenFault{}
-		},
-	}
-}
-
-func (o Odds) smtp(e Event) Action {
-	hit := func(odds float64, lot string) bool {
-		return odds > 0 && o.draw(uint64(e.Conn), uint64(e.Message), lot) < odds
-	}
-	switch e.Step {
-	case StepGreeting:
-		if hit(o.Greeting, e.Step) {
-			return Action{Code: 421, Text: "4.3.2 Service not available, try again later"}
-		}
-	case StepMail:
-		if hit(o.Mail, e.Step) {
-			return Action{Code: 451, Text: "4.3.0 Sender refused by lot, try again later"}
-		}
-	case StepRcpt:
-		if hit(o.Rcpt, e.Step) {
-			return Action{Code: 450, Text: "4.2.1 Recipient refused by lot, try again later"}
-		}
-	case StepBody:
-		return Action{Drop: hit(o.DropBody, e.Step)}
-	case StepFinal:
-		if hit(o.DropFinal, "drop") {
-			return Action{Drop: true, Deliver: true}
-		}
-		if hit(o.Final, e.Step) {
-			return Action{Code: 451, Text: "4.3.0 Message refused by lot, try again later"}
-		}
-	}
-	return Action{}
-}
-
-// draw gives a number in [0,1) that is the same for the same arguments.
-func (o Odds) draw(a, b uint64, lot string) float64 {
-	h := o.Seed
-	for _, c := range []byte(lot) {
-		h = (h ^ uint64(c)) * 0x100000001b3 // FNV-1a
-	}
-	return rand.New(rand.NewPCG(h, a<<24^b)).Float64()
 }
 
 // ask asks the hook about a step. It waits, drops and hangs as told; errEnd means that the connection is to end.

@@ -195,9 +195,9 @@ func TestLostReply(t *testing.T) {
 	p := start(t, Options{})
 	p.SetFaults(at(StepFinal, Action{Drop: true, Deliver: true}))
 	c := login(t, p)
-	c.send("MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nBDAT 3 LAST\r\nabc")
-	c.expect("250 ")
-	c.expect("250 ")
+	c.do("MAIL FROM:<a@x.test>", "250 ")
+	c.do("RCPT TO:<b@x.test>", "250 ")
+	c.send("BDAT 3 LAST\r\nabc")
 	if got, _ := io.ReadAll(c.r); len(got) > 0 {
 		t.Errorf("said %q", got)
 	}

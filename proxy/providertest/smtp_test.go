@@ -322,7 +322,23 @@ func TestClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	idle, body := login(t, p), login(t, p)
+	idle, body, hung, late := login(t, p), login(t, p), login(t, p), login(t, p)
+	reached := make(chan string, 2)
+	p.SetFaults(Faults{SMTP: func(e Event) Action {
+		switch e.Step {
+		case StepNoop:
+			reached <- e.Step
+			return Action{Hang: true}
+		case StepRset:
+			reached <- e.Step
+			return Action{Delay: time.Hour}
+		}
+		return Action{}
+	}})
+	hung.send("NOOP\r\n")
+	late.send("RSET\r\n")
+	<-reached
+	<-reached
 	body.send("MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nBDAT 100 LAST\r\nabc")
 	body.expect("250 ")
 	body.expect("250 ")
@@ -342,14 +358,15 @@ func TestClose(t *testing.T) {
 	if err := <-waited; err == nil {
 		t.Error("WaitMessages outlives the provider")
 	}
-	idle.ended()
-	body.ended()
+	for _, c := range []*client{idle, body, hung, late} {
+		c.ended()
+	}
 	if c := p.Counts(); c.Active != 0 || c.Messages != 0 {
 		t.Errorf("counts %+v", c)
 	}
 }
 
-// TestCountOnly and DropBodies keep what they say.
+// TestKeeping shows what CountOnly and DropBodies keep.
 func TestKeeping(t *testing.T) {
 	for _, o := range []Options{{DropBodies: true}, {CountOnly: true}} {
 		p := start(t, o)
@@ -384,9 +401,17 @@ func TestManyConnections(t *testing.T) {
 	clients := make([]*client, n)
 	for i := range clients {
 		clients[i] = dial(t, p.PlainAddr, nil)
-		clients[i].expect("220 ")
-		clients[i].do("EHLO c.test", "250-")
-		clients[i].do("AUTH XOAUTH2 "+xoauth2(fmt.Sprintf("u%d@corp.test", i%100), tokens[i%100]), "235 ")
+	}
+	for _, c := range clients {
+		c.expect("220 ")
+		c.send("EHLO c.test\r\n")
+	}
+	for i, c := range clients {
+		c.expect("250-")
+		c.send("AUTH XOAUTH2 %s\r\n", xoauth2(fmt.Sprintf("u%d@corp.test", i%100), tokens[i%100]))
+	}
+	for _, c := range clients {
+		c.expect("235 ")
 	}
 	if c := p.Counts(); c.Active != n || c.Auths != n || p.Peak("u7@corp.test") != n/100 {
 		t.Errorf("counts %+v, peak %d", c, p.Peak("u7@corp.test"))
