@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+func (m *Main) accountCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "account",
+		Short: "List, import and remove accounts, and show their passwords",
+		Long: `Accounts can be changed while Waxseal runs: it picks the change up at once, and
+no connection is dropped.`,
+		Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return &usageError{errors.New("`waxseal account` needs a command: list, import, remove or password")}
+		},
+	}
+	cmd.AddCommand(m.accountListCommand(), m.accountImportCommand(), m.accountRemoveCommand(), m.accountPasswordCommand())
+	return cmd
+}
+
+func (m *Main) accountListCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the accounts and how they are",
+		Args:  exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			c, err := m.connect(ctx, false)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			accounts, err := c.Accounts(ctx)
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
+				return m.printJSON(accounts)
+			case len(accounts) == 0:
+				m.say("there are no accounts yet; `waxseal account import FILE` brings some in")
+				return nil
+			case !c.running:
+				m.say("no Waxseal is running, so how the accounts are is not known")
+			}
+			table(m.Out, accountRows(accounts))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// accountRows is the table of accounts.
+func accountRows(accounts []proxy.AccountStatus) [][]string {
+	rows := [][]string{{"ACCOUNT", "PROVIDER", "STATE", "PROGRAMS", "SENT", "FAILED", "DETAIL"}}
+	for _, a := range accounts {
+		rows = append(rows, []string{a.Address, a.Provider, a.State,
+			fmt.Sprint(a.Connections), fmt.Sprint(a.Sent), fmt.Sprint(a.Failed), a.Detail})
+	}
+	return rows
+}
+
+func (m *Main) accountRemoveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove ADDRESS",
+		Short: "Remove an account, with its password and its tokens",
+		Args:  exactly("ADDRESS"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			c, err := m.connect(ctx, true)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if err := c.Remove(ctx, args[0]); err != nil {
+				return err
+			}
+			m.say("removed %s", args[0])
+			return nil
+		},
+	}
+}

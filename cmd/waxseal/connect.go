@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/control"
+)
+
+// connection is a client of the running instance or, where none runs, of a
+// server in this process that listens nowhere.
+type connection struct {
+	*control.Client
+	running bool
+	cfg     proxy.Config // of the server in this process
+	close   []func()
+}
+
+// Close ends the server in this process, if there is one.
+func (c *connection) Close() {
+	for i := len(c.close) - 1; i >= 0; i-- {
+		c.close[i]()
+	}
+}
+
+// connect finds whom to ask about accounts. A command that reads or changes
+// secrets says so: without an instance it keeps all others away meanwhile.
+func (m *Main) connect(ctx context.Context, secrets bool) (*connection, error) {
+	path, err := m.configPath()
+	if err != nil {
+		return nil, err
+	}
+	client, err := control.Dial(ctx, path)
+	if err == nil {
+		return &connection{Client: client, running: true, close: []func(){client.Close}}, nil
+	}
+	if !errors.Is(err, control.ErrNotRunning) {
+		return nil, err
+	}
+	c := &connection{}
+	if err := m.connectHere(ctx, c, path, secrets); err != nil {
+		c.Close()
+		var running *control.RunningError
+		if errors.As(err, &running) && running.PID != 0 { // it has started just now
+			return m.connect(ctx, secrets)
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// connectHere makes the server in this process.
+func (m *Main) connectHere(ctx context.Context, c *connection, path string, secrets bool) error {
+	log, closeLog, err := m.openLog(slog.LevelWarn)
+	if err != nil {
+		return err
+	}
+	c.close = append(c.close, closeLog)
+	if secrets {
+		release, err := control.Hold(ctx, path)
+		if err != nil {
+			return err
+		}
+		c.close = append(c.close, release)
+	}
+	if c.cfg, err = proxy.LoadConfig(path); err != nil {
+		return err
+	}
+	store := keystore.Memory() // enough to list accounts
+	if secrets {
+		if store, err = m.lastingKeystore(path, c.cfg); err != nil {
+			return err
+		}
+	}
+	c.close = append(c.close, func() { store.Close() })
+	server, err := proxy.New(proxy.Options{Config: c.cfg, ConfigPath: path, Secrets: store, Log: log, Version: versionText()})
+	if err != nil {
+		return err
+	}
+	c.close = append(c.close, func() { server.Shutdown(context.WithoutCancel(ctx)) })
+	c.Client = control.Local(server)
+	return nil
+}
+
+// lastingKeystore refuses the keystore that ends with this command.
+func (m *Main) lastingKeystore(path string, cfg proxy.Config) (*keystore.Store, error) {
+	kind, err := m.keystoreKind(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if kind == "memory" {
+		return nil, withCure(errors.New("no Waxseal is running, and with the keystore in memory nothing would be kept"),
+			"start `waxseal serve` first, or choose another keystore with --keystore")
+	}
+	return m.openKeystore(path, cfg)
+}

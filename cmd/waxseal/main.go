@@ -1,0 +1,80 @@
+// Command waxseal lets programs that can send mail with a password only send
+// through providers that take OAuth 2.0 only. See `waxseal help`.
+//
+// Each subcommand has a file of its own. tui.go has the rules for what the user
+// sees, settings.go where the configuration and the secrets come from, work.go
+// the life of a running server, from its socket to its last message.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime/debug"
+)
+
+// version is set by -ldflags "-X main.version=v1.2.3".
+var version string
+
+func main() {
+	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Unsetenv: os.Unsetenv}
+	os.Exit(m.Run(context.Background(), os.Args[1:]))
+}
+
+// Main is the program: what it reads and writes, so that tests can make one too.
+type Main struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+	Unsetenv func(string) error
+
+	flags      flags
+	passphrase string // WAXSEAL_KEYSTORE_PASSPHRASE, as it was at the start
+}
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Run runs the command that args name and returns the exit code.
+func (m *Main) Run(ctx context.Context, args []string) int {
+	// No child process, the browser least of all, is to find it there.
+	m.passphrase = m.Getenv(passphraseEnv)
+	m.Unsetenv(passphraseEnv)
+
+	root, started := m.root()
+	root.SetArgs(append([]string{}, args...))
+	err := root.ExecuteContext(ctx)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case !*started || errors.As(err, &usage):
+		m.printError(withCure(err, "`waxseal help` lists the commands, `waxseal COMMAND --help` explains one"))
+		return exitUsage
+	case errors.Is(err, errTold):
+		return exitFailed
+	}
+	m.printError(err)
+	return exitFailed
+}
+
+// versionText is the version as far as the build tells it.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	text := info.Main.Version
+	if text == "" || text == "(devel)" {
+		text = "dev"
+	}
+	return text
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/control"
+)
+
+// newMain is the program with an environment and outputs of its own.
+func newMain(env map[string]string) (m *Main, out, errs *bytes.Buffer) {
+	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
+	return &Main{
+		In: strings.NewReader(""), Out: out, Err: errs,
+		Getenv:   func(name string) string { return env[name] },
+		Unsetenv: func(name string) error { delete(env, name); return nil },
+	}, out, errs
+}
+
+func TestExitCodes(t *testing.T) {
+	for args, want := range map[string]int{
+		"version":                exitDone,
+		"help account":           exitDone,
+		"status":                 exitFailed,
+		"stats":                  exitUsage,
+		"status --jsn":           exitUsage,
+		"version now":            exitUsage,
+		"account":                exitUsage,
+		"--log-level x status":   exitFailed, // status logs nothing
+		"--log-level x serve":    exitUsage,
+		"account import /none/x": exitFailed,
+	} {
+		m, _, errs := newMain(map[string]string{configEnv: t.TempDir() + "/config.toml"})
+		if got := m.Run(t.Context(), strings.Fields(args)); got != want {
+			t.Errorf("waxseal %s: exit code %d, want %d", args, got, want)
+		}
+		if (want == exitDone) != (errs.Len() == 0) {
+			t.Errorf("waxseal %s says %q", args, errs)
+		}
+	}
+}
+
+// The passphrase is not to be found in the environment of any child.
+func TestPassphraseLeavesTheEnvironment(t *testing.T) {
+	env := map[string]string{passphraseEnv: "secret", passphraseFileEnv: "kept"}
+	m, _, _ := newMain(env)
+	m.Run(t.Context(), []string{"version"})
+	if want := map[string]string{passphraseFileEnv: "kept"}; !reflect.DeepEqual(env, want) {
+		t.Errorf("the environment is %v, want %v", env, want)
+	}
+	if got, err := m.readPassphrase(); string(got) != "secret" || err != nil {
+		t.Errorf("readPassphrase: %q, %v", got, err)
+	}
+}
+
+func TestPassphraseFile(t *testing.T) {
+	file := t.TempDir() + "/passphrase"
+	for content, want := range map[string]string{
+		"two words\n": "two words", "windows\r\n": "windows", " blanks count ": " blanks count ", "\n": "",
+	} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, _, _ := newMain(map[string]string{passphraseFileEnv: file})
+		got, err := m.readPassphrase()
+		if string(got) != want || (err != nil) != (want == "") {
+			t.Errorf("%q: got %q, %v, want %q", content, got, err, want)
+		}
+	}
+}
+
+func TestErrorsAreSaidWithTheirCure(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("plain"), "waxseal: plain\n"},
+		{errors.Join(errors.New("one"), errors.New("two")), "waxseal: one\nwaxseal: two\n"},
+		{withCure(errors.New("broken"), "mend it"), "waxseal: broken\nwaxseal: hint: mend it\n"},
+		{fmt.Errorf("asking: %w", &control.Error{Text: "no", Cure: "say please"}), "waxseal: asking: no\nwaxseal: hint: say please\n"},
+		{control.ErrNotRunning, "waxseal: no Waxseal is running for this configuration\nwaxseal: hint: start it with `waxseal serve`\n"},
+		{keystore.ErrLocked, "waxseal: " + keystore.ErrLocked.Error() + "\nwaxseal: hint: " + keystore.Cure(keystore.ErrLocked) + "\n"},
+		{errors.New("550 \x1b[2Jgone\u202e"), "waxseal: 550  [2Jgone \n"}, // a provider's words do not drive the terminal
+	} {
+		m, _, errs := newMain(nil)
+		m.printError(tc.err)
+		if errs.String() != tc.want {
+			t.Errorf("%v:\n got %q\nwant %q", tc.err, errs, tc.want)
+		}
+	}
+}
+
+func TestRough(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0 s", 59 * time.Second: "59 s", time.Minute: "1 min", 90 * time.Minute: "1 h",
+		47 * time.Hour: "47 h", 48 * time.Hour: "2 days",
+	} {
+		if got := rough(d); got != want {
+			t.Errorf("rough(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestMailServers(t *testing.T) {
+	got := mailServers([]proxy.Listener{
+		{Address: "[::1]:1587", Security: "starttls"}, {Address: "127.0.0.1:1465", Security: "tls"},
+		{Address: "127.0.0.1:1587", Security: "starttls"}, {Address: "nonsense", Security: "tls"},
+	})
+	want := []mailServer{{"127.0.0.1", 1587, "starttls"}, {"127.0.0.1", 1465, "tls"}, {"::1", 1587, "starttls"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestMailSettingsShowEachSecurityOnce(t *testing.T) {
+	var out bytes.Buffer
+	mailSettings{User: "me@x", Password: "pw", Servers: []mailServer{
+		{"127.0.0.1", 1587, "starttls"}, {"127.0.0.1", 1465, "tls"}, {"::1", 1587, "starttls"}}}.print(&out)
+	want := `server    127.0.0.1 port 1587 (STARTTLS, or none: it does not leave this computer)
+server    127.0.0.1 port 1465 (TLS)
+user      me@x
+password  pw
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", &out, want)
+	}
+	out.Reset()
+	mailSettings{Servers: []mailServer{{"192.0.2.1", 587, "starttls"}}}.print(&out)
+	if strings.Contains(out.String(), "none") {
+		t.Errorf("says that a remote server needs no TLS: %s", &out)
+	}
+}
+
+func TestPrintStatus(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	var out bytes.Buffer
+	printStatus(&out, proxy.Snapshot{
+		Version: "v1", PID: 7, Started: now.Add(-time.Hour), State: "serving", Metrics: "127.0.0.1:9587",
+		Listeners:   []proxy.Listener{{Address: "127.0.0.1:1587", Security: "starttls"}, {Address: "127.0.0.1:1465", Security: "tls"}},
+		Connections: 5, Messages: 1, Totals: map[string]int64{"sent": 9, "rejected": 2}, Refused: 3, AuthFailures: 4,
+		Upstream: proxy.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
+		Keystore: proxy.KeystoreStatus{Kind: "system", Error: "locked", Cure: "unlock it"},
+		Accounts: []proxy.AccountStatus{{Address: "me@x", Provider: "corp", State: "attention", Detail: "evil\x1b]0;x\a\nwords", Connections: 5, Sent: 9, Failed: 2}},
+		Breakers: []breaker.Status{{Name: "smtp smtp.x:587", State: breaker.Open, RetryIn: 12 * time.Second, Cause: "refused"}, {Name: "token x"}},
+	}, now)
+	want := `waxseal        serving, version v1, process 7, since 1 h
+mail programs  127.0.0.1:1587 (STARTTLS), 127.0.0.1:1465 (TLS)
+metrics        http://127.0.0.1:9587/metrics
+keystore       system: locked; unlock it
+connections    5 (3 over a limit, 4 wrong passwords)
+messages       1 now, 2 rejected, 9 sent
+upstream       2 warm, 3 busy, 1 dialling
+
+ACCOUNT  PROVIDER  STATE      PROGRAMS  SENT  FAILED  DETAIL
+me@x     corp      attention  5         9     2       evil ]0;x  words
+
+BREAKER          STATE   RETRY IN  LAST FAILURE
+smtp smtp.x:587  open    12 s      refused
+token x          closed  -
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+}

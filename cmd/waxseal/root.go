@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// flags are the global ones.
+type flags struct {
+	config   string
+	keystore string
+	logLevel string
+	logFile  string
+}
+
+// root makes the command tree. started is set when a command of it begins: an
+// error before that is one of usage.
+func (m *Main) root() (root *cobra.Command, started *bool) {
+	started = new(bool)
+	root = &cobra.Command{
+		Use:   "waxseal",
+		Short: "Send through OAuth-only mail providers from programs that know only passwords",
+		Long: `Waxseal is a small mail server on this computer. A program that can send mail
+with a password only sends to it; Waxseal signs in to the real provider with
+OAuth 2.0, and answers what the provider answered.`,
+		Args:          noSuchCommand,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			*started = true
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			fmt.Fprintln(m.Err, "waxseal: this build has no window and runs as `waxseal serve`")
+			return m.serve(cmd.Context())
+		},
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetIn(m.In)
+	root.SetOut(m.Out)
+	root.SetErr(m.Err)
+	p := root.PersistentFlags()
+	p.StringVar(&m.flags.config, "config", "", "configuration `FILE` (or "+configEnv+"; default: config.toml in the user's configuration folder)")
+	p.StringVar(&m.flags.keystore, "keystore", "", "`KIND` of keystore: system, file or memory (or "+keystoreEnv+"; default: as the configuration says)")
+	p.StringVar(&m.flags.logLevel, "log-level", "", "least `LEVEL` that is logged: debug, info, warn or error")
+	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to (default: standard error)")
+	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.statusCommand(),
+		m.providersCommand(), m.versionCommand())
+	return root, started
+}
+
+func init() {
+	// Started from the desktop on Windows, cobra would say that this is a
+	// command-line tool and wait. It is to become more than that.
+	cobra.MousetrapHelpText = ""
+}
+
+// noSuchCommand is the Args of commands that only hold others.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	text := fmt.Sprintf("%q has no command %q", cmd.CommandPath(), args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(text)
+}
+
+// exactly is cobra.ExactArgs with the missing or surplus argument's name.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return fmt.Errorf("`%s` needs %s", cmd.CommandPath(), strings.Join(names[len(args):], " and "))
+		case len(args) > len(names):
+			return fmt.Errorf("`%s` does not know what to do with %q", cmd.CommandPath(), args[len(names)])
+		}
+		return nil
+	}
+}
+
+// interruptible gives commands that only wait for something a ctx that ends
+// with Ctrl-C.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}

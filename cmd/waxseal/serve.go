@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/control"
+)
+
+func (m *Main) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run without a screen",
+		Long: `Run without a screen, until SIGINT or SIGTERM. Messages in flight are finished
+first, for at most shutdown_timeout; a second signal ends at once. SIGHUP reads
+the configuration again.`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return m.serve(cmd.Context()) },
+	}
+}
+
+func (m *Main) serve(ctx context.Context) error {
+	path, cfg, err := m.load()
+	if err != nil {
+		return err
+	}
+	log, closeLog, err := m.openLog(slog.LevelInfo)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	listener, err := control.Listen(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	secrets, err := m.openKeystore(path, cfg)
+	if err != nil {
+		return err
+	}
+	defer secrets.Close()
+	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, Version: versionText()})
+	if err != nil {
+		return err
+	}
+	return work{
+		server: server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout),
+		ready: func(context.Context) (bool, error) {
+			m.say("accepting mail on %s", addresses(server.Snapshot()))
+			return false, nil
+		},
+	}.run(ctx)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// The environment that takes the place of flags.
+const (
+	configEnv         = "WAXSEAL_CONFIG"
+	keystoreEnv       = "WAXSEAL_KEYSTORE"
+	keystoreFileEnv   = "WAXSEAL_KEYSTORE_FILE"
+	passphraseEnv     = "WAXSEAL_KEYSTORE_PASSPHRASE"
+	passphraseFileEnv = "WAXSEAL_KEYSTORE_PASSPHRASE_FILE"
+)
+
+// keychainService is the name secrets have in the system's keychain.
+const keychainService = "waxseal"
+
+// configPath is where the configuration is, whether the file is there or not.
+func (m *Main) configPath() (string, error) {
+	if path := cmp.Or(m.flags.config, m.Getenv(configEnv)); path != "" {
+		return filepath.Abs(path)
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", withCure(fmt.Errorf("find the user's configuration folder: %w", err), "name the configuration file with --config")
+	}
+	return filepath.Join(dir, "waxseal", "config.toml"), nil
+}
+
+// load reads the configuration.
+func (m *Main) load() (path string, cfg proxy.Config, err error) {
+	if path, err = m.configPath(); err != nil {
+		return path, cfg, err
+	}
+	cfg, err = proxy.LoadConfig(path)
+	return path, cfg, err
+}
+
+// keystoreKind is where secrets are: the flag, else the environment, else the
+// configuration, else the system's keychain.
+func (m *Main) keystoreKind(cfg proxy.Config) (string, error) {
+	kind := cmp.Or(m.flags.keystore, m.Getenv(keystoreEnv), cfg.Keystore, "system")
+	switch kind {
+	case "system", "file", "memory":
+		return kind, nil
+	}
+	return "", &usageError{fmt.Errorf("%q is no keystore; it is system, file or memory", kind)}
+}
+
+// openKeystore opens the place of the secrets. It waits for nothing: what
+// cannot be read is told when it is first needed.
+func (m *Main) openKeystore(configPath string, cfg proxy.Config) (*keystore.Store, error) {
+	kind, err := m.keystoreKind(cfg)
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == "memory":
+		return keystore.Memory(), nil
+	case kind == "system":
+		return keystore.System(keychainService), nil
+	}
+	passphrase, err := m.readPassphrase()
+	if err != nil {
+		return nil, err
+	}
+	path := cmp.Or(m.Getenv(keystoreFileEnv), filepath.Join(filepath.Dir(configPath), "secrets.age"))
+	store, err := keystore.File(path, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("keystore file %s: %w", path, err)
+	}
+	return store, nil
+}
+
+// readPassphrase finds the keystore file's passphrase. The line end that
+// editors put at the end of a file is not part of it.
+func (m *Main) readPassphrase() ([]byte, error) {
+	passphrase := []byte(m.passphrase)
+	if path := m.Getenv(passphraseFileEnv); len(passphrase) == 0 && path != "" {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, withCure(fmt.Errorf("read the keystore's passphrase: %w", err), "see "+passphraseFileEnv)
+		}
+		passphrase = bytes.TrimRight(data, "\r\n")
+	}
+	if len(passphrase) == 0 {
+		return nil, withCure(errors.New("the keystore file needs a passphrase, and none is given"),
+			"set "+passphraseFileEnv+" to a file that holds it, or "+passphraseEnv+" to the passphrase itself")
+	}
+	return passphrase, nil
+}
+
+// openLog makes the log that the flags ask for; usual is the level without them.
+func (m *Main) openLog(usual slog.Level) (log *slog.Logger, done func(), err error) {
+	level := usual
+	if m.flags.logLevel != "" {
+		if err := level.UnmarshalText([]byte(m.flags.logLevel)); err != nil {
+			return nil, nil, &usageError{fmt.Errorf("%q is no log level; it is debug, info, warn or error", m.flags.logLevel)}
+		}
+	}
+	var to io.Writer = m.Err
+	done = func() {}
+	if m.flags.logFile != "" {
+		f, err := os.OpenFile(m.flags.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, nil, withCure(fmt.Errorf("open the log: %w", err), "name another file with --log-file")
+		}
+		to, done = f, func() { f.Close() }
+	}
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level})), done, nil
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/control"
+)
+
+func (m *Main) statusCommand() *cobra.Command {
+	var asJSON, watch bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what the running instance does",
+		Args:  exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			path, err := m.configPath()
+			if err != nil {
+				return err
+			}
+			c, err := control.Dial(ctx, path)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if watch {
+				return m.watch(ctx, c, asJSON)
+			}
+			snap, err := c.Status(ctx)
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
+				return m.printJSON(snap)
+			}
+			printStatus(m.Out, snap, time.Now())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&watch, "watch", false, "go on at each change, until Ctrl-C; with --json one object a line")
+	return cmd
+}
+
+// watch shows the status at each change: in place on a terminal, one below the
+// other elsewhere. Windows' older consoles do not know how to start over.
+func (m *Main) watch(ctx context.Context, c *control.Client, asJSON bool) error {
+	inPlace := isTerminal(m.Out) && runtime.GOOS != "windows"
+	for snap, err := range c.Watch(ctx) {
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			if err := json.NewEncoder(m.Out).Encode(snap); err != nil {
+				return err
+			}
+			continue
+		}
+		var page strings.Builder
+		if inPlace {
+			page.WriteString("\x1b[H\x1b[2J")
+		}
+		printStatus(&page, snap, time.Now())
+		if !inPlace {
+			page.WriteString("\n")
+		}
+		if _, err := io.WriteString(m.Out, page.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printStatus(w io.Writer, s proxy.Snapshot, now time.Time) {
+	rows := [][]string{
+		{"waxseal", fmt.Sprintf("%s, version %s, process %d, since %s", s.State, s.Version, s.PID, rough(now.Sub(s.Started)))},
+		{"mail programs", addresses(s)},
+	}
+	if s.Metrics != "" {
+		rows = append(rows, []string{"metrics", "http://" + s.Metrics + "/metrics"})
+	}
+	rows = append(rows,
+		[]string{"keystore", keystoreText(s.Keystore)},
+		[]string{"connections", fmt.Sprintf("%d (%d over a limit, %d wrong passwords)", s.Connections, s.Refused, s.AuthFailures)},
+		[]string{"messages", messagesText(s)},
+		[]string{"upstream", fmt.Sprintf("%d warm, %d busy, %d dialling", s.Upstream.Warm, s.Upstream.Busy, s.Upstream.Dialling)},
+	)
+	table(w, rows)
+	if len(s.Accounts) > 0 {
+		fmt.Fprintln(w)
+		table(w, accountRows(s.Accounts))
+	}
+	rows = [][]string{{"BREAKER", "STATE", "RETRY IN", "LAST FAILURE"}}
+	for _, b := range s.Breakers {
+		retry := "-"
+		if b.State == breaker.Open {
+			retry = fmt.Sprintf("%d s", int(b.RetryIn.Round(time.Second).Seconds()))
+		}
+		rows = append(rows, []string{b.Name, b.State.String(), retry, b.Cause})
+	}
+	if len(s.Breakers) > 0 {
+		fmt.Fprintln(w)
+		table(w, rows)
+	}
+}
+
+func keystoreText(k proxy.KeystoreStatus) string {
+	text := k.Kind
+	if k.Error != "" {
+		text += ": " + k.Error
+	}
+	if k.Cure != "" {
+		text += "; " + k.Cure
+	}
+	return text
+}
+
+// messagesText counts the messages by what became of them.
+func messagesText(s proxy.Snapshot) string {
+	text := fmt.Sprintf("%d now", s.Messages)
+	results := make([]string, 0, len(s.Totals))
+	for result := range s.Totals {
+		results = append(results, result)
+	}
+	slices.Sort(results)
+	for _, r := range results {
+		if s.Totals[r] == 0 {
+			continue
+		}
+		text += fmt.Sprintf(", %d %s", s.Totals[r], r)
+	}
+	return text
+}

@@ -1,0 +1,136 @@
+package main
+
+// Rules for everything the user sees:
+//
+//   - What was asked for goes to standard output. Everything else, from "it is
+//     running" to what went wrong, goes to standard error, so that output can be
+//     piped. With --json, standard output is JSON and nothing else.
+//   - Each line on standard error starts with "waxseal: " and is one sentence
+//     without a capital at its start and without a full stop.
+//   - An error says what happened and then what to do. Where the second part is
+//     not in the sentence already it follows on a line of its own, "hint: ".
+//   - Nothing that came from a provider reaches a terminal before clean has
+//     taken the control characters out.
+//   - No secret is shown but the local password, and that only by the two
+//     commands whose purpose it is.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/control"
+)
+
+// errTold fails a command that has said why already.
+var errTold = errors.New("failed, as was said")
+
+// usageError is a mistake in how the command was called, found after it began.
+type usageError struct{ error }
+
+// hint is an error with what to do about it.
+type hint struct {
+	error
+	cure string
+}
+
+func (h *hint) Unwrap() error { return h.error }
+
+func withCure(err error, cure string) error { return &hint{err, cure} }
+
+// cureOf finds what is to be done about an error, "" when nobody knows.
+func cureOf(err error) string {
+	var (
+		own      *hint
+		answered *control.Error
+		running  *control.RunningError
+	)
+	switch {
+	case errors.As(err, &own):
+		return own.cure
+	case errors.As(err, &answered):
+		return answered.Cure
+	case errors.As(err, &running):
+		return "`waxseal status` shows what it does; end it first, or name another configuration with --config"
+	case errors.Is(err, control.ErrNotRunning):
+		return "start it with `waxseal serve`"
+	}
+	return keystore.Cure(err)
+}
+
+// say prints a line to standard error.
+func (m *Main) say(format string, args ...any) {
+	fmt.Fprintln(m.Err, "waxseal: "+clean(fmt.Sprintf(format, args...)))
+}
+
+// printError prints an error, which may be several, and its cure.
+func (m *Main) printError(err error) {
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			m.say("%s", line)
+		}
+	}
+	if cure := cureOf(err); cure != "" {
+		m.say("hint: %s", cure)
+	}
+}
+
+// printJSON prints v for other programs.
+func (m *Main) printJSON(v any) error {
+	e := json.NewEncoder(m.Out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// table prints rows in columns, the first being the heading.
+func table(w io.Writer, rows [][]string) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = clean(cell)
+		}
+		fmt.Fprintln(t, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	t.Flush()
+}
+
+// clean takes out what a terminal would obey: providers choose their words.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// rough is a duration in its largest unit.
+func rough(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", max(0, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// isTerminal reports whether output goes to somebody's eyes.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,212 @@
+//go:build linux
+
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// wine runs the Windows program on Linux, in a Windows of its own that ends
+// with the test.
+type wine struct {
+	t       *testing.T
+	program string
+	loader  string
+	env     []string
+}
+
+// newWine builds the program for Windows and prepares a prefix, which is what
+// wine calls a Windows. A full prefix takes 25 seconds and 700 MB; in its
+// bootstrap mode wine finds its own libraries without one, and two folders and
+// a library are enough for a program without windows.
+func newWine(t *testing.T) *wine {
+	t.Helper()
+	loader := findTool(t, "wine64", "/usr/lib/wine/wine64", "wine64", "wine")
+	server := findTool(t, "wine64", filepath.Join(filepath.Dir(loader), "wineserver"), "/usr/lib/wine/wineserver", "wineserver")
+	compiler := findTool(t, "gcc-mingw-w64-x86-64", "x86_64-w64-mingw32-gcc")
+
+	dir := t.TempDir()
+	w := &wine{t: t, loader: loader, program: filepath.Join(dir, "waxseal.exe")}
+	prefix := filepath.Join(dir, "prefix")
+	w.env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + dir,
+		"WINEPREFIX=" + prefix,
+		"WINEBOOTSTRAPMODE=1",
+		"WINEDLLOVERRIDES=mscoree,mshtml=", // no .NET, no browser: wine would offer to download them
+		"WINEDEBUG=-all",
+		"LC_ALL=C.UTF-8", // or file names outside ASCII cannot be told
+	}
+
+	system32 := filepath.Join(prefix, "drive_c", "windows", "system32")
+	devices := filepath.Join(prefix, "dosdevices")
+	for _, err := range []error{
+		os.MkdirAll(system32, 0o755),
+		os.MkdirAll(devices, 0o755),
+		os.Symlink("../drive_c", filepath.Join(devices, "c:")),
+		os.Symlink("/", filepath.Join(devices, "z:")),
+		os.WriteFile(filepath.Join(prefix, ".update-timestamp"), []byte("disable"), 0o644),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	command(t, nil, compiler, "-shared", "-O2", "-o", filepath.Join(system32, "bcryptprimitives.dll"),
+		"testdata/wine/bcryptprimitives.c", "-ladvapi32")
+	command(t, append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"),
+		"go", "build", "-tags", "nogui", "-buildvcs=false", "-o", w.program, ".")
+
+	t.Cleanup(func() { // before the folder is removed, in which the server writes at its end
+		for _, option := range []string{"-k", "-w"} {
+			end := exec.Command(server, option)
+			end.Env = w.env
+			end.Run()
+		}
+	})
+	t.Logf("%s", w.run("version"))
+	return w
+}
+
+// findTool returns the first of the names that is there, or skips the test.
+func findTool(t *testing.T, pkg string, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skipf("NOT TESTED: install %s (make packages)", pkg)
+	return ""
+}
+
+// command runs a program of this system to its end.
+func command(t *testing.T, env []string, name string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, out)
+	}
+}
+
+// windowsPath is what a file of this system is called under wine.
+func windowsPath(path string) string { return "Z:" + strings.ReplaceAll(path, "/", `\`) }
+
+// command is the Windows program with its output going to a file: wine's own
+// processes outlive it for seconds, and would keep a pipe open for as long.
+func (w *wine) command(args ...string) (cmd *exec.Cmd, output *os.File) {
+	w.t.Helper()
+	output, err := os.CreateTemp(filepath.Dir(w.program), "output")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { output.Close() })
+	cmd = exec.CommandContext(w.t.Context(), w.loader, append([]string{w.program}, args...)...)
+	cmd.Env = w.env
+	cmd.Stdout = output
+	return cmd, output
+}
+
+// content is what is in a file now.
+func content(t *testing.T, file *os.File) string {
+	t.Helper()
+	data, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// run runs the Windows program to its end, which must be a success, and returns
+// what it printed.
+func (w *wine) run(args ...string) string {
+	w.t.Helper()
+	cmd, output := w.command(args...)
+	cmd.Stderr = output
+	err := cmd.Run()
+	printed := content(w.t, output)
+	if err != nil {
+		w.t.Fatalf("waxseal.exe %s: %v\n%s", strings.Join(args, " "), err, printed)
+	}
+	return printed
+}
+
+// instance is a Windows program that runs until it is told to end.
+type instance struct {
+	w      *wine
+	cmd    *exec.Cmd
+	log    *os.File      // what it prints
+	exited chan struct{} // closed at its end, when err is set
+	err    error
+}
+
+func (w *wine) start(args ...string) *instance {
+	w.t.Helper()
+	cmd, log := w.command(args...)
+	cmd.Stderr = log
+	i := &instance{w: w, cmd: cmd, log: log, exited: make(chan struct{})}
+	if err := i.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		i.err = i.cmd.Wait()
+		close(i.exited)
+	}()
+	w.t.Cleanup(func() {
+		i.cmd.Process.Kill()
+		<-i.exited
+		if w.t.Failed() {
+			w.t.Logf("what waxseal.exe %s printed:\n%s", strings.Join(args, " "), content(w.t, i.log))
+		}
+	})
+	return i
+}
+
+// address waits until the instance answers `status` and returns where it takes mail.
+func (i *instance) address(t *testing.T, config string) string {
+	t.Helper()
+	deadline := time.Now().Add(2 * time.Minute)
+	for time.Now().Before(deadline) {
+		select {
+		case <-i.exited:
+			t.Fatalf("waxseal.exe serve ended: %v", i.err)
+		default:
+		}
+		cmd, output := i.w.command("status", "--json", "--config", config)
+		var status struct {
+			State     string
+			Listeners []struct{ Address string }
+		}
+		if cmd.Run() == nil && json.Unmarshal([]byte(content(t, output)), &status) == nil && status.State == "serving" && len(status.Listeners) > 0 {
+			return status.Listeners[0].Address
+		}
+	}
+	t.Fatal("waxseal.exe serve takes no mail after two minutes")
+	return ""
+}
+
+// interrupt is Ctrl-C: wine passes the signal on as the console's event.
+func (i *instance) interrupt(t *testing.T) {
+	t.Helper()
+	if err := i.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (i *instance) wantExit(t *testing.T, code int) {
+	t.Helper()
+	select {
+	case <-i.exited:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("waxseal.exe serve has not ended two minutes after Ctrl-C")
+	}
+	if got := i.cmd.ProcessState.ExitCode(); got != code {
+		t.Errorf("waxseal.exe serve ended with %d (%v), want %d", got, i.err, code)
+	}
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/control"
+)
+
+// errAtOnce ends the program with messages still in flight.
+var errAtOnce = errors.New("ended at once; messages in flight were cut off")
+
+// work is a server's life, from its control socket to its last message.
+type work struct {
+	server   *proxy.Server
+	listener *control.Listener
+	log      *slog.Logger
+	patience time.Duration // for messages in flight at the end
+
+	// ready is called when the server accepts mail. The program ends when it
+	// returns done or an error, and goes on otherwise.
+	ready func(ctx context.Context) (done bool, err error)
+}
+
+// run serves until a signal, or ready, asks for the end, lets the messages in
+// flight finish and returns. A second signal makes it return at once.
+//
+// SIGINT and SIGTERM end. On Windows, closing the console, logging off and
+// shutting down arrive as SIGTERM, and the system kills what has not ended some
+// seconds later. SIGHUP reads the configuration again; Windows never sends it.
+func (w work) run(ctx context.Context) error {
+	ends, hups := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(hups, syscall.SIGHUP)
+	defer signal.Stop(ends)
+	defer signal.Stop(hups)
+
+	ctx, cancel := context.WithCancel(ctx)
+	served, readied := make(chan error, 1), make(chan error, 1)
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := control.Serve(ctx, w.listener, w.server); err != nil {
+			w.log.Error("the command line cannot reach this instance", "err", err)
+		}
+	})
+	go func() { served <- w.server.Serve(context.WithoutCancel(ctx)) }()
+	whenReady := w.server.Ready()
+	finish := func(err error) error {
+		cancel()
+		if !errors.Is(err, errAtOnce) {
+			running.Wait()
+		}
+		return err
+	}
+	for {
+		select {
+		case err := <-served: // a port is taken, or the like
+			return finish(err)
+		case <-whenReady:
+			whenReady = nil
+			running.Go(func() {
+				if done, err := w.ready(ctx); done || err != nil {
+					readied <- err
+				}
+			})
+		case <-hups:
+			running.Go(func() { w.reload(ctx) })
+		case err := <-readied:
+			return finish(errors.Join(err, w.end(ends, served)))
+		case s := <-ends:
+			w.log.Info("ending", "signal", s.String())
+			return finish(w.end(ends, served))
+		case <-ctx.Done():
+			return finish(w.end(ends, served))
+		}
+	}
+}
+
+// end shuts the server down.
+func (w work) end(ends <-chan os.Signal, served <-chan error) error {
+	stopped := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), w.patience)
+		defer cancel()
+		err := w.server.Shutdown(ctx)
+		stopped <- errors.Join(err, <-served)
+	}()
+	select {
+	case err := <-stopped:
+		return err
+	case <-ends:
+		return errAtOnce
+	}
+}
+
+func (w work) reload(ctx context.Context) {
+	notes, err := w.server.Reload(ctx)
+	if err != nil {
+		w.log.Error("reload failed", "err", err)
+		return
+	}
+	w.log.Info("reloaded")
+	for _, n := range notes {
+		w.log.Warn("reload", "note", n)
+	}
+}
+
+// addresses tells where a server accepts mail.
+func addresses(s proxy.Snapshot) string {
+	text := ""
+	for _, l := range s.Listeners {
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s (%s)", l.Address, securityName(l.Security))
+	}
+	return text
+}
+
+// securityName is a listener's security as mail programs name it.
+func securityName(security string) string {
+	if security == "tls" {
+		return "TLS"
+	}
+	return "STARTTLS"
+}

@@ -1,0 +1,224 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// helloPatience is how long an instance may take to say who it is.
+const helloPatience = 5 * time.Second
+
+// Client speaks to an instance. Its methods may be called at the same time.
+// The errors an instance answers are *[Error].
+type Client struct {
+	http  http.Client
+	token string
+}
+
+// Dial finds the instance that runs for a configuration file. It fails with
+// [ErrNotRunning] when there is none.
+func Dial(ctx context.Context, configPath string) (*Client, error) {
+	all, err := places(configPath)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		c, _, err := p.dial(ctx)
+		if err == nil {
+			return c, nil
+		}
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return nil, err
+		}
+	}
+	return nil, ErrNotRunning
+}
+
+// Close lets go of the connection.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// dial connects, and knows that an instance is there because it says hello.
+func (p place) dial(ctx context.Context) (*Client, hello, error) {
+	if p.private {
+		if err := checkPrivate(p.dir); err != nil {
+			return nil, hello{}, err
+		}
+	}
+	var d net.Dialer
+	c := &Client{}
+	connect := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return d.DialContext(ctx, "unix", p.path(".sock"))
+	}
+	if f, err := p.readPort(); err == nil {
+		c.token = f.Token
+		connect = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", f.Address)
+		}
+	}
+	c.http.Transport = &http.Transport{DialContext: connect}
+	ctx, cancel := context.WithTimeout(ctx, helloPatience)
+	defer cancel()
+	var h hello
+	if err := c.call(ctx, http.MethodGet, "/hello", nil, &h); err != nil {
+		c.Close()
+		return nil, hello{}, err
+	}
+	return c, h, nil
+}
+
+// readPort reads where a loopback port stands in for the socket. It believes
+// the file only while somebody holds the lock: after a crash the port may be
+// another program's, which must not be sent anything.
+func (p place) readPort() (portFile, error) {
+	var f portFile
+	data, err := os.ReadFile(p.path(".port"))
+	if err != nil {
+		return f, err
+	}
+	lock := flock.New(p.path(".lock"))
+	if free, err := lock.TryLock(); err != nil || free {
+		lock.Unlock()
+		return f, fmt.Errorf("%s is stale", p.path(".port"))
+	}
+	return f, json.Unmarshal(data, &f)
+}
+
+// Status returns what the instance does now.
+func (c *Client) Status(ctx context.Context) (s proxy.Snapshot, err error) {
+	err = c.call(ctx, http.MethodGet, "/status", nil, &s)
+	return s, err
+}
+
+// Accounts returns the accounts and how they are.
+func (c *Client) Accounts(ctx context.Context) (a []proxy.AccountStatus, err error) {
+	err = c.call(ctx, http.MethodGet, "/accounts", nil, &a)
+	return a, err
+}
+
+// Reload makes the instance read its configuration file again. The notes name
+// what changes only at the next start.
+func (c *Client) Reload(ctx context.Context) (notes []string, err error) {
+	err = c.call(ctx, http.MethodPost, "/reload", struct{}{}, &notes)
+	return notes, err
+}
+
+// Add adds an account and returns its local password.
+func (c *Client) Add(ctx context.Context, a proxy.Account) (string, error) {
+	var out passwordAnswer
+	err := c.call(ctx, http.MethodPost, "/add", a, &out)
+	return out.Password, err
+}
+
+// Import adds the accounts of an import file.
+func (c *Client) Import(ctx context.Context, data []byte) (r proxy.ImportReport, err error) {
+	err = c.call(ctx, http.MethodPost, "/import", data, &r)
+	return r, err
+}
+
+// Remove takes an account out, with its secrets.
+func (c *Client) Remove(ctx context.Context, address string) error {
+	return c.call(ctx, http.MethodPost, "/remove", addressRequest{Address: address}, nil)
+}
+
+// Password returns an account's local password, a new one when renew is set.
+func (c *Client) Password(ctx context.Context, address string, renew bool) (string, error) {
+	var out passwordAnswer
+	err := c.call(ctx, http.MethodPost, "/password", addressRequest{address, renew}, &out)
+	return out.Password, err
+}
+
+// Watch yields what the instance does, now and at each change, until ctx ends
+// or the instance does. The latter yields [ErrNotRunning] as the last error.
+func (c *Client) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
+	return func(yield func(proxy.Snapshot, error) bool) {
+		body, err := c.open(ctx, http.MethodGet, "/watch", nil)
+		if err != nil {
+			yield(proxy.Snapshot{}, err)
+			return
+		}
+		defer body.Close()
+		for lines := json.NewDecoder(body); ; {
+			var s proxy.Snapshot
+			err := lines.Decode(&s)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				yield(s, ErrNotRunning)
+				return
+			}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// call makes a request and reads its answer into out, unless that is nil.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	body, err := c.open(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, body)
+	} else {
+		err = json.NewDecoder(body).Decode(out)
+	}
+	if err != nil {
+		return fmt.Errorf("read the answer of the running Waxseal: %w", err)
+	}
+	return nil
+}
+
+// open makes a request with in as JSON, bytes as they are, and returns the body
+// of a good answer.
+func (c *Client) open(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
+	data, raw := in.([]byte)
+	if !raw && in != nil {
+		var err error
+		if data, err = json.Marshal(in); err != nil {
+			return nil, fmt.Errorf("make the request: %w", err)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("make the request: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var lost *url.Error // its text names our made-up URL, which tells nobody anything
+		if errors.As(err, &lost) {
+			err = lost.Err
+		}
+		return nil, fmt.Errorf("ask the running Waxseal: %w", err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close()
+	answered := &Error{}
+	if json.NewDecoder(resp.Body).Decode(answered) != nil || answered.Text == "" {
+		return nil, fmt.Errorf("the running Waxseal answered %s", resp.Status)
+	}
+	return nil, answered
+}

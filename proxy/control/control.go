@@ -1,0 +1,91 @@
+// Package control lets the command line talk to the running instance, and sees
+// to it that only one instance runs for one configuration file.
+//
+// The instance calls [Listen], which takes a lock and opens a socket beside the
+// configuration file (config.toml gives config.lock and config.sock), and then
+// [Serve], which answers requests until its context ends. A command calls
+// [Dial] and uses the methods of the [Client] it gets. Where no instance runs,
+// Dial answers [ErrNotRunning]; the command then takes the lock with [Hold],
+// makes a server of its own and speaks to it through [Local]: the same client,
+// the same requests, no socket.
+//
+// The protocol is JSON over HTTP over a unix domain socket that only its owner
+// may open (0600). Where the configuration folder can hold no socket, because
+// it is read-only or its path too long for one, lock and socket lie in a
+// private folder below [os.TempDir]; both sides look there second. Windows
+// before 10 (1803) and Wine have no unix sockets: there a loopback port takes
+// its place, with a token in a file as the key.
+//
+// The lock, not the socket, says whether an instance runs. It ends with the
+// process that holds it, so a socket left behind by a killed process is known
+// to be stale and is replaced.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// Backend is what the socket gives access to: a *proxy.Server, or a fake in
+// tests.
+type Backend interface {
+	Snapshot() proxy.Snapshot
+	Watch(ctx context.Context, interval time.Duration) iter.Seq[proxy.Snapshot]
+	Reload(ctx context.Context) (notes []string, err error)
+	Add(ctx context.Context, a proxy.Account) (password string, err error)
+	Import(ctx context.Context, data []byte) (proxy.ImportReport, error)
+	Remove(ctx context.Context, address string) error
+	Password(ctx context.Context, address string, renew bool) (string, error)
+	Accounts() []proxy.AccountStatus
+}
+
+// ErrNotRunning says that no instance runs for the configuration file.
+var ErrNotRunning = errors.New("no Waxseal is running for this configuration")
+
+// RunningError says that another process has the configuration file already.
+type RunningError struct {
+	PID     int // 0 when it holds the lock but does not answer
+	Version string
+}
+
+// Error implements error.
+func (e *RunningError) Error() string {
+	if e.PID == 0 {
+		return "another Waxseal holds this configuration and does not answer"
+	}
+	return fmt.Sprintf("Waxseal is already running (process %d, version %s)", e.PID, e.Version)
+}
+
+// Error is an error that the instance answered, with its own text and, where
+// it knows one, what to do about it.
+type Error struct {
+	Text string `json:"error"`
+	Cure string `json:"cure,omitempty"`
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Text }
+
+// The bodies of the requests and answers that are not types of package proxy.
+type (
+	hello struct {
+		PID     int    `json:"pid"`
+		Version string `json:"version"`
+	}
+	addressRequest struct {
+		Address string `json:"address"`
+		Renew   bool   `json:"renew,omitempty"`
+	}
+	passwordAnswer struct {
+		Password string `json:"password"`
+	}
+)
+
+// host is the Host every request carries. A browser sends the name of the page
+// it was led to instead, so no page can speak to the loopback port of [listenTCP].
+const host = "waxseal"

@@ -1,0 +1,260 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/breaker"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv("CONTROL_TEST_HOLD"); path != "" {
+		holdUntilKilled(path)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// fake is a Backend that says what it was asked.
+type fake struct {
+	snapshot proxy.Snapshot
+	err      error
+	asked    []string
+	imported []byte
+	watched  chan struct{} // closed when a Watch has ended
+}
+
+func (f *fake) ask(format string, args ...any) error {
+	f.asked = append(f.asked, fmt.Sprintf(format, args...))
+	return f.err
+}
+
+func (f *fake) Snapshot() proxy.Snapshot { return f.snapshot }
+
+// Watch yields two snapshots and then waits for the end of ctx.
+func (f *fake) Watch(ctx context.Context, _ time.Duration) iter.Seq[proxy.Snapshot] {
+	return func(yield func(proxy.Snapshot) bool) {
+		defer close(f.watched)
+		for n := range 2 {
+			s := f.snapshot
+			s.Connections = int64(n)
+			if !yield(s) {
+				return
+			}
+		}
+		<-ctx.Done()
+	}
+}
+
+func (f *fake) Reload(context.Context) ([]string, error) {
+	return []string{"later"}, f.ask("reload")
+}
+
+func (f *fake) Add(_ context.Context, a proxy.Account) (string, error) {
+	return "added", f.ask("add %s %s %d", a.Address, a.Provider, a.MaxConnections)
+}
+
+func (f *fake) Import(_ context.Context, data []byte) (proxy.ImportReport, error) {
+	f.imported = data
+	return proxy.ImportReport{Imported: 2, Failed: 1,
+		Problems: []proxy.ImportProblem{{Index: 3, Address: "x@y", Problem: "no token"}}}, f.ask("import")
+}
+
+func (f *fake) Remove(_ context.Context, address string) error { return f.ask("remove %s", address) }
+
+func (f *fake) Password(_ context.Context, address string, renew bool) (string, error) {
+	return "secret", f.ask("password %s %t", address, renew)
+}
+
+func (f *fake) Accounts() []proxy.AccountStatus { return f.snapshot.Accounts }
+
+// everything is a Snapshot with no field at its zero value where that matters.
+func everything() proxy.Snapshot {
+	day := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	return proxy.Snapshot{
+		Version: "1.2.3", PID: 4242, Started: day, State: "serving",
+		Listeners: []proxy.Listener{{Address: "127.0.0.1:1587", Security: "starttls"}},
+		Metrics:   "127.0.0.1:9587", Connections: 5, Messages: 2,
+		Upstream: proxy.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
+		Totals:   map[string]int64{"sent": 7}, AuthFailures: 1, Refused: 2,
+		Keystore: proxy.KeystoreStatus{Kind: "file", Error: "locked", Cure: "unlock it"},
+		Accounts: []proxy.AccountStatus{{Address: "me@x", Provider: "corp", State: "ready",
+			Sent: 9, LastMessage: day, Upstream: proxy.PoolStatus{Warm: 1, Limit: 3}}},
+		Breakers: []breaker.Status{{Name: "smtp.x:587", State: breaker.Open,
+			RetryIn: 12 * time.Second, Cause: "refused", Transitions: 1, Failures: 5}},
+	}
+}
+
+// folder is t.TempDir for Wine too, which cannot delete as that demands.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// elsewhere gives the test a temporary folder of its own, for the second place.
+func elsewhere(t *testing.T) string {
+	t.Helper()
+	dir := folder(t)
+	t.Setenv("TMPDIR", dir)
+	t.Setenv("TMP", dir) // Windows
+	return dir
+}
+
+// serving runs an instance with b and returns its configuration's path.
+func serving(t *testing.T, b Backend) string {
+	t.Helper()
+	elsewhere(t)
+	path := filepath.Join(folder(t), "config.toml")
+	serveAt(t, path, b)
+	return path
+}
+
+// serveAt runs an instance until stop is called or the test ends.
+func serveAt(t *testing.T, path string, b Backend) (l *Listener, stop func()) {
+	t.Helper()
+	l, err := Listen(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := Serve(ctx, l, b); err != nil {
+			t.Error(err)
+		}
+		l.Close()
+	}()
+	stop = func() { cancel(); <-ended }
+	t.Cleanup(stop)
+	return l, stop
+}
+
+// clients are the two ways to reach a backend: one path through the code.
+var clients = map[string]func(*testing.T, Backend) *Client{
+	"socket": func(t *testing.T, b Backend) *Client {
+		c, err := Dial(t.Context(), serving(t, b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	},
+	"local": func(_ *testing.T, b Backend) *Client { return Local(b) },
+}
+
+func TestRequests(t *testing.T) {
+	for name, dial := range clients {
+		t.Run(name, func(t *testing.T) {
+			b := &fake{snapshot: everything()}
+			c, ctx := dial(t, b), t.Context()
+			defer c.Close()
+
+			if s, err := c.Status(ctx); err != nil || !reflect.DeepEqual(s, b.snapshot) {
+				t.Errorf("Status: %v\n got %+v\nwant %+v", err, s, b.snapshot)
+			}
+			if a, err := c.Accounts(ctx); err != nil || !reflect.DeepEqual(a, b.snapshot.Accounts) {
+				t.Errorf("Accounts: %+v, %v", a, err)
+			}
+			if p, err := c.Add(ctx, proxy.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}); p != "added" || err != nil {
+				t.Errorf("Add: %q, %v", p, err)
+			}
+			if p, err := c.Password(ctx, "a@b", true); p != "secret" || err != nil {
+				t.Errorf("Password: %q, %v", p, err)
+			}
+			r, err := c.Import(ctx, []byte("[not checked here"))
+			if err != nil || r.Imported != 2 || len(r.Problems) != 1 || r.Problems[0].Problem != "no token" {
+				t.Errorf("Import: %+v, %v", r, err)
+			}
+			if string(b.imported) != "[not checked here" {
+				t.Errorf("Import changed the file: %q", b.imported)
+			}
+			if err := c.Remove(ctx, "a@b"); err != nil {
+				t.Error(err)
+			}
+			if notes, err := c.Reload(ctx); err != nil || !reflect.DeepEqual(notes, []string{"later"}) {
+				t.Errorf("Reload: %q, %v", notes, err)
+			}
+			want := []string{"add a@b corp 3", "password a@b true", "import", "remove a@b", "reload"}
+			if !reflect.DeepEqual(b.asked, want) {
+				t.Errorf("asked %q, want %q", b.asked, want)
+			}
+		})
+	}
+}
+
+func TestErrorsKeepTheirTextAndCure(t *testing.T) {
+	for name, dial := range clients {
+		t.Run(name, func(t *testing.T) {
+			err := fmt.Errorf("password of a@b: %w", keystore.ErrLocked)
+			c := dial(t, &fake{err: err})
+			defer c.Close()
+			got := c.Remove(t.Context(), "a@b")
+			var answered *Error
+			if !errors.As(got, &answered) || answered.Text != err.Error() || answered.Cure != keystore.Cure(err) {
+				t.Errorf("got %#v, want the text %q and the cure %q", got, err, keystore.Cure(err))
+			}
+		})
+	}
+}
+
+func TestWatch(t *testing.T) {
+	for name, dial := range clients {
+		t.Run(name, func(t *testing.T) {
+			b := &fake{snapshot: everything(), watched: make(chan struct{})}
+			c := dial(t, b)
+			defer c.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var seen []int64
+			for s, err := range c.Watch(ctx) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if seen = append(seen, s.Connections); len(seen) == 2 {
+					cancel() // ends the loop without an error
+				}
+			}
+			if !reflect.DeepEqual(seen, []int64{0, 1}) {
+				t.Errorf("saw %v, want 0 and 1", seen)
+			}
+			<-b.watched // a client that leaves ends the backend's Watch
+		})
+	}
+}
+
+// The instance ends while it is watched: the watcher hears of it, and the
+// instance does not wait for the watcher.
+func TestWatchSeesTheEnd(t *testing.T) {
+	b := &fake{snapshot: everything(), watched: make(chan struct{})}
+	path := filepath.Join(folder(t), "config.toml")
+	_, stop := serveAt(t, path, b)
+	c, err := Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var last error
+	for s, err := range c.Watch(t.Context()) {
+		if last = err; s.Connections == 1 {
+			stop()
+		}
+	}
+	if !errors.Is(last, ErrNotRunning) {
+		t.Errorf("Watch ended with %v, want ErrNotRunning", last)
+	}
+}

@@ -1,0 +1,165 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// MaxImport bounds an import file, in bytes: some 50,000 accounts.
+const MaxImport = 32 << 20
+
+const (
+	maxBody       = 1 << 20 // of any other request
+	watchInterval = 250 * time.Millisecond
+	endPatience   = 5 * time.Second // for requests under way when the instance ends
+)
+
+// Serve answers requests with b until ctx ends, then lets the ones under way
+// finish. It closes the socket but keeps the lock: that is l's Close.
+func Serve(ctx context.Context, l *Listener, b Backend) error {
+	watching, stopWatching := context.WithCancel(context.Background())
+	defer stopWatching()
+	srv := &http.Server{
+		Handler:           newHandler(watching, b, l.token),
+		ReadHeaderTimeout: 2 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l.inner) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("control socket: %w", err)
+	case <-ctx.Done():
+	}
+	stopWatching()
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
+	defer cancel()
+	if srv.Shutdown(patience) != nil {
+		srv.Close()
+	}
+	<-ended
+	return nil
+}
+
+// handler answers the requests of [Client].
+type handler struct {
+	mux      http.ServeMux
+	backend  Backend
+	token    string
+	watching context.Context // ends the streams of /watch
+}
+
+func newHandler(watching context.Context, b Backend, token string) *handler {
+	h := &handler{backend: b, token: token, watching: watching}
+	h.mux.HandleFunc("GET /hello", func(w http.ResponseWriter, r *http.Request) {
+		s := b.Snapshot()
+		answer(w, hello{PID: s.PID, Version: s.Version}, nil)
+	})
+	h.mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, b.Snapshot(), nil)
+	})
+	h.mux.HandleFunc("GET /accounts", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, b.Accounts(), nil)
+	})
+	h.mux.HandleFunc("GET /watch", h.watch)
+	h.mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
+		notes, err := b.Reload(r.Context())
+		answer(w, notes, err)
+	})
+	h.mux.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) {
+		data, err := io.ReadAll(r.Body)
+		if err != nil {
+			refuse(w, http.StatusBadRequest, fmt.Errorf("read the import: %w", err))
+			return
+		}
+		report, err := b.Import(r.Context(), data)
+		answer(w, report, err)
+	})
+	h.mux.HandleFunc("POST /add", with(func(ctx context.Context, a proxy.Account) (any, error) {
+		password, err := b.Add(ctx, a)
+		return passwordAnswer{password}, err
+	}))
+	h.mux.HandleFunc("POST /password", with(func(ctx context.Context, a addressRequest) (any, error) {
+		password, err := b.Password(ctx, a.Address, a.Renew)
+		return passwordAnswer{password}, err
+	}))
+	h.mux.HandleFunc("POST /remove", with(func(ctx context.Context, a addressRequest) (any, error) {
+		return struct{}{}, b.Remove(ctx, a.Address)
+	}))
+	return h
+}
+
+// ServeHTTP turns away whatever is not our own client before anything is done.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	browser := r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
+	bearer := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	switch {
+	case r.Host != host || browser:
+		refuse(w, http.StatusForbidden, errors.New("this socket answers the waxseal command only"))
+	case h.token != "" && !sameToken(bearer, h.token):
+		refuse(w, http.StatusUnauthorized, errors.New("the token is wrong"))
+	case r.Method == http.MethodPost && r.Header.Get("Content-Type") != "application/json":
+		refuse(w, http.StatusUnsupportedMediaType, errors.New("the body must be application/json"))
+	default:
+		limit := int64(maxBody)
+		if r.URL.Path == "/import" {
+			limit = MaxImport
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		h.mux.ServeHTTP(w, r)
+	}
+}
+
+// watch sends a Snapshot a line, at once and then at each change.
+func (h *handler) watch(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(h.watching, cancel)()
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
+	for s := range h.backend.Watch(ctx, watchInterval) {
+		if lines.Encode(s) != nil || flush.Flush() != nil {
+			return
+		}
+	}
+}
+
+// with reads a request's JSON for f and answers with what f returns.
+func with[T any](f func(context.Context, T) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in T
+		d := json.NewDecoder(r.Body)
+		d.DisallowUnknownFields()
+		if err := d.Decode(&in); err != nil {
+			refuse(w, http.StatusBadRequest, fmt.Errorf("read the request: %w", err))
+			return
+		}
+		out, err := f(r.Context(), in)
+		answer(w, out, err)
+	}
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		refuse(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v) // a client that has left needs no answer
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(Error{Text: err.Error(), Cure: keystore.Cure(err)})
+}
