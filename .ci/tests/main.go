@@ -1,0 +1,133 @@
+// Command tests runs `go test` with the arguments it is given and prints what a
+// reader wants of it: a line for each package, the whole output of a test that
+// failed, the reason of one that was skipped, and how many passed and failed.
+//
+// It ends with 1 when a test failed or a package did not build.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// event is one line of `go test -json` (go doc test2json).
+type event struct {
+	Action  string
+	Package string
+	Test    string
+	Elapsed float64
+	Output  string
+}
+
+// summary counts tests, and keeps the output of those that are still running.
+type summary struct {
+	passed, failed, skipped int
+	output                  map[string]*strings.Builder
+	failedIn                map[string]bool // packages that had a failed test
+}
+
+func main() {
+	cmd := exec.Command("go", append([]string{"test", "-json"}, os.Args[1:]...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tests:", err)
+		os.Exit(1)
+	}
+	s := summary{output: map[string]*strings.Builder{}, failedIn: map[string]bool{}}
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadBytes('\n')
+		var e event
+		switch {
+		case len(line) == 0:
+		case json.Unmarshal(line, &e) == nil:
+			s.add(e)
+		default:
+			os.Stdout.Write(line) // not of test2json, so meant for people
+		}
+		if err != nil {
+			break
+		}
+	}
+	err = cmd.Wait()
+	if s.skipped > 0 {
+		fmt.Printf("%d skipped\n", s.skipped)
+	}
+	if err != nil && s.failed == 0 {
+		s.failed = 1 // go test itself, such as a package that is not there
+	}
+	fmt.Printf("%d passed, %d failed\n", s.passed, s.failed)
+	if s.failed > 0 {
+		os.Exit(1)
+	}
+}
+
+// add takes one event. Subtests count by themselves, as go test -v shows them.
+func (s *summary) add(e event) {
+	key := e.Package + " " + e.Test
+	switch e.Action {
+	case "build-output":
+		fmt.Print(e.Output)
+	case "output":
+		if s.output[key] == nil {
+			s.output[key] = new(strings.Builder)
+		}
+		s.output[key].WriteString(e.Output)
+	case "pass", "fail", "skip":
+		if e.Test == "" {
+			s.endPackage(e, key)
+		} else {
+			s.endTest(e, key)
+		}
+		delete(s.output, key)
+	}
+}
+
+func (s *summary) endTest(e event, key string) {
+	switch e.Action {
+	case "pass":
+		s.passed++
+		return
+	case "fail":
+		s.failed++
+		s.failedIn[e.Package] = true
+	case "skip":
+		s.skipped++
+	}
+	s.print(key)
+}
+
+func (s *summary) endPackage(e event, key string) {
+	switch e.Action {
+	case "pass":
+		fmt.Printf("ok    %-50s %.1fs\n", e.Package, e.Elapsed)
+	case "skip":
+		fmt.Printf("-     %-50s no tests\n", e.Package)
+	case "fail":
+		// A test that was running when the package died never ended.
+		for open := range s.output {
+			if open != key && strings.HasPrefix(open, key) {
+				s.print(open)
+				delete(s.output, open)
+			}
+		}
+		if !s.failedIn[e.Package] {
+			s.failed++ // it did not build, or died outside a test
+		}
+		s.print(key)
+	}
+}
+
+func (s *summary) print(key string) {
+	if b := s.output[key]; b != nil {
+		fmt.Print(b.String())
+	}
+}
