@@ -1,0 +1,40 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestImportsPointOneWay holds the layout that docs/architecture.md describes:
+// no window toolkit below the command, and no package that knows its users.
+func TestImportsPointOneWay(t *testing.T) {
+	const module = "github.com/waxseal/waxseal/"
+	allowed := map[string][]string{
+		"keystore":           {},
+		"assets":             {},
+		"proxy/breaker":      {},
+		"proxy/oauth":        {"keystore", "proxy/breaker"},
+		"proxy/upstream":     {"keystore", "proxy/breaker", "proxy/oauth"},
+		"proxy":              {"keystore", "proxy/breaker", "proxy/oauth", "proxy/upstream"},
+		"proxy/control":      {"keystore", "proxy/breaker", "proxy/oauth", "proxy/upstream", "proxy"},
+		"proxy/providertest": {},
+	}
+	for pkg, may := range allowed {
+		out, err := exec.Command("go", "list", "-deps", module+pkg).Output()
+		if err != nil {
+			t.Fatalf("go list %s: %v", pkg, err)
+		}
+		for dep := range strings.Lines(string(out)) {
+			dep = strings.TrimSpace(dep)
+			own, ours := strings.CutPrefix(dep, module)
+			if ours && own != pkg && !slices.Contains(may, own) {
+				t.Errorf("%s imports %s", pkg, own)
+			}
+			if strings.HasPrefix(dep, "fyne.io/") {
+				t.Errorf("%s imports %s", pkg, dep)
+			}
+		}
+	}
+}
