@@ -201,6 +201,9 @@ func merge(own, base Provider) Provider {
 		p.TokenURL = base.TokenURL
 		p.DeviceURL = cmp.Or(own.DeviceURL, base.DeviceURL)
 		p.RevokeURL = cmp.Or(own.RevokeURL, base.RevokeURL)
+		p.Issuer = cmp.Or(own.Issuer, base.Issuer)
+		p.UserinfoURL = cmp.Or(own.UserinfoURL, base.UserinfoURL)
+		p.ConsentDays = cmp.Or(own.ConsentDays, base.ConsentDays)
 		p.NoOAuth = cmp.Or(own.NoOAuth, base.NoOAuth)
 	}
 	if own.SMTP == "" {
@@ -209,6 +212,9 @@ func merge(own, base Provider) Provider {
 	}
 	if own.Domains == nil {
 		p.Domains = base.Domains
+	}
+	if own.MX == nil {
+		p.MX = base.MX
 	}
 	if own.Scopes == nil {
 		p.Scopes = base.Scopes

@@ -47,6 +47,22 @@ type Provider struct {
 	DeviceURL string `toml:"device_url,omitempty" json:"device_url,omitempty"`
 	RevokeURL string `toml:"revoke_url,omitempty" json:"revoke_url,omitempty"`
 
+	// MX are hosts that take mail for domains hosted there, "mx.example" or
+	// "*.example": how a company's own domain is known for this provider's.
+	MX []string `toml:"mx,omitempty" json:"mx,omitempty"`
+
+	// Who signed in is asked of Issuer's id_token (OpenID Connect Core section 2)
+	// or of UserinfoURL (section 5.3); of neither where both are empty.
+	Issuer      string `toml:"issuer,omitempty" json:"issuer,omitempty"`
+	UserinfoURL string `toml:"userinfo_url,omitempty" json:"userinfo_url,omitempty"`
+
+	// Grant is how tokens come about: "" by a user's consent, "client_credentials"
+	// (RFC 6749 section 4.4) or "jwt_bearer" (RFC 7523) by an administrator's.
+	Grant string `toml:"grant,omitempty" json:"grant,omitempty"`
+
+	// ConsentDays is how long a consent lives without use; 0 is unknown.
+	ConsentDays int `toml:"consent_days,omitempty" json:"consent_days,omitempty"`
+
 	Scopes       []string          `toml:"scopes,omitempty" json:"scopes,omitempty"`
 	AuthParams   map[string]string `toml:"auth_params,omitempty" json:"auth_params,omitempty"` // more parameters for AuthURL
 	ClientID     string            `toml:"client_id,omitempty" json:"client_id,omitempty"`
