@@ -112,13 +112,34 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 	return notes, nil
 }
 
-// Add makes an account and its local password, which it returns. The account is
-// asked for consent by Authorize.
-func (s *Server) Add(ctx context.Context, a Account) (password string, err error) {
+// Add makes an account and its local password, which it returns. Without a
+// provider in a, the address tells it (see Config.Discover). clientSecret is
+// that of the registration, "" for a public client or one that is stored
+// already. The account is asked for consent by Authorize.
+func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (password string, err error) {
 	s.edit.Lock()
 	defer s.edit.Unlock()
 	if b := s.mailbox(a.Address); b != nil {
 		return "", fmt.Errorf("%s is there already; `waxseal account reauthorize %s` signs in again", b.address, b.address)
+	}
+	if a.Provider == "" {
+		p, err := s.config().Discover(ctx, a.Address)
+		if err != nil {
+			return "", err
+		}
+		a.Provider = p.ID
+	}
+	p, err := s.config().Resolve(a)
+	if err != nil {
+		return "", err
+	}
+	if p.ClientID == "" {
+		return "", fmt.Errorf("%s must know this program: register it there and give the client ID with --client-id, or as client_id of the provider in the configuration; docs/providers.md says how", p.Name)
+	}
+	if clientSecret != "" {
+		if _, err := s.put(ctx, clientSecretKey(p.ClientID), clientSecret); err != nil {
+			return "", fmt.Errorf("storing the client secret: %w", err)
+		}
 	}
 	password = newPassword()
 	if err := s.secrets.Set(ctx, passwordKey(a.Address), password); err != nil {
@@ -314,22 +335,6 @@ func (s *Server) Password(ctx context.Context, address string, renew bool) (stri
 	}
 	b.password.set(password)
 	return password, nil
-}
-
-// Authorize asks the user for consent: open is called with the address of the
-// provider's page, to be shown in the user's own browser.
-func (s *Server) Authorize(ctx context.Context, address string, open func(url string) error) error {
-	b := s.mailbox(address)
-	if b == nil {
-		return unknownAccount(address)
-	}
-	if err := b.grant.Consent(ctx, open); err != nil {
-		return fmt.Errorf("consent for %s: %w", b.address, err)
-	}
-	b.pool.Drop() // logged in with what was granted before
-	b.trouble.Store(nil)
-	s.changed.wake()
-	return nil
 }
 
 // Accounts are the accounts' states, sorted by address.

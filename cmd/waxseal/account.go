@@ -12,15 +12,15 @@ import (
 func (m *Main) accountCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "account",
-		Short: "List, import and remove accounts, and show their passwords",
+		Short: "Add, list, import and remove accounts, and show their passwords",
 		Long: `Accounts can be changed while Waxseal runs: it picks the change up at once, and
 no connection is dropped.`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return &usageError{errors.New("`waxseal account` needs a command: list, import, remove or password")}
+			return &usageError{errors.New("`waxseal account` needs a command: add, list, import, reauthorize, remove or password")}
 		},
 	}
-	cmd.AddCommand(m.accountListCommand(), m.accountImportCommand(), m.accountRemoveCommand(), m.accountPasswordCommand())
+	cmd.AddCommand(m.accountAddCommand(), m.accountReauthorizeCommand(), m.accountListCommand(), m.accountImportCommand(), m.accountRemoveCommand(), m.accountPasswordCommand())
 	return cmd
 }
 
@@ -45,7 +45,7 @@ func (m *Main) accountListCommand() *cobra.Command {
 			case asJSON:
 				return m.printJSON(accounts)
 			case len(accounts) == 0:
-				m.say("there are no accounts yet; `waxseal account import FILE` brings some in")
+				m.say("there are no accounts yet; `waxseal account add ADDRESS` adds one")
 				return nil
 			case !c.running:
 				m.say("no Waxseal is running, so how the accounts are is not known")

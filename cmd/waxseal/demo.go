@@ -161,7 +161,7 @@ func (d *demo) steps(ctx context.Context) error {
 	defer cancel()
 	d.done("waxseal", "accepts mail on %s", addresses(d.server.Snapshot()))
 
-	password, err := d.client.Add(ctx, proxy.Account{Address: demoAddress, Provider: "demo"})
+	password, err := d.client.Add(ctx, proxy.Account{Address: demoAddress, Provider: "demo"}, "")
 	if err != nil {
 		return err
 	}
@@ -194,9 +194,12 @@ func (d *demo) consent(ctx context.Context) error {
 	defer cancel(nil)
 	var browser sync.WaitGroup
 	defer browser.Wait()
-	err := d.server.Authorize(ctx, demoAddress, func(url string) error {
+	_, err := d.server.Authorize(ctx, demoAddress, func(p proxy.Prompt) error {
+		if p.URL == "" {
+			return nil
+		}
 		browser.Go(func() {
-			if _, err := d.provider.Approve(url, demoAddress); err != nil {
+			if _, err := d.provider.Approve(p.URL, demoAddress); err != nil {
 				cancel(fmt.Errorf("the browser failed: %w", err))
 			}
 		})

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/breaker"
@@ -169,5 +171,20 @@ token x          closed  -
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+}
+
+// The whole of the program in this process: when it has ended nothing of it is
+// left, neither goroutine nor file.
+func TestDemoLeavesNothingBehind(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	m, out, errs := newMain(nil)
+	if code := m.Run(t.Context(), []string{"demo", "--once"}); code != exitDone || errs.Len() != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
 	}
 }

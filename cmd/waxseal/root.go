@@ -51,7 +51,7 @@ OAuth 2.0, and answers what the provider answered.`,
 	p.StringVar(&m.flags.logLevel, "log-level", "", "least `LEVEL` that is logged: debug, info, warn or error")
 	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to (default: standard error)")
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.statusCommand(),
-		m.providersCommand(), m.versionCommand())
+		m.sendTestCommand(), m.doctorCommand(), m.providersCommand(), m.versionCommand())
 	return root, started
 }
 

@@ -116,11 +116,64 @@ func (c *Client) Reload(ctx context.Context) (notes []string, err error) {
 	return notes, err
 }
 
-// Add adds an account and returns its local password.
-func (c *Client) Add(ctx context.Context, a proxy.Account) (string, error) {
+// Add adds an account and returns its local password. clientSecret may be "".
+func (c *Client) Add(ctx context.Context, a proxy.Account, clientSecret string) (string, error) {
 	var out passwordAnswer
-	err := c.call(ctx, http.MethodPost, "/add", a, &out)
+	err := c.call(ctx, http.MethodPost, "/add", addRequest{a, clientSecret}, &out)
 	return out.Password, err
+}
+
+// Authorize asks an account's user for consent; see [proxy.Server.Authorize].
+func (c *Client) Authorize(ctx context.Context, address string, show func(proxy.Prompt)) (consented bool, err error) {
+	last, err := c.follow(ctx, "/authorize", addressRequest{Address: address}, func(e event) {
+		if e.Prompt != nil {
+			show(*e.Prompt)
+		}
+	})
+	return last.Consented, err
+}
+
+// Doctor checks all that must work and returns how much does not.
+func (c *Client) Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error) {
+	last, err := c.follow(ctx, "/doctor", struct{}{}, checks(report))
+	return last.Failed, err
+}
+
+// SendTest sends a test message from an account.
+func (c *Client) SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error {
+	_, err := c.follow(ctx, "/send-test", sendRequest{address, to}, checks(report))
+	return err
+}
+
+func checks(report func(proxy.Check)) func(event) {
+	return func(e event) {
+		if e.Check != nil {
+			report(*e.Check)
+		}
+	}
+}
+
+// follow reads an answer that grows, up to its last line.
+func (c *Client) follow(ctx context.Context, path string, in any, each func(event)) (last event, err error) {
+	body, err := c.open(ctx, http.MethodPost, path, in)
+	if err != nil {
+		return event{}, err
+	}
+	defer body.Close()
+	for lines := json.NewDecoder(body); ; {
+		var e event
+		switch err := lines.Decode(&e); {
+		case ctx.Err() != nil:
+			return event{}, ctx.Err()
+		case err != nil:
+			return event{}, fmt.Errorf("read the answer of the running Waxseal: %w", err)
+		case e.Done && e.Error != nil:
+			return e, e.Error
+		case e.Done:
+			return e, nil
+		}
+		each(e)
+	}
 }
 
 // Import adds the accounts of an import file.

@@ -37,7 +37,10 @@ type Backend interface {
 	Snapshot() proxy.Snapshot
 	Watch(ctx context.Context, interval time.Duration) iter.Seq[proxy.Snapshot]
 	Reload(ctx context.Context) (notes []string, err error)
-	Add(ctx context.Context, a proxy.Account) (password string, err error)
+	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
+	Authorize(ctx context.Context, address string, show func(proxy.Prompt) error) (consented bool, err error)
+	Doctor(ctx context.Context, report func(proxy.Check)) (failed int)
+	SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error
 	Import(ctx context.Context, data []byte) (proxy.ImportReport, error)
 	Remove(ctx context.Context, address string) error
 	Password(ctx context.Context, address string, renew bool) (string, error)
@@ -80,6 +83,24 @@ type (
 	addressRequest struct {
 		Address string `json:"address"`
 		Renew   bool   `json:"renew,omitempty"`
+	}
+	addRequest struct {
+		Account      proxy.Account `json:"account"`
+		ClientSecret string        `json:"client_secret,omitempty"`
+	}
+	sendRequest struct {
+		Address string `json:"address"`
+		To      string `json:"to"`
+	}
+	// event is a line of an answer that grows while the work goes on; the last
+	// one has Done.
+	event struct {
+		Prompt    *proxy.Prompt `json:"prompt,omitempty"`
+		Check     *proxy.Check  `json:"check,omitempty"`
+		Done      bool          `json:"done,omitempty"`
+		Consented bool          `json:"consented,omitempty"`
+		Failed    int           `json:"failed,omitempty"`
+		Error     *Error        `json:"error,omitempty"`
 	}
 	passwordAnswer struct {
 		Password string `json:"password"`

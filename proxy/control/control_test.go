@@ -60,8 +60,26 @@ func (f *fake) Reload(context.Context) ([]string, error) {
 	return []string{"later"}, f.ask("reload")
 }
 
-func (f *fake) Add(_ context.Context, a proxy.Account) (string, error) {
-	return "added", f.ask("add %s %s %d", a.Address, a.Provider, a.MaxConnections)
+func (f *fake) Add(_ context.Context, a proxy.Account, clientSecret string) (string, error) {
+	return "added", f.ask("add %s %s %d %s", a.Address, a.Provider, a.MaxConnections, clientSecret)
+}
+
+func (f *fake) Authorize(_ context.Context, address string, show func(proxy.Prompt) error) (bool, error) {
+	if err := show(proxy.Prompt{URL: "https://login.corp.example/"}); err != nil {
+		return false, err
+	}
+	return true, f.ask("authorize %s", address)
+}
+
+func (f *fake) Doctor(_ context.Context, report func(proxy.Check)) int {
+	report(proxy.Check{Name: "keystore", Result: "locked", Cure: "unlock it", Took: time.Second})
+	f.ask("doctor")
+	return 1
+}
+
+func (f *fake) SendTest(_ context.Context, address, to string, report func(proxy.Check)) error {
+	report(proxy.Check{Name: "token", OK: true})
+	return f.ask("send %s %s", address, to)
 }
 
 func (f *fake) Import(_ context.Context, data []byte) (proxy.ImportReport, error) {
@@ -170,7 +188,7 @@ func TestRequests(t *testing.T) {
 			if a, err := c.Accounts(ctx); err != nil || !reflect.DeepEqual(a, b.snapshot.Accounts) {
 				t.Errorf("Accounts: %+v, %v", a, err)
 			}
-			if p, err := c.Add(ctx, proxy.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}); p != "added" || err != nil {
+			if p, err := c.Add(ctx, proxy.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}, "s"); p != "added" || err != nil {
 				t.Errorf("Add: %q, %v", p, err)
 			}
 			if p, err := c.Password(ctx, "a@b", true); p != "secret" || err != nil {
@@ -189,7 +207,20 @@ func TestRequests(t *testing.T) {
 			if notes, err := c.Reload(ctx); err != nil || !reflect.DeepEqual(notes, []string{"later"}) {
 				t.Errorf("Reload: %q, %v", notes, err)
 			}
-			want := []string{"add a@b corp 3", "password a@b true", "import", "remove a@b", "reload"}
+			var urls []string
+			consented, err := c.Authorize(ctx, "a@b", func(p proxy.Prompt) { urls = append(urls, p.URL) })
+			if !consented || err != nil || !reflect.DeepEqual(urls, []string{"https://login.corp.example/"}) {
+				t.Errorf("Authorize: %t, %v, shown %q", consented, err, urls)
+			}
+			var checks []proxy.Check
+			failed, err := c.Doctor(ctx, func(ch proxy.Check) { checks = append(checks, ch) })
+			if failed != 1 || err != nil || len(checks) != 1 || checks[0].Cure != "unlock it" {
+				t.Errorf("Doctor: %d, %v, %+v", failed, err, checks)
+			}
+			if err := c.SendTest(ctx, "a@b", "c@d", func(ch proxy.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
+				t.Errorf("SendTest: %v, %+v", err, checks)
+			}
+			want := []string{"add a@b corp 3 s", "password a@b true", "import", "remove a@b", "reload", "authorize a@b", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}
@@ -203,10 +234,12 @@ func TestErrorsKeepTheirTextAndCure(t *testing.T) {
 			err := fmt.Errorf("password of a@b: %w", keystore.ErrLocked)
 			c := dial(t, &fake{err: err})
 			defer c.Close()
-			got := c.Remove(t.Context(), "a@b")
-			var answered *Error
-			if !errors.As(got, &answered) || answered.Text != err.Error() || answered.Cure != keystore.Cure(err) {
-				t.Errorf("got %#v, want the text %q and the cure %q", got, err, keystore.Cure(err))
+			_, grown := c.Authorize(t.Context(), "a@b", func(proxy.Prompt) {})
+			for _, got := range []error{c.Remove(t.Context(), "a@b"), grown} {
+				var answered *Error
+				if !errors.As(got, &answered) || answered.Text != err.Error() || answered.Cure != keystore.Cure(err) {
+					t.Errorf("got %#v, want the text %q and the cure %q", got, err, keystore.Cure(err))
+				}
 			}
 		})
 	}

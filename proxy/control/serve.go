@@ -85,9 +85,19 @@ func newHandler(watching context.Context, b Backend, token string) *handler {
 		report, err := b.Import(r.Context(), data)
 		answer(w, report, err)
 	})
-	h.mux.HandleFunc("POST /add", with(func(ctx context.Context, a proxy.Account) (any, error) {
-		password, err := b.Add(ctx, a)
+	h.mux.HandleFunc("POST /add", with(func(ctx context.Context, a addRequest) (any, error) {
+		password, err := b.Add(ctx, a.Account, a.ClientSecret)
 		return passwordAnswer{password}, err
+	}))
+	h.mux.HandleFunc("POST /authorize", growing(func(ctx context.Context, a addressRequest, send func(event) error) event {
+		consented, err := b.Authorize(ctx, a.Address, func(p proxy.Prompt) error { return send(event{Prompt: &p}) })
+		return event{Consented: consented, Error: errorOf(err)}
+	}))
+	h.mux.HandleFunc("POST /doctor", growing(func(ctx context.Context, _ struct{}, send func(event) error) event {
+		return event{Failed: b.Doctor(ctx, func(c proxy.Check) { send(event{Check: &c}) })}
+	}))
+	h.mux.HandleFunc("POST /send-test", growing(func(ctx context.Context, a sendRequest, send func(event) error) event {
+		return event{Error: errorOf(b.SendTest(ctx, a.Address, a.To, func(c proxy.Check) { send(event{Check: &c}) }))}
 	}))
 	h.mux.HandleFunc("POST /password", with(func(ctx context.Context, a addressRequest) (any, error) {
 		password, err := b.Password(ctx, a.Address, a.Renew)
@@ -149,6 +159,36 @@ func with[T any](f func(context.Context, T) (any, error)) http.HandlerFunc {
 	}
 }
 
+// growing is with for work that takes its time: each step is sent as it comes.
+func growing[T any](f func(ctx context.Context, in T, send func(event) error) (last event)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in T
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			refuse(w, http.StatusBadRequest, fmt.Errorf("read the request: %w", err))
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		lines, flush := json.NewEncoder(w), http.NewResponseController(w)
+		send := func(e event) error {
+			if err := lines.Encode(e); err != nil {
+				return err
+			}
+			flush.Flush() // in this process there is nothing to flush
+			return nil
+		}
+		last := f(r.Context(), in, send)
+		last.Done = true
+		send(last)
+	}
+}
+
+func errorOf(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Text: err.Error(), Cure: keystore.Cure(err)}
+}
+
 func answer(w http.ResponseWriter, v any, err error) {
 	if err != nil {
 		refuse(w, http.StatusUnprocessableEntity, err)
@@ -161,5 +201,5 @@ func answer(w http.ResponseWriter, v any, err error) {
 func refuse(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(Error{Text: err.Error(), Cure: keystore.Cure(err)})
+	json.NewEncoder(w).Encode(errorOf(err))
 }

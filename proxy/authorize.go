@@ -1,0 +1,45 @@
+package proxy
+
+import (
+	"context"
+	"time"
+)
+
+// Prompt is what the user is shown while an account is authorized: the address
+// of the provider's page, or a stage that has ended.
+type Prompt struct {
+	URL   string `json:"url,omitempty"` // to be opened in the user's own browser
+	Check *Check `json:"check,omitempty"`
+}
+
+// Authorize asks the user for consent: show is called with the address of the
+// provider's page, then with each stage as it ends. Before success is declared
+// the new token is tried at the provider's mail server, so that a mailbox that
+// may not send is told now and not at the first message. consented is true from
+// where the provider has granted it.
+func (s *Server) Authorize(ctx context.Context, address string, show func(Prompt) error) (consented bool, err error) {
+	box := s.mailbox(address)
+	if box == nil {
+		return false, unknownAccount(address)
+	}
+	start := time.Now()
+	err = box.grant.Consent(ctx, func(url string) error { return show(Prompt{URL: url}) })
+	check := Check{Name: "consent", OK: err == nil, Result: "given", Took: time.Since(start)}
+	if err != nil {
+		check.Result = err.Error()
+	}
+	if serr := show(Prompt{Check: &check}); serr != nil && err == nil {
+		err = serr
+	}
+	if err != nil {
+		return false, err
+	}
+	box.pool.Drop() // logged in with what was granted before
+	box.trouble.Store(nil)
+	s.changed.wake()
+	c := &checker{ctx: ctx, report: func(ch Check) { show(Prompt{Check: &ch}) }}
+	if !c.run("login", box, box.loginCheck) {
+		return true, &finding{"the consent is stored, but " + box.providerName() + " does not let " + box.address + " send yet", ""}
+	}
+	return true, nil
+}
