@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,16 @@ func (s *session) Data(r io.Reader) error {
 	defer s.body.Unlock()
 	m := s.msg
 	body := &countingReader{r: r}
-	if _, chunked := r.(*io.PipeReader); !chunked {
+	if _, chunked := r.(*io.PipeReader); chunked {
+		// go-smtp starts this in a goroutine that may come late: after the
+		// transaction was taken back, even in the middle of the next one. Then
+		// its pipe is closed, which the first read tells.
+		first, err := firstRead(r)
+		if err != nil || m == nil {
+			return replyTo("DATA", s.box, errCutOff)
+		}
+		body.r = io.MultiReader(first, r)
+	} else {
 		body.r = s.c.data()
 	}
 	reply, err := m.tx.Data(m.ctx, body)
@@ -254,6 +264,16 @@ func (s *session) end() {
 	s.srv.stats.messages.Add(-1)
 	s.box.messages.Add(-1)
 	s.srv.changed.wake()
+}
+
+// firstRead waits for a body's first bytes, or its end.
+func firstRead(r io.Reader) (io.Reader, error) {
+	buf := make([]byte, 4<<10)
+	n, err := r.Read(buf)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	return bytes.NewReader(buf[:n]), nil
 }
 
 // countingReader counts a body's bytes and remembers how reading it ended.

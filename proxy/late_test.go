@@ -1,0 +1,46 @@
+package proxy
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-smtp"
+)
+
+// TestLateChunkTouchesNothing: go-smtp runs Data of a BDAT message in a goroutine
+// of its own, which may start after RSET and in the middle of the next message.
+func TestLateChunkTouchesNothing(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	c, _ := pipe(t)
+	c.srv = r.server
+	s := &session{srv: r.server, c: c, log: r.server.log, ctx: t.Context(), cancel: func() {}, box: r.server.mailbox(me)}
+	old, w := io.Pipe()
+	w.CloseWithError(smtp.ErrDataReset)
+
+	if err := s.Data(old); err == nil || err.(*smtp.SMTPError).Code != 451 {
+		t.Errorf("outside a transaction: %v", err)
+	}
+	if err := s.Mail(me, &smtp.MailOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Rcpt("you@there.test", &smtp.RcptOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Data(old); err == nil || err.(*smtp.SMTPError).Code != 451 {
+		t.Errorf("in the next transaction: %v", err)
+	}
+	live, w := io.Pipe()
+	go func() {
+		io.WriteString(w, "hello\r\n")
+		w.Close()
+	}()
+	if err := s.Data(live); err == nil || err.(*smtp.SMTPError).Code != 250 {
+		t.Errorf("the transaction itself: %v", err)
+	}
+	s.Reset()
+	if m := r.provider.Messages(); len(m) != 1 || !strings.HasPrefix(string(m[0].Body), "hello") {
+		t.Errorf("%d messages arrived", len(m))
+	}
+	c.srv = &Server{stats: newStats(), conns: map[*conn]struct{}{}}
+}
