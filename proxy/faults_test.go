@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +47,10 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Err: secret}, "451 4.4.2"},
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Unknown: true, Err: secret}, "451 4.4.2"},
 		{"DATA", fmt.Errorf("%w: %w", errCutOff, io.ErrUnexpectedEOF), "451 4.4.2"},
+		{"AUTH", &upstream.ConnError{Op: "TLS handshake", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, "454 4.7.0 Corp Mail's mail server shows a certificate"},
+		{"MAIL", upstream.ErrClosed, "451 4.7.0"},
+		{"RCPT", upstream.ErrEnvelope, "553 5.1.3"},
+		{"AUTH", upstream.ErrNoOAuth, "535 5.7.4"},
 		{"DATA", upstream.ErrBareLineEnd, "554 5.6.0"},
 		{"DATA", errLoneDot, "554 5.6.0"},
 		{"DATA", context.DeadlineExceeded, "451 4.7.0"},

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -99,6 +100,8 @@ func replyTo(at string, box *mailbox, err error) *smtp.SMTPError {
 		return lasting(at, "5.7.4", fmt.Sprintf("%s cannot be used as it is configured: %v", provider, err))
 	case errors.Is(err, upstream.ErrEnvelope):
 		return answer(553, "5.1.3", "An address or parameter of this message cannot be sent: "+err.Error())
+	case errors.Is(err, upstream.ErrClosed):
+		return passing(at, address+" is being changed in Waxseal; try again")
 	case errors.Is(err, upstream.ErrUTF8):
 		return answer(550, "5.6.7", provider+" does not take non-ASCII addresses (SMTPUTF8)")
 	case errors.Is(err, upstream.ErrBareLineEnd), errors.Is(err, errLoneDot):
@@ -127,7 +130,11 @@ func innermost(err, target error) error {
 
 func lostConnection(at, provider string, lost *upstream.ConnError) *smtp.SMTPError {
 	var said *upstream.ReplyError
+	var untrusted *tls.CertificateVerificationError
 	switch {
+	case errors.As(lost, &untrusted):
+		// Passing: a hotel's login page ends, and an expired certificate is renewed.
+		return passing(at, provider+"'s mail server shows a certificate that is not trusted ("+untrusted.Err.Error()+"); check the network, or the provider's ca_file")
 	case lost.Unknown:
 		return answer(451, "4.4.2", "The connection to "+provider+" broke after the whole message was sent, before its answer: it may have been delivered")
 	case lost.Started:
