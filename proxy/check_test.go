@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/providertest"
+)
+
+// failures collects what a doctor or a test message found wrong.
+func failures(into map[string]Check) func(Check) {
+	return func(c Check) {
+		if !c.OK {
+			into[c.Name] = c
+		}
+	}
+}
+
+// TestDoctorNamesTheCure for each fault, and goes on to the next account.
+func TestDoctorNamesTheCure(t *testing.T) {
+	r := newRig(t, rigOptions{accounts: []string{"revoked@corp.test", "barred@corp.test"}})
+	r.provider.Revoke("revoked@corp.test")
+	r.provider.SetFaults(providertest.Faults{SMTP: func(e providertest.Event) providertest.Action {
+		if e.Step == providertest.StepAuth && e.Account == "barred@corp.test" {
+			return providertest.Action{Code: 535, Text: "5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox."}
+		}
+		return providertest.Action{}
+	}})
+	wrong := map[string]Check{}
+	if n := r.server.Doctor(t.Context(), failures(wrong)); n != 2 || len(wrong) != 2 {
+		t.Errorf("%d failed: %+v", n, wrong)
+	}
+	for name, want := range map[string]string{
+		"token of revoked@corp.test": "waxseal account reauthorize revoked@corp.test",
+		"login of barred@corp.test":  "administrator",
+	} {
+		if c := wrong[name]; !strings.Contains(c.Result+" "+c.Cure, want) {
+			t.Errorf("%s: %+v; want the cure %q", name, c, want)
+		}
+	}
+
+	r.secrets.Fail(keystore.ErrLocked)
+	wrong = map[string]Check{}
+	r.server.Doctor(t.Context(), failures(wrong))
+	if c := wrong["keystore"]; c.Cure != keystore.Cure(keystore.ErrLocked) {
+		t.Errorf("keystore: %+v", c)
+	}
+	r.secrets.Fail(nil)
+}
+
+// TestSendTestStopsWhereItFails with the provider's own words.
+func TestSendTestStopsWhereItFails(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.provider.SetFaults(providertest.Faults{SMTP: stubborn})
+	wrong := map[string]Check{}
+	err := r.server.SendTest(t.Context(), me, "unknown@there.test", failures(wrong))
+	if err == nil || !strings.Contains(wrong["recipient"].Result, "does not exist") || len(r.provider.Messages()) != 0 {
+		t.Errorf("%v, %+v", err, wrong)
+	}
+	if err := r.server.SendTest(t.Context(), me, "you@there.test", failures(wrong)); err != nil || len(r.provider.Messages()) != 1 {
+		t.Errorf("%v, %d messages", err, len(r.provider.Messages()))
+	}
+	if err := r.server.SendTest(t.Context(), "nobody@corp.test", "you@there.test", failures(wrong)); err == nil {
+		t.Error("an account that is not there sent")
+	}
+}
+
+// TestAuthorizeTriesTheToken before it declares success.
+func TestAuthorizeTriesTheToken(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	if _, err := r.server.Add(t.Context(), Account{Address: "new@corp.test"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	var browsers sync.WaitGroup // a browser does not hold up the program that opened it
+	defer browsers.Wait()
+	browser := func(press func(url string) (string, error)) func(Prompt) error {
+		return func(p Prompt) error {
+			if p.URL != "" {
+				browsers.Go(func() {
+					if _, err := press(p.URL); err != nil {
+						t.Errorf("the browser: %v", err)
+					}
+				})
+			}
+			return nil
+		}
+	}
+	approve := browser(func(url string) (string, error) { return r.provider.Approve(url, "new@corp.test") })
+	r.provider.SetFaults(providertest.Faults{SMTP: at(providertest.StepAuth, providertest.Action{Code: 535, Text: "5.7.139 switched off"})})
+	consented, err := r.server.Authorize(t.Context(), "new@corp.test", approve)
+	if !consented || err == nil || !strings.Contains(err.Error(), "does not let new@corp.test send yet") {
+		t.Errorf("with SMTP AUTH switched off: %t, %v", consented, err)
+	}
+	r.provider.SetFaults(providertest.Faults{})
+	if consented, err = r.server.Authorize(t.Context(), "new@corp.test", approve); !consented || err != nil {
+		t.Errorf("%t, %v", consented, err)
+	}
+	if consented, err = r.server.Authorize(t.Context(), "new@corp.test", browser(r.provider.Deny)); consented || err == nil {
+		t.Errorf("denied: %t, %v", consented, err)
+	}
+}
