@@ -16,6 +16,7 @@ type answer struct {
 	access   string
 	life     time.Duration
 	refresh  string // a new refresh token; "" when the old one stays
+	identity string // an ID token (OpenID Connect Core section 3.1.3.3), unverified
 	received time.Time
 }
 
@@ -28,6 +29,7 @@ type body struct {
 	TokenType    string          `json:"token_type"`
 	ExpiresIn    json.RawMessage `json:"expires_in"`
 	RefreshToken string          `json:"refresh_token"`
+	IDToken      json.RawMessage `json:"id_token"` // nothing depends on it but a consent
 	Error        string          `json:"error"`
 	Description  string          `json:"error_description"`
 }
@@ -38,30 +40,16 @@ type body struct {
 func parse(status int, header http.Header, data []byte, clean func(string) string) (answer, error) {
 	var b body
 	bad := unreadable(data, &b)
-	b.Error, b.Description = clean(b.Error), clean(b.Description)
-
 	var a answer
 	if printable(b.RefreshToken) {
 		a.refresh = b.RefreshToken
 	}
-	fault := &EndpointError{Status: status, Code: b.Error, Description: b.Description}
-	switch {
-	case transient(status, b.Error):
-		fault.RetryAfter = retryAfter(header, time.Now())
-		return a, fault
-	case status >= 300 && status <= 399:
-		fault.Err = fmt.Errorf("it sends the request to %s; is token_url right?", clean(location(header)))
-		return a, fault
-	case bad != nil:
-		fault.Err = bad
-		return a, fault
-	case b.Error != "":
-		return a, &RefusedError{Status: status, Code: b.Error, Description: b.Description}
-	case status < 200 || status > 299:
-		fault.Err = errors.New("it gives no reason")
-		return a, fault
+	if err := b.refusal(status, header, bad, clean); err != nil {
+		return a, err
 	}
+	_ = json.Unmarshal(b.IDToken, &a.identity)
 	a.access = b.AccessToken
+	fault := &EndpointError{Status: status}
 	a.life, fault.Err = lifetime(b.ExpiresIn)
 	switch {
 	case b.AccessToken == "":
@@ -78,14 +66,36 @@ func parse(status int, header http.Header, data []byte, clean func(string) strin
 	return a, nil
 }
 
+// refusal is what is wrong with an answer that is no success (RFC 6749 section
+// 5.2), nil for one that may be. bad is what unreadable said of it.
+func (b *body) refusal(status int, header http.Header, bad error, clean func(string) string) error {
+	b.Error, b.Description = clean(b.Error), clean(b.Description)
+	fault := &EndpointError{Status: status, Code: b.Error, Description: b.Description}
+	switch {
+	case transient(status, b.Error):
+		fault.RetryAfter = retryAfter(header, time.Now())
+	case status >= 300 && status <= 399:
+		fault.Err = fmt.Errorf("it sends the request to %s; is its address right?", clean(location(header)))
+	case bad != nil:
+		fault.Err = bad
+	case b.Error != "":
+		return &RefusedError{Status: status, Code: b.Error, Description: b.Description}
+	case status < 200 || status > 299:
+		fault.Err = errors.New("it gives no reason")
+	default:
+		return nil
+	}
+	return fault
+}
+
 // transient tells the statuses and codes that ask to try later.
 func transient(status int, code string) bool {
 	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests ||
 		code == "temporarily_unavailable" || code == "server_error"
 }
 
-// unreadable decodes an answer, or says in a person's words what it is instead.
-func unreadable(data []byte, b *body) error {
+// unreadable decodes an answer into v, or says in a person's words what it is instead.
+func unreadable(data []byte, v any) error {
 	if len(data) > maxAnswer {
 		return fmt.Errorf("an answer of more than %d KiB", maxAnswer>>10)
 	}
@@ -94,10 +104,10 @@ func unreadable(data []byte, b *body) error {
 	case len(data) == 0:
 		return errors.New("an empty answer")
 	case data[0] == '<':
-		return errors.New("a web page instead of a token; does this network ask to sign in, or is token_url wrong?")
-	case data[0] != '{' || json.Unmarshal(data, b) != nil:
+		return errors.New("a web page instead of a token; does this network ask to sign in, or is the address wrong?")
+	case data[0] != '{' || json.Unmarshal(data, v) != nil:
 		// The decoder's own error may quote the answer.
-		return errors.New("an answer that is not a JSON object of RFC 6749; is token_url right?")
+		return errors.New("an answer that is not a JSON object of RFC 6749; is the address right?")
 	}
 	return nil
 }

@@ -189,18 +189,19 @@ func TestConsentNotGiven(t *testing.T) {
 		name   string
 		decide func(url.Values)
 		want   string
+		title  string
 	}{
 		{"denied", func(v url.Values) {
 			v.Del("code")
 			v.Set("error", "access_denied")
 			v.Set("error_description", "<b>The user said no</b>")
-		}, "the sign-in was declined (<b>The user said no</b>)"},
+		}, "the sign-in was declined (<b>The user said no</b>)", "Declined"},
 		{"refused", func(v url.Values) {
 			v.Del("code")
 			v.Set("error", "invalid_scope")
-		}, "invalid_scope"},
-		{"no code", func(v url.Values) { v.Del("code") }, "without a code"},
-		{"another code", func(v url.Values) { v.Set("code", "SECRET") }, "no longer accepts the approval"},
+		}, "invalid_scope", "Not signed in"},
+		{"no code", func(v url.Values) { v.Del("code") }, "without a code", "Not signed in"},
+		{"another code", func(v url.Values) { v.Set("code", "SECRET") }, "no longer accepts the approval", "Not signed in"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, b, secrets := newConsentProvider(t), newBrowser(t), keystore.Memory()
@@ -215,7 +216,7 @@ func TestConsentNotGiven(t *testing.T) {
 			if !isConsent(err) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("Consent = %v, want %q", err, tt.want)
 			}
-			if page := <-b.pages; !strings.Contains(page, "Not signed in") || strings.Contains(page, "<b>") {
+			if page := <-b.pages; !strings.Contains(page, "<h1>"+tt.title+"</h1>") || strings.Contains(page, "<b>") {
 				t.Errorf("the browser shows %s", page)
 			}
 			wantClosed(t, back)

@@ -50,27 +50,69 @@ func client(c *http.Client) *http.Client {
 	return &own
 }
 
-// endpoint is a provider's token endpoint (RFC 6749 section 3.2) as one
-// registered client sees it.
+// What an endpoint is for, as errors name it.
+const (
+	tokenEndpoint      = "token endpoint" // RFC 6749 section 3.2
+	deviceEndpoint     = "device endpoint"
+	revocationEndpoint = "revocation endpoint"
+	identityEndpoint   = "identity endpoint" // discovery, keys and userinfo of OpenID Connect
+)
+
+// endpoint is one of a provider's addresses as one registered client sees it.
 type endpoint struct {
+	kind      string
 	url, host string
-	clientID  string
+	clientID  string // "" where the request itself says who asks
 	http      *http.Client
 	basic     atomic.Bool // it wants the secret in a header
 }
 
-// post makes one token request, two at most. The secret goes into the body,
-// which Google insists on; an endpoint that takes it by HTTP Basic only, as RFC
-// 6749 section 2.3.1 would have it, is known by its answer and remembered.
+func newEndpoint(kind, address, clientID string, c *http.Client) *endpoint {
+	host := address
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		host = u.Host
+	}
+	return &endpoint{kind: kind, url: address, host: host, clientID: clientID, http: c}
+}
+
+// sibling is another endpoint of the same provider, which authenticates clients
+// in the same way.
+func (e *endpoint) sibling(kind, address string) *endpoint {
+	s := newEndpoint(kind, address, e.clientID, e.http)
+	s.basic.Store(e.basic.Load())
+	return s
+}
+
+// reply is an endpoint's answer as it came.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+	sent   time.Time           // when it was asked for
+	clean  func(string) string // for foreign text that goes into an error
+}
+
+// post makes one token request, two at most.
 //
 // The answer may hold a new refresh token even where there is an error.
 func (e *endpoint) post(ctx context.Context, form url.Values, secret string) (answer, error) {
+	return ask(ctx, e, form, secret, func(r reply) (answer, error) {
+		a, err := parse(r.status, r.header, r.body, r.clean)
+		a.received = r.sent // the earliest moment the token's life can have begun
+		return a, err
+	})
+}
+
+// ask posts a form as the client and reads the answer. The secret goes into the body,
+// which Google insists on; an endpoint that takes it by HTTP Basic only, as RFC
+// 6749 section 2.3.1 would have it, is known by its answer and remembered.
+func ask[T any](ctx context.Context, e *endpoint, form url.Values, secret string, read func(reply) (T, error)) (T, error) {
 	basic := secret != "" && e.basic.Load()
-	a, err := e.try(ctx, form, secret, basic)
+	a, err := try(ctx, e, e.form(form, secret, basic), secretsOf(form, secret), read)
 	if secret == "" || basic || !badClient(err) {
 		return a, err
 	}
-	a, again := e.try(ctx, form, secret, true)
+	a, again := try(ctx, e, e.form(form, secret, true), secretsOf(form, secret), read)
 	if badClient(again) {
 		return a, err
 	}
@@ -86,52 +128,66 @@ func badClient(err error) bool {
 	return errors.As(err, &refused) && refused.Status == http.StatusUnauthorized && refused.Code == "invalid_client"
 }
 
-func (e *endpoint) try(ctx context.Context, form url.Values, secret string, basic bool) (answer, error) {
+// try makes one request. Its errors name the endpoint and show none of the
+// secrets.
+func try[T any](ctx context.Context, e *endpoint, make func(context.Context) (*http.Request, error), secrets []string, read func(reply) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
+	var none T
 	sent := time.Now()
-	res, body, err := e.do(ctx, form, secret, basic)
-	secrets := secretsOf(form, secret)
+	res, body, err := e.do(ctx, make)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return answer{}, ctx.Err() // says nothing about the endpoint
+			return none, ctx.Err() // says nothing about the endpoint
 		}
-		fault := &EndpointError{URL: e.host, Err: &foreignError{clean(err.Error(), secrets), err}}
+		fault := &EndpointError{URL: e.host, Err: &foreignError{clean(err.Error(), secrets), err}, kind: e.kind}
 		if res != nil {
 			fault.Status = res.StatusCode
 		}
-		return answer{}, fault
+		return none, fault
 	}
-	a, err := parse(res.StatusCode, res.Header, body, func(s string) string { return clean(s, secrets) })
-	a.received = sent // the earliest moment the token's life can have begun
+	a, err := read(reply{res.StatusCode, res.Header, body, sent, func(s string) string { return clean(s, secrets) }})
 	switch err := err.(type) {
 	case *EndpointError:
-		err.URL = e.host
+		err.URL, err.kind = e.host, e.kind
 	case *RefusedError:
-		err.URL = e.host
+		err.URL, err.kind = e.host, e.kind
 	}
 	return a, err
 }
 
-func (e *endpoint) do(ctx context.Context, form url.Values, secret string, basic bool) (*http.Response, []byte, error) {
-	sent := url.Values{}
-	for k, v := range form {
-		sent[k] = v
+// form makes the request that posts a form as the client.
+func (e *endpoint) form(form url.Values, secret string, basic bool) func(context.Context) (*http.Request, error) {
+	return func(ctx context.Context) (*http.Request, error) {
+		sent := url.Values{}
+		for k, v := range form {
+			sent[k] = v
+		}
+		if e.clientID != "" {
+			sent.Set("client_id", e.clientID)
+		}
+		if secret != "" && !basic {
+			sent.Set("client_secret", secret)
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, strings.NewReader(sent.Encode()))
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if basic {
+			req.SetBasicAuth(url.QueryEscape(e.clientID), url.QueryEscape(secret))
+		}
+		return req, nil
 	}
-	sent.Set("client_id", e.clientID)
-	if secret != "" && !basic {
-		sent.Set("client_secret", secret)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, strings.NewReader(sent.Encode()))
+}
+
+func (e *endpoint) do(ctx context.Context, make func(context.Context) (*http.Request, error)) (*http.Response, []byte, error) {
+	req, err := make(ctx)
 	if err != nil {
 		return nil, nil, inner(err)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "waxseal")
-	if basic {
-		req.SetBasicAuth(url.QueryEscape(e.clientID), url.QueryEscape(secret))
-	}
 	res, err := e.http.Do(req)
 	if err != nil {
 		return nil, nil, inner(err)
@@ -153,7 +209,10 @@ func inner(err error) error {
 // as one may contain another.
 func secretsOf(form url.Values, secret string) []string {
 	var all []string
-	for _, s := range []string{form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier"), secret} {
+	for _, s := range []string{
+		form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier"),
+		form.Get("device_code"), form.Get("token"), form.Get("assertion"), secret,
+	} {
 		if s != "" {
 			all = append(all, s, url.QueryEscape(s))
 		}

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type ConsentError struct {
 	Reason  string // in a person's words, such as "the password was changed"
 
 	lasting bool // the provider's word: no other request until the user did something
+	denied  bool // the user's own word, at the provider's page
 }
 
 func (e *ConsentError) Error() string {
@@ -35,8 +37,8 @@ func (e *ConsentError) Is(target error) bool { return target == ErrConsent }
 
 func isConsent(err error) bool { return errors.Is(err, ErrConsent) }
 
-// EndpointError is a fault of the token endpoint that should pass: no answer, or
-// one that makes no sense.
+// EndpointError is a fault of a provider's endpoint that should pass: no answer,
+// or one that makes no sense.
 type EndpointError struct {
 	URL         string        // host, and port where it is not the usual one
 	Status      int           // of HTTP; 0 when there was no answer
@@ -44,10 +46,12 @@ type EndpointError struct {
 	Description string        // the answer's "error_description"
 	RetryAfter  time.Duration // what the provider asked for; 0 when it did not
 	Err         error         // what was wrong, beyond the status
+
+	kind string // of endpoint; "" is the token endpoint
 }
 
 func (e *EndpointError) Error() string {
-	parts := []string{"token endpoint " + e.URL}
+	parts := []string{cmp.Or(e.kind, tokenEndpoint) + " " + e.URL}
 	if e.Status >= 300 {
 		parts = append(parts, strings.TrimSpace(fmt.Sprint(e.Status, " ", http.StatusText(e.Status))))
 	}
@@ -75,10 +79,12 @@ type RefusedError struct {
 	Status      int    // of HTTP
 	Code        string // RFC 6749 section 5.2, such as "invalid_client"
 	Description string // the provider's own words
+
+	kind string // of endpoint; "" is the token endpoint
 }
 
 func (e *RefusedError) Error() string {
-	text := fmt.Sprintf("token endpoint %s refuses: %s", e.URL, reason(e.Code, e.Description))
+	text := fmt.Sprintf("%s %s refuses: %s", cmp.Or(e.kind, tokenEndpoint), e.URL, reason(e.Code, e.Description))
 	if cure := registrationCure(e.Code, e.Description); cure != "" {
 		text += "; " + cure
 	}
@@ -134,6 +140,7 @@ func consentReason(code, description string) string {
 
 var aadstsCures = map[string]string{
 	"50011":   "register the redirect address at Microsoft as a mobile and desktop one",
+	"1002012": "scopes must be the resource's /.default, such as https://outlook.office365.com/.default",
 	"90002":   "the tenant in token_url does not exist",
 	"700016":  "client_id is not known in this organisation",
 	"7000215": "the client secret is wrong; import the secret's value, not its ID",

@@ -12,6 +12,9 @@ import (
 // both cases an account that waits for consent is tried again. It reports whether
 // the token is another one.
 func (g *Grant) Accept(ctx context.Context, refreshToken string) (another bool, err error) {
+	if g.cfg.GrantType != "" {
+		return false, errNoSignIn
+	}
 	if !printable(refreshToken) {
 		return false, fmt.Errorf("refresh token for %s: empty, or with characters no token may have", g.account)
 	}

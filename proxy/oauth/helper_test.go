@@ -22,9 +22,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// tokenEndpoint is a real HTTP server over pipes, so that it works under
+// fakeEndpoint is a real HTTP server over pipes, so that it works under
 // synctest as well as outside.
-type tokenEndpoint struct {
+type fakeEndpoint struct {
 	client *http.Client
 
 	mu     sync.Mutex
@@ -35,10 +35,10 @@ type tokenEndpoint struct {
 
 const endpointHost = "login.example"
 
-// newEndpoint answers every request with an access token "access-N", N counting,
+// newFakeEndpoint answers every request with an access token "access-N", N counting,
 // until told otherwise.
-func newEndpoint(t testing.TB) *tokenEndpoint {
-	e := &tokenEndpoint{}
+func newFakeEndpoint(t testing.TB) *fakeEndpoint {
+	e := &fakeEndpoint{}
 	ln := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	srv := &http.Server{Handler: e}
 	srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -54,7 +54,7 @@ func newEndpoint(t testing.TB) *tokenEndpoint {
 	return e
 }
 
-func (e *tokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *fakeEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.ParseForm()
 	e.mu.Lock()
 	e.forms = append(e.forms, r.PostForm)
@@ -69,26 +69,26 @@ func (e *tokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // says makes the endpoint answer so from now on.
-func (e *tokenEndpoint) says(answer http.HandlerFunc) {
+func (e *fakeEndpoint) says(answer http.HandlerFunc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.answer = answer
 }
 
-func (e *tokenEndpoint) requests() int {
+func (e *fakeEndpoint) requests() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.forms)
 }
 
 // last is the form of the latest request.
-func (e *tokenEndpoint) last() url.Values {
+func (e *fakeEndpoint) last() url.Values {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.forms[len(e.forms)-1]
 }
 
-func (e *tokenEndpoint) wantRequests(t testing.TB, n int) {
+func (e *fakeEndpoint) wantRequests(t testing.TB, n int) {
 	t.Helper()
 	if got := e.requests(); got != n {
 		t.Fatalf("%d HTTP requests, want %d", got, n)
@@ -156,7 +156,7 @@ const (
 // rig is a Grant and all that is around it.
 type rig struct {
 	*Grant
-	endpoint *tokenEndpoint
+	endpoint *fakeEndpoint
 	secrets  *keystore.Store
 	breaker  *breaker.Breaker
 	results  func() string // what OnRefresh heard, in order
@@ -164,7 +164,7 @@ type rig struct {
 
 // newRig gives an account that has signed in, with the refresh token "refresh-1".
 func newRig(t testing.TB) *rig {
-	r := &rig{endpoint: newEndpoint(t), secrets: keystore.Memory(), breaker: breaker.New(endpointHost, breaker.Settings{})}
+	r := &rig{endpoint: newFakeEndpoint(t), secrets: keystore.Memory(), breaker: breaker.New(endpointHost, breaker.Settings{})}
 	r.put(t, "refresh/"+me, "refresh-1")
 	r.Grant, r.results = r.grant(t, me)
 	return r

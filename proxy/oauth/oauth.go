@@ -18,20 +18,30 @@
 // it, and even when all have left it goes on to its end, because an answer
 // nobody reads may hold a new refresh token that replaced the old one.
 //
-// The errors of Token are of five kinds: [*ConsentError], only the user can help;
-// [*RefusedError], the registration is wrong; [*EndpointError], a passing fault
+// The errors of Token are of six kinds: [*ConsentError], only the user can help;
+// [*AdminError], only an administrator can; [*RefusedError], the registration is
+// wrong; [*EndpointError], a passing fault
 // of the provider; [*breaker.OpenError], too many of those; and the keystore's
 // own, wrapped. None of them holds a secret, whatever the provider echoes.
 //
 // A Grant begins with [Grant.Consent], the user's approval in their own browser
-// (RFC 8252, RFC 7636), or with [Grant.Accept], a refresh token from elsewhere.
+// (RFC 8252, RFC 7636), with [Grant.Device], their approval on another machine
+// (RFC 8628), or with [Grant.Accept], a refresh token from elsewhere. Where the
+// provider tells who signed in, another user than the account's is refused with
+// an [*IdentityError]. [Grant.Renew] keeps an idle consent alive, [Grant.Revoke]
+// gives it back.
+//
+// An organisation may give a program its own right to send (Config.GrantType).
+// Such a Grant needs no consent; what it lacks an administrator must give, which
+// is an [*AdminError].
 package oauth
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,12 +68,27 @@ type Config struct {
 	// the path ("/" by default), as registered. The port is any (RFC 8252
 	// section 7.3).
 	RedirectHost, RedirectPath string
+
+	// Issuer is the provider's OpenID Connect issuer, UserinfoURL its endpoint of
+	// OpenID Connect Core section 5.3. With either, a consent is checked for who
+	// gave it. "" when the provider has none.
+	Issuer, UserinfoURL string
+
+	// Login is who signs in for the account; "" means the account's own address.
+	// It differs for a shared mailbox or an alias.
+	Login string
+
+	// GrantType is "" for a consent of the user, or ClientCredentials or JWTBearer.
+	GrantType string
 }
+
+// user is who signs in for the account.
+func (g *Grant) user() string { return cmp.Or(g.cfg.Login, g.account) }
 
 // Deps are what a Grant works with. Secrets is needed, the rest may be zero.
 type Deps struct {
-	// Secrets holds "refresh/<account>", and "client/<client ID>" where the
-	// registration has a secret.
+	// Secrets holds "refresh/<account>", "client/<client ID>" where the
+	// registration has a secret, and "service/<client ID>" for [JWTBearer].
 	Secrets *keystore.Store
 
 	// HTTP may be shared by all grants. Its transport is used; redirects are
@@ -91,7 +116,7 @@ type Grant struct {
 	account  string
 	cfg      Config
 	deps     Deps
-	endpoint endpoint
+	endpoint *endpoint // the token endpoint
 
 	cached atomic.Pointer[cached] // nil when there is none worth trying
 
@@ -125,12 +150,9 @@ func New(cfg Config, account string, deps Deps) *Grant {
 	if cfg.RedirectPath == "" {
 		cfg.RedirectPath = "/"
 	}
-	host := cfg.TokenURL
-	if u, err := url.Parse(cfg.TokenURL); err == nil && u.Host != "" {
-		host = u.Host
-	}
+	e := newEndpoint(tokenEndpoint, cfg.TokenURL, cfg.ClientID, client(deps.HTTP))
 	if deps.Breaker == nil {
-		deps.Breaker = breaker.New(host, breaker.Settings{})
+		deps.Breaker = breaker.New(e.host, breaker.Settings{})
 	}
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
@@ -146,7 +168,7 @@ func New(cfg Config, account string, deps Deps) *Grant {
 		account:  account,
 		cfg:      cfg,
 		deps:     deps,
-		endpoint: endpoint{url: cfg.TokenURL, host: host, clientID: cfg.ClientID, http: client(deps.HTTP)},
+		endpoint: e,
 		storing:  make(chan struct{}, 1),
 		closing:  make(chan struct{}),
 	}
@@ -201,6 +223,7 @@ const (
 	Unknown      = "unknown"       // nothing was tried yet
 	Refreshing   = "refreshing"    // a request is under way
 	NeedsConsent = "needs_consent" // only the user can help
+	NeedsAdmin   = "needs_admin"   // only an administrator can
 	Failed       = "error"         // Err says what
 )
 
@@ -232,6 +255,9 @@ func (g *Grant) Status() Status {
 		s.State = NeedsConsent
 	case g.lastErr != nil && !c.valid(time.Now()):
 		s.State = Failed
+		if errors.Is(g.lastErr, ErrAdmin) {
+			s.State = NeedsAdmin
+		}
 	case g.lastRefresh.IsZero():
 		s.State = Unknown
 	default:

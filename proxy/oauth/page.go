@@ -10,39 +10,58 @@ import (
 // page is what the browser shows at the end of a consent.
 type page struct {
 	Title, Text string
-	Good        bool
+	Tone        tone
 }
 
+// tone is the page's class: colour and mark.
+type tone string
+
+const (
+	good  tone = "good"
+	bad   tone = "bad"
+	plain tone = "plain" // nothing happened, and nothing is wrong
+)
+
 var (
-	strange   = page{Title: "Nothing here", Text: "This address only takes the answer to a sign-in that Waxseal started."}
-	used      = page{Title: "Already done", Text: "This sign-in was already answered. You can close this window."}
-	abandoned = page{Title: "Too late", Text: "Waxseal no longer waits for this sign-in. Start it again there."}
+	strange   = page{Title: "Nothing here", Text: "This address only takes the answer to a sign-in that Waxseal started.", Tone: plain}
+	used      = page{Title: "Already done", Text: "This sign-in was already answered. You can close this window.", Tone: plain}
+	abandoned = page{Title: "Too late", Text: "Waxseal no longer waits for this sign-in. Start it again there.", Tone: bad}
 )
 
 func granted(account string) page {
-	return page{Title: "Signed in", Text: account + " can now send through Waxseal. You can close this window.", Good: true}
+	return page{Title: "Signed in", Text: account + " can now send through Waxseal. You can close this window.", Tone: good}
 }
 
 func failed(account string, err error) page {
 	text := err.Error()
-	if c, ok := err.(*ConsentError); ok {
-		text = c.Reason
+	switch e := err.(type) {
+	case *IdentityError:
+		return page{Title: "Somebody else signed in", Tone: bad,
+			Text: "You signed in as " + e.Got + ", but Waxseal waits for " + e.Want + ". Nothing was stored. Go back to Waxseal to try again."}
+	case *ConsentError:
+		if e.denied {
+			return page{Title: "Declined", Tone: plain,
+				Text: account + ": " + e.Reason + ". Nothing was changed. You can close this window."}
+		}
+		text = e.Reason
 	}
-	return page{Title: "Not signed in", Text: account + ": " + text + ". Go back to Waxseal to try again."}
+	return page{Title: "Not signed in", Text: account + ": " + text + ". Go back to Waxseal to try again.", Tone: bad}
 }
 
 const pageStyle = `
-:root { color-scheme: light dark; --ink: #1c1e21; --paper: #f4f1ec; --card: #fff; --mark: #9b2335 }
-:root.good { --mark: #2e6b4f }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8e6e3; --paper: #17181a; --card: #222426; --mark: #e0707f } :root.good { --mark: #74c29b } }
+:root { color-scheme: light dark; --ink: #1c1e21; --paper: #f4f1ec; --card: #fff; --mark: #5c6066; --sign: "\2013" }
+.good { --mark: #2e6b4f; --sign: "\2713" }
+.bad { --mark: #9b2335; --sign: "!" }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e6e3; --paper: #17181a; --card: #222426; --mark: #a3a8ae } .good { --mark: #74c29b } .bad { --mark: #e98a97 } }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--paper); color: var(--ink); font: 17px/1.5 system-ui, sans-serif }
-main { box-sizing: border-box; width: min(30rem, 100vw - 2rem); padding: 2rem 2.25rem; background: var(--card); border-radius: 12px; border-top: 6px solid var(--mark); overflow-wrap: anywhere }
+main { box-sizing: border-box; width: min(30rem, 100vw - 2rem); padding: 2rem 2.25rem; background: var(--card); border-radius: 12px; overflow-wrap: anywhere }
+h1::before { content: var(--sign) / ""; display: grid; place-items: center; width: 2.75rem; height: 2.75rem; margin-bottom: 1rem; border-radius: 50%; background: var(--mark); color: var(--card); font-size: 1.6rem; line-height: 1 }
 h1 { margin: 0 0 .5rem; font-size: 1.4rem; color: var(--mark) }
 p { margin: 0 }
 `
 
 var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
-<html lang="en"{{if .Good}} class="good"{{end}}>
+<html lang="en" class="{{.Tone}}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}} - Waxseal</title><style>` + pageStyle + `</style></head>
 <body><main><h1>{{.Title}}</h1><p>{{.Text}}</p></main></body>
 </html>

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,12 @@ import (
 // maxTries is the first one and two more.
 const maxTries = 3
 
-// refresh trades the refresh token for an access token (RFC 6749 section 6).
+// refresh gets an access token: with the program's own right, or for the refresh
+// token (RFC 6749 section 6).
 func (g *Grant) refresh(ctx context.Context, generation uint64) (*cached, error) {
+	if g.cfg.GrantType != "" {
+		return g.appToken(ctx)
+	}
 	secret, err := g.secret(ctx)
 	if err != nil {
 		return nil, err
@@ -30,29 +35,17 @@ func (g *Grant) refresh(ctx context.Context, generation uint64) (*cached, error)
 		return nil, &ConsentError{Account: g.account, Reason: "nobody has signed in for this account yet"}
 	}
 
-	var a answer
-	var refused error // a healthy answer: the breaker must not count it
-	err = g.deps.Breaker.Do(func() error {
-		var err error
-		a, err = retry(ctx, func() (answer, error) {
-			a, err := g.endpoint.post(ctx, url.Values{
-				"grant_type":    {"refresh_token"},
-				"refresh_token": {token.value},
-			}, secret)
-			if a.refresh != "" && a.refresh != token.value {
-				token = token.rotate(a.refresh)
-				g.keep(ctx, generation, token)
-			}
-			return a, err
-		})
-		if _, ok := errors.AsType[*RefusedError](err); ok {
-			refused, err = err, nil
+	a, err := g.guarded(ctx, func() (answer, error) {
+		a, err := g.endpoint.post(ctx, url.Values{
+			"grant_type":    {"refresh_token"},
+			"refresh_token": {token.value},
+		}, secret)
+		if a.refresh != "" && a.refresh != token.value {
+			token = token.rotate(a.refresh)
+			g.keep(ctx, generation, token)
 		}
-		return err
+		return a, err
 	})
-	if err == nil {
-		err = refused
-	}
 	if r, ok := errors.AsType[*RefusedError](err); ok && needsUser(r.Code) {
 		return nil, &ConsentError{Account: g.account, Reason: consentReason(r.Code, r.Description), lasting: true}
 	}
@@ -60,6 +53,20 @@ func (g *Grant) refresh(ctx context.Context, generation uint64) (*cached, error)
 		return nil, err
 	}
 	return newCached(a.access, a.received, a.life), nil
+}
+
+// guarded is breaker(retry(try)).
+func (g *Grant) guarded(ctx context.Context, try func() (answer, error)) (a answer, err error) {
+	var refused error // a healthy answer: the breaker must not count it
+	err = g.deps.Breaker.Do(func() error {
+		var err error
+		a, err = retry(ctx, try)
+		if _, ok := errors.AsType[*RefusedError](err); ok {
+			refused, err = err, nil
+		}
+		return err
+	})
+	return a, cmp.Or(err, refused)
 }
 
 // secret is the registration's, or "" for a public client. One read before
@@ -85,7 +92,7 @@ func (g *Grant) secret(ctx context.Context) (string, error) {
 
 // retry tries again while the endpoint is at fault, as long as there is time for
 // what it asks for.
-func retry(ctx context.Context, try func() (answer, error)) (answer, error) {
+func retry[T any](ctx context.Context, try func() (T, error)) (T, error) {
 	pause := &backoff.ExponentialBackOff{
 		InitialInterval:     500 * time.Millisecond,
 		RandomizationFactor: 0.5, // many accounts fail together; they should not come back together

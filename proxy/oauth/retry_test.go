@@ -14,7 +14,7 @@ import (
 )
 
 // gaps are the pauses between the endpoint's requests.
-func (e *tokenEndpoint) gaps() []time.Duration {
+func (e *fakeEndpoint) gaps() []time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var gaps []time.Duration
@@ -25,7 +25,7 @@ func (e *tokenEndpoint) gaps() []time.Duration {
 }
 
 // failTwice answers as told two times, then with a token.
-func (e *tokenEndpoint) failTwice(bad http.HandlerFunc) {
+func (e *fakeEndpoint) failTwice(bad http.HandlerFunc) {
 	e.says(func(w http.ResponseWriter, r *http.Request) {
 		if e.requests() < 3 {
 			bad(w, r)

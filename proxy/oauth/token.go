@@ -41,7 +41,7 @@ func (g *Grant) Token(ctx context.Context) (Token, error) {
 	}
 	var enough *time.Timer
 	for {
-		f, err := g.join()
+		f, err := g.join(false)
 		if err != nil {
 			if result(err) == "breaker" {
 				g.deps.OnRefresh("breaker")
@@ -80,13 +80,35 @@ func (g *Grant) fallback(err error) (Token, error) {
 	return Token{}, err
 }
 
+// Renew refreshes now, however fresh the token is: providers end a consent that
+// is not used for some months. The token in use stays until there is a newer one.
+func (g *Grant) Renew(ctx context.Context) error {
+	for {
+		f, err := g.join(true)
+		if err != nil {
+			if result(err) == "breaker" {
+				g.deps.OnRefresh("breaker")
+			}
+			return err
+		}
+		select {
+		case <-f.done:
+			if !f.stale {
+				return f.err
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("wait for a token: %w", context.Cause(ctx))
+		}
+	}
+}
+
 // join gives the refresh under way, or starts one, or says why there will be
-// none.
-func (g *Grant) join() (*flight, error) {
+// none. One is needed unless the cached token is fresh, or when forced.
+func (g *Grant) join(force bool) (*flight, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	if c := g.cached.Load(); c.fresh(now) { // another flight landed as we came
+	if c := g.cached.Load(); !force && c.fresh(now) { // another flight landed as we came
 		f := &flight{done: make(chan struct{}), token: c.Token}
 		close(f.done)
 		return f, nil
@@ -176,6 +198,10 @@ func (g *Grant) fail(err error) {
 		}
 	case *RefusedError:
 		g.paused = time.Now().Add(refusedPause)
+	case *AdminError:
+		if e.Err != nil { // the provider's word
+			g.paused = time.Now().Add(refusedPause)
+		}
 	case *EndpointError:
 		if e.RetryAfter > 0 {
 			g.paused = time.Now().Add(min(e.RetryAfter, maxPause))

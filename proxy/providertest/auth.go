@@ -134,12 +134,12 @@ func (s *session) check(user, token string) error {
 		s.act = Action{}
 		return s.challenge(text)
 	}
-	owner, ok := s.p.grants.owner(token)
+	owner := s.p.grants.owner(token)
 	switch {
-	case !ok:
+	case owner == nil:
 		text, _ := json.Marshal(report{Status: "invalid_token", Schemes: "bearer", Scope: defaultScope})
 		return s.challenge(string(text))
-	case fold(owner) != fold(user):
+	case !owner.speaksFor(user):
 		// Exchange says so without a challenge, and the cure is another login, not another token.
 		s.reply(535, "5.7.3 Authentication unsuccessful")
 		return s.refused()

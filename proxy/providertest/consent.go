@@ -129,7 +129,7 @@ func (p *Provider) approve(w http.ResponseWriter, r *http.Request, raw string, q
 	}
 	c := &code{
 		account: user, client: q.Get("client_id"), redirect: q.Get("redirect_uri"), scope: q.Get("scope"),
-		challenge: q.Get("code_challenge"), expires: time.Now().Add(time.Minute),
+		challenge: q.Get("code_challenge"), nonce: q.Get("nonce"), expires: time.Now().Add(time.Minute),
 	}
 	s := secret("code-", 48)
 	p.grants.mu.Lock()

@@ -68,7 +68,7 @@ func (g *grants) poll(id, client string) (tokens, *oauthError) {
 	}
 	delete(g.devices, id)
 	t := g.consent(d.account, client, d.scope)
-	return tokens{g.issue(t), t.current, d.scope}, nil
+	return tokens{g.issue(t), t.current, d.scope, t}, nil
 }
 
 // devicePage is where the user enters the code.

@@ -39,6 +39,9 @@ func (p *Provider) listenHTTP() error {
 	mux.HandleFunc("POST /device_authorization", p.deviceCode)
 	mux.HandleFunc("GET /device", p.devicePage)
 	mux.HandleFunc("POST /device", p.deviceDecide)
+	mux.HandleFunc("GET /.well-known/openid-configuration", p.discovery)
+	mux.HandleFunc("GET /keys", p.keys)
+	mux.HandleFunc("GET /userinfo", p.userinfo)
 	p.http = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -86,6 +89,10 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		if out, oops = p.grants.poll(form.Get("device_code"), client); oops == nil {
 			p.count.exchanges.Add(1)
 		}
+	case "client_credentials":
+		out, oops = p.appToken(form.Get("scope"))
+	case jwtBearerGrant:
+		out, oops = p.delegated(form.Get("assertion"))
 	default:
 		oops = &oauthError{400, "unsupported_grant_type", "Invalid grant_type: " + form.Get("grant_type")}
 	}
@@ -109,6 +116,9 @@ func (p *Provider) grant(w http.ResponseWriter, t tokens, expiresIn string) {
 	}
 	if t.refresh != "" {
 		fields["refresh_token"] = t.refresh
+	}
+	if t.grant != nil && wantsIdentity(t.scope) {
+		fields["id_token"] = p.identity(t.grant)
 	}
 	answer(w, http.StatusOK, fields)
 }
@@ -140,10 +150,13 @@ func (p *Provider) request(w http.ResponseWriter, r *http.Request) (url.Values, 
 	} else {
 		id, password = form.Get("client_id"), form.Get("client_secret")
 	}
+	o := &p.opts
+	if form.Get("grant_type") == jwtBearerGrant { // the assertion says who asks (RFC 7521 section 4.1)
+		return form, id, nil
+	}
 	if id == "" {
 		return nil, "", invalidRequest("Could not determine client ID from request.")
 	}
-	o := &p.opts
 	if o.ClientID != "" && id != o.ClientID {
 		return nil, "", &oauthError{401, "invalid_client", "The OAuth client was not found."}
 	}

@@ -9,8 +9,9 @@ import (
 // Faults say what goes wrong. A nil hook means that nothing does. Hooks are called from many goroutines at once and
 // may block only as long as the test allows.
 type Faults struct {
-	SMTP  func(Event) Action             // asked at each step of each SMTP dialogue
-	Token func(*http.Request) TokenFault // asked at each token request; its form has been parsed
+	SMTP     func(Event) Action             // asked at each step of each SMTP dialogue
+	Token    func(*http.Request) TokenFault // asked at each token request; its form has been parsed
+	Identity func(claims map[string]any)    // may change what an ID token says before it is signed
 }
 
 // SetFaults replaces the faults from the next step on. The zero value ends them.

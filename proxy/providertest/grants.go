@@ -30,6 +30,8 @@ type grant struct {
 	current string // the refresh token that is good
 	revoked bool
 	access  []string // access tokens given out and perhaps good
+	nonce   string   // of the authorization request, for the ID token
+	app     bool     // a program's own right: good for any account
 }
 
 type access struct {
@@ -39,14 +41,18 @@ type access struct {
 
 // code is an authorization code on its way through a browser (RFC 6749 section 4.1, RFC 7636).
 type code struct {
-	account, client, redirect, scope, challenge string
+	account, client, redirect, scope, challenge, nonce string
 
 	expires time.Time
 	grant   *grant // what it was changed for; a second use revokes that (RFC 6749 section 4.1.2)
 }
 
 // tokens are what a token request gives.
-type tokens struct{ access, refresh, scope string }
+type tokens struct {
+	access, refresh, scope string
+
+	grant *grant // what an ID token tells about; nil: there is none
+}
 
 func (g *grants) init(o Options) {
 	g.ttl, g.size, g.rotate = o.TokenTTL, o.TokenSize, o.Rotate
@@ -104,16 +110,19 @@ func (g *grants) revoke(t *grant) {
 	g.expire(t)
 }
 
-// owner is the account an access token belongs to, if it is good.
-func (g *grants) owner(token string) (account string, ok bool) {
+// owner is the grant an access token belongs to, nil if it is not good.
+func (g *grants) owner(token string) *grant {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	a, ok := g.access[token]
 	if !ok || !time.Now().Before(a.expires) {
-		return "", false
+		return nil
 	}
-	return a.grant.account, true
+	return a.grant
 }
+
+// speaksFor tells whether account may log in with this grant's tokens.
+func (t *grant) speaksFor(account string) bool { return t.app || fold(t.account) == fold(account) }
 
 // exchange changes a code for tokens.
 func (g *grants) exchange(secret, client, redirect, verifier string) (tokens, *oauthError) {
@@ -136,7 +145,8 @@ func (g *grants) exchange(secret, client, redirect, verifier string) (tokens, *o
 		return tokens{}, invalidGrant("code_verifier does not fit the code_challenge.")
 	}
 	c.grant = g.consent(c.account, client, c.scope)
-	return tokens{g.issue(c.grant), c.grant.current, c.scope}, nil
+	c.grant.nonce = c.nonce
+	return tokens{g.issue(c.grant), c.grant.current, c.scope, c.grant}, nil
 }
 
 // renew gives a new access token for a refresh token, and a new refresh token where they rotate.

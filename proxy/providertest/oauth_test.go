@@ -58,13 +58,13 @@ func TestConsent(t *testing.T) {
 	if len(got["access_token"].(string)) != 120 {
 		t.Errorf("access token of %d characters", len(got["access_token"].(string)))
 	}
-	if account, ok := p.grants.owner(got["access_token"].(string)); !ok || account != me {
-		t.Errorf("token belongs to %q, %v", account, ok)
+	if g := p.grants.owner(got["access_token"].(string)); g == nil || g.account != me {
+		t.Errorf("token belongs to %+v", g)
 	}
 	if status, _ := p.post(t, exchange(redirect, q.Get("code"), verifier)); status != 400 {
 		t.Errorf("replay: %d", status)
 	}
-	if _, ok := p.grants.owner(got["access_token"].(string)); ok {
+	if p.grants.owner(got["access_token"].(string)) != nil {
 		t.Error("the replay must revoke what the code gave")
 	}
 	if n := p.Counts(); n.Authorizations != 1 || n.Exchanges != 1 {
@@ -178,7 +178,7 @@ func TestRotation(t *testing.T) {
 	if status, _ := p.post(t, refresh(third)); status != 400 {
 		t.Error("the newest token must be revoked too")
 	}
-	if _, ok := p.grants.owner(access); ok {
+	if p.grants.owner(access) != nil {
 		t.Error("access tokens must be revoked too")
 	}
 }
@@ -224,7 +224,7 @@ func TestEnds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r, a := give()
 			tt.end(r, a)
-			if _, ok := p.grants.owner(a); ok != tt.access {
+			if ok := p.grants.owner(a) != nil; ok != tt.access {
 				t.Errorf("access token good: %v", ok)
 			}
 			if status, _ := p.post(t, refresh(r)); (status == 200) != tt.refreshes {
@@ -235,7 +235,7 @@ func TestEnds(t *testing.T) {
 	short := start(t, Options{TokenTTL: time.Nanosecond})
 	if _, got := short.post(t, refresh(short.Grant(me))); got["expires_in"] != 1.0 {
 		t.Errorf("%v", got)
-	} else if _, ok := short.grants.owner(got["access_token"].(string)); ok {
+	} else if short.grants.owner(got["access_token"].(string)) != nil {
 		t.Error("a token outlives its time")
 	}
 }

@@ -15,6 +15,9 @@
 // TLS, no MAIL before AUTH, an AUTH line of at most 512 octets, groups of commands as RFC 2920 allows them, RSET after a
 // chunk that failed. It records the bytes that arrived as they arrived, and answers 250 only after recording them.
 //
+// It is an OpenID provider too: who asks for the scope openid gets an ID token. And it gives tokens to programs in their
+// own right: by client credentials where there is a ClientSecret, and to the service account of ServiceKey.
+//
 // It misbehaves on command: SetFaults installs hooks that see each step of each dialogue and each token request, and
 // say what goes wrong there. Odds makes such hooks from probabilities and a seed.
 //
@@ -41,15 +44,17 @@ type Provider struct {
 	SMTPSAddr string // host:port, TLS from the first byte
 	PlainAddr string // host:port, no TLS at all; AUTH is offered there
 
-	opts   Options
-	log    *slog.Logger
-	ca     *authority
-	tls    *tls.Config
-	ehlo   [3]string // the EHLO reply for each kind of door: see door
-	grants grants
-	store  store
-	count  counters
-	faults atomic.Pointer[Faults]
+	opts    Options
+	log     *slog.Logger
+	ca      *authority
+	tls     *tls.Config
+	ehlo    [3]string // the EHLO reply for each kind of door: see door
+	grants  grants
+	store   store
+	signer  signer
+	service service
+	count   counters
+	faults  atomic.Pointer[Faults]
 
 	http      *http.Server
 	listeners []net.Listener
@@ -89,6 +94,9 @@ func Start(opts Options) (*Provider, error) {
 	p.faults.Store(new(Faults))
 	for d := range p.ehlo {
 		p.ehlo[d] = p.opts.ehloText(door(d))
+	}
+	if err := p.signer.init(); err != nil {
+		return nil, fmt.Errorf("provider's signing key: %w", err)
 	}
 	ca, err := newAuthority(p.opts)
 	if err != nil {

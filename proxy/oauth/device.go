@@ -1,0 +1,185 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+
+const (
+	defaultInterval = 5 * time.Second // RFC 8628 section 3.2
+	slowDown        = 5 * time.Second // section 3.5
+	maxPollFaults   = 5               // in a row; with doubled pauses that is some minutes
+)
+
+// ErrNoDevice says that the provider has no device flow.
+var ErrNoDevice = errors.New("this provider has no sign-in by code; it needs a browser on this machine")
+
+// DeviceCode is what the user needs to approve on another machine: they open
+// VerificationURL there and enter UserCode. VerificationURLComplete has the code
+// in it, for a link or a QR code; "" when the provider gives none.
+type DeviceCode struct {
+	UserCode                string    `json:"user_code"`
+	VerificationURL         string    `json:"verification_url"`
+	VerificationURLComplete string    `json:"verification_url_complete,omitempty"`
+	Expires                 time.Time `json:"expires"`
+}
+
+// device is a device authorization under way.
+type device struct {
+	DeviceCode
+	secret   string // the device code
+	interval time.Duration
+}
+
+// Device asks the user for a grant that they approve on any other machine (RFC
+// 8628). It calls show with what they must do there; an error from show ends it.
+// Then it asks the provider again and again, at the pace the provider wants, until
+// the user has decided, the code has expired or ctx ends. Like [Grant.Consent] it
+// refuses another user than the account's, and leaves the account as it is until
+// it succeeds.
+func (g *Grant) Device(ctx context.Context, show func(DeviceCode) error) error {
+	switch {
+	case g.cfg.GrantType != "":
+		return errNoSignIn
+	case g.cfg.DeviceURL == "":
+		return ErrNoDevice
+	}
+	secret, err := g.secret(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := g.startDevice(ctx, secret)
+	if err != nil {
+		return fmt.Errorf("ask for a sign-in code: %w", err)
+	}
+	if err := show(d.DeviceCode); err != nil {
+		return fmt.Errorf("show the sign-in code: %w", err)
+	}
+	a, err := g.poll(ctx, d, secret)
+	if err != nil {
+		return err
+	}
+	return g.take(ctx, a, "")
+}
+
+// startDevice asks for a code (RFC 8628 section 3.1).
+func (g *Grant) startDevice(ctx context.Context, secret string) (device, error) {
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	e := g.endpoint.sibling(deviceEndpoint, g.cfg.DeviceURL)
+	return retry(ctx, func() (device, error) {
+		return ask(ctx, e, url.Values{"scope": {strings.Join(g.scopes(), " ")}}, secret, readDevice)
+	})
+}
+
+// readDevice reads the answer of RFC 8628 section 3.2. What of it is shown to the
+// user is looked at closely: it comes from elsewhere, and they will act on it.
+func readDevice(r reply) (device, error) {
+	var b body
+	if err := b.refusal(r.status, r.header, unreadable(r.body, &b), r.clean); err != nil {
+		return device{}, err
+	}
+	var v struct {
+		DeviceCode string          `json:"device_code"`
+		UserCode   string          `json:"user_code"`
+		URI        string          `json:"verification_uri"`
+		URL        string          `json:"verification_url"` // Google's, from an early draft
+		Complete   string          `json:"verification_uri_complete"`
+		ExpiresIn  json.RawMessage `json:"expires_in"`
+		Interval   json.RawMessage `json:"interval"`
+	}
+	fault := &EndpointError{Status: r.status, Err: unreadable(r.body, &v)}
+	if fault.Err != nil {
+		return device{}, fault
+	}
+	life, err := lifetime(v.ExpiresIn)
+	d := device{secret: v.DeviceCode, interval: defaultInterval}
+	d.UserCode, d.VerificationURL, d.Expires = v.UserCode, v.URI, r.sent.Add(life)
+	if v.URI == "" {
+		d.VerificationURL = v.URL
+	}
+	switch {
+	case err != nil:
+		fault.Err = err
+	case !printable(d.secret) || !printable(d.UserCode) || len(d.UserCode) > 64:
+		fault.Err = errors.New("an answer without a usable code")
+	case !trusted(d.VerificationURL):
+		fault.Err = errors.New("an answer without a usable address to enter the code at")
+	}
+	if fault.Err != nil {
+		return device{}, fault
+	}
+	if trusted(v.Complete) && origin(v.Complete) == origin(d.VerificationURL) {
+		d.VerificationURLComplete = v.Complete
+	}
+	if pace, err := lifetime(v.Interval); err == nil {
+		d.interval = pace
+	}
+	return d, nil
+}
+
+// poll asks whether the user has approved, until there is an answer (RFC 8628
+// sections 3.4 and 3.5).
+func (g *Grant) poll(ctx context.Context, d device, secret string) (answer, error) {
+	expired := g.declined("nobody entered the code before it expired", "")
+	ctx, cancel := context.WithDeadlineCause(ctx, d.Expires, expired)
+	defer cancel()
+	faults, after := 0, time.Duration(0)
+	for {
+		if !wait(ctx, max(d.interval, after)) {
+			if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return answer{}, fmt.Errorf("wait for the user's approval: %w", context.Cause(ctx))
+			}
+			return answer{}, g.late(ctx, d, expired)
+		}
+		a, err := g.endpoint.post(ctx, url.Values{"grant_type": {deviceGrant}, "device_code": {d.secret}}, secret)
+		after = 0
+		fault, passing := errors.AsType[*EndpointError](err)
+		switch code := codeOf(err); {
+		case err == nil:
+			return a, nil
+		case code == "authorization_pending":
+			faults = 0
+		case code == "slow_down":
+			faults = 0
+			d.interval += slowDown
+		case code == "expired_token":
+			return answer{}, expired
+		case code == "access_denied", code == "authorization_declined":
+			return answer{}, g.declined(code, "")
+		case passing && faults < maxPollFaults:
+			faults++
+			d.interval, after = 2*d.interval, fault.RetryAfter
+		case ctx.Err() != nil: // the next wait says why
+		default:
+			return answer{}, fmt.Errorf("ask whether the sign-in was approved: %w", err)
+		}
+	}
+}
+
+// late is why poll stopped before anybody said so: the code's end has come, or
+// the caller's own deadline, whichever is first.
+func (g *Grant) late(ctx context.Context, d device, expired error) error {
+	if end, ok := ctx.Deadline(); ok && end.Before(d.Expires) {
+		return fmt.Errorf("wait for the user's approval: %w", context.DeadlineExceeded)
+	}
+	return expired
+}
+
+// codeOf is the "error" of an answer, whatever its status was.
+func codeOf(err error) string {
+	if r, ok := errors.AsType[*RefusedError](err); ok {
+		return r.Code
+	}
+	if f, ok := errors.AsType[*EndpointError](err); ok {
+		return f.Code
+	}
+	return ""
+}

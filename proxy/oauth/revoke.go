@@ -1,0 +1,71 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// ErrNoRevocation says that the provider has no endpoint to revoke a consent at.
+var ErrNoRevocation = errors.New("this provider lets a program not give its consent back; end it at the provider's own site")
+
+// Revoke gives the consent back to the provider (RFC 7009), and does nothing
+// else: [Grant.Forget] does the rest, and should follow whatever came of this. No
+// consent, or one that the provider has ended before, is no error.
+func (g *Grant) Revoke(ctx context.Context) error {
+	if g.cfg.RevokeURL == "" || g.cfg.GrantType != "" {
+		return ErrNoRevocation
+	}
+	if err := g.settled(ctx); err != nil {
+		return err
+	}
+	token, err := g.load(ctx)
+	if err != nil {
+		return fmt.Errorf("read the refresh token of %s: %w", g.account, err)
+	}
+	if token.value == "" {
+		return nil
+	}
+	secret, err := g.secret(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	e := g.endpoint.sibling(revocationEndpoint, g.cfg.RevokeURL)
+	_, err = retry(ctx, func() (struct{}, error) {
+		return ask(ctx, e, url.Values{"token": {token.value}, "token_type_hint": {"refresh_token"}}, secret, readRevoked)
+	})
+	// RFC 7009 section 2.2 makes an unknown token a success; Google does not.
+	if code := codeOf(err); err != nil && code != "invalid_token" && code != "invalid_grant" {
+		return fmt.Errorf("revoke the consent of %s: %w", g.account, err)
+	}
+	return nil
+}
+
+// settled waits for a refresh under way: it may replace the token.
+func (g *Grant) settled(ctx context.Context) error {
+	g.mu.Lock()
+	f := g.flight
+	g.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// readRevoked reads the answer of RFC 7009 section 2.2, whose body means nothing.
+func readRevoked(r reply) (none struct{}, err error) {
+	if r.status == http.StatusOK || r.status == http.StatusNoContent {
+		return none, nil
+	}
+	var b body
+	return none, b.refusal(r.status, r.header, unreadable(r.body, &b), r.clean)
+}
