@@ -282,34 +282,46 @@ func (s *Server) put(ctx context.Context, key, secret string) (changed bool, err
 	return true, s.secrets.Set(ctx, key, secret)
 }
 
-// Remove forgets an account: its secrets first, then its place in the
-// configuration. Programs connected to it are told at their next message.
-func (s *Server) Remove(ctx context.Context, address string) error {
+// Remove gives an account's consent back to the provider, where that takes it,
+// and forgets the account: its secrets first, then its place in the
+// configuration. Programs connected to it are told at their next message. When
+// the provider could not be told, the account is forgotten all the same and note
+// says so.
+func (s *Server) Remove(ctx context.Context, address string) (note string, err error) {
 	s.edit.Lock()
 	defer s.edit.Unlock()
 	b := s.mailbox(address)
 	if b == nil {
-		return unknownAccount(address)
+		return "", unknownAccount(address)
 	}
 	cfg := *s.config()
 	cfg.Accounts = slices.DeleteFunc(slices.Clone(cfg.Accounts), func(a Account) bool { return Fold(a.Address) == Fold(b.address) })
 	boxes, err := s.plan(cfg)
 	if err != nil {
-		return err
+		return "", err
+	}
+	if s.opts.ConfigPath != "" { // before anything is forgotten that could not be taken out
+		if _, err := checkWritable(s.opts.ConfigPath); err != nil {
+			return "", fmt.Errorf("%s stays, since the configuration cannot be written; let this user write it: %w", b.address, err)
+		}
+	}
+	if err := b.grant.Revoke(ctx); err != nil {
+		note = fmt.Sprintf("the consent of %s was forgotten here, but not given back (%v)", b.address, err)
 	}
 	if err := b.grant.Forget(ctx); err != nil {
-		return fmt.Errorf("forgetting the consent of %s: %w", b.address, err)
+		return note, fmt.Errorf("forgetting the consent of %s: %w", b.address, err)
 	}
 	if err := s.secrets.Delete(ctx, passwordKey(b.address)); err != nil {
-		return fmt.Errorf("forgetting the local password of %s: %w", b.address, err)
+		return note, fmt.Errorf("forgetting the local password of %s: %w", b.address, err)
 	}
 	if s.opts.ConfigPath != "" {
 		if err := RemoveAccount(s.opts.ConfigPath, b.address); err != nil {
-			return err
+			return note, err
 		}
 	}
+	s.ages.forget(b.address)
 	s.use(ctx, cfg, boxes)
-	return nil
+	return note, nil
 }
 
 // Password is an account's local password; renew makes a new one first, after

@@ -79,12 +79,15 @@ func TestImportReportsAndGoesOn(t *testing.T) {
 func TestRemove(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"other@corp.test"}})
 	p, other := r.login(me), r.login("other@corp.test")
-	if err := r.server.Remove(t.Context(), "ME@corp.test"); err != nil {
-		t.Fatal(err)
+	if note, err := r.server.Remove(t.Context(), "ME@corp.test"); err != nil || note != "" {
+		t.Fatal(note, err)
 	}
 	p.do("MAIL FROM:<me@corp.test>", "550 5.7.1")
 	if got := other.message("other@corp.test", "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250") {
 		t.Errorf("the other account: %q", got)
+	}
+	if n := r.provider.Counts().Revocations; n != 1 {
+		t.Errorf("%d consents were given back", n)
 	}
 	for _, key := range []string{"refresh/" + me, "password/" + me} {
 		if _, err := r.secrets.Get(t.Context(), key); err == nil || !strings.Contains(err.Error(), keystore.ErrNotFound.Error()) {
@@ -94,7 +97,7 @@ func TestRemove(t *testing.T) {
 	if text, _ := os.ReadFile(r.config); strings.Contains(string(text), `"`+me+`"`) {
 		t.Errorf("still in the configuration:\n%s", text)
 	}
-	if err := r.server.Remove(t.Context(), me); err == nil || !strings.Contains(err.Error(), "account list") {
+	if _, err := r.server.Remove(t.Context(), me); err == nil || !strings.Contains(err.Error(), "account list") {
 		t.Errorf("again: %v", err)
 	}
 }

@@ -3,27 +3,36 @@ package proxy
 import (
 	"context"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 // Prompt is what the user is shown while an account is authorized: the address
-// of the provider's page, or a stage that has ended.
+// of the provider's page, or a code to enter on any device, or a stage that has
+// ended.
 type Prompt struct {
-	URL   string `json:"url,omitempty"` // to be opened in the user's own browser
-	Check *Check `json:"check,omitempty"`
+	URL    string            `json:"url,omitempty"` // to be opened in the user's own browser
+	Device *oauth.DeviceCode `json:"device,omitempty"`
+	Check  *Check            `json:"check,omitempty"`
 }
 
 // Authorize asks the user for consent: show is called with the address of the
 // provider's page, then with each stage as it ends. Before success is declared
 // the new token is tried at the provider's mail server, so that a mailbox that
 // may not send is told now and not at the first message. consented is true from
-// where the provider has granted it.
-func (s *Server) Authorize(ctx context.Context, address string, show func(Prompt) error) (consented bool, err error) {
+// where the provider has granted it. With device the user enters a code on
+// another device instead (RFC 8628).
+func (s *Server) Authorize(ctx context.Context, address string, device bool, show func(Prompt) error) (consented bool, err error) {
 	box := s.mailbox(address)
 	if box == nil {
 		return false, unknownAccount(address)
 	}
 	start := time.Now()
-	err = box.grant.Consent(ctx, func(url string) error { return show(Prompt{URL: url}) })
+	if device {
+		err = box.grant.Device(ctx, func(d oauth.DeviceCode) error { return show(Prompt{Device: &d}) })
+	} else {
+		err = box.grant.Consent(ctx, func(url string) error { return show(Prompt{URL: url}) })
+	}
 	check := Check{Name: "consent", OK: err == nil, Result: "given", Took: time.Since(start)}
 	if err != nil {
 		check.Result = err.Error()

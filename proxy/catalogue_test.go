@@ -70,8 +70,8 @@ func TestProviderByName(t *testing.T) {
 func TestCatalogueFacts(t *testing.T) {
 	for id, want := range map[string]string{
 		"google":    "smtp.gmail.com:465 implicit https://oauth2.googleapis.com/token https://mail.google.com/ 127.0.0.1",
-		"microsoft": "smtp.office365.com:587 starttls https://login.microsoftonline.com/common/oauth2/v2.0/token https://outlook.office.com/SMTP.Send offline_access localhost",
-		"outlook":   "smtp-mail.outlook.com:587 starttls https://login.microsoftonline.com/consumers/oauth2/v2.0/token https://outlook.office.com/SMTP.Send offline_access localhost",
+		"microsoft": "smtp.office365.com:587 starttls https://login.microsoftonline.com/common/oauth2/v2.0/token https://outlook.office.com/SMTP.Send offline_access profile localhost",
+		"outlook":   "smtp-mail.outlook.com:587 starttls https://login.microsoftonline.com/consumers/oauth2/v2.0/token https://outlook.office.com/SMTP.Send offline_access profile localhost",
 		"yahoo":     "smtp.mail.yahoo.com:465 implicit https://api.login.yahoo.com/oauth2/get_token mail-w 127.0.0.1",
 		"aol":       "smtp.aol.com:465 implicit https://api.login.aol.com/oauth2/get_token mail-w 127.0.0.1",
 		"fastmail":  "smtp.fastmail.com:465 implicit https://api.fastmail.com/oauth/refresh https://www.fastmail.com/dev/protocol-smtp 127.0.0.1",

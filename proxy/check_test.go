@@ -89,15 +89,34 @@ func TestAuthorizeTriesTheToken(t *testing.T) {
 	}
 	approve := browser(func(url string) (string, error) { return r.provider.Approve(url, "new@corp.test") })
 	r.provider.SetFaults(providertest.Faults{SMTP: at(providertest.StepAuth, providertest.Action{Code: 535, Text: "5.7.139 switched off"})})
-	consented, err := r.server.Authorize(t.Context(), "new@corp.test", approve)
+	consented, err := r.server.Authorize(t.Context(), "new@corp.test", false, approve)
 	if !consented || err == nil || !strings.Contains(err.Error(), "does not let new@corp.test send yet") {
 		t.Errorf("with SMTP AUTH switched off: %t, %v", consented, err)
 	}
 	r.provider.SetFaults(providertest.Faults{})
-	if consented, err = r.server.Authorize(t.Context(), "new@corp.test", approve); !consented || err != nil {
+	if consented, err = r.server.Authorize(t.Context(), "new@corp.test", false, approve); !consented || err != nil {
 		t.Errorf("%t, %v", consented, err)
 	}
-	if consented, err = r.server.Authorize(t.Context(), "new@corp.test", browser(r.provider.Deny)); consented || err == nil {
+	if consented, err = r.server.Authorize(t.Context(), "new@corp.test", false, browser(r.provider.Deny)); consented || err == nil {
 		t.Errorf("denied: %t, %v", consented, err)
+	}
+}
+
+// TestAuthorizeByCode is for machines without a browser.
+func TestAuthorizeByCode(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	if _, err := r.server.Add(t.Context(), Account{Address: "new@corp.test"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	consented, err := r.server.Authorize(t.Context(), "new@corp.test", true, func(p Prompt) error {
+		if p.Device == nil {
+			return nil
+		}
+		shown++
+		return r.provider.ApproveDevice(p.Device.UserCode, "new@corp.test")
+	})
+	if !consented || err != nil || shown != 1 {
+		t.Errorf("%t, %v, shown %d times", consented, err, shown)
 	}
 }

@@ -40,6 +40,7 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"AUTH", fmt.Errorf("x: %w", oauth.ErrConsent), "535 5.7.8"},
 		{"MAIL", fmt.Errorf("x: %w", oauth.ErrConsent), "550 5.7.8"},
 		{"AUTH", &oauth.EndpointError{Err: secret}, "454 4.7.0"},
+		{"AUTH", fmt.Errorf("x: %w", &oauth.AdminError{Account: me, Reason: "the secret is missing"}), "535 5.7.8 an administrator must"},
 		{"AUTH", fmt.Errorf("x: %w", keystore.ErrLocked), "454 4.7.0"},
 		{"MAIL", upstream.ErrBusy, "451 4.3.2"},
 		{"AUTH", upstream.ErrNoTLS, "535 5.7.10"},

@@ -80,13 +80,16 @@ name = "Corp Mail"
 domains = ["corp.test"]
 auth_url = %q
 token_url = %q
+device_url = %q
+revoke_url = %q
+consent_days = 90
 scopes = ["mail.send"]
 client_id = "waxseal-test"
 smtp = %q
 smtp_tls = %q
 ca_file = %q
 max_connections = 10
-`, p.AuthURL(), p.TokenURL(), smtp, mode, ca)
+`, p.AuthURL(), p.TokenURL(), p.DeviceURL(), p.RevokeURL(), smtp, mode, ca)
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

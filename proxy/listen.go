@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,7 +31,7 @@ func (s *Server) listen() error {
 	}{{cfg.Listen, false, "starttls"}, {cfg.ListenTLS, true, "tls"}} {
 		for _, addr := range group.addrs {
 			l, err := net.Listen("tcp", addr)
-			if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+			if is(err, notHere) {
 				s.log.Warn("this machine does not have that address; going on without it", "address", addr)
 				continue
 			}
@@ -50,17 +51,29 @@ func (s *Server) listen() error {
 	return nil
 }
 
+// Why an address cannot be listened on. Windows has numbers of its own
+// (WSAEADDRINUSE and so on), which package syscall does not map to these.
+var (
+	inUse     = []error{syscall.EADDRINUSE, syscall.Errno(10048)}
+	forbidden = []error{syscall.EACCES, syscall.Errno(10013)}
+	notHere   = []error{syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.Errno(10049), syscall.Errno(10047)}
+)
+
+func is(err error, any []error) bool {
+	return slices.ContainsFunc(any, func(target error) bool { return errors.Is(err, target) })
+}
+
 // portError says why an address cannot be listened on and how to go on.
 func portError(addr string, err error) error {
 	_, port, _ := net.SplitHostPort(addr)
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case is(err, inUse):
 		by := "another program"
 		if who := portOwner(port); who != "" {
 			by = who
 		}
 		return fmt.Errorf("port %s is taken by %s: end it, or set another port for %q in the configuration (listen, listen_tls): %w", port, by, addr, err)
-	case errors.Is(err, syscall.EACCES):
+	case is(err, forbidden):
 		return fmt.Errorf("port %s may not be opened by this user: set one above 1023 for %q in the configuration (listen, listen_tls): %w", port, addr, err)
 	}
 	return fmt.Errorf("cannot listen on %q: %w", addr, err)

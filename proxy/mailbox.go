@@ -54,6 +54,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 		Provider: p.ID, ClientID: p.ClientID,
 		AuthURL: p.AuthURL, TokenURL: p.TokenURL, DeviceURL: p.DeviceURL, RevokeURL: p.RevokeURL,
 		Scopes: p.Scopes, AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
+		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,
 	}, Fold(a.Address), oauth.Deps{
 		Secrets: s.secrets, HTTP: client, Breaker: s.tokenBreakers.Get("token " + endpoint(p.TokenURL)), Log: s.log,
 		OnRefresh: func(result string) { s.stats.refreshed(p.ID, result) },

@@ -77,6 +77,8 @@ func replyTo(at string, box *mailbox, err error) *smtp.SMTPError {
 		return already
 	case errors.Is(err, oauth.ErrConsent):
 		return lasting(at, "5.7.8", innermost(err, oauth.ErrConsent).Error())
+	case errors.Is(err, oauth.ErrAdmin):
+		return lasting(at, "5.7.8", innermost(err, oauth.ErrAdmin).Error())
 	case errors.As(err, &wrong):
 		return lasting(at, "5.7.8", wrong.Error())
 	case errors.As(err, &open):

@@ -60,6 +60,8 @@ type Server struct {
 	cfg   atomic.Pointer[Config]
 	boxes atomic.Pointer[map[string]*mailbox] // by folded address; replaced, never changed
 
+	ages *ages // when consents were last used
+
 	edit    sync.Mutex // one change of accounts at a time: cfg, boxes, clients and the file
 	clients clients
 
@@ -108,6 +110,9 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.boxes.Store(&boxes)
+	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
+		s.log.Warn("the dates of consents are not known", "err", err)
+	}
 	s.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
 	s.smtp = s.newSMTP()
 	return s, nil
@@ -148,9 +153,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	background, cancel := context.WithCancel(s.hard)
 	defer cancel()
 	s.wg.Go(func() { s.preload(background, s.log) })
+	s.wg.Go(func() { s.renewIdle(background) })
 	for _, l := range s.listeners {
 		s.wg.Go(func() {
-			if err := s.smtp.Serve(l); err != nil {
+			if err := s.smtp.Serve(l); err != nil && !s.stopping.Load() {
 				s.log.Error("listener ended", "address", l.Addr().String(), "err", err)
 			}
 		})
@@ -195,6 +201,13 @@ func (s *Server) shutdown(ctx context.Context) error {
 		defer close(drained)
 		s.smtp.Shutdown(context.Background())
 	}()
+	// go-smtp closes only those listeners whose Serve has begun.
+	s.mu.Lock()
+	listeners := s.listeners
+	s.mu.Unlock()
+	for _, l := range listeners {
+		l.Close()
+	}
 	s.each((*conn).nudge)
 	var err error
 	select {
@@ -266,7 +279,7 @@ func (s *Server) Snapshot() Snapshot {
 		Breakers: append(s.tokenBreakers.All(), s.smtpBreakers.All()...),
 	}
 	for _, key := range slices.Sorted(maps.Keys(boxes)) {
-		snap.Accounts = append(snap.Accounts, boxes[key].status())
+		snap.Accounts = append(snap.Accounts, s.accountStatus(boxes[key]))
 	}
 	return snap
 }

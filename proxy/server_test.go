@@ -252,7 +252,7 @@ func TestGaugeAfterEverything(t *testing.T) {
 func TestPanicHurtsNobodyElse(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	boxes := map[string]*mailbox{me: r.server.mailbox(me), "broken@corp.test": nil}
-	broken := &mailbox{address: "broken@corp.test"} // no grant: using it panics
+	broken := &mailbox{address: "broken@corp.test", grant: r.server.mailbox(me).grant} // no pool: using it panics
 	broken.password.set(password)
 	boxes["broken@corp.test"] = broken
 	old := r.server.boxes.Swap(&boxes)

@@ -65,6 +65,9 @@ type AccountStatus struct {
 	LastMessage time.Time    `json:"last_message,omitzero"`
 	Upstream    PoolStatus   `json:"upstream"`
 	Token       oauth.Status `json:"token"`
+
+	ConsentUsed time.Time `json:"consent_used,omitzero"` // the last refresh that worked
+	ConsentEnds time.Time `json:"consent_ends,omitzero"` // unless it is used again; zero when the provider does not say
 }
 
 // PoolStatus is the part of the provider's connection limit that an account uses.

@@ -71,7 +71,7 @@ func accountRows(accounts []proxy.AccountStatus) [][]string {
 func (m *Main) accountRemoveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove ADDRESS",
-		Short: "Remove an account, with its password and its tokens",
+		Short: "Remove an account, and give its consent back to the provider",
 		Args:  exactly("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -81,8 +81,12 @@ func (m *Main) accountRemoveCommand() *cobra.Command {
 				return err
 			}
 			defer c.Close()
-			if err := c.Remove(ctx, args[0]); err != nil {
+			note, err := c.Remove(ctx, args[0])
+			if err != nil {
 				return err
+			}
+			if note != "" {
+				m.say("%s", note)
 			}
 			m.say("removed %s", args[0])
 			return nil

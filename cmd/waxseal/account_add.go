@@ -20,6 +20,7 @@ type addFlags struct {
 	clientID   string
 	secretFile string
 	noBrowser  bool
+	device     bool
 }
 
 func (m *Main) accountAddCommand() *cobra.Command {
@@ -44,12 +45,13 @@ says where to click) and give its client ID here or in the configuration.`,
 	cmd.Flags().StringVar(&f.login, "login", "", "the `USER` who signs in, where it is not the address (shared mailbox, alias)")
 	cmd.Flags().StringVar(&f.clientID, "client-id", "", "the registration's client `ID`")
 	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", "`FILE` with the registration's client secret, - for standard input")
+	cmd.Flags().BoolVar(&f.device, "device", false, "enter a code on any device with a browser, instead of approving in one on this computer")
 	cmd.Flags().BoolVar(&f.noBrowser, "no-browser", false, "only print the address of the provider's page")
 	return cmd
 }
 
 func (m *Main) accountReauthorizeCommand() *cobra.Command {
-	var noBrowser bool
+	var noBrowser, device bool
 	cmd := &cobra.Command{
 		Use:   "reauthorize ADDRESS",
 		Short: "Sign in again, after a consent has ended",
@@ -62,13 +64,14 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 				return err
 			}
 			defer c.Close()
-			if _, err := c.Authorize(ctx, args[0], m.prompter(noBrowser)); err != nil {
+			if _, err := c.Authorize(ctx, args[0], device, m.prompter(noBrowser)); err != nil {
 				return err
 			}
 			fmt.Fprintf(m.Out, "%s is ready\n", args[0])
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&device, "device", false, "enter a code on any device with a browser, instead of approving in one on this computer")
 	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "only print the address of the provider's page")
 	return cmd
 }
@@ -87,10 +90,10 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	if _, err := c.Add(ctx, account, secret); err != nil {
 		return err
 	}
-	consented, err := c.Authorize(ctx, address, m.prompter(f.noBrowser))
+	consented, err := c.Authorize(ctx, address, f.device, m.prompter(f.noBrowser))
 	if err != nil && !consented {
 		// An account nobody approved is none. Ctrl-C must not keep it.
-		if rerr := c.Remove(context.WithoutCancel(ctx), address); rerr != nil {
+		if _, rerr := c.Remove(context.WithoutCancel(ctx), address); rerr != nil {
 			return errors.Join(err, rerr)
 		}
 		return err
@@ -146,6 +149,10 @@ func (m *Main) prompter(noBrowser bool) func(proxy.Prompt) {
 				fmt.Fprintln(m.Out, "Open this page in a browser on this computer and approve:")
 			}
 			fmt.Fprintf(m.Out, "\n  %s\n\n", clean(p.URL))
+		}
+		if d := p.Device; d != nil {
+			fmt.Fprintf(m.Out, "On any device, open\n\n    %s\n\nand enter the code\n\n    %s\n\nbefore %s.\n",
+				clean(d.VerificationURL), clean(d.UserCode), d.Expires.Local().Format("15:04"))
 		}
 		if p.Check != nil {
 			m.printCheck(*p.Check)

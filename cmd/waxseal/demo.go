@@ -194,7 +194,7 @@ func (d *demo) consent(ctx context.Context) error {
 	defer cancel(nil)
 	var browser sync.WaitGroup
 	defer browser.Wait()
-	_, err := d.server.Authorize(ctx, demoAddress, func(p proxy.Prompt) error {
+	_, err := d.server.Authorize(ctx, demoAddress, false, func(p proxy.Prompt) error {
 		if p.URL == "" {
 			return nil
 		}

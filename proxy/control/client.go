@@ -124,8 +124,8 @@ func (c *Client) Add(ctx context.Context, a proxy.Account, clientSecret string) 
 }
 
 // Authorize asks an account's user for consent; see [proxy.Server.Authorize].
-func (c *Client) Authorize(ctx context.Context, address string, show func(proxy.Prompt)) (consented bool, err error) {
-	last, err := c.follow(ctx, "/authorize", addressRequest{Address: address}, func(e event) {
+func (c *Client) Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt)) (consented bool, err error) {
+	last, err := c.follow(ctx, "/authorize", addressRequest{Address: address, Device: device}, func(e event) {
 		if e.Prompt != nil {
 			show(*e.Prompt)
 		}
@@ -183,14 +183,17 @@ func (c *Client) Import(ctx context.Context, data []byte) (r proxy.ImportReport,
 }
 
 // Remove takes an account out, with its secrets.
-func (c *Client) Remove(ctx context.Context, address string) error {
-	return c.call(ctx, http.MethodPost, "/remove", addressRequest{Address: address}, nil)
+// note says when the provider could not be told.
+func (c *Client) Remove(ctx context.Context, address string) (note string, err error) {
+	var out removeAnswer
+	err = c.call(ctx, http.MethodPost, "/remove", addressRequest{Address: address}, &out)
+	return out.Note, err
 }
 
 // Password returns an account's local password, a new one when renew is set.
 func (c *Client) Password(ctx context.Context, address string, renew bool) (string, error) {
 	var out passwordAnswer
-	err := c.call(ctx, http.MethodPost, "/password", addressRequest{address, renew}, &out)
+	err := c.call(ctx, http.MethodPost, "/password", addressRequest{Address: address, Renew: renew}, &out)
 	return out.Password, err
 }
 

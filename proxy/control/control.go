@@ -38,11 +38,11 @@ type Backend interface {
 	Watch(ctx context.Context, interval time.Duration) iter.Seq[proxy.Snapshot]
 	Reload(ctx context.Context) (notes []string, err error)
 	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
-	Authorize(ctx context.Context, address string, show func(proxy.Prompt) error) (consented bool, err error)
+	Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt) error) (consented bool, err error)
 	Doctor(ctx context.Context, report func(proxy.Check)) (failed int)
 	SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error
 	Import(ctx context.Context, data []byte) (proxy.ImportReport, error)
-	Remove(ctx context.Context, address string) error
+	Remove(ctx context.Context, address string) (note string, err error)
 	Password(ctx context.Context, address string, renew bool) (string, error)
 	Accounts() []proxy.AccountStatus
 }
@@ -83,6 +83,7 @@ type (
 	addressRequest struct {
 		Address string `json:"address"`
 		Renew   bool   `json:"renew,omitempty"`
+		Device  bool   `json:"device,omitempty"`
 	}
 	addRequest struct {
 		Account      proxy.Account `json:"account"`
@@ -101,6 +102,9 @@ type (
 		Consented bool          `json:"consented,omitempty"`
 		Failed    int           `json:"failed,omitempty"`
 		Error     *Error        `json:"error,omitempty"`
+	}
+	removeAnswer struct {
+		Note string `json:"note,omitempty"`
 	}
 	passwordAnswer struct {
 		Password string `json:"password"`

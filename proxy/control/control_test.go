@@ -64,11 +64,11 @@ func (f *fake) Add(_ context.Context, a proxy.Account, clientSecret string) (str
 	return "added", f.ask("add %s %s %d %s", a.Address, a.Provider, a.MaxConnections, clientSecret)
 }
 
-func (f *fake) Authorize(_ context.Context, address string, show func(proxy.Prompt) error) (bool, error) {
+func (f *fake) Authorize(_ context.Context, address string, device bool, show func(proxy.Prompt) error) (bool, error) {
 	if err := show(proxy.Prompt{URL: "https://login.corp.example/"}); err != nil {
 		return false, err
 	}
-	return true, f.ask("authorize %s", address)
+	return true, f.ask("authorize %s %t", address, device)
 }
 
 func (f *fake) Doctor(_ context.Context, report func(proxy.Check)) int {
@@ -88,7 +88,9 @@ func (f *fake) Import(_ context.Context, data []byte) (proxy.ImportReport, error
 		Problems: []proxy.ImportProblem{{Index: 3, Address: "x@y", Problem: "no token"}}}, f.ask("import")
 }
 
-func (f *fake) Remove(_ context.Context, address string) error { return f.ask("remove %s", address) }
+func (f *fake) Remove(_ context.Context, address string) (string, error) {
+	return "not given back", f.ask("remove %s", address)
+}
 
 func (f *fake) Password(_ context.Context, address string, renew bool) (string, error) {
 	return "secret", f.ask("password %s %t", address, renew)
@@ -201,14 +203,14 @@ func TestRequests(t *testing.T) {
 			if string(b.imported) != "[not checked here" {
 				t.Errorf("Import changed the file: %q", b.imported)
 			}
-			if err := c.Remove(ctx, "a@b"); err != nil {
-				t.Error(err)
+			if note, err := c.Remove(ctx, "a@b"); note != "not given back" || err != nil {
+				t.Errorf("Remove: %q, %v", note, err)
 			}
 			if notes, err := c.Reload(ctx); err != nil || !reflect.DeepEqual(notes, []string{"later"}) {
 				t.Errorf("Reload: %q, %v", notes, err)
 			}
 			var urls []string
-			consented, err := c.Authorize(ctx, "a@b", func(p proxy.Prompt) { urls = append(urls, p.URL) })
+			consented, err := c.Authorize(ctx, "a@b", true, func(p proxy.Prompt) { urls = append(urls, p.URL) })
 			if !consented || err != nil || !reflect.DeepEqual(urls, []string{"https://login.corp.example/"}) {
 				t.Errorf("Authorize: %t, %v, shown %q", consented, err, urls)
 			}
@@ -220,7 +222,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch proxy.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"add a@b corp 3 s", "password a@b true", "import", "remove a@b", "reload", "authorize a@b", "doctor", "send a@b c@d"}
+			want := []string{"add a@b corp 3 s", "password a@b true", "import", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}
@@ -234,8 +236,9 @@ func TestErrorsKeepTheirTextAndCure(t *testing.T) {
 			err := fmt.Errorf("password of a@b: %w", keystore.ErrLocked)
 			c := dial(t, &fake{err: err})
 			defer c.Close()
-			_, grown := c.Authorize(t.Context(), "a@b", func(proxy.Prompt) {})
-			for _, got := range []error{c.Remove(t.Context(), "a@b"), grown} {
+			_, grown := c.Authorize(t.Context(), "a@b", false, func(proxy.Prompt) {})
+			_, once := c.Remove(t.Context(), "a@b")
+			for _, got := range []error{once, grown} {
 				var answered *Error
 				if !errors.As(got, &answered) || answered.Text != err.Error() || answered.Cure != keystore.Cure(err) {
 					t.Errorf("got %#v, want the text %q and the cure %q", got, err, keystore.Cure(err))

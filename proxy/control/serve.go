@@ -90,7 +90,7 @@ func newHandler(watching context.Context, b Backend, token string) *handler {
 		return passwordAnswer{password}, err
 	}))
 	h.mux.HandleFunc("POST /authorize", growing(func(ctx context.Context, a addressRequest, send func(event) error) event {
-		consented, err := b.Authorize(ctx, a.Address, func(p proxy.Prompt) error { return send(event{Prompt: &p}) })
+		consented, err := b.Authorize(ctx, a.Address, a.Device, func(p proxy.Prompt) error { return send(event{Prompt: &p}) })
 		return event{Consented: consented, Error: errorOf(err)}
 	}))
 	h.mux.HandleFunc("POST /doctor", growing(func(ctx context.Context, _ struct{}, send func(event) error) event {
@@ -104,7 +104,8 @@ func newHandler(watching context.Context, b Backend, token string) *handler {
 		return passwordAnswer{password}, err
 	}))
 	h.mux.HandleFunc("POST /remove", with(func(ctx context.Context, a addressRequest) (any, error) {
-		return struct{}{}, b.Remove(ctx, a.Address)
+		note, err := b.Remove(ctx, a.Address)
+		return removeAnswer{note}, err
 	}))
 	return h
 }

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestRenewalsSpread: accounts that were added together are not renewed
+// together, and each well before its consent ends.
+func TestRenewalsSpread(t *testing.T) {
+	p := Provider{ConsentDays: 90}
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	perHour := map[int]int{}
+	for i := range 1000 {
+		due := renewDue(p, fmt.Sprintf("user%d@corp.test", i), start).Sub(start)
+		if due < 9*24*time.Hour || due > 12*24*time.Hour {
+			t.Fatalf("due after %v", due)
+		}
+		perHour[int(due.Hours())]++
+	}
+	for hour, n := range perHour {
+		if n > 60 {
+			t.Errorf("%d renewals in hour %d", n, hour)
+		}
+	}
+}
+
+func TestAgesAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "consents.json")
+	a, err := loadAges(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	a.set("Me@corp.test", age{Renewed: now, Next: now.Add(time.Hour)})
+	a.set("gone@corp.test", age{Next: now})
+	a.forget("gone@corp.test")
+	if err := a.save(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := loadAges(path)
+	if err != nil || b.get("me@corp.test") != a.get("me@corp.test") || b.get("me@corp.test").Renewed.IsZero() || len(b.of) != 1 {
+		t.Errorf("read back: %+v, %v", b.of, err)
+	}
+	if err := os.WriteFile(path, []byte("{half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := loadAges(path); err == nil || len(c.of) != 0 {
+		t.Errorf("a damaged file: %+v, %v", c.of, err)
+	}
+}
+
+// TestIdleAccountsAreRenewed when their time has come, and no others; the status
+// says when a consent was last used and when it ends.
+func TestIdleAccountsAreRenewed(t *testing.T) {
+	r := newRig(t, rigOptions{accounts: []string{"due@corp.test", "new@corp.test"}, idle: true})
+	past, future := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	r.server.ages.set("due@corp.test", age{Renewed: past.AddDate(0, 0, -10), Next: past})
+	r.server.ages.set(me, age{Renewed: past, Next: future})
+	r.server.renewDueOnes(t.Context(), time.Millisecond)
+	if n := r.provider.Counts().Refreshes; n != 1 {
+		t.Errorf("%d refreshes", n)
+	}
+	if next := r.server.ages.get("new@corp.test").Next; next.IsZero() || next.After(time.Now().Add(renewSpread)) {
+		t.Errorf("an account of unknown age is due %v", next)
+	}
+	for _, a := range r.server.Accounts() {
+		known := a.Address != "new@corp.test"
+		if a.ConsentUsed.IsZero() == known || a.ConsentEnds.IsZero() == known {
+			t.Errorf("%s: used %v, ends %v", a.Address, a.ConsentUsed, a.ConsentEnds)
+		}
+		if a.Address == "due@corp.test" && a.ConsentEnds.Before(time.Now().AddDate(0, 0, 89)) {
+			t.Errorf("after its renewal the consent ends %v", a.ConsentEnds)
+		}
+	}
+	again, err := loadAges(agesPath(r.config))
+	if err != nil || again.get("due@corp.test").Renewed.Before(past) {
+		t.Errorf("not kept: %+v, %v", again.get("due@corp.test"), err)
+	}
+}
