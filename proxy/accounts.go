@@ -137,7 +137,11 @@ func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (passw
 		return "", fmt.Errorf("%s must know this program: register it there and give the client ID with --client-id, or as client_id of the provider in the configuration; docs/providers.md says how", p.Name)
 	}
 	if clientSecret != "" {
-		if _, err := s.put(ctx, clientSecretKey(p.ClientID), clientSecret); err != nil {
+		key := clientSecretKey(p.ClientID)
+		if p.Grant == oauth.JWTBearer {
+			key = "service/" + p.ClientID // the service account's key file, as the provider gave it
+		}
+		if _, err := s.put(ctx, key, clientSecret); err != nil {
 			return "", fmt.Errorf("storing the client secret: %w", err)
 		}
 	}

@@ -27,7 +27,14 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 	if box == nil {
 		return false, unknownAccount(address)
 	}
+	c := &checker{ctx: ctx, report: func(ch Check) { show(Prompt{Check: &ch}) }}
 	start := time.Now()
+	if box.provider.Grant != "" { // an administrator's word; there is nobody to ask
+		if !c.run("token", box, box.tokenCheck) {
+			return false, &finding{"no token for " + box.address + " yet", ""}
+		}
+		return true, s.tryLogin(c, box)
+	}
 	if device {
 		err = box.grant.Device(ctx, func(d oauth.DeviceCode) error { return show(Prompt{Device: &d}) })
 	} else {
@@ -43,12 +50,16 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 	if err != nil {
 		return false, err
 	}
+	return true, s.tryLogin(c, box)
+}
+
+// tryLogin makes sure that the new token can send.
+func (s *Server) tryLogin(c *checker, box *mailbox) error {
 	box.pool.Drop() // logged in with what was granted before
 	box.trouble.Store(nil)
 	s.changed.wake()
-	c := &checker{ctx: ctx, report: func(ch Check) { show(Prompt{Check: &ch}) }}
 	if !c.run("login", box, box.loginCheck) {
-		return true, &finding{"the consent is stored, but " + box.providerName() + " does not let " + box.address + " send yet", ""}
+		return &finding{"the consent is stored, but " + box.providerName() + " does not let " + box.address + " send yet", ""}
 	}
-	return true, nil
+	return nil
 }

@@ -1,6 +1,10 @@
 package proxy
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -118,5 +122,81 @@ func TestAuthorizeByCode(t *testing.T) {
 	})
 	if !consented || err != nil || shown != 1 {
 		t.Errorf("%t, %v, shown %d times", consented, err, shown)
+	}
+}
+
+// TestServiceAccount sends by a key that an administrator made.
+func TestServiceAccount(t *testing.T) {
+	r := newRig(t, rigOptions{noAccount: true})
+	key, err := r.provider.ServiceKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named struct {
+		Email string `json:"client_email"`
+	}
+	if err := json.Unmarshal(key, &named); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("consent_days = 90"), []byte(`grant = "jwt_bearer"`), 1)
+	text = bytes.Replace(text, []byte(`client_id = "waxseal-test"`), fmt.Appendf(nil, "client_id = %q", named.Email), 1)
+	if err := os.WriteFile(r.config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.server.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.server.Add(t.Context(), Account{Address: me}, string(key)); err != nil {
+		t.Fatal(err)
+	}
+	if consented, err := r.server.Authorize(t.Context(), me, false, func(Prompt) error { return nil }); !consented || err != nil {
+		t.Errorf("%t, %v", consented, err)
+	}
+}
+
+// TestAppOnlyAccount sends by the program's own right: nobody signs in.
+func TestAppOnlyAccount(t *testing.T) {
+	r := newRig(t, rigOptions{provider: providertest.Options{ClientID: "waxseal-test", ClientSecret: "app-secret"}, noAccount: true})
+	text, err := os.ReadFile(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("consent_days = 90"), []byte(`grant = "client_credentials"`), 1)
+	if err := os.WriteFile(r.config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.server.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.server.Add(t.Context(), Account{Address: me}, "wrong"); err != nil {
+		t.Fatal(err)
+	}
+	show := func(p Prompt) error {
+		if p.URL != "" || p.Device != nil {
+			t.Errorf("somebody was asked: %+v", p)
+		}
+		return nil
+	}
+	if consented, err := r.server.Authorize(t.Context(), me, false, show); consented || err == nil {
+		t.Errorf("with a wrong secret: %t, %v", consented, err)
+	}
+	if _, err := r.server.Remove(t.Context(), me); err != nil {
+		t.Fatal(err)
+	}
+	pw, err := r.server.Add(t.Context(), Account{Address: me}, "app-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if consented, err := r.server.Authorize(t.Context(), me, false, show); !consented || err != nil {
+		t.Fatalf("%t, %v", consented, err)
+	}
+	p := r.dial()
+	p.auth(me, pw)
+	if got := p.message(me, "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250") {
+		t.Errorf("got %q", got)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 // Validate says everything that is wrong with the configuration, one line each,
@@ -138,8 +140,9 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 		key, value string
 		needed     bool
 	}{
-		{"auth_url", p.AuthURL, true}, {"token_url", p.TokenURL, true},
+		{"auth_url", p.AuthURL, p.Grant == ""}, {"token_url", p.TokenURL, true},
 		{"device_url", p.DeviceURL, false}, {"revoke_url", p.RevokeURL, false},
+		{"issuer", p.Issuer, false}, {"userinfo_url", p.UserinfoURL, false},
 	} {
 		if u.value == "" && !u.needed {
 			continue
@@ -147,6 +150,12 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 		if err := checkURL(u.key, u.value); err != nil {
 			report(u.key, "%v", err)
 		}
+	}
+	if p.Grant != "" && p.Grant != oauth.ClientCredentials && p.Grant != oauth.JWTBearer {
+		report("grant", `grant is %q; use %q or %q, or leave it out for a consent by the user`, p.Grant, oauth.ClientCredentials, oauth.JWTBearer)
+	}
+	if p.ConsentDays < 0 {
+		report("consent_days", "consent_days cannot be below 0")
 	}
 	if err := checkSMTP(p); err != nil {
 		key, _, _ := strings.Cut(err.Error(), " ")

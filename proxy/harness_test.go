@@ -45,11 +45,12 @@ type rig struct {
 }
 
 type rigOptions struct {
-	provider providertest.Options
-	config   func(*Config)
-	accounts []string // besides me
-	plain    bool     // to the provider's address without TLS
-	idle     bool     // do not serve
+	provider  providertest.Options
+	config    func(*Config)
+	accounts  []string // besides me
+	plain     bool     // to the provider's address without TLS
+	idle      bool     // do not serve
+	noAccount bool     // not even me
 }
 
 func newRig(t *testing.T, o rigOptions) *rig {
@@ -107,7 +108,9 @@ max_connections = 10
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.add(append([]string{me}, o.accounts...)...)
+	if !o.noAccount {
+		r.add(append([]string{me}, o.accounts...)...)
+	}
 	if o.idle {
 		t.Cleanup(func() { r.server.Shutdown(t.Context()) })
 		return r

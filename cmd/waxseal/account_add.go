@@ -44,7 +44,7 @@ says where to click) and give its client ID here or in the configuration.`,
 	cmd.Flags().StringVar(&f.provider, "provider", "", "the provider's `ID` (`waxseal providers` lists them)")
 	cmd.Flags().StringVar(&f.login, "login", "", "the `USER` who signs in, where it is not the address (shared mailbox, alias)")
 	cmd.Flags().StringVar(&f.clientID, "client-id", "", "the registration's client `ID`")
-	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", "`FILE` with the registration's client secret, - for standard input")
+	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", "`FILE` with the registration's client secret, or a service account's key; - for standard input")
 	cmd.Flags().BoolVar(&f.device, "device", false, "enter a code on any device with a browser, instead of approving in one on this computer")
 	cmd.Flags().BoolVar(&f.noBrowser, "no-browser", false, "only print the address of the provider's page")
 	return cmd
