@@ -72,6 +72,15 @@ func (s *Server) use(ctx context.Context, cfg Config, boxes map[string]*mailbox)
 		}
 	}
 	ending.Wait()
+	s.retired = slices.DeleteFunc(s.retired, func(b *mailbox) bool {
+		st := b.pool.Status()
+		return st.Warm+st.Busy+st.Waiting == 0
+	})
+	for key, b := range old {
+		if boxes[key] != b {
+			s.retired = append(s.retired, b)
+		}
+	}
 	s.cfg.Store(&cfg)
 	s.boxes.Store(&boxes)
 	s.changed.wake()
@@ -258,12 +267,16 @@ func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool
 			return false, fmt.Errorf("local password: %w", err)
 		}
 	}
-	if changed, err = s.put(ctx, passwordKey(address), password); err != nil {
-		return false, fmt.Errorf("local password: %w", err)
-	}
 	box := s.mailbox(address)
 	if box != nil {
-		box.password.set(password)
+		changed, err = box.password.store(ctx, s.secrets, address, password)
+	} else {
+		changed, err = s.put(ctx, passwordKey(address), password)
+	}
+	if err != nil {
+		return false, fmt.Errorf("local password: %w", err)
+	}
+	if box != nil {
 		another, err := box.grant.Accept(ctx, e.RefreshToken)
 		return changed || another, err
 	}
@@ -306,7 +319,7 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	}
 	if s.opts.ConfigPath != "" { // before anything is forgotten that could not be taken out
 		if _, err := checkWritable(s.opts.ConfigPath); err != nil {
-			return "", fmt.Errorf("%s stays, since the configuration cannot be written; let this user write it: %w", b.address, err)
+			return "", fmt.Errorf("configuration file %s cannot be written and is left as it was, with %s; let this user write it: %w", s.opts.ConfigPath, b.address, err)
 		}
 	}
 	if err := b.grant.Revoke(ctx); err != nil {
@@ -346,10 +359,9 @@ func (s *Server) Password(ctx context.Context, address string, renew bool) (stri
 		return password, nil
 	}
 	password := newPassword()
-	if err := s.secrets.Set(ctx, passwordKey(b.address), password); err != nil {
+	if _, err := b.password.store(ctx, s.secrets, b.address, password); err != nil {
 		return "", fmt.Errorf("storing the local password of %s: %w", b.address, err)
 	}
-	b.password.set(password)
 	return password, nil
 }
 

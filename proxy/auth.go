@@ -72,8 +72,13 @@ func (s *session) wrongPassword(account, why string) error {
 	s.srv.stats.authFailures.Add(1)
 	s.log.Warn("login refused", "account", account, "client", s.c.RemoteAddr().String(), "reason", why)
 	s.srv.changed.wake()
-	if err := s.srv.guard.failed(s.ctx, s.source(account)); err != nil {
+	s.c.flush() // what the client sent before need not wait
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	defer context.AfterFunc(s.srv.serving, cancel)()
+	if err := s.srv.guard.failed(ctx, s.source(account)); err != nil {
 		s.c.last = true
+		return answer(421, "4.7.0", "Too many wrong passwords; try again later")
 	}
 	return answer(535, "5.7.8", "Wrong user name or local password; `waxseal account password ADDRESS` shows the right ones")
 }
@@ -108,6 +113,29 @@ func (l *localPassword) matches(password string) bool {
 	}
 	got := sha256.Sum256([]byte(password))
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && known != nil
+}
+
+// store keeps a password in the keystore and in memory. It shares load's turn: one
+// that has read the old password must not put it in the new one's place.
+func (l *localPassword) store(ctx context.Context, secrets *keystore.Store, address, password string) (changed bool, err error) {
+	select {
+	case l.once <- struct{}{}:
+		defer func() { <-l.once }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	was, err := secrets.Get(ctx, passwordKey(address))
+	if err != nil && !errors.Is(err, keystore.ErrNotFound) {
+		return false, err
+	}
+	if err != nil || was != password {
+		changed = true
+		if err := secrets.Set(ctx, passwordKey(address), password); err != nil {
+			return false, err
+		}
+	}
+	l.set(password)
+	return changed, nil
 }
 
 // load reads the password from the keystore unless it is in memory.

@@ -56,11 +56,13 @@ type conn struct {
 	part   []byte   // a reply line that has not ended
 	answer []string // instead of go-smtp's next line: the provider's
 
-	authed bool // AUTH has succeeded
-	busy   bool // a message is under way, from MAIL to its last reply
-	last   bool // the reply just given is the last one
-	gone   bool // the last word is said; nothing more is read or written
-	closed sync.Once
+	authed  bool            // AUTH has succeeded
+	begun   <-chan struct{} // closed when the session has begun to read a BDAT body
+	started bool            // go-smtp has taken a chunk: the next command waits for begun
+	busy    bool            // a message is under way, from MAIL to its last reply
+	last    bool            // the reply just given is the last one
+	gone    bool            // the last word is said; nothing more is read or written
+	closed  sync.Once
 }
 
 func newConn(tcp net.Conn, srv *Server, id string, implicitTLS bool) *conn {
@@ -81,7 +83,13 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // Read gives go-smtp what it may see next: the rest of a chunk, the end of a
 // body, or one command line.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.last {
+		c.flush()
+		c.gone = true
+	}
 	switch {
+	case c.gone:
+		return 0, io.EOF // whatever stands behind the last reply, or behind QUIT
 	case len(p) == 0:
 		return 0, nil
 	case c.chunk > 0:
@@ -116,6 +124,15 @@ func (c *conn) readChunk(p []byte) (int, error) {
 }
 
 func (c *conn) readLine(p []byte) (int, error) {
+	if c.started {
+		// go-smtp reads a BDAT body in a goroutine. One that came late would find
+		// another message, or none.
+		c.started = false
+		select {
+		case <-c.begun:
+		case <-c.srv.hard.Done():
+		}
+	}
 	for len(c.held) == 0 {
 		line, err := c.r.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
@@ -195,7 +212,6 @@ func (c *conn) fill(p []byte) (int, error) {
 	if err := c.flush(); err != nil {
 		return 0, err
 	}
-	c.gone = c.gone || c.last
 	for !c.gone {
 		deadline := time.Now().Add(c.srv.idleTimeout)
 		if err := c.tcp.SetReadDeadline(deadline); err != nil {
@@ -249,6 +265,9 @@ func (c *conn) startTLS(arg string) error {
 	defer cancel()
 	t := tls.Server(c.tcp, c.srv.tls)
 	c.tcp.SetDeadline(time.Now().Add(c.srv.idleTimeout))
+	if c.srv.stopping.Load() {
+		c.nudge()
+	}
 	if err := t.HandshakeContext(ctx); err != nil {
 		c.srv.log.Info("TLS handshake failed", "session", c.id, "client", c.tcp.RemoteAddr().String(), "err", err)
 		c.gone = true
@@ -288,6 +307,11 @@ func (c *conn) reply(line []byte) {
 		c.answer = nil
 		return
 	}
+	// go-smtp's words for a body whose reading failed: our own errors have others.
+	if bytes.HasPrefix(line, []byte("554 5.0.0 Error: transaction failed: ")) {
+		line = []byte("451 4.4.2 The message was cut off; nothing was sent\r\n")
+	}
+	c.started = c.begun != nil && string(line) == "250 2.0.0 Continue\r\n"
 	if better, ok := rephrased[string(line)]; ok {
 		c.out = append(c.out, better...)
 		return
@@ -319,12 +343,22 @@ func (c *conn) flush() error {
 	if err := c.tcp.SetDeadline(time.Now().Add(c.srv.idleTimeout)); err != nil {
 		return err
 	}
+	if c.srv.stopping.Load() && c.handshaking() {
+		c.gone = true // nobody has been greeted who could be told
+		return io.EOF
+	}
 	_, err := c.Conn.Write(c.out)
 	c.out = c.out[:0]
 	if cap(c.out) > readSize {
 		c.out = nil // an idle connection keeps no large buffer
 	}
 	return err
+}
+
+// handshaking reports whether the first write is still to bring TLS about.
+func (c *conn) handshaking() bool {
+	t, ok := c.Conn.(*tls.Conn)
+	return ok && !t.ConnectionState().HandshakeComplete
 }
 
 // goodbye says the last line of a connection.
@@ -343,6 +377,7 @@ func (c *conn) Close() error {
 			c.tcp.SetWriteDeadline(time.Now().Add(5 * time.Second))
 			c.Conn.Write(c.out)
 		}
+		c.gone = true
 		err = c.Conn.Close()
 		c.srv.forget(c)
 	})

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +13,12 @@ const (
 	maxGuessWait = 30 * time.Second // the longest a wrong one is kept waiting
 	guessMemory  = 10 * time.Minute // after which a source is forgotten
 	maxSources   = 10_000           // remembered at a time
+	maxWaiting   = 8                // wrong answers of one source that wait at a time
 )
+
+// errGuesses is the answer to a source that guesses on many connections at once:
+// they are not kept waiting, since each would hold one of the server's.
+var errGuesses = errors.New("too many wrong passwords at once")
 
 // guard slows those who guess passwords. Only wrong answers wait, and only
 // behind wrong ones of their own source: a right password is never delayed, by
@@ -23,17 +29,22 @@ type guard struct {
 }
 
 type source struct {
-	turn chan struct{} // one wrong answer at a time, so that guessing in parallel gains nothing
+	turn    chan struct{} // one wrong answer at a time, so that guessing in parallel gains nothing
+	waiting atomic.Int32  // for the turn or in it
 
 	mu       sync.Mutex // guards what follows
 	failures int
 	last     time.Time
 }
 
-// failed counts a wrong password and returns when it may be answered, or with
-// the context's error.
+// failed counts a wrong password and returns when it may be answered, or with an
+// error when it may not: the context's, or errGuesses.
 func (g *guard) failed(ctx context.Context, key string) error {
 	s := g.source(key)
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > maxWaiting {
+		return errGuesses
+	}
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()

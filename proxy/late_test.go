@@ -18,7 +18,12 @@ func TestLateChunkTouchesNothing(t *testing.T) {
 	old, w := io.Pipe()
 	w.CloseWithError(smtp.ErrDataReset)
 
-	if err := s.Data(old); err == nil || err.(*smtp.SMTPError).Code != 451 {
+	data := func(r *io.PipeReader) error { // as go-smtp does
+		err := s.Data(r)
+		r.CloseWithError(err)
+		return err
+	}
+	if err := data(old); err == nil || err.(*smtp.SMTPError).Code != 451 {
 		t.Errorf("outside a transaction: %v", err)
 	}
 	if err := s.Mail(me, &smtp.MailOptions{}); err != nil {
@@ -27,7 +32,9 @@ func TestLateChunkTouchesNothing(t *testing.T) {
 	if err := s.Rcpt("you@there.test", &smtp.RcptOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Data(old); err == nil || err.(*smtp.SMTPError).Code != 451 {
+	late, lw := io.Pipe()
+	lw.CloseWithError(smtp.ErrDataReset)
+	if err := data(late); err == nil || err.(*smtp.SMTPError).Code != 451 {
 		t.Errorf("in the next transaction: %v", err)
 	}
 	live, w := io.Pipe()
@@ -35,7 +42,7 @@ func TestLateChunkTouchesNothing(t *testing.T) {
 		io.WriteString(w, "hello\r\n")
 		w.Close()
 	}()
-	if err := s.Data(live); err == nil || err.(*smtp.SMTPError).Code != 250 {
+	if err := data(live); err == nil || err.(*smtp.SMTPError).Code != 250 {
 		t.Errorf("the transaction itself: %v", err)
 	}
 	s.Reset()

@@ -151,6 +151,9 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
+	if s.stopping.Load() { // it may have come behind the nudge
+		c.nudge()
+	}
 	s.changed.wake()
 	return c
 }

@@ -62,8 +62,9 @@ type Server struct {
 
 	ages *ages // when consents were last used
 
-	edit    sync.Mutex // one change of accounts at a time: cfg, boxes, clients and the file
+	edit    sync.Mutex // one change of accounts at a time: cfg, boxes, the file and what follows
 	clients clients
+	retired []*mailbox // their last messages may be under way
 
 	smtp        *smtp.Server
 	tls         *tls.Config
@@ -71,6 +72,8 @@ type Server struct {
 	idleTimeout time.Duration
 	nextID      atomic.Uint64
 
+	serving  context.Context // ends when the server stops
+	endServe context.CancelFunc
 	hard     context.Context // ends when nothing is waited for any more
 	kill     context.CancelFunc
 	stopping atomic.Bool
@@ -104,6 +107,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
 	s.hard, s.kill = context.WithCancel(context.Background())
+	s.serving, s.endServe = context.WithCancel(s.hard)
 	s.cfg.Store(&o.Config)
 	boxes, err := s.build(o.Config, nil)
 	if err != nil {
@@ -194,6 +198,7 @@ func (s *Server) Shutdown(ctx context.Context) (err error) {
 
 func (s *Server) shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
+	s.endServe()
 	s.log.Info("stopping", "messages", s.stats.messages.Load(), "connections", s.stats.connections.Load())
 	s.changed.wake()
 	drained := make(chan struct{})
@@ -224,7 +229,10 @@ func (s *Server) shutdown(ctx context.Context) error {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	var closing sync.WaitGroup
-	for _, b := range *s.boxes.Load() {
+	s.edit.Lock()
+	boxes := append(slices.Collect(maps.Values(*s.boxes.Load())), s.retired...)
+	s.edit.Unlock()
+	for _, b := range boxes {
 		closing.Go(func() {
 			if serr := b.grant.Close(end); serr != nil {
 				s.log.Error("a new refresh token could not be stored", "account", b.address, "err", serr)

@@ -32,7 +32,8 @@ type session struct {
 	box *mailbox // nil before AUTH
 	msg *message // nil outside a transaction
 
-	body sync.Mutex // held by Data: Reset and Logout wait for it
+	body  sync.Mutex // held by Data: Reset and Logout wait for it
+	chunk io.Reader  // the pipe of the last BDAT body
 }
 
 // message is one transaction, from MAIL to its last reply.
@@ -44,7 +45,8 @@ type message struct {
 	from    string
 	rcpts   int // accepted by the provider
 	started time.Time
-	counted bool // its result is in the statistics
+	begun   chan struct{} // closed when its body is read
+	counted bool          // its result is in the statistics
 }
 
 var (
@@ -83,12 +85,12 @@ func (s *session) Auth(mech string) (sasl.Server, error) {
 	}
 	switch mech {
 	case sasl.Plain:
-		return sasl.NewPlainServer(func(identity, username, password string) error {
+		return ownWords{sasl.NewPlainServer(func(identity, username, password string) error {
 			if identity != "" && Fold(identity) != Fold(username) {
-				return s.wrongPassword(username, "asked to act as another user")
+				return s.wrongPassword("", "asked to act as another user")
 			}
 			return s.authenticate(username, password)
-		}), nil
+		})}, nil
 	case sasl.Login:
 		return &loginServer{authenticate: s.authenticate}, nil
 	}
@@ -113,7 +115,9 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	s.box.messages.Add(1)
 	s.srv.changed.wake()
 
-	m := &message{from: from, started: time.Now(), utf8: opts.UTF8}
+	s.settle()
+	m := &message{from: from, started: time.Now(), utf8: opts.UTF8, begun: make(chan struct{})}
+	s.c.begun = m.begun
 	m.ctx, m.cancel = context.WithCancel(s.ctx)
 	s.msg = m
 	tx, err := s.box.pool.Begin(m.ctx, from, opts)
@@ -125,6 +129,18 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	m.tx = tx
 	s.c.answer = []string{"250 2.1.0 Sender noted; the provider decides at the recipients"}
 	return nil
+}
+
+// settle waits until go-smtp's goroutine for the last BDAT body has given its
+// result away: it does so over a channel that the next body replaces, and then
+// closes its end of the pipe. It is between the two when it is waited for.
+func (s *session) settle() {
+	for tries := 0; s.chunk != nil && tries < 20_000; tries++ {
+		if _, err := s.chunk.Read(nil); err == io.ErrClosedPipe || !pause(s.srv.hard, 50*time.Microsecond) {
+			break
+		}
+	}
+	s.chunk = nil
 }
 
 // follow moves the session to the mailbox that took the place of its own when
@@ -150,6 +166,9 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 		return errRecipient
 	}
 	replies, err := m.tx.Rcpt(m.ctx, []upstream.Recipient{{To: to, Opts: opts}})
+	if errors.Is(err, upstream.ErrEnvelope) || errors.Is(err, upstream.ErrUTF8) {
+		return replyTo("RCPT", s.box, err) // of this recipient alone
+	}
 	if err != nil {
 		return s.fail("RCPT", err)
 	}
@@ -169,7 +188,15 @@ func (s *session) Data(r io.Reader) error {
 	defer s.body.Unlock()
 	m := s.msg
 	body := &countingReader{r: r}
+	if m != nil {
+		select {
+		case <-m.begun:
+		default:
+			close(m.begun)
+		}
+	}
 	if _, chunked := r.(*io.PipeReader); chunked {
+		s.chunk = r
 		// go-smtp starts this in a goroutine that may come late: after the
 		// transaction was taken back, even in the middle of the next one. Then
 		// its pipe is closed, which the first read tells.
@@ -304,6 +331,19 @@ func resultOf(code int) result {
 
 func hasControl(address string) bool {
 	return strings.ContainsFunc(address, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// ownWords keeps a mechanism's own errors from the client: go-smtp would send
+// their text, with a code that asks it to try again.
+type ownWords struct{ sasl.Server }
+
+func (o ownWords) Next(response []byte) (challenge []byte, done bool, err error) {
+	challenge, done, err = o.Server.Next(response)
+	var ours *smtp.SMTPError
+	if err != nil && !errors.As(err, &ours) {
+		err = errSyntax
+	}
+	return challenge, done, err
 }
 
 // loginServer is the server side of LOGIN, which go-sasl has only as a client

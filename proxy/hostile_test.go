@@ -1,0 +1,179 @@
+package proxy
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestTakenBackChunks: RSET and QUIT right behind BDAT 0, where go-smtp's
+// goroutine for the body came late, found another message or none, and gave its
+// result to the wrong one.
+func TestTakenBackChunks(t *testing.T) {
+	const programs, rounds = 4, 40
+	r := newRig(t, rigOptions{})
+	var all sync.WaitGroup
+	for range programs {
+		all.Go(func() {
+			for range rounds {
+				p := r.login(me)
+				tx := "MAIL FROM:<" + me + ">\r\nRCPT TO:<a@b.test>\r\n"
+				p.send(tx + "BDAT 0\r\nRSET\r\n" + tx + "BDAT 5 LAST\r\nhelloRSET\r\n" + tx + "BDAT 0\r\nQUIT\r\n")
+				var replies []string
+				for reply := p.reply(); reply != ""; reply = p.reply() {
+					replies = append(replies, reply)
+				}
+				p.conn.Close()
+				if len(replies) != 12 || !strings.HasPrefix(replies[6], "250 2.0.0 OK") {
+					t.Errorf("got %q", replies)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := strings.Count(r.log.String(), "panic"); n > 0 {
+		t.Errorf("%d panics", n)
+	}
+	if n := len(r.provider.Messages()); n != programs*rounds {
+		t.Errorf("%d messages arrived", n)
+	}
+}
+
+// TestNothingBehindTheLastReply: go-smtp goes on with what is pipelined behind
+// QUIT, and behind our 421.
+func TestNothingBehindTheLastReply(t *testing.T) {
+	r := newRig(t, rigOptions{accounts: []string{"b@corp.test"}, config: func(c *Config) { c.MaxConnectionsPerAccount = 1 }})
+	r.login(me)
+	p := r.dial()
+	p.do("EHLO x", "250")
+	p.send("AUTH PLAIN " + plainResponse(me, password) + "\r\nAUTH PLAIN " + plainResponse("b@corp.test", password) + "\r\n")
+	p.expect("421")
+	if got := p.reply(); got != "" {
+		t.Errorf("behind 421: %q", got)
+	}
+	p = r.dial()
+	p.send("QUIT\r\nEHLO x\r\nAUTH PLAIN " + plainResponse("b@corp.test", password) +
+		"\r\nMAIL FROM:<b@corp.test>\r\nRCPT TO:<a@b.test>\r\nBDAT 5 LAST\r\nhello")
+	p.expect("221")
+	if got := p.reply(); got != "" {
+		t.Errorf("behind QUIT: %q", got)
+	}
+	eventually(t, "the client that quit is gone", func() bool { return r.server.Snapshot().Connections == 1 })
+	if n := len(r.provider.Messages()); n != 0 || strings.Contains(r.log.String(), "panic") {
+		t.Errorf("%d messages were sent behind QUIT", n)
+	}
+}
+
+func TestSyntaxOfPlain(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	p := r.dial()
+	p.do("EHLO x", "250")
+	p.do("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("abc")), "501 5.5.2")
+	p.do("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("other\x00"+me+"\x00"+password)), "535 5.7.8")
+}
+
+// TestRefusedRecipientIsNotTheMessage: what is wrong with one address ends
+// nothing, and the message counts as sent.
+func TestRefusedRecipientIsNotTheMessage(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	p := r.login(me)
+	p.do("MAIL FROM:<"+me+">", "250")
+	p.do("RCPT TO:<ü@b.test>", "5")
+	p.do("RCPT TO:<a@b.test>", "250")
+	p.do("DATA", "354")
+	p.send("hi\r\n.\r\n")
+	p.expect("250")
+	if s := r.server.Snapshot(); s.Totals["sent"] != 1 || s.Totals["failed"] != 0 {
+		t.Errorf("totals %v", s.Totals)
+	}
+}
+
+// TestHalfClosedChunk: a client that ends its half in mid-chunk hears that it may
+// try again, not go-smtp's 554 with an error's text.
+func TestHalfClosedChunk(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	p := r.login(me)
+	p.do("MAIL FROM:<"+me+">", "250")
+	p.do("RCPT TO:<a@b.test>", "250")
+	p.send("BDAT 100 LAST\r\nhello")
+	p.conn.(*net.TCPConn).CloseWrite()
+	p.expect("451 4.4.2")
+}
+
+// TestNewPasswordWins over one that is being loaded at the same moment.
+func TestNewPasswordWins(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	box := r.server.mailbox(me)
+	for range 1000 {
+		box.password.sum.Store(nil)
+		var loading sync.WaitGroup
+		loading.Go(func() { box.password.load(t.Context(), r.secrets, box.address) })
+		fresh, err := r.server.Password(t.Context(), me, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loading.Wait()
+		if !box.password.matches(fresh) {
+			t.Fatal("the new password is refused")
+		}
+	}
+}
+
+// TestChangedAccountEndsWhole: messages that were under way when an account
+// changed finish, and nothing of the old mailbox is left at the end (rig.stop
+// looks at the gauges).
+func TestChangedAccountEndsWhole(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	text, err := os.ReadFile(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := func(n int) {
+		changed := strings.Replace(string(text), "max_connections = 10", fmt.Sprintf("max_connections = %d", n), 1)
+		if err := os.WriteFile(r.config, []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.server.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1)
+	a, b := r.login(me), r.login(me)
+	a.do("MAIL FROM:<"+me+">", "250")
+	a.do("RCPT TO:<a@b.test>", "250")
+	b.send("MAIL FROM:<" + me + ">\r\n")
+	eventually(t, "one waits", func() bool { return r.server.Accounts()[0].Upstream.Waiting == 1 })
+	limit(2)
+	a.do("DATA", "354")
+	a.send("hi\r\n.\r\n")
+	a.expect("250")
+	b.expect("250")
+	b.do("RCPT TO:<a@b.test>", "250")
+	b.do("DATA", "354")
+	b.send("hi\r\n.\r\n")
+	b.expect("250")
+}
+
+// TestNobodyWaitsWithoutEnd: wrong passwords on many connections at once are not
+// all kept waiting, and stopping ends those that are.
+func TestNobodyWaitsWithoutEnd(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	turned := 0
+	for range freeGuesses + maxWaiting + 10 {
+		p := r.dial()
+		p.send("EHLO x\r\nAUTH PLAIN " + plainResponse(me, "wrong") + "\r\n")
+		p.expect("250")
+	}
+	eventually(t, "only so many wait", func() bool {
+		turned = 0
+		for _, s := range r.server.guard.sources.Range {
+			turned = int(s.(*source).waiting.Load())
+		}
+		return turned <= maxWaiting && r.server.Snapshot().AuthFailures >= freeGuesses+maxWaiting+10
+	})
+	r.login(me) // a right password waits for nobody
+}
