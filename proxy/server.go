@@ -136,9 +136,24 @@ func (s *Server) newSMTP() *smtp.Server {
 	srv.EnableSMTPUTF8, srv.EnableDSN = true, true
 	srv.AllowInsecureAuth = true // session.needsTLS decides, by the interface
 	srv.MaxLineLength = 0        // conn bounds commands; bodies have no lines to it
-	srv.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelError)
+	srv.ErrorLog = smtpLog{s.log}
 	return srv
 }
+
+// smtpLog is where go-smtp reports: panics, and clients that broke off, which is
+// their business and no error of ours.
+type smtpLog struct{ log *slog.Logger }
+
+func (l smtpLog) Printf(format string, v ...any) {
+	text := strings.TrimSpace(fmt.Sprintf(format, v...))
+	if strings.HasPrefix(format, "panic") {
+		l.log.Error(text)
+		return
+	}
+	l.log.Info(text)
+}
+
+func (l smtpLog) Println(v ...any) { l.Printf("%s", fmt.Sprintln(v...)) }
 
 func (s *Server) config() *Config { return s.cfg.Load() }
 
