@@ -107,7 +107,10 @@ type listener struct {
 	srv         *Server
 	implicitTLS bool
 	rejecting   atomic.Int64
-	rejects     sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	closed  bool       // no more rejects
+	rejects sync.WaitGroup
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -135,6 +138,9 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // Close ends the listener and waits for those being told to come back.
 func (l *listener) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
 	err := l.Listener.Close()
 	l.rejects.Wait()
 	return err
@@ -149,19 +155,26 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 	}
 	c := newConn(tcp, s, s.newID(), implicitTLS)
 	s.mu.Lock()
-	s.conns[c] = struct{}{}
-	s.mu.Unlock()
-	if s.stopping.Load() { // it may have come behind the nudge
-		c.nudge()
+	if s.stopping.Load() {
+		s.mu.Unlock()
+		s.stats.connections.Add(-1)
+		return nil
 	}
+	s.conns[c] = struct{}{}
+	s.live.Add(1)
+	s.mu.Unlock()
 	s.changed.wake()
 	return c
 }
 
 // reject says 421 and closes, without holding up those who may come in.
 func (l *listener) reject(tcp net.Conn) {
-	if l.rejecting.Add(1) > maxRejects {
-		l.rejecting.Add(-1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.rejecting.Add(1) > maxRejects {
+		if !l.closed {
+			l.rejecting.Add(-1)
+		}
 		tcp.Close()
 		return
 	}

@@ -84,6 +84,7 @@ type Server struct {
 
 	mu        sync.Mutex // guards what follows
 	conns     map[*conn]struct{}
+	live      sync.WaitGroup // as many as conns; go-smtp counts a connection later
 	listeners []net.Listener
 	addresses []Listener
 	metricsAt string
@@ -212,7 +213,9 @@ func (s *Server) Shutdown(ctx context.Context) (err error) {
 }
 
 func (s *Server) shutdown(ctx context.Context) error {
-	s.stopping.Store(true)
+	s.mu.Lock()
+	s.stopping.Store(true) // no connection is admitted from here on
+	s.mu.Unlock()
 	s.endServe()
 	s.log.Info("stopping", "messages", s.stats.messages.Load(), "connections", s.stats.connections.Load())
 	s.changed.wake()
@@ -239,6 +242,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	s.kill()
 	s.each((*conn).kill)
 	<-drained
+	s.live.Wait()
 
 	// Tokens not stored yet and QUITs have a moment of their own.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -277,10 +281,14 @@ func (s *Server) each(do func(*conn)) {
 
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
+	_, here := s.conns[c]
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.stats.connections.Add(-1)
 	s.changed.wake()
+	if here {
+		s.live.Done()
+	}
 }
 
 // Snapshot is the server's state now.

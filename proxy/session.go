@@ -202,7 +202,7 @@ func (s *session) Data(r io.Reader) error {
 		// its pipe is closed, which the first read tells.
 		first, err := firstRead(r)
 		if err != nil || m == nil {
-			return replyTo("DATA", s.box, errCutOff)
+			return replyTo("DATA", nil, errCutOff)
 		}
 		body.r = io.MultiReader(first, r)
 	} else {
