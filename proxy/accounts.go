@@ -150,7 +150,7 @@ func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (passw
 		if p.Grant == oauth.JWTBearer {
 			key = "service/" + p.ClientID // the service account's key file, as the provider gave it
 		}
-		if _, err := s.put(ctx, key, clientSecret); err != nil {
+		if _, err := putSecret(ctx, s.secrets, key, clientSecret); err != nil {
 			return "", fmt.Errorf("storing the client secret: %w", err)
 		}
 	}
@@ -253,7 +253,7 @@ func (s *Server) Import(ctx context.Context, data []byte) (ImportReport, error) 
 func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool, err error) {
 	address := e.Account.Address
 	if e.ClientSecret != "" {
-		if _, err := s.put(ctx, clientSecretKey(e.Account.ClientID), e.ClientSecret); err != nil {
+		if _, err := putSecret(ctx, s.secrets, clientSecretKey(e.Account.ClientID), e.ClientSecret); err != nil {
 			return false, fmt.Errorf("client secret: %w", err)
 		}
 	}
@@ -271,7 +271,7 @@ func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool
 	if box != nil {
 		changed, err = box.password.store(ctx, s.secrets, address, password)
 	} else {
-		changed, err = s.put(ctx, passwordKey(address), password)
+		changed, err = putSecret(ctx, s.secrets, passwordKey(address), password)
 	}
 	if err != nil {
 		return false, fmt.Errorf("local password: %w", err)
@@ -285,18 +285,6 @@ func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool
 	defer grant.Close(ctx)
 	_, err = grant.Accept(ctx, e.RefreshToken)
 	return true, err
-}
-
-// put stores a secret unless it is there already.
-func (s *Server) put(ctx context.Context, key, secret string) (changed bool, err error) {
-	was, err := s.secrets.Get(ctx, key)
-	if err == nil && was == secret {
-		return false, nil
-	}
-	if err != nil && !errors.Is(err, keystore.ErrNotFound) {
-		return false, err
-	}
-	return true, s.secrets.Set(ctx, key, secret)
 }
 
 // Remove gives an account's consent back to the provider, where that takes it,

@@ -124,18 +124,23 @@ func (l *localPassword) store(ctx context.Context, secrets *keystore.Store, addr
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	was, err := secrets.Get(ctx, passwordKey(address))
-	if err != nil && !errors.Is(err, keystore.ErrNotFound) {
+	if changed, err = putSecret(ctx, secrets, passwordKey(address), password); err != nil {
 		return false, err
-	}
-	if err != nil || was != password {
-		changed = true
-		if err := secrets.Set(ctx, passwordKey(address), password); err != nil {
-			return false, err
-		}
 	}
 	l.set(password)
 	return changed, nil
+}
+
+// putSecret stores a secret unless it is there already.
+func putSecret(ctx context.Context, secrets *keystore.Store, key, secret string) (changed bool, err error) {
+	was, err := secrets.Get(ctx, key)
+	if err == nil && was == secret {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, keystore.ErrNotFound) {
+		return false, err
+	}
+	return true, secrets.Set(ctx, key, secret)
 }
 
 // load reads the password from the keystore unless it is in memory.

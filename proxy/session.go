@@ -41,8 +41,6 @@ type message struct {
 	tx      *upstream.Transaction
 	ctx     context.Context // ends with the transaction, so that Data ends with it
 	cancel  context.CancelFunc
-	utf8    bool
-	from    string
 	rcpts   int // accepted by the provider
 	started time.Time
 	begun   chan struct{} // closed when its body is read
@@ -116,7 +114,7 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	s.srv.changed.wake()
 
 	s.settle()
-	m := &message{from: from, started: time.Now(), utf8: opts.UTF8, begun: make(chan struct{})}
+	m := &message{started: time.Now(), begun: make(chan struct{})}
 	s.c.begun = m.begun
 	m.ctx, m.cancel = context.WithCancel(s.ctx)
 	s.msg = m

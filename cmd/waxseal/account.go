@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -31,27 +32,22 @@ func (m *Main) accountListCommand() *cobra.Command {
 		Short: "List the accounts and how they are",
 		Args:  exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			c, err := m.connect(ctx, false)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			accounts, err := c.Accounts(ctx)
-			switch {
-			case err != nil:
-				return err
-			case asJSON:
-				return m.printJSON(accounts)
-			case len(accounts) == 0:
-				m.say("there are no accounts yet; `waxseal account add ADDRESS` adds one")
+			return m.connected(cmd, false, func(ctx context.Context, c *connection) error {
+				accounts, err := c.Accounts(ctx)
+				switch {
+				case err != nil:
+					return err
+				case asJSON:
+					return m.printJSON(accounts)
+				case len(accounts) == 0:
+					m.say("there are no accounts yet; `waxseal account add ADDRESS` adds one")
+					return nil
+				case !c.running:
+					m.say("no Waxseal is running, so how the accounts are is not known")
+				}
+				table(m.Out, accountRows(accounts))
 				return nil
-			case !c.running:
-				m.say("no Waxseal is running, so how the accounts are is not known")
-			}
-			table(m.Out, accountRows(accounts))
-			return nil
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -74,22 +70,17 @@ func (m *Main) accountRemoveCommand() *cobra.Command {
 		Short: "Remove an account, and give its consent back to the provider",
 		Args:  exactly("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			c, err := m.connect(ctx, true)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			note, err := c.Remove(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if note != "" {
-				m.say("%s", note)
-			}
-			m.say("removed %s", args[0])
-			return nil
+			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
+				note, err := c.Remove(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if note != "" {
+					m.say("%s", note)
+				}
+				m.say("removed %s", args[0])
+				return nil
+			})
 		},
 	}
 }

@@ -57,18 +57,13 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 		Short: "Sign in again, after a consent has ended",
 		Args:  exactly("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			c, err := m.connect(ctx, true)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			if _, err := c.Authorize(ctx, args[0], device, m.prompter(noBrowser)); err != nil {
-				return err
-			}
-			fmt.Fprintf(m.Out, "%s is ready\n", args[0])
-			return nil
+			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
+				if _, err := c.Authorize(ctx, args[0], device, m.prompter(noBrowser)); err != nil {
+					return err
+				}
+				fmt.Fprintf(m.Out, "%s is ready\n", args[0])
+				return nil
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&device, "device", false, "enter a code on any device with a browser, instead of approving in one on this computer")

@@ -22,22 +22,17 @@ func (m *Main) accountPasswordCommand() *cobra.Command {
 		Short: "Print what to enter in a mail program",
 		Args:  exactly("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			c, err := m.connect(ctx, true)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			s, err := c.mailSettings(ctx, args[0], renew)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return m.printJSON(s)
-			}
-			s.print(m.Out)
-			return nil
+			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
+				s, err := c.mailSettings(ctx, args[0], renew)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return m.printJSON(s)
+				}
+				s.print(m.Out)
+				return nil
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&renew, "new", false, "make a new password; the old one is refused from then on")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -18,28 +19,23 @@ func (m *Main) doctorCommand() *cobra.Command {
 What it prints holds no secret and is useful in a bug report.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			c, err := m.connect(ctx, true)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			checks, show := m.collect(asJSON)
-			failed, err := c.Doctor(ctx, show)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				if err := m.printJSON(*checks); err != nil {
+			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
+				checks, show := m.collect(asJSON)
+				failed, err := c.Doctor(ctx, show)
+				if err != nil {
 					return err
 				}
-			}
-			if failed > 0 {
-				m.say("%d of %d checks failed", failed, len(*checks))
-				return errTold
-			}
-			return nil
+				if asJSON {
+					if err := m.printJSON(*checks); err != nil {
+						return err
+					}
+				}
+				if failed > 0 {
+					m.say("%d of %d checks failed", failed, len(*checks))
+					return errTold
+				}
+				return nil
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -57,21 +53,16 @@ func (m *Main) sendTestCommand() *cobra.Command {
 			if to == "" {
 				to = args[0]
 			}
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			c, err := m.connect(ctx, true)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			checks, show := m.collect(asJSON)
-			err = c.SendTest(ctx, args[0], to, show)
-			if asJSON {
-				if jerr := m.printJSON(*checks); jerr != nil {
-					return jerr
+			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
+				checks, show := m.collect(asJSON)
+				err := c.SendTest(ctx, args[0], to, show)
+				if asJSON {
+					if jerr := m.printJSON(*checks); jerr != nil {
+						return jerr
+					}
 				}
-			}
-			return err
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the `RECIPIENT`; the account itself when left out")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/spf13/cobra"
+
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/control"
@@ -50,6 +52,18 @@ func (m *Main) connect(ctx context.Context, secrets bool) (*connection, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// connected runs what a command does with a connection, until Ctrl-C.
+func (m *Main) connected(cmd *cobra.Command, secrets bool, do func(ctx context.Context, c *connection) error) error {
+	ctx, stop := interruptible(cmd.Context())
+	defer stop()
+	c, err := m.connect(ctx, secrets)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return do(ctx, c)
 }
 
 // connectHere makes the server in this process.
