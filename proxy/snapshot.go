@@ -14,7 +14,7 @@ type Snapshot struct {
 	Version   string     `json:"version"`
 	PID       int        `json:"pid"`
 	Started   time.Time  `json:"started"`
-	State     string     `json:"state"` // "starting", "serving" or "stopping"
+	State     string     `json:"state"` // "starting", "serving", "paused" or "stopping"
 	Listeners []Listener `json:"listeners"`
 	Metrics   string     `json:"metrics,omitempty"` // address of /metrics, empty when it is off
 
@@ -24,6 +24,12 @@ type Snapshot struct {
 	Totals       map[string]int64 `json:"messages_total"` // by result
 	AuthFailures int64            `json:"auth_failures_total"`
 	Refused      int64            `json:"connections_refused_total"` // over a limit
+
+	// PerMinute counts the messages sent in each of the last 60 minutes, oldest
+	// first; the last is the minute under way.
+	PerMinute []int64 `json:"messages_per_minute"`
+	// LastActivity is the Seq of the newest Activity, 0 when there is none.
+	LastActivity uint64 `json:"last_activity"`
 
 	Keystore KeystoreStatus   `json:"keystore"`
 	Accounts []AccountStatus  `json:"accounts"`
@@ -39,8 +45,9 @@ type Listener struct {
 // UpstreamGauges counts the connections to providers by what they are doing.
 type UpstreamGauges struct {
 	Dialling int64 `json:"dialling"`
-	Warm     int64 `json:"warm"` // authenticated, waiting for a message
-	Busy     int64 `json:"busy"` // carrying a message
+	Warm     int64 `json:"warm"`  // authenticated, waiting for a message
+	Busy     int64 `json:"busy"`  // carrying a message
+	Limit    int64 `json:"limit"` // as many as all accounts' providers allow
 }
 
 // KeystoreStatus says where secrets are kept and whether they could be read
@@ -55,6 +62,7 @@ type KeystoreStatus struct {
 type AccountStatus struct {
 	Address  string `json:"address"`
 	Provider string `json:"provider"`
+	Name     string `json:"provider_name"`    // the provider's, for people
 	State    string `json:"state"`            // "ready", "unknown", "needs_consent", "attention", "keystore"
 	Detail   string `json:"detail,omitempty"` // what is wrong and what to do
 
@@ -63,6 +71,9 @@ type AccountStatus struct {
 	Sent        int64        `json:"sent"`     // accepted by the provider since the start
 	Failed      int64        `json:"failed"`   // anything else
 	LastMessage time.Time    `json:"last_message,omitzero"`
+	LastResult  string       `json:"last_result,omitempty"` // how that ended: a key of Totals
+	SentToday   int64        `json:"sent_today"`            // since midnight here
+	DailyLimit  int64        `json:"daily_limit,omitempty"` // the provider's; 0 when it does not say
 	Upstream    PoolStatus   `json:"upstream"`
 	Token       oauth.Status `json:"token"`
 
