@@ -182,6 +182,13 @@ func (c *Client) Import(ctx context.Context, data []byte) (r proxy.ImportReport,
 	return r, err
 }
 
+// ImportEmailProxy adds the accounts of email-oauth2-proxy's configuration file;
+// see [proxy.Server.ImportEmailProxy].
+func (c *Client) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (r proxy.ImportReport, err error) {
+	err = c.call(ctx, http.MethodPost, "/import-email-proxy", emailProxyRequest{data, passwords}, &r)
+	return r, err
+}
+
 // Remove takes an account out, with its secrets.
 // note says when the provider could not be told.
 func (c *Client) Remove(ctx context.Context, address string) (note string, err error) {

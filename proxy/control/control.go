@@ -42,6 +42,7 @@ type Backend interface {
 	Doctor(ctx context.Context, report func(proxy.Check)) (failed int)
 	SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error
 	Import(ctx context.Context, data []byte) (proxy.ImportReport, error)
+	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (proxy.ImportReport, error)
 	Remove(ctx context.Context, address string) (note string, err error)
 	Password(ctx context.Context, address string, renew bool) (string, error)
 	Accounts() []proxy.AccountStatus
@@ -88,6 +89,10 @@ type (
 	addRequest struct {
 		Account      proxy.Account `json:"account"`
 		ClientSecret string        `json:"client_secret,omitempty"`
+	}
+	emailProxyRequest struct {
+		Data      []byte            `json:"data"`
+		Passwords map[string]string `json:"passwords,omitempty"` // by address
 	}
 	sendRequest struct {
 		Address string `json:"address"`

@@ -88,6 +88,10 @@ func (f *fake) Import(_ context.Context, data []byte) (proxy.ImportReport, error
 		Problems: []proxy.ImportProblem{{Index: 3, Address: "x@y", Problem: "no token"}}}, f.ask("import")
 }
 
+func (f *fake) ImportEmailProxy(_ context.Context, data []byte, passwords map[string]string) (proxy.ImportReport, error) {
+	return proxy.ImportReport{Imported: 1, Consent: []string{"a@b"}}, f.ask("import %s %v", data, passwords)
+}
+
 func (f *fake) Remove(_ context.Context, address string) (string, error) {
 	return "not given back", f.ask("remove %s", address)
 }
@@ -203,6 +207,9 @@ func TestRequests(t *testing.T) {
 			if string(b.imported) != "[not checked here" {
 				t.Errorf("Import changed the file: %q", b.imported)
 			}
+			if r, err := c.ImportEmailProxy(ctx, []byte("[ini]"), map[string]string{"a@b": "pw"}); err != nil || r.Imported != 1 || len(r.Consent) != 1 {
+				t.Errorf("ImportEmailProxy: %+v, %v", r, err)
+			}
 			if note, err := c.Remove(ctx, "a@b"); note != "not given back" || err != nil {
 				t.Errorf("Remove: %q, %v", note, err)
 			}
@@ -222,7 +229,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch proxy.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"add a@b corp 3 s", "password a@b true", "import", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
+			want := []string{"add a@b corp 3 s", "password a@b true", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}
