@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -113,18 +111,9 @@ func (m *Main) readClientSecret(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	in := io.NopCloser(m.In)
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return "", fmt.Errorf("read the client secret: %w", err)
-		}
-		in = f
-	}
-	defer in.Close()
-	data, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	data, err := m.readAll(file, "client secret", "name a file that holds it, or - for standard input", 64<<10)
 	if err != nil {
-		return "", fmt.Errorf("read the client secret: %w", err)
+		return "", err
 	}
 	secret := strings.TrimSpace(string(data))
 	if secret == "" {
