@@ -11,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// errNoAnswer ends a question that nobody is there to answer any more.
-var errNoAnswer = errors.New("the terminal was closed before an answer")
+// errNoAnswer ends a question: with Ctrl-C or Ctrl-D, or as nobody is there any more.
+var errNoAnswer = errors.New("the question was left unanswered")
 
 // interactive reports whether somebody is there to be asked.
 func (m *Main) interactive() bool {
@@ -27,23 +27,20 @@ func (m *Main) ask(ctx context.Context, question string) (string, error) {
 	return strings.TrimSpace(answer), err
 }
 
-// askSecret is ask for what must not be seen on the screen.
+// askSecret is ask for what must not be seen on the screen. The echo is off before
+// the question is there: answers are pasted quickly.
 func (m *Main) askSecret(ctx context.Context, question string) (string, error) {
 	fd := int(m.In.(*os.File).Fd())
-	before, err := term.GetState(fd)
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return "", fmt.Errorf("ask without showing the answer: %w", err)
 	}
-	fmt.Fprint(m.Err, clean(question)+" ")
-	answer, err := m.await(ctx, func() (string, error) {
-		secret, err := term.ReadPassword(fd)
-		return string(secret), err
-	})
-	fmt.Fprintln(m.Err)
-	if ctx.Err() != nil {
-		term.Restore(fd, before) // ReadPassword is still waiting, with the echo off
-	}
-	return answer, err
+	defer term.Restore(fd, before)
+	t := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{m.In, m.Err}, "")
+	return m.await(ctx, func() (string, error) { return t.ReadPassword(clean(question) + " ") })
 }
 
 // await reads an answer, unless ctx ends before. A read of a terminal cannot be

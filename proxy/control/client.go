@@ -116,6 +116,12 @@ func (c *Client) Reload(ctx context.Context) (notes []string, err error) {
 	return notes, err
 }
 
+// Prospect tells what adding an account takes; see [proxy.Server.Prospect].
+func (c *Client) Prospect(ctx context.Context, a proxy.Account) (p proxy.Prospect, err error) {
+	err = c.call(ctx, http.MethodPost, "/prospect", a, &p)
+	return p, err
+}
+
 // Add adds an account and returns its local password. clientSecret may be "".
 func (c *Client) Add(ctx context.Context, a proxy.Account, clientSecret string) (string, error) {
 	var out passwordAnswer

@@ -37,6 +37,7 @@ type Backend interface {
 	Snapshot() proxy.Snapshot
 	Watch(ctx context.Context, interval time.Duration) iter.Seq[proxy.Snapshot]
 	Reload(ctx context.Context) (notes []string, err error)
+	Prospect(ctx context.Context, a proxy.Account) (proxy.Prospect, error)
 	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
 	Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt) error) (consented bool, err error)
 	Doctor(ctx context.Context, report func(proxy.Check)) (failed int)

@@ -60,6 +60,10 @@ func (f *fake) Reload(context.Context) ([]string, error) {
 	return []string{"later"}, f.ask("reload")
 }
 
+func (f *fake) Prospect(_ context.Context, a proxy.Account) (proxy.Prospect, error) {
+	return proxy.Prospect{Provider: "corp", Registration: proxy.Registration{Steps: []string{"click"}}}, f.ask("prospect %s", a.Address)
+}
+
 func (f *fake) Add(_ context.Context, a proxy.Account, clientSecret string) (string, error) {
 	return "added", f.ask("add %s %s %d %s", a.Address, a.Provider, a.MaxConnections, clientSecret)
 }
@@ -194,6 +198,9 @@ func TestRequests(t *testing.T) {
 			if a, err := c.Accounts(ctx); err != nil || !reflect.DeepEqual(a, b.snapshot.Accounts) {
 				t.Errorf("Accounts: %+v, %v", a, err)
 			}
+			if p, err := c.Prospect(ctx, proxy.Account{Address: "a@b"}); p.Provider != "corp" || len(p.Registration.Steps) != 1 || err != nil {
+				t.Errorf("Prospect: %+v, %v", p, err)
+			}
 			if p, err := c.Add(ctx, proxy.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}, "s"); p != "added" || err != nil {
 				t.Errorf("Add: %q, %v", p, err)
 			}
@@ -229,7 +236,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch proxy.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"add a@b corp 3 s", "password a@b true", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
+			want := []string{"prospect a@b", "add a@b corp 3 s", "password a@b true", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}

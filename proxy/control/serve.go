@@ -88,6 +88,9 @@ func newHandler(watching context.Context, b Backend, token string) *handler {
 	h.mux.HandleFunc("POST /import-email-proxy", with(func(ctx context.Context, a emailProxyRequest) (any, error) {
 		return b.ImportEmailProxy(ctx, a.Data, a.Passwords)
 	}))
+	h.mux.HandleFunc("POST /prospect", with(func(ctx context.Context, a proxy.Account) (any, error) {
+		return b.Prospect(ctx, a)
+	}))
 	h.mux.HandleFunc("POST /add", with(func(ctx context.Context, a addRequest) (any, error) {
 		password, err := b.Add(ctx, a.Account, a.ClientSecret)
 		return passwordAnswer{password}, err
