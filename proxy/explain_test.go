@@ -37,6 +37,7 @@ func TestProvidersAnswers(t *testing.T) {
 		{451, "4.4.0 whatever", "provider_busy", "some minutes", "That passes", "4.7.0", "for the moment"},
 		{535, "5.7.3999 nobody's", "token_refused", "sign in again", "its words", "5.7.8", "sign in again"},
 		{454, "4.7.0 see 5.7.139", "provider_busy", "some minutes", "some minutes", "4.7.0", "for the moment"},
+		{451, "see 5.7.139", "provider_busy", "some minutes", "That passes", "4.7.0", "for the moment"},
 		{535, "", "token_refused", "sign in again", "its words", "5.7.8", "sign in again"},
 	} {
 		r := upstream.Reply{Code: c.code, Lines: []string{c.text}}

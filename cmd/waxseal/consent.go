@@ -53,18 +53,19 @@ func (m *Main) showPage(ctx context.Context, page string, noBrowser bool) {
 		fmt.Fprintln(m.Out, "Open this page in a browser and approve:")
 	}
 	fmt.Fprintf(m.Out, "\n  %s\n\n", clean(page))
-	if !m.interactive() {
-		return
-	}
-	if m.copyText(ctx, page) { // it holds a state and a challenge, and no secret
+	asked := m.interactive()
+	if asked && m.copyText(ctx, page) { // it holds a state and a challenge, and no secret
 		fmt.Fprintln(m.Out, "It is in the clipboard, too.")
 	}
 	if home := redirectOf(page); home != nil && !opened {
-		fmt.Fprintf(m.Out, "A browser on another computer ends at a page of %s that it cannot reach. Copy that\n"+
-			"page's address and paste it here; or, before you approve, run on that computer\n\n  ssh -L %s:127.0.0.1:%[2]s %s\n\n",
-			home.Host, home.Port(), m.hostName())
+		fmt.Fprintf(m.Out, "A browser on another computer ends at a page of %s, which it cannot reach unless\nyou run there, before you approve,\n\n  ssh -L %s:127.0.0.1:%[2]s %s\n\n", home.Host, home.Port(), m.hostName())
+		if asked {
+			fmt.Fprint(m.Out, "Or copy the address of the page at which it ends, and paste it here.\n\n")
+		}
 	}
-	go m.takePasted(ctx, page) // ends with ctx, or with the program: see await
+	if asked {
+		go m.takePasted(ctx, page) // ends with ctx, or with the program: see await
+	}
 }
 
 // redirectOf is where a provider's page sends the browser in the end.

@@ -33,7 +33,7 @@ type seat struct {
 }
 
 // sit runs the program in a terminal of its own, with a configuration in dir.
-func sit(t *testing.T, dir string, env []string, args ...string) *seat {
+func sit(t *testing.T, dir string, args ...string) *seat {
 	t.Helper()
 	program, err := exec.LookPath("waxseal")
 	if err != nil {
@@ -63,8 +63,8 @@ func sit(t *testing.T, dir string, env []string, args ...string) *seat {
 	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TERM=dumb",
-		"WAXSEAL_CONFIG=" + filepath.Join(dir, "config.toml"), "WAXSEAL_KEYSTORE=file", "WAXSEAL_KEYSTORE_PASSPHRASE=correct horse"}, env...)
+	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TERM=dumb",
+		"WAXSEAL_CONFIG=" + filepath.Join(dir, "config.toml"), "WAXSEAL_KEYSTORE=file", "WAXSEAL_KEYSTORE_PASSPHRASE=correct horse"}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +143,9 @@ func (s *seat) ends(code int) string {
 	return s.all
 }
 
-// terminalProvider starts a provider and writes a configuration without its
-// client ID.
-func terminalProvider(t *testing.T, o providertest.Options, more string) (*providertest.Provider, string) {
+// terminalProvider starts a provider and writes a configuration for it, which
+// knows its client ID and its sign-in by code, or neither.
+func terminalProvider(t *testing.T, o providertest.Options, known bool) (*providertest.Provider, string) {
 	t.Helper()
 	p, err := providertest.Start(o)
 	if err != nil {
@@ -158,7 +158,11 @@ func terminalProvider(t *testing.T, o providertest.Options, more string) (*provi
 		t.Fatal(err)
 	}
 	text := fmt.Sprintf(scriptConfig, p.AuthURL(), p.TokenURL(), p.SMTPAddr, ca)
-	text = strings.Replace(text, "client_id = \"waxseal\"\n", more, 1)
+	if known {
+		text += fmt.Sprintf("device_url = %q\n", p.DeviceURL())
+	} else {
+		text = strings.Replace(text, "client_id = \"waxseal\"\n", "", 1)
+	}
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -185,8 +189,8 @@ func callback(t *testing.T, page string) string {
 // secret is not shown; and takes the address at which a browser elsewhere ended.
 func TestAddAsksOnATerminal(t *testing.T) {
 	t.Parallel()
-	_, dir := terminalProvider(t, providertest.Options{ClientID: "waxseal", ClientSecret: "SECRET-client"}, "")
-	s := sit(t, dir, nil, "account", "add", "me@nowhere.invalid")
+	_, dir := terminalProvider(t, providertest.Options{ClientID: "waxseal", ClientSecret: "SECRET-client"}, false)
+	s := sit(t, dir, "account", "add", "me@nowhere.invalid")
 	s.sees(`no provider is known for it`)
 	s.sees(`1  Corp Mail\n`)
 	s.sees(`the number: `)
@@ -220,8 +224,8 @@ func TestAddAsksOnATerminal(t *testing.T) {
 // TestAddExplainsAnotherProvider, whose addresses nobody but its user knows.
 func TestAddExplainsAnotherProvider(t *testing.T) {
 	t.Parallel()
-	_, dir := terminalProvider(t, providertest.Options{}, "")
-	s := sit(t, dir, nil, "account", "add", "me@nowhere.invalid")
+	_, dir := terminalProvider(t, providertest.Options{}, false)
+	s := sit(t, dir, "account", "add", "me@nowhere.invalid")
 	s.types(s.sees(`(\d+)  another one\n`))
 	s.sees(`\[\[provider\]\] with id, auth_url, token_url, scopes and smtp`)
 	s.ends(1)
@@ -230,21 +234,8 @@ func TestAddExplainsAnotherProvider(t *testing.T) {
 // TestAddByCodeWithoutADisplay is how a machine without a screen gets its account.
 func TestAddByCodeWithoutADisplay(t *testing.T) {
 	t.Parallel()
-	p, err := providertest.Start(providertest.Options{ClientID: "waxseal"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Close() })
-	dir := t.TempDir()
-	ca, err := p.WriteCA(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := fmt.Sprintf(scriptConfig, p.AuthURL(), p.TokenURL(), p.SMTPAddr, ca) + fmt.Sprintf("device_url = %q\n", p.DeviceURL())
-	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := sit(t, dir, nil, "account", "add", "me@corp.example")
+	p, dir := terminalProvider(t, providertest.Options{ClientID: "waxseal"}, true)
+	s := sit(t, dir, "account", "add", "me@corp.example")
 	s.sees(`there is no display here to open a browser on, so this goes by a code`)
 	code := s.sees(`\|   (\S+)   \|`)
 	if err := p.ApproveDevice(code, "me@corp.example"); err != nil {
@@ -253,13 +244,13 @@ func TestAddByCodeWithoutADisplay(t *testing.T) {
 	s.sees(`me@corp\.example is ready`)
 	s.ends(0)
 
-	s = sit(t, dir, nil, "account", "reauthorize", "me@corp.example")
+	s = sit(t, dir, "account", "reauthorize", "me@corp.example")
 	if err := p.DenyDevice(s.sees(`\|   (\S+)   \|`)); err != nil {
 		t.Fatal(err)
 	}
 	s.sees(`the sign-in was declined`)
 	s.ends(1)
-	s = sit(t, dir, nil, "account", "reauthorize", "me@corp.example", "--no-browser")
+	s = sit(t, dir, "account", "reauthorize", "me@corp.example", "--no-browser")
 	s.sees(`Open this page in a browser`)
 	s.cmd.Process.Signal(os.Interrupt)
 	s.ends(1)
@@ -273,7 +264,7 @@ func TestImportAsksForMailPasswords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := sit(t, t.TempDir(), nil, "account", "import", file)
+	s := sit(t, t.TempDir(), "account", "import", file)
 	s.sees(`mail programs use for old@gmail\.com .*: `)
 	s.types("mistyped")
 	s.sees(`the mail password does not open the tokens`)
