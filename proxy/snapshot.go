@@ -55,7 +55,7 @@ type KeystoreStatus struct {
 type AccountStatus struct {
 	Address  string `json:"address"`
 	Provider string `json:"provider"`
-	State    string `json:"state"`            // as oauth.Status has it or, where that is ready, why the last login failed: see explainRefusal
+	State    string `json:"state"`            // "ready", "unknown", "needs_consent", "attention", "keystore"
 	Detail   string `json:"detail,omitempty"` // what is wrong and what to do
 
 	Connections int64        `json:"connections"`

@@ -14,7 +14,7 @@ import (
 // client IDs in it; the configuration's goes before.
 func TestBuiltClients(t *testing.T) {
 	dir := t.TempDir()
-	program := filepath.Join(dir, "waxseal-test")
+	program := filepath.Join(dir, "waxseal-test.exe") // a name that Windows starts, and others do not mind
 	build := exec.Command("go", "build", "-tags", "nogui", "-o", program,
 		"-ldflags", "-X 'github.com/waxseal/waxseal/proxy.builtClients=google=built-google:SECRET microsoft=built-microsoft'", ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
