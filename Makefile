@@ -10,7 +10,11 @@ PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailto
 	dbus-x11 gnome-keyring libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64
 
 VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
-BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+
+# Registrations to build in, for who distributes Waxseal: see docs/providers.md.
+CLIENTS ?=
+BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "-s -w -X main.version=$(VERSION) \
+	-X 'github.com/waxseal/waxseal/proxy.builtClients=$(CLIENTS)'"
 STAGE    = @.ci/stage
 
 # promtool stands here where `make packages` took it out of its package.

@@ -2,6 +2,9 @@ package proxy
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -73,18 +76,18 @@ func tailEnd(tail string, last bool) int {
 func isEmpty(line string) bool   { return strings.TrimSpace(line) == "" }
 func isComment(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "#") }
 
-// appendBlocks adds accounts behind the text, an empty line before each.
-func appendBlocks(text string, add []Account) string {
+// appendBlocks adds tables behind the text, an empty line before each.
+func appendBlocks(text string, add []string) string {
 	var out strings.Builder
 	out.WriteString(text)
 	if text != "" && !strings.HasSuffix(text, "\n") && len(add) > 0 {
 		out.WriteByte('\n')
 	}
-	for i, a := range add {
+	for i, block := range add {
 		if i > 0 || !isEmpty(text) && !strings.HasSuffix(text, "\n\n") && !strings.HasSuffix(text, "\n\r\n") {
 			out.WriteByte('\n')
 		}
-		out.WriteString(accountBlock(a))
+		out.WriteString(block)
 	}
 	return out.String()
 }
@@ -105,6 +108,46 @@ func accountBlock(a Account) string {
 		fmt.Fprintf(&out, "max_connections = %d\n", a.MaxConnections)
 	}
 	return out.String()
+}
+
+// providerBlock is a provider as a person would write it.
+func providerBlock(p Provider) string {
+	var out strings.Builder
+	out.WriteString("[[provider]]\n")
+	v := reflect.ValueOf(p)
+	for f := range v.Type().Fields() {
+		switch value := v.FieldByIndex(f.Index).Interface().(type) {
+		case string:
+			if value != "" {
+				fmt.Fprintf(&out, "%s = %s\n", keyOf(f), quote(value))
+			}
+		case int:
+			if value != 0 {
+				fmt.Fprintf(&out, "%s = %d\n", keyOf(f), value)
+			}
+		case []string:
+			if value != nil {
+				fmt.Fprintf(&out, "%s = [%s]\n", keyOf(f), quoteAll(value))
+			}
+		case map[string]string:
+			var pairs []string
+			for _, k := range slices.Sorted(maps.Keys(value)) {
+				pairs = append(pairs, quote(k)+" = "+quote(value[k]))
+			}
+			if value != nil {
+				fmt.Fprintf(&out, "%s = { %s }\n", keyOf(f), strings.Join(pairs, ", "))
+			}
+		}
+	}
+	return out.String()
+}
+
+func quoteAll(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = quote(s)
+	}
+	return strings.Join(quoted, ", ")
 }
 
 // quote writes a TOML basic string. strconv.Quote would write \x and \a, which

@@ -54,8 +54,7 @@ type mailServer struct {
 	Security string `json:"security"` // "starttls" or "tls"
 }
 
-// mailSettings asks for an account's password, and where the instance listens
-// or, without one, would listen.
+// mailSettings asks for an account's password, and where to send to.
 func (c *connection) mailSettings(ctx context.Context, address string, renew bool) (mailSettings, error) {
 	password, err := c.Password(ctx, address, renew)
 	if err != nil {
@@ -65,6 +64,17 @@ func (c *connection) mailSettings(ctx context.Context, address string, renew boo
 	if err != nil {
 		return mailSettings{}, err
 	}
+	user := address
+	for _, a := range snap.Accounts { // as it is written in the configuration
+		if proxy.Fold(a.Address) == proxy.Fold(address) {
+			user = a.Address
+		}
+	}
+	return mailSettings{User: user, Password: password, Servers: c.servers(snap)}, nil
+}
+
+// servers are where the instance listens or, without one, would listen.
+func (c *connection) servers(snap proxy.Snapshot) []mailServer {
 	listeners := snap.Listeners
 	if !c.running {
 		listeners = nil
@@ -75,13 +85,7 @@ func (c *connection) mailSettings(ctx context.Context, address string, renew boo
 			listeners = append(listeners, proxy.Listener{Address: a, Security: "tls"})
 		}
 	}
-	user := address
-	for _, a := range snap.Accounts { // as it is written in the configuration
-		if proxy.Fold(a.Address) == proxy.Fold(address) {
-			user = a.Address
-		}
-	}
-	return mailSettings{User: user, Password: password, Servers: mailServers(listeners)}, nil
+	return mailServers(listeners)
 }
 
 // mailServers turns listeners into what can be entered, IPv4 first: mail
