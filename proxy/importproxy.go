@@ -37,6 +37,7 @@ func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords ma
 	if err != nil {
 		return report, err
 	}
+	report.Servers = mailServers(s.places())
 	for _, e := range m.entries {
 		box := s.mailbox(e.Account.Address)
 		if box == nil || box.provider.Grant != "" {

@@ -130,10 +130,16 @@ func innermost(err, target error) error {
 	}
 }
 
+// proxyCure is what to do where an HTTP proxy does not lead to a provider.
+const proxyCure = "check http_proxy in Waxseal's settings, or HTTPS_PROXY and NO_PROXY, and that the proxy lets mail through"
+
 func lostConnection(at, provider string, lost *upstream.ConnError) *smtp.SMTPError {
 	var said *upstream.ReplyError
 	var untrusted *tls.CertificateVerificationError
+	var via *upstream.ProxyError
 	switch {
+	case errors.As(lost, &via):
+		return passing(at, provider+"'s mail server cannot be reached through the proxy "+via.Proxy+"; "+proxyCure)
 	case errors.As(lost, &untrusted):
 		// Passing: a hotel's login page ends, and an expired certificate is renewed.
 		return passing(at, provider+"'s mail server shows a certificate that is not trusted ("+untrusted.Err.Error()+"); check the network, or the provider's ca_file")
@@ -164,6 +170,11 @@ func refusedLogin(at, address string, e *upstream.AuthError) *smtp.SMTPError {
 		enhanced = fmt.Sprintf("%d.%d.%d", ec[0], ec[1], ec[2])
 	}
 	return lasting(at, enhanced, cure+" (the provider said: "+said+")")
+}
+
+// paused is the answer to whatever would send while the server is paused.
+func paused(code int) *smtp.SMTPError {
+	return answer(code, "4.3.2", "Waxseal is paused: resume it from its icon")
 }
 
 // passing is a fault that may be gone the next time.

@@ -113,13 +113,9 @@ func (m *Main) printMove(ctx context.Context, c *connection, r proxy.ImportRepor
 	if r.Imported == 0 {
 		return nil
 	}
-	snap, err := c.Status(ctx)
-	if err != nil {
-		return err
-	}
-	for _, s := range c.servers(snap) {
+	if len(r.Servers) > 0 {
+		s := r.Servers[0]
 		fmt.Fprintf(m.Out, "In the mail programs, sending now goes to %s port %d (%s).\n", s.Host, s.Port, securityName(s.Security))
-		break
 	}
 	if kept {
 		fmt.Fprintln(m.Out, "Where the tokens were taken over, user and password stay as they are.")
