@@ -174,6 +174,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer cancel()
 	s.wg.Go(func() { s.preload(background, s.log) })
 	s.wg.Go(func() { s.renewIdle(background) })
+	s.wg.Go(func() { s.tidy(background) })
 	for _, l := range s.listeners {
 		s.wg.Go(func() {
 			if err := s.smtp.Serve(l); err != nil && !s.stopping.Load() {
