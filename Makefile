@@ -21,7 +21,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test packages fmt-check vet staticcheck rules race lint fuzz bench icons clean
+.PHONY: help demo run build test packages fmt-check vet staticcheck rules race lint fuzz bench bench-go icons clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,12 +47,12 @@ fmt-check:
 	$(STAGE) gofmt .ci/gofmt
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet ./... ./.ci/tests
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet ./... ./.ci/tests ./.ci/load
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet ./...
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) ./... ./.ci/tests
+	$(STAGE) staticcheck go run $(STATICCHECK) ./... ./.ci/tests ./.ci/load
 
 rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
@@ -63,7 +63,11 @@ race: ## the Go tests, with the race detector
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)
 
-bench: ## run the benchmarks; the first result is kept and later ones compared with it
+bench: ## compare Waxseal with sending directly and through a forwarder; writes docs/performance.md
+	@CGO_ENABLED=0 go build -tags nogui -trimpath -o bin/load/ ./cmd/waxseal ./.ci/load
+	@bin/load/load -waxseal bin/load/waxseal -write docs/performance.md
+
+bench-go: ## run the Go benchmarks; the first result is kept and later ones compared with it
 	@.ci/bench $(BENCHSTAT)
 
 icons: ## make the PNG icons from assets/icon/waxseal.svg
