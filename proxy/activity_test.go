@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/providertest"
+	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
 func TestRecentMessages(t *testing.T) {
@@ -208,7 +209,7 @@ func TestKnownAnswers(t *testing.T) {
 	} {
 		var code int
 		fmt.Sscan(text, &code)
-		if kind, cure := knownAnswer(code, text[4:]); kind != want || (cure == "") != (want == "") {
+		if kind, cure := knownAnswer(upstream.Reply{Code: code, Lines: []string{text[4:]}}); kind != want || (cure == "") != (want == "") {
 			t.Errorf("%s: %q, %q, want %q", text, kind, cure, want)
 		}
 	}
@@ -226,6 +227,9 @@ func TestPause(t *testing.T) {
 	p.send("hello\r\n.\r\n")
 	p.expect("250 2.0.0 OK")
 	p.do("MAIL FROM:<"+me+">", "451 4.3.2 Waxseal is paused")
+	if a := r.server.Activity(1); len(a) != 1 || a[0].Result != "deferred" || a[0].Cure != "" {
+		t.Errorf("the refused message: %+v", a)
+	}
 	other.do("EHLO x", "250")
 	other.do("AUTH PLAIN "+plainResponse(me, password), "454 4.3.2 Waxseal is paused")
 	s := r.server.Snapshot()

@@ -254,7 +254,7 @@ func (s *Server) SendTest(ctx context.Context, address, to string, report func(C
 
 func answered(r upstream.Reply) (string, error) {
 	if r.Code/100 != 2 {
-		_, cure := knownAnswer(r.Code, r.String())
+		_, cure := knownAnswer(r)
 		return "", &finding{"the provider said: " + r.String(), cmp.Or(cure, "that is the provider's decision; its words say why")}
 	}
 	return "the provider said: " + r.String(), nil

@@ -38,13 +38,13 @@ var knownAnswers = []struct {
 }
 
 // knownAnswer explains a provider's answer; both are empty for one that is not known.
-func knownAnswer(code int, text string) (kind, cure string) {
-	if code < 400 {
+func knownAnswer(r upstream.Reply) (kind, cure string) {
+	if r.Code < 400 {
 		return "", ""
 	}
-	words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \n,;:()[]<>-", r) })
+	words := strings.FieldsFunc(strings.Join(r.Lines, " "), func(r rune) bool { return strings.ContainsRune(" \n,;:()[]<>-", r) })
 	for _, k := range knownAnswers {
-		if (k.code == 0 || k.code == code) && slices.Contains(words, k.word) {
+		if (k.code == 0 || k.code == r.Code) && slices.Contains(words, k.word) {
 			return k.kind, k.cure
 		}
 	}
@@ -54,7 +54,7 @@ func knownAnswer(code int, text string) (kind, cure string) {
 // explainRefusal says in people's words why a provider refused a login, and what
 // cures it.
 func explainRefusal(e *upstream.AuthError) (kind, cure string) {
-	if kind, cure = knownAnswer(e.Reply.Code, strings.Join(e.Reply.Lines, " ")); kind != "" {
+	if kind, cure = knownAnswer(e.Reply); kind != "" {
 		return kind, cure
 	}
 	return "token_refused", "The provider refuses the token: sign in again, with permission to send mail"
