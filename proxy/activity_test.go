@@ -207,6 +207,9 @@ func TestPause(t *testing.T) {
 	p.send("hello\r\n.\r\n")
 	p.expect("250 2.0.0 OK")
 	p.do("MAIL FROM:<"+me+">", "451 4.3.2 Waxseal is paused")
+	if a := r.server.Activity(1); len(a) != 1 || a[0].Result != "deferred" || a[0].Cure != "" {
+		t.Errorf("the refused message: %+v", a)
+	}
 	other.do("EHLO x", "250")
 	other.do("AUTH PLAIN "+plainResponse(me, password), "454 4.3.2 Waxseal is paused")
 	s := r.server.Snapshot()
