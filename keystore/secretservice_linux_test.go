@@ -80,7 +80,7 @@ func keyringSteps() error {
 		return err
 	}
 	whole := System(testService)
-	split := newSystem(ring{testService}, itemLimit("windows"), true)
+	split := newSystem(newRemote(testService), itemLimit("windows"), true)
 	secrets := map[string]string{}
 	for _, n := range []int{100, 1500, 2560, 2561, 4096, 8192} {
 		secrets[fmt.Sprintf("refresh/%d@example.org", n)] = noise(n)
