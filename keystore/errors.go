@@ -24,6 +24,7 @@ var (
 
 var (
 	errClosed = finer("it has been closed")
+	errMoving = finer("its secrets are being moved")
 	errHelper = finer("the helper process for it does not run")
 )
 
@@ -106,6 +107,7 @@ var systemCures = []cure{
 	{errHelper, "Check that this user may start more processes, or choose the encrypted file with --keystore file."},
 	{ErrDamaged, "Store the secret anew, by signing in again or by making a new local password."},
 	{errClosed, "Start Waxseal again."},
+	{errMoving, "Try again in a minute."},
 	{ErrUnavailable, "Check that the desktop's keychain works, or choose the encrypted file with --keystore file."},
 }
 
@@ -114,5 +116,6 @@ var fileCures = []cure{
 	{ErrTimeout, "Check the disk that holds the keystore file, and that no other program keeps the file locked."},
 	{ErrDamaged, "Put the keystore file back from a backup, or move it away and sign in again."},
 	{errClosed, "Start Waxseal again."},
+	{errMoving, "Try again in a minute."},
 	{ErrUnavailable, "Check that the folder of the keystore file exists, can be written, and has space left."},
 }

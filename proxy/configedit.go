@@ -74,6 +74,15 @@ func RemoveAccount(path, address string) error {
 	return err
 }
 
+// setKeystore writes into the configuration file where the secrets are, as
+// AddAccounts writes an account.
+func setKeystore(path, kind string) error {
+	return editConfig(path, func(text string, c Config) (string, Config) {
+		c.Keystore = kind
+		return setTop(text, "keystore", quote(kind)), c
+	}, false)
+}
+
 // editConfig reads the file, lets change make the new text and what it must
 // mean, and writes it. A text that does not mean that (a file with accounts in
 // an unusual notation) is written anew as a whole; the old one, with its
@@ -94,7 +103,7 @@ func editConfig(path string, change func(text string, c Config) (string, Config)
 		return fmt.Errorf("correct the configuration file first:\n%w", err)
 	}
 	text, want := change(string(data), old)
-	if reflect.DeepEqual(old.Accounts, want.Accounts) {
+	if reflect.DeepEqual(old.Accounts, want.Accounts) && old.Keystore == want.Keystore {
 		return nil
 	}
 	if validate {

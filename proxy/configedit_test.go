@@ -336,3 +336,28 @@ func BenchmarkAddAccounts1000(b *testing.B) {
 		}
 	}
 }
+
+func TestSetKeystore(t *testing.T) {
+	for before, want := range map[string]string{
+		"":                                "keystore = \"file\"\n",
+		"keystore = \"system\"":           "keystore = \"file\"",
+		"keystore=\"system\"  # here\r\n": "keystore = \"file\" # here\r\n",
+		"# mine\nmetrics = \"\"\n\n# mine too\n[[account]]\naddress = \"me@gmail.com\"\n": "# mine\nmetrics = \"\"\nkeystore = \"file\"\n\n# mine too\n[[account]]\naddress = \"me@gmail.com\"\n",
+		"# head\n\n# an account\n[[account]]\naddress = \"me@gmail.com\"\n":               "# head\n\nkeystore = \"file\"\n\n# an account\n[[account]]\naddress = \"me@gmail.com\"\n",
+		"listen = [\n  \"127.0.0.1:1587\",\n]":                                            "listen = [\n  \"127.0.0.1:1587\",\n]\nkeystore = \"file\"\n",
+		"[[account]]\nlogin = \"keystore = x\"\n":                                         "keystore = \"file\"\n\n[[account]]\nlogin = \"keystore = x\"\n",
+	} {
+		path := filepath.Join(t.TempDir(), "config.toml")
+		if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := setKeystore(path, "file"); err != nil {
+			t.Errorf("%q: %v", before, err)
+			continue
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != want {
+			t.Errorf("%q:\n got %q, %v\nwant %q", before, got, err, want)
+		}
+	}
+}

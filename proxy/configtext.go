@@ -70,6 +70,42 @@ func tailEnd(tail string, last bool) int {
 	return comments + empties
 }
 
+// setTop gives a key above all tables a value. A key that is not there comes
+// behind the others, or behind the comment that opens the file.
+func setTop(text, key, value string) string {
+	blocks := blocksOf([]byte(text))
+	if at, ok := blocks[0].keys[key]; ok {
+		line, rest, _ := strings.Cut(text[at:], "\n")
+		tail := ""
+		if strings.HasSuffix(line, "\r") {
+			tail = "\r"
+		}
+		if i := strings.IndexByte(line, '#'); i >= 0 {
+			tail = " " + line[i:]
+		}
+		if len(line) < len(text[at:]) {
+			tail += "\n"
+		}
+		return text[:at] + key + " = " + value + tail + rest
+	}
+	top := text
+	if len(blocks) > 1 {
+		top = text[:blocks[1].header]
+	}
+	line := key + " = " + value + "\n"
+	at := contentEnd(top)
+	if at == 0 && text != "" {
+		line += "\n"
+		if i := strings.Index(top, "\n\n"); i >= 0 {
+			at = i + 2
+		}
+	}
+	if at > 0 && text[at-1] != '\n' {
+		line = "\n" + line
+	}
+	return text[:at] + line + text[at:]
+}
+
 func isEmpty(line string) bool   { return strings.TrimSpace(line) == "" }
 func isComment(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "#") }
 

@@ -42,7 +42,14 @@ type Options struct {
 	ConfigPath string          // where account changes are written; "" keeps them in memory
 	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
 	Log        *slog.Logger    // nil logs nothing
-	Version    string
+
+	// OpenKeystore opens another place for secrets, "system" or "file"; nil when
+	// they cannot be moved. KeystoreFixed says that where they are was chosen for
+	// this start, whatever the configuration says.
+	OpenKeystore  func(kind string) (*keystore.Store, error)
+	KeystoreFixed bool
+
+	Version string
 }
 
 // Server is the proxy. Its methods may be called by many goroutines at a time.

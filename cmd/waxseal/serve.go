@@ -43,7 +43,7 @@ func (m *Main) serve(ctx context.Context) error {
 		return err
 	}
 	defer secrets.Close()
-	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, Version: versionText()})
+	server, err := proxy.New(m.options(path, cfg, secrets, log))
 	if err != nil {
 		return err
 	}

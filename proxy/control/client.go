@@ -197,6 +197,14 @@ func (c *Client) Password(ctx context.Context, address string, renew bool) (stri
 	return out.Password, err
 }
 
+// MoveSecrets moves all secrets into another kind of keystore; see
+// [proxy.Server.MoveSecrets].
+func (c *Client) MoveSecrets(ctx context.Context, kind string) (moved int, err error) {
+	var out moveAnswer
+	err = c.call(ctx, http.MethodPost, "/move-secrets", moveRequest{kind}, &out)
+	return out.Moved, err
+}
+
 // Watch yields what the instance does, now and at each change, until ctx ends
 // or the instance does. The latter yields [ErrNotRunning] as the last error.
 func (c *Client) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {

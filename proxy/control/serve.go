@@ -103,6 +103,10 @@ func newHandler(watching context.Context, b Backend, token string) *handler {
 		password, err := b.Password(ctx, a.Address, a.Renew)
 		return passwordAnswer{password}, err
 	}))
+	h.mux.HandleFunc("POST /move-secrets", with(func(ctx context.Context, m moveRequest) (any, error) {
+		moved, err := b.MoveSecrets(ctx, m.Keystore)
+		return moveAnswer{moved}, err
+	}))
 	h.mux.HandleFunc("POST /remove", with(func(ctx context.Context, a addressRequest) (any, error) {
 		note, err := b.Remove(ctx, a.Address)
 		return removeAnswer{note}, err
@@ -187,7 +191,14 @@ func errorOf(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Text: err.Error(), Cure: keystore.Cure(err)}
+	cure := keystore.Cure(err)
+	if own, ok := errors.AsType[interface {
+		error
+		Cure() string
+	}](err); ok {
+		cure = own.Cure()
+	}
+	return &Error{Text: err.Error(), Cure: cure}
 }
 
 func answer(w http.ResponseWriter, v any, err error) {
