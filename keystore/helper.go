@@ -79,6 +79,7 @@ func Helper(args []string) {
 	if len(args) != 2 || args[1] != helperArgument || os.Getenv(helperMark) == "" {
 		return
 	}
+	nameProcess()
 	noCore()
 	// A Ctrl-C or a service manager's signal is for the program, which still
 	// stores what it has to and then closes the helper's input.

@@ -284,6 +284,9 @@ func (r *rig) inherited() error {
 			return fmt.Errorf("its environment has %s", name)
 		}
 	}
+	if name, _ := os.ReadFile(proc + "comm"); string(name) != "waxseal-keys\n" {
+		return fmt.Errorf("its name is %q", name)
+	}
 	limits, errLimits := os.ReadFile(proc + "limits")
 	if !regexp.MustCompile(`(?m)^Max core file size +0 +0 `).Match(limits) {
 		return fmt.Errorf("a core dump is allowed: %s", limits)

@@ -1,4 +1,0 @@
-package keystore
-
-// noCore has nothing to do: the helper is not used here.
-func noCore() {}
