@@ -7,7 +7,7 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # the race detector, mail programs that send through Waxseal, a keychain,
 # promtool (in the package prometheus), and wine with a Windows compiler.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
-	dbus-x11 gnome-keyring libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64
+	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64
 
 VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 

@@ -44,6 +44,12 @@ type Options struct {
 	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
 	LogFolder  string          // where Log is kept, for people; "" when it is kept nowhere
 	Version    string
+
+	// OpenKeystore opens another place for secrets, "system" or "file"; nil when
+	// they cannot be moved. KeystoreFixed says that where they are was chosen for
+	// this start, whatever the configuration says.
+	OpenKeystore  func(kind string) (*keystore.Store, error)
+	KeystoreFixed bool
 }
 
 // Server is the proxy. Its methods may be called by many goroutines at a time.

@@ -43,6 +43,9 @@ type hint struct {
 
 func (h *hint) Unwrap() error { return h.error }
 
+// Cure is for the control socket.
+func (h *hint) Cure() string { return h.cure }
+
 func withCure(err error, cure string) error { return &hint{err, cure} }
 
 // cureOf finds what is to be done about an error, "" when nobody knows.
