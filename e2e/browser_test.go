@@ -4,13 +4,18 @@ package e2e
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -109,6 +114,25 @@ func (p *person) approve(login string) {
 	}
 }
 
+// holdBefore approves, but holds the browser where it is about to go to an
+// address, until wait returns.
+func (p *person) holdBefore(address, login string, wait func()) {
+	p.t.Helper()
+	all := fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: address + "*"}}}
+	if _, err := chromedp.Call(p.tab, fetch.Enable, all); err != nil {
+		p.t.Fatal(err)
+	}
+	p.fill(loginField, login)
+	p.fill("input[name=password]", "any")
+	p.press(goOn)
+	held := run(p, "be held", chromedp.WaitEvent(fetch.RequestPaused, nil, chromedp.Click(chromedp.CSS(goOn))))
+	wait()
+	run(p, "go on", chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: held.RequestID})
+		return err
+	})))
+}
+
 // deny signs nobody in and goes back.
 func (p *person) deny() {
 	p.t.Helper()
@@ -153,4 +177,15 @@ func (p *person) photograph(name string) {
 			p.t.Fatal(err)
 		}
 	}
+}
+
+// serveHTML serves a page from another site of this machine.
+func serveHTML(t *testing.T, html string) (address string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, html)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }

@@ -23,9 +23,9 @@ type desk struct {
 	env   []string
 	opens string // the pipe through which the program opens web pages
 
-	serving         *process
-	starttls, plain string
-	implicit        string
+	serving  *process
+	starttls string // host:port
+	implicit string // host:port
 }
 
 // providers are the provider and the mail servers in different lights. Accounts
@@ -194,14 +194,22 @@ func (d *desk) signIn(args ...string) *signIn {
 	return s
 }
 
-// says waits for words of the command.
-func (s *signIn) mustSay(t *testing.T, pattern string) []string {
+// mustSay waits for words of the command.
+func (p *process) mustSay(t *testing.T, pattern string) (groups []string) {
 	t.Helper()
-	groups, err := s.says(pattern)
+	groups, err := p.says(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return groups
+}
+
+// hasNoAccount checks that nothing is left of an account.
+func (d *desk) hasNoAccount() {
+	d.t.Helper()
+	if said := d.waxseal(0, "account", "list"); !strings.Contains(said, "there are no accounts yet") {
+		d.t.Errorf("account list:\n%s", said)
+	}
 }
 
 // add adds an account, whose user approves.

@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -88,6 +89,15 @@ func startDovecot(dir, mechanisms, issuer string, sink int) (*dovecot, error) {
 func (d *dovecot) stop() error {
 	_, err := d.process.end(syscall.SIGTERM)
 	return err
+}
+
+// kick ends a user's connections.
+func (d *dovecot) kick(t *testing.T, user string) {
+	t.Helper()
+	out, err := exec.Command("doveadm", "-c", filepath.Join(d.dir, "dovecot.conf"), "kick", user).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), user) {
+		t.Fatalf("doveadm kick: %v\n%s", err, out)
+	}
 }
 
 // answers waits until the server takes connections.

@@ -18,7 +18,7 @@ import (
 
 // event is a line that testdata/provider.mjs prints.
 type event struct {
-	Event   string // "ready", "request", "grant", "refusal" or "fault"
+	Event   string // "ready", "request", "grant", "refusal", "expired", "ended" or "fault"
 	Issuer  string
 	Method  string
 	Path    string
@@ -37,8 +37,8 @@ type event struct {
 type provider struct {
 	issuer  string
 	process *process
-	input   io.Closer // ends it when closed
-	rest    []byte    // of a line that has not ended
+	input   io.WriteCloser // takes access tokens to end; ends the provider when closed
+	rest    []byte         // of a line that has not ended
 
 	feed
 	events []event
@@ -160,6 +160,18 @@ func (p *provider) revoke(t *testing.T, of event, token string) {
 	}
 	if p.active(t, token) != "" {
 		t.Fatal("a revoked token is still good")
+	}
+}
+
+// end ends the life of an access token.
+func (p *provider) end(t *testing.T, token string) {
+	t.Helper()
+	if _, err := fmt.Fprintln(p.input, token); err != nil {
+		t.Fatal(err)
+	}
+	p.when(t, "ends a token", func(e event) bool { return e.Event == "ended" && e.Access == token })
+	if p.active(t, token) != "" {
+		t.Fatal("the token is still good")
 	}
 }
 

@@ -3,8 +3,11 @@
 // issuer, then each request it answered and each grant it made. Tests read what
 // happened from those lines; the tokens in them are worth nothing elsewhere.
 //
-// It ends when its standard input does, so that it cannot outlive the test.
+// It reads access tokens, one a line, and ends their lives: its revocation endpoint
+// would end the whole grant. When its standard input ends it does too, so that it
+// cannot outlive the test.
 import http from 'node:http';
+import { createInterface } from 'node:readline';
 
 // Debian 12 has Node.js 18, which lacks this of what the provider uses.
 URL.parse ??= (url, base) => {
@@ -15,11 +18,11 @@ const { Provider } = await import('oidc-provider');
 const tell = (event) => console.log(JSON.stringify(event));
 const scope = 'openid email offline_access smtp.send';
 
-// "short" has access tokens of a second, "hasty" codes that have expired when
-// they arrive and device codes of some seconds.
+// "short" has access tokens of two seconds, "hasty" codes of one second and device
+// codes of six.
 const lives = {
-  AccessToken: { short: 1, '': 3600 },
-  AuthorizationCode: { hasty: 0, '': 60 },
+  AccessToken: { short: 2, '': 3600 },
+  AuthorizationCode: { hasty: 1, '': 60 },
   DeviceCode: { hasty: 6, '': 300 },
 };
 const life = (kind) => (ctx, token, client) => lives[kind][client?.clientId] ?? lives[kind][''];
@@ -64,6 +67,9 @@ server.listen(0, '127.0.0.1', () => {
   provider.on('grant.error', (ctx, err) => tell({
     event: 'refusal', type: ctx.oidc?.params?.grant_type, client: ctx.oidc?.client?.clientId, error: err.error, detail: err.error_detail,
   }));
+  provider.on('authorization_code.saved', ({ clientId, accountId, expiration }) => {
+    if (clientId === 'hasty') setTimeout(() => tell({ event: 'expired', account: accountId }), (expiration + 1) * 1000);
+  });
   provider.on('server_error', (ctx, err) => tell({ event: 'fault', error: String(err.stack) }));
   provider.use(async (ctx, next) => {
     await next();
@@ -71,6 +77,11 @@ server.listen(0, '127.0.0.1', () => {
   });
   server.on('request', provider.callback());
   tell({ event: 'ready', issuer });
-});
 
-process.stdin.on('end', () => process.exit(0)).resume();
+  createInterface({ input: process.stdin })
+    .on('line', async (token) => {
+      await (await provider.AccessToken.find(token)).destroy();
+      tell({ event: 'ended', access: token });
+    })
+    .on('close', () => process.exit(0));
+});
