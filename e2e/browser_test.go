@@ -22,6 +22,7 @@ import (
 // startBrowser starts a Chromium without a window, with its files in dir.
 func startBrowser(dir string) (ctx context.Context, stop func() error, err error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.NoSandbox, // containers lack what it is made of; no page here is foreign
 		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.UserDataDir(dir), chromedp.WindowSize(900, 600))
 	all, end := chromedp.NewExecAllocator(context.Background(), options...)
