@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"syscall"
@@ -199,20 +200,8 @@ func strangers(t *testing.T) {
 		{"wrong method", "POST", right, "", http.StatusMethodNotAllowed},
 		{"another name for this machine", "GET", right, "rebound.example:" + s.callback.Port(), http.StatusNotFound},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), try.method, try.url, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if try.host != "" {
-			req.Host = try.host
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatalf("%s: %v", try.what, err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != try.status {
-			t.Errorf("%s: %s, want %d", try.what, resp.Status, try.status)
+		if got := ask(t, try.method, try.url, try.host); got != try.status {
+			t.Errorf("%s: %d, want %d", try.what, got, try.status)
 		}
 	}
 	p := newPerson(t)
@@ -220,6 +209,22 @@ func strangers(t *testing.T) {
 	p.approve(sue)
 	p.reads("Signed in")
 	s.ends(t, nil, 0)
+}
+
+// ask makes a request, by another name of the host's unless that is empty.
+func ask(t *testing.T, method, address, host string) (status int) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = cmp.Or(host, req.Host)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
 }
 
 // A page of another site can have the browser ask the callback, but neither

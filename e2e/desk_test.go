@@ -28,9 +28,8 @@ type desk struct {
 	implicit string // host:port
 }
 
-// providers are the provider and the mail servers in different lights. Accounts
-// find theirs by their domain.
-const providers = `listen = ["127.0.0.1:0"]
+// listeners begin each configuration.
+const listeners = `listen = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]
 metrics = ""
 `
@@ -39,7 +38,9 @@ func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{t: t, dir: t.TempDir()}
 	config := filepath.Join(d.dir, "config.toml")
-	text := providers
+	text := listeners
+	// The provider and the mail servers in different lights. Accounts find theirs
+	// by their domain.
 	for _, p := range []struct{ id, client, identity, tls, server, ca string }{
 		{"mail", "desktop", "issuer", "starttls", peers.both.starttls, peers.both.ca},
 		{"tls", "desktop", "issuer", "implicit", peers.both.implicit, peers.both.ca},

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -42,6 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// runWithPeers starts the peers, runs the tests, and ends what was started.
 func runWithPeers(m *testing.M, modules string) (code int, err error) {
 	if binary == "" || modules == "" {
 		return 0, errors.New("run it with `make e2e`, which prepares what it needs")
@@ -51,42 +53,60 @@ func runWithPeers(m *testing.M, modules string) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	var started []func() error
+	defer func() {
+		for _, stop := range slices.Backward(started) {
+			err = errors.Join(err, stop())
+		}
+	}()
+	if started, err = startPeers(dir, modules); err != nil {
+		return 0, err
+	}
+	if code = m.Run(); code != 0 {
+		peers.provider.complains()
+	}
+	return code, nil
+}
+
+// startPeers starts the peers, each with a folder of its own below dir, and
+// returns what ends those that have started.
+func startPeers(dir, modules string) (started []func() error, err error) {
 	below := func(name string) string { return filepath.Join(dir, name) }
 	err = os.Chmod(dir, 0o711) // Dovecot may run as another user
 	for _, name := range []string{"both", "bearer", "home", "browser"} {
 		err = errors.Join(err, os.Mkdir(below(name), 0o700))
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	end := func(stop func() error) { err = errors.Join(err, stop()) }
-
-	if peers.sink, err = startSink(); err != nil {
-		return 0, err
+	for _, start := range []func() (stop func() error, err error){
+		func() (func() error, error) { peers.sink, err = startSink(); return peers.sink.stop, err },
+		func() (func() error, error) {
+			peers.provider, err = startProvider(modules)
+			return peers.provider.stop, err
+		},
+		func() (func() error, error) {
+			peers.both, err = startDovecot(below("both"), "xoauth2 oauthbearer", peers.provider.issuer, peers.sink.port())
+			return peers.both.stop, err
+		},
+		func() (func() error, error) {
+			peers.bearer, err = startDovecot(below("bearer"), "oauthbearer", peers.provider.issuer, peers.sink.port())
+			return peers.bearer.stop, err
+		},
+		func() (func() error, error) {
+			peers.keychain, err = startKeychain(below("home"))
+			return peers.keychain.stop, err
+		},
+		func() (stop func() error, err error) {
+			peers.browser, stop, err = startBrowser(below("browser"))
+			return stop, err
+		},
+	} {
+		stop, err := start()
+		if err != nil {
+			return started, err
+		}
+		started = append(started, stop)
 	}
-	defer func() { end(peers.sink.stop) }()
-	if peers.provider, err = startProvider(modules); err != nil {
-		return 0, err
-	}
-	defer func() { end(peers.provider.stop) }()
-	port, issuer := peers.sink.port(), peers.provider.issuer
-	if peers.both, err = startDovecot(below("both"), "xoauth2 oauthbearer", issuer, port); err != nil {
-		return 0, err
-	}
-	defer func() { end(peers.both.stop) }()
-	if peers.bearer, err = startDovecot(below("bearer"), "oauthbearer", issuer, port); err != nil {
-		return 0, err
-	}
-	defer func() { end(peers.bearer.stop) }()
-	if peers.keychain, err = startKeychain(below("home")); err != nil {
-		return 0, err
-	}
-	defer func() { end(peers.keychain.stop) }()
-	browser, stop, err := startBrowser(below("browser"))
-	if err != nil {
-		return 0, fmt.Errorf("start the browser: %w", err)
-	}
-	defer func() { end(stop) }()
-	peers.browser = browser
-	return m.Run(), nil
+	return started, nil
 }

@@ -72,6 +72,18 @@ func (p *provider) stop() error {
 	return err
 }
 
+// complains prints what the provider did not like, to help find out why a test
+// has failed.
+func (p *provider) complains() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.events {
+		if e.Event == "refusal" || e.Event == "fault" {
+			fmt.Printf("the provider: %s %s of %s: %s: %s\n", e.Event, e.Type, e.Client, e.Error, e.Detail)
+		}
+	}
+}
+
 // Write takes what the provider prints.
 func (p *provider) Write(b []byte) (int, error) {
 	p.rest = append(p.rest, b...)

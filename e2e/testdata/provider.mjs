@@ -8,12 +8,7 @@
 // cannot outlive the test.
 import http from 'node:http';
 import { createInterface } from 'node:readline';
-
-// Debian 12 has Node.js 18, which lacks this of what the provider uses.
-URL.parse ??= (url, base) => {
-  try { return new URL(url, base); } catch { return null; }
-};
-const { Provider } = await import('oidc-provider');
+import { Provider } from 'oidc-provider';
 
 const tell = (event) => console.log(JSON.stringify(event));
 const scope = 'openid email offline_access smtp.send';
