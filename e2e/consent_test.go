@@ -65,7 +65,9 @@ func granted(t *testing.T) {
 	if header("Cache-Control") != "no-store" || header("Referrer-Policy") != "no-referrer" {
 		t.Errorf("the page's headers are %v", p.last.Headers)
 	}
-	// The ID token told who it was; nobody was asked.
+	if peers.provider.did(askedFor(ann)) {
+		t.Error("the userinfo endpoint was asked, though the ID token tells who it was")
+	}
 	if got := peers.provider.active(t, peers.provider.last(t, ann).Access); got != ann {
 		t.Errorf("the token is good for %q", got)
 	}
@@ -75,9 +77,7 @@ func userinfo(t *testing.T) {
 	const una = "una@userinfo.test"
 	d := newDesk(t)
 	d.add(una)
-	peers.provider.when(t, "asked for the user", func(e event) bool {
-		return e.Event == "request" && e.Path == "/me" && e.Status == http.StatusOK
-	})
+	peers.provider.when(t, "asked for the user", askedFor(una))
 
 	s := d.signIn("account", "add", "ugo@userinfo.test")
 	p := newPerson(t)
@@ -85,6 +85,13 @@ func userinfo(t *testing.T) {
 	p.approve(una)
 	p.reads("Somebody else signed in")
 	s.ends(t, nil, 1)
+}
+
+// askedFor finds the question at the userinfo endpoint who a token is of.
+func askedFor(account string) func(event) bool {
+	return func(e event) bool {
+		return e.Event == "request" && e.Path == "/me" && e.Status == http.StatusOK && e.Account == account
+	}
 }
 
 func declined(t *testing.T) {

@@ -116,6 +116,13 @@ func (p *provider) when(t *testing.T, what string, is func(event) bool) (found e
 	return found
 }
 
+// did tells whether the provider has done something.
+func (p *provider) did(is func(event) bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.events, is)
+}
+
 // grants are what the provider has given for an account, in order.
 func (p *provider) grants(account string) (all []event) {
 	p.mu.Lock()

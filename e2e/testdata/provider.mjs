@@ -68,7 +68,7 @@ server.listen(0, '127.0.0.1', () => {
   provider.on('server_error', (ctx, err) => tell({ event: 'fault', error: String(err.stack) }));
   provider.use(async (ctx, next) => {
     await next();
-    tell({ event: 'request', method: ctx.method, path: ctx.path, status: ctx.status });
+    tell({ event: 'request', method: ctx.method, path: ctx.path, status: ctx.status, account: ctx.oidc?.entities?.Account?.accountId });
   });
   server.on('request', provider.callback());
   tell({ event: 'ready', issuer });
