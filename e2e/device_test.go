@@ -61,7 +61,7 @@ func TestDevice(t *testing.T) {
 func (d *desk) deviceSignIn(address string) (*process, *person) {
 	d.t.Helper()
 	s := d.start("account", "add", address, "--device")
-	shown, err := s.says(`open\n\n +(\S+)\n\nand enter the code\n\n +(\S+)\n`)
+	shown, err := s.says(`open\n\n +(\S+)\n\nand enter the code\n\n +\+-+\+\n +\| +\|\n +\| +(\S+) +\|\n`)
 	if err != nil {
 		d.t.Fatal(err)
 	}
