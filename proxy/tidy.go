@@ -13,19 +13,26 @@ const tidyEvery = time.Minute
 // Go's collector runs as memory grows, so what 5,000 logins or an import left
 // behind would stay for as long as nothing more happens.
 func (s *Server) tidy(ctx context.Context) {
-	for done := int64(-1); pause(ctx, tidyEvery); {
-		if now := s.work(); now != done && s.stats.messages.Load() == 0 {
+	for last := (usage{}); pause(ctx, tidyEvery); {
+		if now := s.usage(); now != last && s.stats.messages.Load() == 0 {
 			debug.FreeOSMemory()
-			done = now
+			last = now
 		}
 	}
 }
 
-// work grows with whatever uses memory: connections, logins, messages.
-func (s *Server) work() int64 {
-	n := int64(s.nextID.Load()) + s.stats.upstream.Dials.Load() + s.stats.upstream.Reused.Load()
-	for r := range results {
-		n += s.stats.results[r].Load()
+// usage changes with whatever takes or leaves memory: connections that come and
+// go, on both sides, and messages.
+type usage struct{ came, connections, dialled, upstream, messages int64 }
+
+func (s *Server) usage() usage {
+	up := &s.stats.upstream
+	u := usage{
+		came: int64(s.nextID.Load()), connections: s.stats.connections.Load(),
+		dialled: up.Dials.Load(), upstream: up.Warm.Load() + up.Busy.Load(),
 	}
-	return n
+	for r := range results {
+		u.messages += s.stats.results[r].Load()
+	}
+	return u
 }
