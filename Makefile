@@ -5,19 +5,26 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # What the tests need beside Go, as Debian and Ubuntu name it: a C compiler for
 # the race detector, mail programs that send through Waxseal, a keychain,
-# promtool (in the package prometheus), and wine with a Windows compiler.
+# promtool (in the package prometheus), wine with a Windows compiler, and what the
+# program meets in real life: a browser, an OpenID provider (which npm has), a mail
+# server that asks it about tokens.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
-	dbus-x11 gnome-keyring libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64
+	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
+	chromium nodejs npm dovecot-core dovecot-submissiond
 
 VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
-BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+
+# Registrations to build in, for who distributes Waxseal: see docs/providers.md.
+CLIENTS ?=
+BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "-s -w -X main.version=$(VERSION) \
+	-X 'github.com/waxseal/waxseal/proxy.builtClients=$(CLIENTS)'"
 STAGE    = @.ci/stage
 
 # promtool stands here where `make packages` took it out of its package.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test packages fmt-check vet staticcheck rules race lint fuzz bench icons clean
+.PHONY: help demo run build test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,7 +39,7 @@ build: ## make bin/waxseal
 	@mkdir -p bin
 	@$(BUILD) -o $(or $(OUT),bin/) ./cmd/waxseal
 
-test: packages lint rules race ## everything that has to pass
+test: packages lint rules race e2e-tests ## everything that has to pass
 
 packages: ## install what the tests need, where it is missing
 	$(STAGE) packages .ci/packages $(PACKAGES)
@@ -43,12 +50,12 @@ fmt-check:
 	$(STAGE) gofmt .ci/gofmt
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet ./... ./.ci/tests
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags e2e ./... ./.ci/tests ./.ci/load
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet ./...
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) ./... ./.ci/tests
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags e2e ./... ./.ci/tests ./.ci/load
 
 rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
@@ -56,10 +63,19 @@ rules: ## check and test the Prometheus alert rules
 race: ## the Go tests, with the race detector
 	$(STAGE) "go test -race" go run ./.ci/tests -race ./...
 
+e2e: packages e2e-tests ## the program against a real provider, browser, keychain and mail server
+
+e2e-tests: build
+	$(STAGE) "end to end" .ci/e2e bin/waxseal
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)
 
-bench: ## run the benchmarks; the first result is kept and later ones compared with it
+bench: ## compare Waxseal with sending directly and through a forwarder; writes docs/performance.md
+	@CGO_ENABLED=0 go build -tags nogui -trimpath -o bin/load/ ./cmd/waxseal ./.ci/load
+	@bin/load/load -waxseal bin/load/waxseal -write docs/performance.md
+
+bench-go: ## run the Go benchmarks; the first result is kept and later ones compared with it
 	@.ci/bench $(BENCHSTAT)
 
 icons: ## make the PNG icons from assets/icon/waxseal.svg

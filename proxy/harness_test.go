@@ -33,7 +33,7 @@ const me, password = "me@corp.test", "local-password-1"
 
 // rig is a running server in front of a running provider, with one account.
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	provider *providertest.Provider
 	server   *Server
 	secrets  *keystore.Store
@@ -53,7 +53,7 @@ type rigOptions struct {
 	noAccount bool     // not even me
 }
 
-func newRig(t *testing.T, o rigOptions) *rig {
+func newRig(t testing.TB, o rigOptions) *rig {
 	t.Helper()
 	p, err := providertest.Start(o.provider)
 	if err != nil {
@@ -167,7 +167,7 @@ func (r *rig) stop() {
 		r.t.Error("Serve did not return")
 	}
 	s := r.server.Snapshot()
-	if s.Connections != 0 || s.Messages != 0 || s.Upstream != (UpstreamGauges{}) {
+	if s.Connections != 0 || s.Messages != 0 || s.Upstream.Dialling+s.Upstream.Warm+s.Upstream.Busy != 0 {
 		r.t.Errorf("after the end: %d connections, %d messages, upstream %+v", s.Connections, s.Messages, s.Upstream)
 	}
 	if r.t.Failed() {

@@ -34,7 +34,8 @@ type mailbox struct {
 	messages    atomic.Int64
 	sent        atomic.Int64
 	failed      atomic.Int64
-	last        unixTime
+	today       tally // sent on one day
+	last        atomic.Pointer[Activity]
 	trouble     atomic.Pointer[trouble]
 }
 
@@ -51,7 +52,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 	b := &mailbox{address: a.Address, account: a, provider: p}
 	b.password.once = make(chan struct{}, 1)
 	b.grant = oauth.New(oauth.Config{
-		Provider: p.ID, ClientID: p.ClientID,
+		Provider: p.ID, ClientID: p.ClientID, ClientSecret: builtSecret(p.ClientID),
 		AuthURL: p.AuthURL, TokenURL: p.TokenURL, DeviceURL: p.DeviceURL, RevokeURL: p.RevokeURL,
 		Scopes: p.Scopes, AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
 		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,
@@ -65,7 +66,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 		login = a.Address
 	}
 	b.pool = upstream.New(upstream.Config{
-		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), RootCAs: roots, Login: login, Tokens: b.grant,
+		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), RootCAs: roots, Proxy: s.outbound.proxy, Login: login, Tokens: b.grant,
 		MaxConnections: p.MaxConnections, Breaker: s.smtpBreakers.Get("smtp " + p.SMTP),
 		Log: s.log.With("account", a.Address), Stats: &s.stats.upstream,
 	})
@@ -109,13 +110,26 @@ func (b *mailbox) note(err error) {
 }
 
 // ended counts a message.
-func (b *mailbox) ended(r result) {
+func (b *mailbox) ended(r result, a *Activity) {
 	if r == sent {
 		b.sent.Add(1)
+		b.today.count(dayOf(a.Time))
 	} else {
 		b.failed.Add(1)
 	}
-	b.last.set(time.Now())
+	b.last.Store(a)
+}
+
+// carryOn takes over the counts of the account's mailbox before this one; it does
+// nothing for an account that is gone.
+func (b *mailbox) carryOn(before *mailbox) {
+	if b == nil {
+		return
+	}
+	b.sent.Add(before.sent.Load())
+	b.failed.Add(before.failed.Load())
+	b.today.n.Store(before.today.n.Load())
+	b.last.Store(before.last.Load())
 }
 
 func (b *mailbox) providerName() string {
@@ -143,11 +157,14 @@ func (b *mailbox) retire(ctx context.Context, log *slog.Logger) {
 func (b *mailbox) status() AccountStatus {
 	pool, token := b.pool.Status(), b.grant.Status()
 	st := AccountStatus{
-		Address: b.address, Provider: b.provider.ID, State: token.State, Detail: token.Err,
+		Address: b.address, Provider: b.provider.ID, Name: b.providerName(), State: token.State, Detail: token.Err,
 		Connections: b.connections.Load(), Messages: b.messages.Load(),
-		Sent: b.sent.Load(), Failed: b.failed.Load(), LastMessage: b.last.get(),
+		Sent: b.sent.Load(), Failed: b.failed.Load(), SentToday: b.today.of(dayOf(time.Now())), DailyLimit: int64(b.provider.DailyLimit),
 		Upstream: PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting, Limit: pool.Limit},
 		Token:    token,
+	}
+	if a := b.last.Load(); a != nil {
+		st.LastMessage, st.LastResult = a.Time, a.Result
 	}
 	if t := b.trouble.Load(); t != nil && st.State == "ready" {
 		st.State, st.Detail = t.state, t.detail
@@ -155,40 +172,65 @@ func (b *mailbox) status() AccountStatus {
 	return st
 }
 
-// clients are HTTP clients by the CA file they trust besides the system's.
-type clients struct{ byCA map[string]client }
-
-type client struct {
-	http  *http.Client // nil: oauth's own
-	roots *x509.CertPool
+// clients are HTTP clients by the CA file they trust besides the system's; "" is
+// none. The caller holds the server's edit lock, or is the only one.
+type clients struct {
+	outbound *outbound
+	byCA     map[string]client
 }
 
-// get gives nil for both where the system's trust is enough. The caller holds
-// the server's edit lock, or is the only one.
+type client struct {
+	http  *http.Client
+	roots *x509.CertPool // nil: the system's
+}
+
+// get makes a client, or finds it. It reads the file and nothing else.
 func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
-	if caFile == "" {
-		return nil, nil, nil
-	}
 	if known, ok := c.byCA[caFile]; ok {
 		return known.http, known.roots, nil
 	}
+	roots, err := rootsWith(caFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.byCA == nil {
+		c.byCA = make(map[string]client)
+	}
+	made := client{oauth.HTTPClient(&tls.Config{RootCAs: roots}, c.outbound.forRequest), roots}
+	c.byCA[caFile] = made
+	return made.http, made.roots, nil
+}
+
+// rootsWith are the system's CAs and those of a file; nil without a file.
+func rootsWith(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ca_file: %w", err)
+		return nil, fmt.Errorf("ca_file: %w", err)
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, nil, fmt.Errorf("ca_file %s: no PEM certificate in it", caFile)
+		return nil, fmt.Errorf("ca_file %s: no PEM certificate in it", caFile)
 	}
-	made := client{roots: roots, http: oauth.HTTPClient(&tls.Config{RootCAs: roots})}
-	if c.byCA == nil {
-		c.byCA = make(map[string]client)
+	return roots, nil
+}
+
+// forget makes every client anew when it is next needed.
+func (c *clients) forget() {
+	c.hangUp()
+	c.byCA = nil
+}
+
+// hangUp closes connections that nobody uses: they go another way from now on.
+func (c *clients) hangUp() {
+	for _, known := range c.byCA {
+		known.http.CloseIdleConnections()
 	}
-	c.byCA[caFile] = made
-	return made.http, made.roots, nil
 }
 
 // preload reads local passwords into memory, so that the first login does not

@@ -1,7 +1,5 @@
 package proxy
 
-import "fmt"
-
 // Settings are the parts of the configuration that the settings window shows
 // and changes. An address is host:port.
 type Settings struct {
@@ -16,44 +14,4 @@ type Settings struct {
 	LogLevel      string `json:"log_level"`  // "debug", "info", "warn" or "error"
 	LogFolder     string `json:"log_folder"` // where the log is; not changed by Configure
 	Notifications bool   `json:"notifications"`
-}
-
-// PortTakenError says that an address cannot be listened on, and names one that
-// can.
-type PortTakenError struct {
-	Address string `json:"address"`
-	Owner   string `json:"owner,omitempty"` // the program that has it, where the system tells
-	Free    string `json:"free"`            // an address of the same host that is free now
-}
-
-// Error implements error.
-func (e *PortTakenError) Error() string {
-	by := e.Owner
-	if by == "" {
-		by = "another program"
-	}
-	return fmt.Sprintf("%s is taken by %s; %s is free", e.Address, by, e.Free)
-}
-
-// MailSettings is what somebody enters in a mail program.
-type MailSettings struct {
-	User     string       `json:"user"`
-	Password string       `json:"password"`
-	Servers  []MailServer `json:"servers"`
-}
-
-// MailServer is one way to reach the proxy.
-type MailServer struct {
-	Host     string `json:"host"`
-	Port     int    `json:"port"`
-	Security string `json:"security"` // "starttls" (or none, on loopback) or "tls"
-}
-
-// CertificateInfo is the certificate for local TLS, for mail programs and people
-// to trust.
-type CertificateInfo struct {
-	PEM         string `json:"pem"` // the certificate alone, never its key
-	File        string `json:"file,omitempty"`
-	Fingerprint string `json:"fingerprint"` // SHA-256, hex in pairs with colons
-	NotAfter    string `json:"not_after"`   // RFC 3339
 }

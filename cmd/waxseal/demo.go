@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,7 +72,7 @@ type demo struct {
 }
 
 func (m *Main) demo(ctx context.Context, once bool) error {
-	log, closeLog, err := m.openLog(slog.LevelWarn)
+	log, closeLog, err := m.openLog(levelAt("warn"))
 	if err != nil {
 		return err
 	}
@@ -140,13 +139,13 @@ func (d *demo) show(ctx context.Context) (done bool, err error) {
 		fmt.Fprintln(d.m.Out, "\nIt works.")
 		return true, nil
 	}
-	settings, err := (&connection{Client: d.client, running: true}).mailSettings(ctx, demoAddress, false)
+	settings, err := d.client.MailSettings(ctx, demoAddress, false)
 	if err != nil {
 		return true, err
 	}
 	fmt.Fprintln(d.m.Out, "\nTry it with a mail program of your own. Whatever it sends arrives here and goes no further:")
 	fmt.Fprintln(d.m.Out)
-	settings.print(d.m.Out)
+	printMailSettings(d.m.Out, settings)
 	fmt.Fprintf(d.m.Out, "\n`waxseal status --watch --config %s` shows it at work. Ctrl-C ends it.\n\n", d.config)
 	for n := 2; d.provider.WaitMessages(ctx, n) == nil; n++ {
 		msg := d.provider.Messages()[n-1]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -87,6 +88,8 @@ func TestErrorsAreSaidWithTheirCure(t *testing.T) {
 	}{
 		{errors.New("plain"), "waxseal: plain\n"},
 		{errors.Join(errors.New("one"), errors.New("two")), "waxseal: one\nwaxseal: two\n"},
+		{fmt.Errorf("wait: %w", context.Canceled), "waxseal: interrupted\n"}, // was "context canceled"
+		{errors.Join(context.Canceled, errors.New("kept")), "waxseal: interrupted\nwaxseal: kept\n"},
 		{withCure(errors.New("broken"), "mend it"), "waxseal: broken\nwaxseal: hint: mend it\n"},
 		{fmt.Errorf("asking: %w", &control.Error{Text: "no", Cure: "say please"}), "waxseal: asking: no\nwaxseal: hint: say please\n"},
 		{control.ErrNotRunning, "waxseal: no Waxseal is running for this configuration\nwaxseal: hint: start it with `waxseal serve`\n"},
@@ -112,21 +115,11 @@ func TestRough(t *testing.T) {
 	}
 }
 
-func TestMailServers(t *testing.T) {
-	got := mailServers([]proxy.Listener{
-		{Address: "[::1]:1587", Security: "starttls"}, {Address: "127.0.0.1:1465", Security: "tls"},
-		{Address: "127.0.0.1:1587", Security: "starttls"}, {Address: "nonsense", Security: "tls"},
-	})
-	want := []mailServer{{"127.0.0.1", 1587, "starttls"}, {"127.0.0.1", 1465, "tls"}, {"::1", 1587, "starttls"}}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
 func TestMailSettingsShowEachSecurityOnce(t *testing.T) {
 	var out bytes.Buffer
-	mailSettings{User: "me@x", Password: "pw", Servers: []mailServer{
-		{"127.0.0.1", 1587, "starttls"}, {"127.0.0.1", 1465, "tls"}, {"::1", 1587, "starttls"}}}.print(&out)
+	printMailSettings(&out, proxy.MailSettings{User: "me@x", Password: "pw", Servers: []proxy.MailServer{
+		{Host: "127.0.0.1", Port: 1587, Security: "starttls"}, {Host: "127.0.0.1", Port: 1465, Security: "tls"},
+		{Host: "::1", Port: 1587, Security: "starttls"}}})
 	want := `server    127.0.0.1 port 1587 (STARTTLS, or none: it does not leave this computer)
 server    127.0.0.1 port 1465 (TLS)
 user      me@x
@@ -136,7 +129,7 @@ password  pw
 		t.Errorf("got\n%swant\n%s", &out, want)
 	}
 	out.Reset()
-	mailSettings{Servers: []mailServer{{"192.0.2.1", 587, "starttls"}}}.print(&out)
+	printMailSettings(&out, proxy.MailSettings{Servers: []proxy.MailServer{{Host: "192.0.2.1", Port: 587, Security: "starttls"}}})
 	if strings.Contains(out.String(), "none") {
 		t.Errorf("says that a remote server needs no TLS: %s", &out)
 	}

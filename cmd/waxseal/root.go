@@ -50,7 +50,7 @@ OAuth 2.0, and answers what the provider answered.`,
 	p.StringVar(&m.flags.keystore, "keystore", "", "`KIND` of keystore: system, file or memory (or "+keystoreEnv+"; default: as the configuration says)")
 	p.StringVar(&m.flags.logLevel, "log-level", "", "least `LEVEL` that is logged: debug, info, warn or error")
 	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to (default: standard error)")
-	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.statusCommand(),
+	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(),
 		m.sendTestCommand(), m.doctorCommand(), m.providersCommand(), m.versionCommand())
 	return root, started
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"net"
 	"net/http"
 	"net/url"
@@ -116,6 +115,12 @@ func (c *Client) Reload(ctx context.Context) (notes []string, err error) {
 	return notes, err
 }
 
+// Prospect tells what adding an account takes; see [proxy.Server.Prospect].
+func (c *Client) Prospect(ctx context.Context, a proxy.Account) (p proxy.Prospect, err error) {
+	err = c.call(ctx, http.MethodPost, "/prospect", a, &p)
+	return p, err
+}
+
 // Add adds an account and returns its local password. clientSecret may be "".
 func (c *Client) Add(ctx context.Context, a proxy.Account, clientSecret string) (string, error) {
 	var out passwordAnswer
@@ -182,6 +187,13 @@ func (c *Client) Import(ctx context.Context, data []byte) (r proxy.ImportReport,
 	return r, err
 }
 
+// ImportEmailProxy adds the accounts of email-oauth2-proxy's configuration file;
+// see [proxy.Server.ImportEmailProxy].
+func (c *Client) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (r proxy.ImportReport, err error) {
+	err = c.call(ctx, http.MethodPost, "/import-email-proxy", emailProxyRequest{data, passwords}, &r)
+	return r, err
+}
+
 // Remove takes an account out, with its secrets.
 // note says when the provider could not be told.
 func (c *Client) Remove(ctx context.Context, address string) (note string, err error) {
@@ -197,31 +209,12 @@ func (c *Client) Password(ctx context.Context, address string, renew bool) (stri
 	return out.Password, err
 }
 
-// Watch yields what the instance does, now and at each change, until ctx ends
-// or the instance does. The latter yields [ErrNotRunning] as the last error.
-func (c *Client) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
-	return func(yield func(proxy.Snapshot, error) bool) {
-		body, err := c.open(ctx, http.MethodGet, "/watch", nil)
-		if err != nil {
-			yield(proxy.Snapshot{}, err)
-			return
-		}
-		defer body.Close()
-		for lines := json.NewDecoder(body); ; {
-			var s proxy.Snapshot
-			err := lines.Decode(&s)
-			if ctx.Err() != nil {
-				return
-			}
-			if err != nil {
-				yield(s, ErrNotRunning)
-				return
-			}
-			if !yield(s, nil) {
-				return
-			}
-		}
-	}
+// MoveSecrets moves all secrets into another kind of keystore; see
+// [proxy.Server.MoveSecrets].
+func (c *Client) MoveSecrets(ctx context.Context, kind string) (moved int, err error) {
+	var out moveAnswer
+	err = c.call(ctx, http.MethodPost, "/move-secrets", moveRequest{kind}, &out)
+	return out.Moved, err
 }
 
 // call makes a request and reads its answer into out, unless that is nil.

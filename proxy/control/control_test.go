@@ -60,6 +60,10 @@ func (f *fake) Reload(context.Context) ([]string, error) {
 	return []string{"later"}, f.ask("reload")
 }
 
+func (f *fake) Prospect(_ context.Context, a proxy.Account) (proxy.Prospect, error) {
+	return proxy.Prospect{Provider: "corp", Registration: proxy.Registration{Steps: []string{"click"}}}, f.ask("prospect %s", a.Address)
+}
+
 func (f *fake) Add(_ context.Context, a proxy.Account, clientSecret string) (string, error) {
 	return "added", f.ask("add %s %s %d %s", a.Address, a.Provider, a.MaxConnections, clientSecret)
 }
@@ -88,6 +92,10 @@ func (f *fake) Import(_ context.Context, data []byte) (proxy.ImportReport, error
 		Problems: []proxy.ImportProblem{{Index: 3, Address: "x@y", Problem: "no token"}}}, f.ask("import")
 }
 
+func (f *fake) ImportEmailProxy(_ context.Context, data []byte, passwords map[string]string) (proxy.ImportReport, error) {
+	return proxy.ImportReport{Imported: 1, Consent: []string{"a@b"}}, f.ask("import %s %v", data, passwords)
+}
+
 func (f *fake) Remove(_ context.Context, address string) (string, error) {
 	return "not given back", f.ask("remove %s", address)
 }
@@ -96,7 +104,40 @@ func (f *fake) Password(_ context.Context, address string, renew bool) (string, 
 	return "secret", f.ask("password %s %t", address, renew)
 }
 
+func (f *fake) MoveSecrets(_ context.Context, kind string) (int, error) {
+	return 3, f.ask("move secrets %s", kind)
+}
+
 func (f *fake) Accounts() []proxy.AccountStatus { return f.snapshot.Accounts }
+
+func (f *fake) Activity(after uint64) []proxy.Activity {
+	return []proxy.Activity{{Seq: after + 1, Account: "a@b", Reply: "250 2.0.0 OK"}}
+}
+
+func (f *fake) SetPaused(paused bool) { f.ask("pause %t", paused) }
+
+func (f *fake) Recognise(_ context.Context, address string) (proxy.Provider, error) {
+	return proxy.Provider{ID: "corp", Scopes: []string{"mail"}}, f.ask("recognise %s", address)
+}
+
+func (f *fake) Providers() []proxy.Provider { return []proxy.Provider{{ID: "corp"}, {ID: "other"}} }
+
+func (f *fake) MailSettings(_ context.Context, address string, renew bool) (proxy.MailSettings, error) {
+	return proxy.MailSettings{User: address, Password: "secret", Servers: []proxy.MailServer{{Host: "::1", Port: 1587, Security: "tls"}}},
+		f.ask("mail settings %s %t", address, renew)
+}
+
+func (f *fake) Settings() proxy.Settings {
+	return proxy.Settings{Listen: []string{"127.0.0.1:1587"}, Metrics: "127.0.0.1:9587", LogLevel: "info", Notifications: true}
+}
+
+func (f *fake) Configure(_ context.Context, to proxy.Settings) ([]string, error) {
+	return []string{"later"}, f.ask("configure %+v", to)
+}
+
+func (f *fake) Certificate() (proxy.CertificateInfo, error) {
+	return proxy.CertificateInfo{PEM: "-----", Fingerprint: "AB:CD"}, f.err
+}
 
 // everything is a Snapshot with no field at its zero value where that matters.
 func everything() proxy.Snapshot {
@@ -155,7 +196,7 @@ func serveAt(t *testing.T, path string, b Backend) (l *Listener, stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := Serve(ctx, l, b); err != nil {
+		if err := Serve(ctx, l, b, Desktop{}); err != nil {
 			t.Error(err)
 		}
 		l.Close()
@@ -190,6 +231,9 @@ func TestRequests(t *testing.T) {
 			if a, err := c.Accounts(ctx); err != nil || !reflect.DeepEqual(a, b.snapshot.Accounts) {
 				t.Errorf("Accounts: %+v, %v", a, err)
 			}
+			if p, err := c.Prospect(ctx, proxy.Account{Address: "a@b"}); p.Provider != "corp" || len(p.Registration.Steps) != 1 || err != nil {
+				t.Errorf("Prospect: %+v, %v", p, err)
+			}
 			if p, err := c.Add(ctx, proxy.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}, "s"); p != "added" || err != nil {
 				t.Errorf("Add: %q, %v", p, err)
 			}
@@ -202,6 +246,9 @@ func TestRequests(t *testing.T) {
 			}
 			if string(b.imported) != "[not checked here" {
 				t.Errorf("Import changed the file: %q", b.imported)
+			}
+			if r, err := c.ImportEmailProxy(ctx, []byte("[ini]"), map[string]string{"a@b": "pw"}); err != nil || r.Imported != 1 || len(r.Consent) != 1 {
+				t.Errorf("ImportEmailProxy: %+v, %v", r, err)
 			}
 			if note, err := c.Remove(ctx, "a@b"); note != "not given back" || err != nil {
 				t.Errorf("Remove: %q, %v", note, err)
@@ -222,7 +269,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch proxy.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"add a@b corp 3 s", "password a@b true", "import", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
+			want := []string{"prospect a@b", "add a@b corp 3 s", "password a@b true", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}
