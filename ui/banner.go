@@ -50,7 +50,6 @@ type banners struct {
 	gone, keystore, paused, no *banner
 	failed                     *banner
 	trayless                   bool
-	resuming                   bool
 }
 
 func newBanners(w *window) *banners {

@@ -35,7 +35,11 @@ func (c *chart) AccessibilityLabel() string { return tr("Messages a minute, in t
 func (c *chart) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleText }
 
 // CreateRenderer implements fyne.Widget.
-func (c *chart) CreateRenderer() fyne.WidgetRenderer { return &chartRenderer{chart: c} }
+func (c *chart) CreateRenderer() fyne.WidgetRenderer {
+	r := &chartRenderer{chart: c}
+	r.Layout(c.Size())
+	return r
+}
 
 const (
 	barWidth = 3
@@ -135,7 +139,9 @@ func (m *meter) set(n, of int64) {
 
 // CreateRenderer implements fyne.Widget.
 func (m *meter) CreateRenderer() fyne.WidgetRenderer {
-	return &meterRenderer{meter: m, track: newSheet(colorTrack, colorNone, 3), bar: newSheet(m.fill, colorNone, 3)}
+	r := &meterRenderer{meter: m, track: newSheet(colorTrack, colorNone, 3), bar: newSheet(m.fill, colorNone, 3)}
+	r.Layout(m.Size())
+	return r
 }
 
 type meterRenderer struct {

@@ -366,6 +366,32 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
+// A page that was long out of sight gets new renderers from Fyne, which come to
+// be drawn without being laid out.
+func TestNewRenderersAreLaidOut(t *testing.T) {
+	s := newStage(t, busyOffice(), staging{})
+	s.shows()
+	o := s.w.pages["overview"].(*overview)
+	for name, w := range map[string]fyne.Widget{"tile": o.rows.shown[0].(*accountRow), "sheet": o.dot, "chart": o.gauges.chart, "meter": o.gauges.meter} {
+		objects := w.CreateRenderer().Objects()
+		if len(objects) == 0 || objects[0].Size().IsZero() {
+			t.Errorf("a new renderer of a %s draws nothing", name)
+		}
+	}
+}
+
+// Who asks for a test message comes to where it is sent.
+func TestMenuLeadsToTheTest(t *testing.T) {
+	s := newStage(t, busyOffice(), staging{})
+	s.shows()
+	s.w.accountMenu("ada@corp.example")[1].Action()
+	p := s.w.pages["setup"].(*setup)
+	s.until("the button has the keyboard", func() bool { return s.w.win.Canvas().Focused() == p.test.send })
+	if p.scroll.bar.Offset.Y == 0 {
+		t.Error("it is not in sight")
+	}
+}
+
 func TestSendTest(t *testing.T) {
 	b := busyOffice()
 	b.checks = []proxy.Check{{Name: "token", OK: true}, {Name: "login", OK: true}}

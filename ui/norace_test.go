@@ -2,4 +2,7 @@
 
 package ui
 
-const rounds = 18_000
+const (
+	racing = false
+	rounds = 18_000
+)

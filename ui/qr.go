@@ -62,7 +62,10 @@ func (q *qrPicture) AccessibilityLabel() string { return q.text }
 func (q *qrPicture) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleText }
 
 // CreateRenderer implements fyne.Widget.
-func (q *qrPicture) CreateRenderer() fyne.WidgetRenderer { return &qrRenderer{q} }
+func (q *qrPicture) CreateRenderer() fyne.WidgetRenderer {
+	q.image.Resize(q.Size())
+	return &qrRenderer{q}
+}
 
 type qrRenderer struct{ q *qrPicture }
 

@@ -2,5 +2,9 @@
 
 package ui
 
-// rounds is fewer with the race detector, which makes each ten times as slow.
-const rounds = 2_000
+// With the race detector all is ten times as slow: memory is watched for a
+// shorter time, and pictures are not drawn.
+const (
+	racing = true
+	rounds = 2_000
+)

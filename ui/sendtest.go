@@ -42,7 +42,7 @@ func newSendTest(w *window) *sendTest {
 // somebody wants it elsewhere.
 func (t *sendTest) begin(account string) {
 	t.stop()
-	t.account = account
+	t.account, t.wanted = account, false
 	t.to.SetText(account)
 	t.checks.clear()
 	t.verdict.Hide()

@@ -141,6 +141,7 @@ func (s *setup) load(renew bool) {
 			s.fill()
 		}
 		s.w.settle()
+		s.goToTest()
 	})
 }
 
@@ -213,8 +214,18 @@ func (s *setup) draw(v view) {
 	s.trouble.say("", "")
 }
 
-// revealTest brings the test message into sight.
-func (s *setup) revealTest() { s.test.wanted = true; s.w.win.Canvas().Focus(s.test.send) }
+// revealTest brings the test message into sight, as soon as it can be.
+func (s *setup) revealTest() {
+	s.test.wanted = true
+	s.goToTest()
+}
+
+func (s *setup) goToTest() {
+	if s.test.wanted && s.all.Visible() {
+		s.test.wanted = false
+		s.w.win.Canvas().Focus(s.test.send)
+	}
+}
 
 // valueRow is one thing to enter in a mail program, with a button that copies it.
 type valueRow struct {

@@ -39,6 +39,7 @@ func (s *sheet) color(fill, edge fyne.ThemeColorName) {
 func (s *sheet) CreateRenderer() fyne.WidgetRenderer {
 	r := &sheetRenderer{sheet: s, area: canvas.NewRectangle(paint(s.fill))}
 	r.Refresh()
+	r.Layout(s.Size()) // Fyne makes renderers anew of what was long out of sight
 	return r
 }
 

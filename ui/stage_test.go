@@ -41,6 +41,9 @@ type staging struct {
 func newStage(t testing.TB, b *fake, g staging) *stage {
 	t.Helper()
 	s := &stage{t: t, b: b, more: make(chan struct{}, 1), app: test.NewTempApp(t)}
+	// Fyne forgets what it holds for widgets a minute after it last looked at the
+	// clock, which on this driver is when it last drew a picture.
+	test.NewCanvas().Capture()
 	variant := theme.VariantLight
 	if g.dark {
 		variant = theme.VariantDark

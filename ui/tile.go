@@ -104,6 +104,7 @@ func (t *tile) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleR
 func (t *tile) CreateRenderer() fyne.WidgetRenderer {
 	r := &tileRenderer{tile: t, back: newSheet(t.fill, t.edge, t.radius), over: newSheet(colorNone, colorNone, t.radius)}
 	r.Refresh()
+	r.Layout(t.Size())
 	return r
 }
 
