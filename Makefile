@@ -24,7 +24,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons clean
+.PHONY: help demo run build test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,7 +52,7 @@ fmt-check:
 vet:
 	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags e2e ./... ./.ci/tests ./.ci/load
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet ./...
-	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet ./...
+	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags ci ./...
 
 staticcheck:
 	$(STAGE) staticcheck go run $(STATICCHECK) -tags e2e ./... ./.ci/tests ./.ci/load
@@ -81,6 +81,13 @@ bench-go: ## run the Go benchmarks; the first result is kept and later ones comp
 icons: ## make the PNG icons from assets/icon/waxseal.svg
 	@for size in 16 32 48 64 128 256 512; do \
 		rsvg-convert -w $$size -h $$size assets/icon/waxseal.svg -o assets/icon/waxseal-$$size.png || exit 1; done
+
+golden: ## write the window's golden files anew; look at `git diff` and the pictures before you commit
+	@CGO_ENABLED=0 go test ./ui -run 'Stories|Translations' -update
+
+screenshots: ## make docs/img from the window's own storybook
+	@mkdir -p docs/img
+	@CGO_ENABLED=0 go test ./ui -run Screenshots -count=1 -screenshots $(CURDIR)/docs/img
 
 clean: ## remove what was built
 	@rm -rf bin

@@ -1,0 +1,117 @@
+package ui
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+func TestSettingsChange(t *testing.T) {
+	b := busyOffice()
+	var got proxy.Settings
+	b.configure = func(p proxy.Settings) ([]string, error) {
+		got = p
+		return []string{"log_level changes at the next start"}, nil
+	}
+	s := (story{page: Page{Name: "settings"}, backend: func() *fake { return b }}).stage(t, staging{})
+	p := configured(s)
+	if b.called("configure") {
+		t.Fatal("showing the settings changed them")
+	}
+	p.notify.SetChecked(false)
+	s.until("it is saved", func() bool { return p.notes.Visible() })
+	if got.Notifications || got.Metrics != b.settings.Metrics || p.notes.Text != "Saved. Log_level changes at the next start." && p.notes.Text != "Saved. log_level changes at the next start." {
+		t.Errorf("configured %+v, says %q", got, p.notes.Text)
+	}
+	p.proxy.entry.SetText("proxy.example")
+	if !p.proxy.save.Disabled() || p.proxy.field.below.Text != "Write it like http://proxy.example.com:3128." {
+		t.Errorf("a wrong URL is not refused: %q", p.proxy.field.below.Text)
+	}
+	p.proxy.entry.SetText("http://proxy.example:3128")
+	p.proxy.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	s.until("it is saved", func() bool { return p.proxy.is == "http://proxy.example:3128" })
+	if got.HTTPProxy != "http://proxy.example:3128" || got.Notifications {
+		t.Errorf("configured %+v", got)
+	}
+}
+
+func TestTakenPort(t *testing.T) {
+	b := busyOffice()
+	var got proxy.Settings
+	b.configure = func(p proxy.Settings) ([]string, error) {
+		if got = p; p.Listen[0] == "127.0.0.1:2525" {
+			return nil, &proxy.PortTakenError{Address: "127.0.0.1:2525", Free: "127.0.0.1:2526"}
+		}
+		return nil, nil
+	}
+	s := (story{page: Page{Name: "settings"}, backend: func() *fake { return b }}).stage(t, staging{})
+	p := configured(s)
+	p.listen.entry.SetText("127.0.0.1:2525, [::1]:2525")
+	test.Tap(p.listen.save)
+	s.until("the free one is offered", func() bool { return p.listen.free.Visible() })
+	if p.listen.field.below.Text != "127.0.0.1:2525 is taken by another program." {
+		t.Errorf("says %q", p.listen.field.below.Text)
+	}
+	test.Tap(p.listen.free)
+	s.until("it is taken", func() bool { return p.listen.is == "127.0.0.1:2526, [::1]:2525" })
+	if !slices.Equal(got.Listen, []string{"127.0.0.1:2526", "[::1]:2525"}) || p.listen.free.Visible() {
+		t.Errorf("configured %q", got.Listen)
+	}
+}
+
+// A page that was long out of sight gets new renderers from Fyne, which come to
+// be drawn without being laid out.
+func TestNewRenderersAreLaidOut(t *testing.T) {
+	s := newStage(t, busyOffice(), staging{})
+	s.shows()
+	o := s.w.pages["overview"].(*overview)
+	for name, w := range map[string]fyne.Widget{"tile": o.rows.shown[0].(*accountRow), "sheet": o.dot, "chart": o.gauges.chart, "meter": o.gauges.meter} {
+		objects := w.CreateRenderer().Objects()
+		if len(objects) == 0 || objects[0].Size().IsZero() {
+			t.Errorf("a new renderer of a %s draws nothing", name)
+		}
+	}
+}
+
+// Who asks for a test message comes to where it is sent.
+func TestMenuLeadsToTheTest(t *testing.T) {
+	s := newStage(t, busyOffice(), staging{})
+	s.shows()
+	s.w.accountMenu("ada@corp.example")[1].Action()
+	p := s.w.pages["setup"].(*setup)
+	s.until("the button has the keyboard", func() bool { return s.w.win.Canvas().Focused() == p.test.send })
+	if p.scroll.bar.Offset.Y == 0 {
+		t.Error("it is not in sight")
+	}
+}
+
+func TestSendTest(t *testing.T) {
+	b := busyOffice()
+	b.checks = []proxy.Check{{Name: "token", OK: true}, {Name: "login", OK: true}}
+	s := (story{page: Page{Name: "setup", Account: "ada@corp.example"}, backend: func() *fake { return b }}).stage(t, staging{})
+	p := s.w.pages["setup"].(*setup).test
+	p.to.SetText("nowhere")
+	p.run()
+	if b.called("send ada@corp.example nowhere") || p.field.below.Text == "" {
+		t.Error("half an address is taken")
+	}
+	p.to.SetText("bob@corp.example")
+	test.Tap(p.send)
+	s.until("two stages are done", func() bool { return len(p.checks.all) == 2 })
+	test.Tap(p.end)
+	s.until("the engine was told", func() bool { return b.called("cancelled test") })
+	if p.send.Disabled() || p.end.Visible() {
+		t.Error("after Cancel one cannot send again")
+	}
+	b.test = func(context.Context) error { return nil }
+	test.Tap(p.send)
+	s.until("it is sent", func() bool { return p.verdict.Visible() })
+	if p.verdict.Text != "The provider has accepted the message." {
+		t.Errorf("says %q", p.verdict.Text)
+	}
+}
