@@ -62,9 +62,8 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 bench: ## run the benchmarks; the first result is kept and later ones compared with it
 	@.ci/bench $(BENCHSTAT)
 
-icons: ## make the PNG icons from assets/icon/waxseal.svg
-	@for size in 16 32 48 64 128 256 512; do \
-		rsvg-convert -w $$size -h $$size assets/icon/waxseal.svg -o assets/icon/waxseal-$$size.png || exit 1; done
+icons: ## make the PNG and ICO icons from the drawings in assets/icon
+	@.ci/icons
 
 clean: ## remove what was built
 	@rm -rf bin
