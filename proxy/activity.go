@@ -1,6 +1,11 @@
 package proxy
 
-import "time"
+import (
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+)
 
 // Activity is one message that ended, as the windows list it. It holds nothing
 // of the message's content, nor whom it went to.
@@ -13,6 +18,124 @@ type Activity struct {
 	Bytes      int64         `json:"bytes"`      // of the body, as far as it came
 	Took       time.Duration `json:"took"`       // from MAIL to the final reply
 	Result     string        `json:"result"`     // a key of Snapshot.Totals
-	Reply      string        `json:"reply"`      // what the mail program was told: the provider's words, or Waxseal's
-	Cure       string        `json:"cure,omitempty"`
+	// Reply is what the mail program was told: the provider's words, or
+	// Waxseal's. Other people's addresses in it are "…"; it is empty when the
+	// program had left.
+	Reply string `json:"reply"`
+	Cure  string `json:"cure,omitempty"` // for answers of providers that are known to mean more than they say
+}
+
+// Activity lists the messages that ended since the one whose Seq is after, 0
+// for all: oldest first, the newest thousand at most. They are in memory only.
+func (s *Server) Activity(after uint64) []Activity { return s.stats.recent.after(after) }
+
+// recentKept is how many messages are remembered.
+const recentKept = 1000
+
+// recent is a ring of the last messages. Sessions write to it at the same time
+// without waiting for each other: each takes a number, and the number's slot.
+type recent struct {
+	last  atomic.Uint64
+	slots [recentKept]atomic.Pointer[Activity]
+}
+
+// add gives a its number and keeps it. It is not to be changed any more.
+func (r *recent) add(a *Activity) {
+	a.Seq = r.last.Add(1)
+	slot := &r.slots[a.Seq%recentKept]
+	for {
+		old := slot.Load()
+		if old != nil && old.Seq > a.Seq || slot.CompareAndSwap(old, a) {
+			return // one that came a thousand messages later was quicker
+		}
+	}
+}
+
+// after stops before a message that has its number and is not in its place yet,
+// so that nobody who goes on from the last one misses it.
+func (r *recent) after(seq uint64) []Activity {
+	newest := r.last.Load()
+	if newest > recentKept {
+		seq = max(seq, newest-recentKept)
+	}
+	list := []Activity{}
+	for n := seq + 1; n <= newest; n++ {
+		a := r.slots[n%recentKept].Load()
+		if a == nil || a.Seq < n {
+			break
+		}
+		if a.Seq == n {
+			list = append(list, *a)
+		}
+	}
+	return list
+}
+
+// tally counts what happens in one period, a minute or a day: the period's
+// number in the upper half, the count in the lower.
+type tally struct{ n atomic.Uint64 }
+
+func (t *tally) count(period uint32) {
+	for {
+		old := t.n.Load()
+		now := old + 1
+		if uint32(old>>32) != period {
+			now = uint64(period)<<32 | 1
+		}
+		if t.n.CompareAndSwap(old, now) {
+			return
+		}
+	}
+}
+
+// of is the count of a period, 0 when the last one counted was another.
+func (t *tally) of(period uint32) int64 {
+	n := t.n.Load()
+	if uint32(n>>32) != period {
+		return 0
+	}
+	return int64(uint32(n))
+}
+
+// minutes are an hour's tallies.
+type minutes [60]tally
+
+func minuteOf(t time.Time) uint32 { return uint32(t.Unix() / 60) }
+
+func (m *minutes) count(now time.Time) { m[minuteOf(now)%60].count(minuteOf(now)) }
+
+// last60 are the counts of the last 60 minutes, oldest first.
+func (m *minutes) last60(now time.Time) []int64 {
+	list := make([]int64, len(m))
+	for i := range list {
+		minute := minuteOf(now) - uint32(len(m)-1-i)
+		list[i] = m[minute%60].of(minute)
+	}
+	return list
+}
+
+// dayOf numbers the days of this machine's time zone.
+func dayOf(t time.Time) uint32 {
+	t = t.Local()
+	return uint32(t.Year()*366 + t.YearDay())
+}
+
+var addressLike = regexp.MustCompile(`("[^"]*"|[^\s<>()\[\],;:"]*)@[^\s<>()\[\],;:"]+`)
+
+// longestReply bounds a reply in the list of messages, in bytes.
+const longestReply = 500
+
+// discreet is a reply without other people's addresses, which providers like to
+// repeat, and not too long to keep a thousand of.
+func discreet(reply, own string) string {
+	reply = addressLike.ReplaceAllStringFunc(reply, func(address string) string {
+		if Fold(strings.TrimRight(address, ".'")) == Fold(own) {
+			return address
+		}
+		return "…"
+	})
+	if len(reply) > longestReply {
+		reply = strings.ToValidUTF8(reply[:longestReply], "") + "…"
+	}
+	return reply
 }

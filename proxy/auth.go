@@ -23,6 +23,9 @@ const authTimeout = 55 * time.Second
 // the account can send: a usable token, and one login with it that the provider
 // accepted. So a fault shows when the mail program connects, with its cause.
 func (s *session) authenticate(username, password string) error {
+	if s.srv.paused.Load() {
+		return paused(454)
+	}
 	box := s.srv.mailbox(username)
 	if box == nil {
 		(&localPassword{}).matches(password) // as slow as for an account that is there

@@ -22,6 +22,7 @@ import (
 var ErrNotKept = errors.New("the local certificate could not be stored")
 
 const (
+	certificateFile  = "localhost.crt"
 	certificateLife  = 365 * 24 * time.Hour
 	certificateRenew = 30 * 24 * time.Hour // left when a new one is made
 )
@@ -36,7 +37,7 @@ const (
 // Where the new one cannot be stored, the error is ErrNotKept and the
 // certificate works all the same.
 func LocalCertificate(dir string, now time.Time) (tls.Certificate, error) {
-	certFile, keyFile := filepath.Join(dir, "localhost.crt"), filepath.Join(dir, "localhost.key")
+	certFile, keyFile := filepath.Join(dir, certificateFile), filepath.Join(dir, "localhost.key")
 	if cert, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && usable(cert.Leaf, now) {
 		_ = os.Chmod(keyFile, 0o600)
 		return cert, nil

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -154,7 +155,7 @@ func (s *Server) checkKeystore(ctx context.Context) (string, error) {
 // checkPorts tells where this server listens or, when it does not serve,
 // whether it could.
 func (s *Server) checkPorts(ctx context.Context) (string, error) {
-	if s.state() == "serving" {
+	if state := s.state(); state == "serving" || state == "paused" {
 		return "listening on " + s.addressList(), nil
 	}
 	cfg := s.config()
@@ -250,7 +251,8 @@ func (s *Server) SendTest(ctx context.Context, address, to string, report func(C
 
 func answered(r upstream.Reply) (string, error) {
 	if r.Code/100 != 2 {
-		return "", &finding{"the provider said: " + r.String(), "that is the provider's decision; its words say why"}
+		_, cure := knownAnswer(r.Code, r.String())
+		return "", &finding{"the provider said: " + r.String(), cmp.Or(cure, "that is the provider's decision; its words say why")}
 	}
 	return "the provider said: " + r.String(), nil
 }

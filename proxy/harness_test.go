@@ -167,7 +167,7 @@ func (r *rig) stop() {
 		r.t.Error("Serve did not return")
 	}
 	s := r.server.Snapshot()
-	if s.Connections != 0 || s.Messages != 0 || s.Upstream != (UpstreamGauges{}) {
+	if s.Connections != 0 || s.Messages != 0 || s.Upstream.Dialling+s.Upstream.Warm+s.Upstream.Busy != 0 {
 		r.t.Errorf("after the end: %d connections, %d messages, upstream %+v", s.Connections, s.Messages, s.Upstream)
 	}
 	if r.t.Failed() {

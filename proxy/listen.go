@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -199,45 +198,6 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// certificate is the one for local TLS, made anew before it ends.
-type certificate struct {
-	now atomic.Pointer[tls.Certificate]
-
-	mu sync.Mutex // one renewal at a time
-}
-
-func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if cert := s.cert.now.Load(); cert != nil && time.Until(cert.Leaf.NotAfter) > certificateRenew {
-		return cert, nil
-	}
-	s.cert.mu.Lock()
-	defer s.cert.mu.Unlock()
-	if cert := s.cert.now.Load(); cert != nil && time.Until(cert.Leaf.NotAfter) > certificateRenew {
-		return cert, nil
-	}
-	cert, err := s.newCertificate()
-	if errors.Is(err, ErrNotKept) {
-		s.log.Warn("the certificate for local TLS lasts only until the next start", "err", err)
-	} else if err != nil {
-		return nil, fmt.Errorf("certificate for local TLS: %w", err)
-	}
-	s.cert.now.Store(&cert)
-	return &cert, nil
-}
-
-// newCertificate makes or finds the certificate beside the configuration; a
-// server without one keeps it in memory.
-func (s *Server) newCertificate() (tls.Certificate, error) {
-	if s.opts.ConfigPath != "" {
-		return LocalCertificate(filepath.Dir(s.opts.ConfigPath), time.Now())
-	}
-	certPEM, keyPEM, err := newCertificate(time.Now())
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(certPEM, keyPEM)
 }
 
 // isLoopback reports whether a local address can only be reached from this machine.

@@ -34,7 +34,8 @@ type mailbox struct {
 	messages    atomic.Int64
 	sent        atomic.Int64
 	failed      atomic.Int64
-	last        unixTime
+	today       tally // sent on one day
+	last        atomic.Pointer[Activity]
 	trouble     atomic.Pointer[trouble]
 }
 
@@ -109,13 +110,14 @@ func (b *mailbox) note(err error) {
 }
 
 // ended counts a message.
-func (b *mailbox) ended(r result) {
+func (b *mailbox) ended(r result, a *Activity) {
 	if r == sent {
 		b.sent.Add(1)
+		b.today.count(dayOf(a.Time))
 	} else {
 		b.failed.Add(1)
 	}
-	b.last.set(time.Now())
+	b.last.Store(a)
 }
 
 func (b *mailbox) providerName() string {
@@ -143,11 +145,14 @@ func (b *mailbox) retire(ctx context.Context, log *slog.Logger) {
 func (b *mailbox) status() AccountStatus {
 	pool, token := b.pool.Status(), b.grant.Status()
 	st := AccountStatus{
-		Address: b.address, Provider: b.provider.ID, State: token.State, Detail: token.Err,
+		Address: b.address, Provider: b.provider.ID, Name: b.providerName(), State: token.State, Detail: token.Err,
 		Connections: b.connections.Load(), Messages: b.messages.Load(),
-		Sent: b.sent.Load(), Failed: b.failed.Load(), LastMessage: b.last.get(),
+		Sent: b.sent.Load(), Failed: b.failed.Load(), SentToday: b.today.of(dayOf(time.Now())), DailyLimit: int64(b.provider.DailyLimit),
 		Upstream: PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting, Limit: pool.Limit},
 		Token:    token,
+	}
+	if a := b.last.Load(); a != nil {
+		st.LastMessage, st.LastResult = a.Time, a.Result
 	}
 	if t := b.trouble.Load(); t != nil && st.State == "ready" {
 		st.State, st.Detail = t.state, t.detail

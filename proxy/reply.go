@@ -166,19 +166,9 @@ func refusedLogin(at, address string, e *upstream.AuthError) *smtp.SMTPError {
 	return lasting(at, enhanced, cure+" (the provider said: "+said+")")
 }
 
-// explainRefusal says in people's words why a provider refused a login, and what
-// cures it. kind is a short name for the state of the account.
-func explainRefusal(e *upstream.AuthError) (kind, cure string) {
-	text := strings.Join(e.Reply.Lines, " ")
-	switch {
-	case strings.Contains(text, "5.7.139"):
-		return "smtp_disabled", "SMTP sending is switched off for this mailbox or organisation: an administrator must enable SMTP AUTH for it"
-	case strings.Contains(text, "5.7.3"):
-		return "wrong_identity", "The signed-in user may not use this mailbox: for a shared mailbox set `login` to the user who signed in"
-	case strings.Contains(text, "5.7.30"):
-		return "basic_retired", "The provider takes no passwords any more and refused the token's form; check the account's provider"
-	}
-	return "token_refused", "The provider refuses the token: sign in again, with permission to send mail"
+// paused is the answer to whatever would send while the server is paused.
+func paused(code int) *smtp.SMTPError {
+	return answer(code, "4.3.2", "Waxseal is paused: resume it from its icon")
 }
 
 // passing is a fault that may be gone the next time.

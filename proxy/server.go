@@ -76,6 +76,7 @@ type Server struct {
 	endServe context.CancelFunc
 	hard     context.Context // ends when nothing is waited for any more
 	kill     context.CancelFunc
+	paused   atomic.Bool
 	stopping atomic.Bool
 	stopped  chan struct{} // closed when Shutdown is done
 	stop     sync.Once
@@ -305,12 +306,15 @@ func (s *Server) Snapshot() Snapshot {
 			Dialling: s.stats.upstream.Dialling.Load(), Warm: s.stats.upstream.Warm.Load(), Busy: s.stats.upstream.Busy.Load(),
 		},
 		Totals: s.stats.totals(), AuthFailures: s.stats.authFailures.Load(), Refused: s.stats.refused.Load(),
+		PerMinute: s.stats.minutes.last60(time.Now()), LastActivity: s.stats.recent.last.Load(),
 		Keystore: s.keystoreStatus(),
 		Accounts: make([]AccountStatus, 0, len(boxes)),
 		Breakers: append(s.tokenBreakers.All(), s.smtpBreakers.All()...),
 	}
 	for _, key := range slices.Sorted(maps.Keys(boxes)) {
-		snap.Accounts = append(snap.Accounts, s.accountStatus(boxes[key]))
+		st := s.accountStatus(boxes[key])
+		snap.Upstream.Limit += int64(st.Upstream.Limit)
+		snap.Accounts = append(snap.Accounts, st)
 	}
 	return snap
 }
@@ -321,9 +325,23 @@ func (s *Server) state() string {
 	}
 	select {
 	case <-s.ready:
-		return "serving"
 	default:
 		return "starting"
+	}
+	if s.paused.Load() {
+		return "paused"
+	}
+	return "serving"
+}
+
+// SetPaused stops and resumes the taking of mail. While the server is paused,
+// logins and new messages are answered 454 and 451, which programs take for "try
+// again later"; connections stay, and messages in flight finish. A new start
+// serves again.
+func (s *Server) SetPaused(paused bool) {
+	if s.paused.Swap(paused) != paused {
+		s.log.Info("paused", "now", paused)
+		s.changed.wake()
 	}
 }
 

@@ -41,7 +41,9 @@ type message struct {
 	tx      *upstream.Transaction
 	ctx     context.Context // ends with the transaction, so that Data ends with it
 	cancel  context.CancelFunc
-	rcpts   int // accepted by the provider
+	rcpts   int             // accepted by the provider
+	refusal *smtp.SMTPError // the last recipient's that was refused
+	bytes   int64           // of the body, as far as it came
 	started time.Time
 	begun   chan struct{} // closed when its body is read
 	counted bool          // its result is in the statistics
@@ -106,7 +108,9 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	case hasControl(from):
 		return errSender
 	case s.box.removed.Load() && !s.follow():
-		return answer(550, "5.7.1", "The account "+s.box.address+" was removed from Waxseal")
+		return s.turnAway(answer(550, "5.7.1", "The account "+s.box.address+" was removed from Waxseal"))
+	case s.srv.paused.Load():
+		return s.turnAway(paused(451))
 	}
 	s.c.busy = true
 	s.srv.stats.messages.Add(1)
@@ -161,11 +165,11 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "MAIL comes first"}
 	}
 	if hasControl(to) {
-		return errRecipient
+		return s.refuse(errRecipient)
 	}
 	replies, err := m.tx.Rcpt(m.ctx, []upstream.Recipient{{To: to, Opts: opts}})
 	if errors.Is(err, upstream.ErrEnvelope) || errors.Is(err, upstream.ErrUTF8) {
-		return replyTo("RCPT", s.box, err) // of this recipient alone
+		return s.refuse(replyTo("RCPT", s.box, err)) // of this recipient alone
 	}
 	if err != nil {
 		return s.fail("RCPT", err)
@@ -173,7 +177,7 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 	r := replies[0]
 	if r.Code/100 != 2 {
 		s.log.Info("recipient refused", "account", s.box.address, "reply", r.String())
-		return passThrough(r)
+		return s.refuse(passThrough(r))
 	}
 	m.rcpts++
 	s.c.answer = replyLines(r)
@@ -207,6 +211,7 @@ func (s *session) Data(r io.Reader) error {
 		body.r = s.c.data()
 	}
 	reply, err := m.tx.Data(m.ctx, body)
+	m.bytes = body.n
 	if err != nil {
 		switch {
 		case errors.Is(body.err, errLoneDot):
@@ -217,11 +222,12 @@ func (s *session) Data(r io.Reader) error {
 		return s.fail("DATA", err)
 	}
 	took := time.Since(m.started)
-	s.finish(resultOf(reply.Code))
+	answered := passThrough(reply)
+	s.finish(resultOf(reply.Code), answered)
 	s.srv.stats.seconds.Observe(took.Seconds())
 	s.log.Info("message", "account", s.box.address, "result", resultOf(reply.Code).String(), "recipients", m.rcpts,
 		"bytes", body.n, "seconds", took.Seconds(), "reply", reply.String())
-	return passThrough(reply)
+	return answered
 }
 
 // Reset ends the transaction, whether it is over or taken back.
@@ -243,52 +249,6 @@ func (s *session) Logout() error {
 		s.srv.changed.wake()
 	}
 	return nil
-}
-
-// fail turns an error into the reply for the client, counts the message it
-// ended and writes the whole chain to the log.
-func (s *session) fail(at string, err error) error {
-	r := replyTo(at, s.box, err)
-	res := failed
-	var lost *upstream.ConnError
-	switch {
-	case errors.As(err, &lost) && lost.Unknown:
-		res = unknown
-	case errors.Is(err, errCutOff):
-		res = aborted
-	}
-	s.finish(res)
-	s.log.Warn("message failed", "account", s.box.address, "at", at, "result", res.String(), "reply", r.Code, "err", err)
-	return r
-}
-
-// finish counts the message once.
-func (s *session) finish(res result) {
-	if s.msg == nil || s.msg.counted {
-		return
-	}
-	s.msg.counted = true
-	s.srv.stats.results[res].Add(1)
-	s.box.ended(res)
-	s.srv.changed.wake()
-}
-
-// end gives the provider's connection back.
-func (s *session) end() {
-	s.body.Lock()
-	defer s.body.Unlock()
-	if s.msg.tx != nil {
-		s.msg.tx.Close()
-	}
-	if s.msg.rcpts > 0 {
-		s.finish(aborted)
-	}
-	s.msg.cancel()
-	s.msg = nil
-	s.c.busy = false
-	s.srv.stats.messages.Add(-1)
-	s.box.messages.Add(-1)
-	s.srv.changed.wake()
 }
 
 // firstRead waits for a body's first bytes, or its end.
@@ -315,16 +275,6 @@ func (c *countingReader) Read(p []byte) (int, error) {
 		c.err = err
 	}
 	return n, err
-}
-
-func resultOf(code int) result {
-	switch code / 100 {
-	case 2:
-		return sent
-	case 4:
-		return deferred
-	}
-	return refused
 }
 
 func hasControl(address string) bool {

@@ -34,26 +34,3 @@ func (e *PortTakenError) Error() string {
 	}
 	return fmt.Sprintf("%s is taken by %s; %s is free", e.Address, by, e.Free)
 }
-
-// MailSettings is what somebody enters in a mail program.
-type MailSettings struct {
-	User     string       `json:"user"`
-	Password string       `json:"password"`
-	Servers  []MailServer `json:"servers"`
-}
-
-// MailServer is one way to reach the proxy.
-type MailServer struct {
-	Host     string `json:"host"`
-	Port     int    `json:"port"`
-	Security string `json:"security"` // "starttls" (or none, on loopback) or "tls"
-}
-
-// CertificateInfo is the certificate for local TLS, for mail programs and people
-// to trust.
-type CertificateInfo struct {
-	PEM         string `json:"pem"` // the certificate alone, never its key
-	File        string `json:"file,omitempty"`
-	Fingerprint string `json:"fingerprint"` // SHA-256, hex in pairs with colons
-	NotAfter    string `json:"not_after"`   // RFC 3339
-}

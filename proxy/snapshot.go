@@ -72,7 +72,7 @@ type AccountStatus struct {
 	Failed      int64        `json:"failed"`   // anything else
 	LastMessage time.Time    `json:"last_message,omitzero"`
 	LastResult  string       `json:"last_result,omitempty"` // how that ended: a key of Totals
-	SentToday   int64        `json:"sent_today"`            // since midnight here
+	SentToday   int64        `json:"sent_today"`            // since midnight here; a new start counts from 0
 	DailyLimit  int64        `json:"daily_limit,omitempty"` // the provider's; 0 when it does not say
 	Upstream    PoolStatus   `json:"upstream"`
 	Token       oauth.Status `json:"token"`

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -16,8 +15,8 @@ type result int
 
 const (
 	sent     result = iota // the provider said 2xx
-	deferred               // the provider said 4xx
-	refused                // the provider said 5xx
+	deferred               // the provider said 4xx, or Waxseal while it is paused
+	refused                // the provider said 5xx, to the message or to every recipient
 	failed                 // it never reached the end: no connection, no token, connection lost
 	unknown                // all of it was sent and the answer was lost
 	aborted                // the client left or took it back
@@ -39,6 +38,8 @@ type stats struct {
 	refused      atomic.Int64
 	upstream     upstream.Stats
 	seconds      prometheus.Histogram
+	recent       recent
+	minutes      minutes // of messages sent
 
 	refreshes sync.Map // refreshKey -> *atomic.Int64
 }
@@ -51,6 +52,15 @@ func newStats() *stats {
 		Help:    "Time from MAIL to the provider's final reply, in seconds, of messages that reached one.",
 		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 	})}
+}
+
+// ended counts a message.
+func (s *stats) ended(r result, a *Activity) {
+	s.results[r].Add(1)
+	if r == sent {
+		s.minutes.count(a.Time)
+	}
+	s.recent.add(a)
 }
 
 func (s *stats) refreshed(provider, result string) {
@@ -122,16 +132,4 @@ func (n *notifier) update(change func([]chan struct{}) []chan struct{}) {
 	} else {
 		n.watchers.Store(nil)
 	}
-}
-
-// unixTime is a time that many goroutines may set and read.
-type unixTime struct{ ns atomic.Int64 }
-
-func (u *unixTime) set(t time.Time) { u.ns.Store(t.UnixNano()) }
-
-func (u *unixTime) get() time.Time {
-	if ns := u.ns.Load(); ns != 0 {
-		return time.Unix(0, ns)
-	}
-	return time.Time{}
 }

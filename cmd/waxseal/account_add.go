@@ -96,12 +96,12 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	if err != nil {
 		return withCure(err, "`waxseal doctor` looks again when that is done; the account is kept")
 	}
-	s, err := c.mailSettings(ctx, address, false)
+	s, err := c.MailSettings(ctx, address, false)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(m.Out, "\n%s is ready. In your mail program enter\n\n", address)
-	s.print(m.Out)
+	printMailSettings(m.Out, s)
 	if !c.running {
 		fmt.Fprintln(m.Out, "\nand start `waxseal serve`, which takes the mail.")
 	}

@@ -140,13 +140,13 @@ func (d *demo) show(ctx context.Context) (done bool, err error) {
 		fmt.Fprintln(d.m.Out, "\nIt works.")
 		return true, nil
 	}
-	settings, err := (&connection{Client: d.client, running: true}).mailSettings(ctx, demoAddress, false)
+	settings, err := d.client.MailSettings(ctx, demoAddress, false)
 	if err != nil {
 		return true, err
 	}
 	fmt.Fprintln(d.m.Out, "\nTry it with a mail program of your own. Whatever it sends arrives here and goes no further:")
 	fmt.Fprintln(d.m.Out)
-	settings.print(d.m.Out)
+	printMailSettings(d.m.Out, settings)
 	fmt.Fprintf(d.m.Out, "\n`waxseal status --watch --config %s` shows it at work. Ctrl-C ends it.\n\n", d.config)
 	for n := 2; d.provider.WaitMessages(ctx, n) == nil; n++ {
 		msg := d.provider.Messages()[n-1]

@@ -112,21 +112,11 @@ func TestRough(t *testing.T) {
 	}
 }
 
-func TestMailServers(t *testing.T) {
-	got := mailServers([]proxy.Listener{
-		{Address: "[::1]:1587", Security: "starttls"}, {Address: "127.0.0.1:1465", Security: "tls"},
-		{Address: "127.0.0.1:1587", Security: "starttls"}, {Address: "nonsense", Security: "tls"},
-	})
-	want := []mailServer{{"127.0.0.1", 1587, "starttls"}, {"127.0.0.1", 1465, "tls"}, {"::1", 1587, "starttls"}}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
 func TestMailSettingsShowEachSecurityOnce(t *testing.T) {
 	var out bytes.Buffer
-	mailSettings{User: "me@x", Password: "pw", Servers: []mailServer{
-		{"127.0.0.1", 1587, "starttls"}, {"127.0.0.1", 1465, "tls"}, {"::1", 1587, "starttls"}}}.print(&out)
+	printMailSettings(&out, proxy.MailSettings{User: "me@x", Password: "pw", Servers: []proxy.MailServer{
+		{Host: "127.0.0.1", Port: 1587, Security: "starttls"}, {Host: "127.0.0.1", Port: 1465, Security: "tls"},
+		{Host: "::1", Port: 1587, Security: "starttls"}}})
 	want := `server    127.0.0.1 port 1587 (STARTTLS, or none: it does not leave this computer)
 server    127.0.0.1 port 1465 (TLS)
 user      me@x
@@ -136,7 +126,7 @@ password  pw
 		t.Errorf("got\n%swant\n%s", &out, want)
 	}
 	out.Reset()
-	mailSettings{Servers: []mailServer{{"192.0.2.1", 587, "starttls"}}}.print(&out)
+	printMailSettings(&out, proxy.MailSettings{Servers: []proxy.MailServer{{Host: "192.0.2.1", Port: 587, Security: "starttls"}}})
 	if strings.Contains(out.String(), "none") {
 		t.Errorf("says that a remote server needs no TLS: %s", &out)
 	}

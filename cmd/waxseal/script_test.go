@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/waxseal/waxseal/proxy/control"
 )
 
 func TestMain(m *testing.M) {
@@ -38,6 +41,7 @@ func TestMain(m *testing.M) {
 //	watch [ARG...]          start `waxseal status --watch` and wait until it shows something
 //	watched REGEXP          wait until it shows that
 //	watched end CODE        wait for its end, which must have that exit code
+//	pause, resume           what the icon's menu does
 //	taken VAR               take a port, whose address goes into VAR
 //	mode PERM FILE          FILE has these permissions
 //	json FILE               FILE is JSON and nothing else
@@ -58,7 +62,7 @@ func TestScripts(t *testing.T) {
 			"send": cmdSend, "begin": cmdBegin, "answered": cmdAnswered,
 			"serve": cmdServe, "expect": cmdExpect, "signal": cmdSignal, "ended": cmdEnded,
 			"watch": cmdWatch, "watched": cmdWatched,
-			"taken": cmdTaken, "mode": cmdMode, "json": cmdJSON,
+			"pause": cmdPause(true), "resume": cmdPause(false), "taken": cmdTaken, "mode": cmdMode, "json": cmdJSON,
 		},
 	})
 }
@@ -164,6 +168,17 @@ func lookPath(ts *testscript.TestScript, name string) string {
 	}
 	ts.Fatalf("%s is not in PATH", name)
 	return ""
+}
+
+func cmdPause(paused bool) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		ctx, cancel := context.WithTimeout(context.Background(), scriptPatience)
+		defer cancel()
+		c, err := control.Dial(ctx, ts.Getenv("WAXSEAL_CONFIG"))
+		ts.Check(err)
+		defer c.Close()
+		ts.Check(c.SetPaused(ctx, paused))
+	}
 }
 
 func cmdExpect(ts *testscript.TestScript, neg bool, args []string) {

@@ -24,6 +24,7 @@ type work struct {
 	listener *control.Listener
 	log      *slog.Logger
 	patience time.Duration // for messages in flight at the end
+	desktop  control.Desktop
 
 	// ready is called when the server accepts mail. The program ends when it
 	// returns done or an error, and goes on otherwise.
@@ -44,10 +45,13 @@ func (w work) run(ctx context.Context) error {
 	defer signal.Stop(hups)
 
 	ctx, cancel := context.WithCancel(ctx)
+	if w.desktop.Quit == nil {
+		w.desktop.Quit = cancel
+	}
 	served, readied := make(chan error, 1), make(chan error, 1)
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := control.Serve(ctx, w.listener, w.server); err != nil {
+		if err := control.Serve(ctx, w.listener, w.server, w.desktop); err != nil {
 			w.log.Error("the command line cannot reach this instance", "err", err)
 		}
 	})

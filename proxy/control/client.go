@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"net"
 	"net/http"
 	"net/url"
@@ -195,33 +194,6 @@ func (c *Client) Password(ctx context.Context, address string, renew bool) (stri
 	var out passwordAnswer
 	err := c.call(ctx, http.MethodPost, "/password", addressRequest{Address: address, Renew: renew}, &out)
 	return out.Password, err
-}
-
-// Watch yields what the instance does, now and at each change, until ctx ends
-// or the instance does. The latter yields [ErrNotRunning] as the last error.
-func (c *Client) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
-	return func(yield func(proxy.Snapshot, error) bool) {
-		body, err := c.open(ctx, http.MethodGet, "/watch", nil)
-		if err != nil {
-			yield(proxy.Snapshot{}, err)
-			return
-		}
-		defer body.Close()
-		for lines := json.NewDecoder(body); ; {
-			var s proxy.Snapshot
-			err := lines.Decode(&s)
-			if ctx.Err() != nil {
-				return
-			}
-			if err != nil {
-				yield(s, ErrNotRunning)
-				return
-			}
-			if !yield(s, nil) {
-				return
-			}
-		}
-	}
 }
 
 // call makes a request and reads its answer into out, unless that is nil.

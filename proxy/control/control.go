@@ -45,6 +45,29 @@ type Backend interface {
 	Remove(ctx context.Context, address string) (note string, err error)
 	Password(ctx context.Context, address string, renew bool) (string, error)
 	Accounts() []proxy.AccountStatus
+	Activity(after uint64) []proxy.Activity
+	SetPaused(paused bool)
+	Recognise(ctx context.Context, address string) (proxy.Provider, error)
+	Providers() []proxy.Provider
+	MailSettings(ctx context.Context, address string, renew bool) (proxy.MailSettings, error)
+	Certificate() (proxy.CertificateInfo, error)
+}
+
+// Desktop is what an instance with windows does beside the work of its Backend.
+// The zero value is an instance without.
+type Desktop struct {
+	// Show opens a window on a page, for an account where the page is about
+	// one. It is called when nobody who listens to [Client.Pages] could be told;
+	// calls may come while a window is about to open.
+	Show func(page, account string) error
+	// Quit ends the program. It does not wait for that.
+	Quit func()
+}
+
+// Page is what a window is asked to show.
+type Page struct {
+	Page    string `json:"page"` // "overview", "add", "activity", "settings" or "setup"
+	Account string `json:"account,omitempty"`
 }
 
 // ErrNotRunning says that no instance runs for the configuration file.
@@ -65,14 +88,24 @@ func (e *RunningError) Error() string {
 }
 
 // Error is an error that the instance answered, with its own text and, where
-// it knows one, what to do about it.
+// it knows one, what to do about it. One about a port is a *[proxy.PortTakenError]
+// too, for errors.As.
 type Error struct {
-	Text string `json:"error"`
-	Cure string `json:"cure,omitempty"`
+	Text string                `json:"error"`
+	Cure string                `json:"cure,omitempty"`
+	Port *proxy.PortTakenError `json:"port_taken,omitempty"`
 }
 
 // Error implements error.
 func (e *Error) Error() string { return e.Text }
+
+// Unwrap gives the error about a port, where it is one.
+func (e *Error) Unwrap() error {
+	if e.Port == nil {
+		return nil
+	}
+	return e.Port
+}
 
 // The bodies of the requests and answers that are not types of package proxy.
 type (
@@ -88,6 +121,12 @@ type (
 	addRequest struct {
 		Account      proxy.Account `json:"account"`
 		ClientSecret string        `json:"client_secret,omitempty"`
+	}
+	activityRequest struct {
+		After uint64 `json:"after"`
+	}
+	pauseRequest struct {
+		Paused bool `json:"paused"`
 	}
 	sendRequest struct {
 		Address string `json:"address"`

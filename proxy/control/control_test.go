@@ -98,6 +98,27 @@ func (f *fake) Password(_ context.Context, address string, renew bool) (string, 
 
 func (f *fake) Accounts() []proxy.AccountStatus { return f.snapshot.Accounts }
 
+func (f *fake) Activity(after uint64) []proxy.Activity {
+	return []proxy.Activity{{Seq: after + 1, Account: "a@b", Reply: "250 2.0.0 OK"}}
+}
+
+func (f *fake) SetPaused(paused bool) { f.ask("pause %t", paused) }
+
+func (f *fake) Recognise(_ context.Context, address string) (proxy.Provider, error) {
+	return proxy.Provider{ID: "corp", Scopes: []string{"mail"}}, f.ask("recognise %s", address)
+}
+
+func (f *fake) Providers() []proxy.Provider { return []proxy.Provider{{ID: "corp"}, {ID: "other"}} }
+
+func (f *fake) MailSettings(_ context.Context, address string, renew bool) (proxy.MailSettings, error) {
+	return proxy.MailSettings{User: address, Password: "secret", Servers: []proxy.MailServer{{Host: "::1", Port: 1587, Security: "tls"}}},
+		f.ask("mail settings %s %t", address, renew)
+}
+
+func (f *fake) Certificate() (proxy.CertificateInfo, error) {
+	return proxy.CertificateInfo{PEM: "-----", Fingerprint: "AB:CD"}, f.err
+}
+
 // everything is a Snapshot with no field at its zero value where that matters.
 func everything() proxy.Snapshot {
 	day := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -155,7 +176,7 @@ func serveAt(t *testing.T, path string, b Backend) (l *Listener, stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := Serve(ctx, l, b); err != nil {
+		if err := Serve(ctx, l, b, Desktop{}); err != nil {
 			t.Error(err)
 		}
 		l.Close()

@@ -42,7 +42,7 @@ func TestStrangersAreRefused(t *testing.T) {
 			r.Header.Set("Authorization", "Bearer right")
 			tc.change(r)
 			w := httptest.NewRecorder()
-			newHandler(context.Background(), b, "right").ServeHTTP(w, r)
+			newHandler(context.Background(), b, Desktop{}, "right").ServeHTTP(w, r)
 			if w.Code != tc.status {
 				t.Errorf("status %d, want %d: %s", w.Code, tc.status, w.Body)
 			}
@@ -77,7 +77,7 @@ func TestLoopbackPort(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
-	go func() { ended <- Serve(ctx, l, &fake{snapshot: proxy.Snapshot{PID: 9}}) }()
+	go func() { ended <- Serve(ctx, l, &fake{snapshot: proxy.Snapshot{PID: 9}}, Desktop{}) }()
 
 	c, h, err := p.dial(t.Context())
 	if err != nil || h.PID != 9 {

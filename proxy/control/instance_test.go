@@ -55,7 +55,7 @@ func TestOneOfManyStarts(t *testing.T) {
 				return
 			}
 			won <- l
-			Serve(ctx, l, &fake{snapshot: proxy.Snapshot{PID: 7}})
+			Serve(ctx, l, &fake{snapshot: proxy.Snapshot{PID: 7}}, Desktop{})
 			l.Close()
 		})
 	}
@@ -126,7 +126,7 @@ func TestListenObeysItsContext(t *testing.T) {
 func holdUntilKilled(path string) {
 	l, err := Listen(context.Background(), path)
 	fmt.Println("ready", err)
-	Serve(context.Background(), l, &fake{})
+	Serve(context.Background(), l, &fake{}, Desktop{})
 }
 
 // After kill -9 the socket and the lock file are still there.

@@ -10,7 +10,7 @@ import (
 // instance: they have one path through the code, whoever answers.
 func Local(b Backend) *Client {
 	c := &Client{}
-	c.http.Transport = local{newHandler(context.Background(), b, "")}
+	c.http.Transport = local{newHandler(context.Background(), b, Desktop{}, "")}
 	return c
 }
 

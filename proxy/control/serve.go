@@ -23,13 +23,13 @@ const (
 	endPatience   = 5 * time.Second // for requests under way when the instance ends
 )
 
-// Serve answers requests with b until ctx ends, then lets the ones under way
-// finish. It closes the socket but keeps the lock: that is l's Close.
-func Serve(ctx context.Context, l *Listener, b Backend) error {
+// Serve answers requests with b and d until ctx ends, then lets the ones under
+// way finish. It closes the socket but keeps the lock: that is l's Close.
+func Serve(ctx context.Context, l *Listener, b Backend, d Desktop) error {
 	watching, stopWatching := context.WithCancel(context.Background())
 	defer stopWatching()
 	srv := &http.Server{
-		Handler:           newHandler(watching, b, l.token),
+		Handler:           newHandler(watching, b, d, l.token),
 		ReadHeaderTimeout: 2 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -55,12 +55,13 @@ func Serve(ctx context.Context, l *Listener, b Backend) error {
 type handler struct {
 	mux      http.ServeMux
 	backend  Backend
+	windows  windows
 	token    string
-	watching context.Context // ends the streams of /watch
+	watching context.Context // ends the streams of /watch and /pages
 }
 
-func newHandler(watching context.Context, b Backend, token string) *handler {
-	h := &handler{backend: b, token: token, watching: watching}
+func newHandler(watching context.Context, b Backend, d Desktop, token string) *handler {
+	h := &handler{backend: b, windows: windows{open: d.Show}, token: token, watching: watching}
 	h.mux.HandleFunc("GET /hello", func(w http.ResponseWriter, r *http.Request) {
 		s := b.Snapshot()
 		answer(w, hello{PID: s.PID, Version: s.Version}, nil)
@@ -107,6 +108,7 @@ func newHandler(watching context.Context, b Backend, token string) *handler {
 		note, err := b.Remove(ctx, a.Address)
 		return removeAnswer{note}, err
 	}))
+	h.forWindows(b, d)
 	return h
 }
 
@@ -133,16 +135,32 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // watch sends a Snapshot a line, at once and then at each change.
 func (h *handler) watch(w http.ResponseWriter, r *http.Request) {
+	h.stream(w, r, func(ctx context.Context, send func(any) error) {
+		for s := range h.backend.Watch(ctx, watchInterval) {
+			if send(s) != nil {
+				return
+			}
+		}
+	})
+}
+
+// stream is an answer that goes on until the client leaves or the instance ends.
+// It begins at once.
+func (h *handler) stream(w http.ResponseWriter, r *http.Request, run func(ctx context.Context, send func(any) error)) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(h.watching, cancel)()
 	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
 	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
-	for s := range h.backend.Watch(ctx, watchInterval) {
-		if lines.Encode(s) != nil || flush.Flush() != nil {
-			return
+	flush.Flush() // in this process there is nothing to flush
+	run(ctx, func(v any) error {
+		if err := lines.Encode(v); err != nil {
+			return err
 		}
-	}
+		flush.Flush()
+		return nil
+	})
 }
 
 // with reads a request's JSON for f and answers with what f returns.
@@ -187,7 +205,9 @@ func errorOf(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Text: err.Error(), Cure: keystore.Cure(err)}
+	e := &Error{Text: err.Error(), Cure: keystore.Cure(err)}
+	errors.As(err, &e.Port)
+	return e
 }
 
 func answer(w http.ResponseWriter, v any, err error) {

@@ -1,0 +1,55 @@
+package control
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// Activity lists the messages that ended since the one whose Seq is after.
+func (c *Client) Activity(ctx context.Context, after uint64) (a []proxy.Activity, err error) {
+	err = c.call(ctx, http.MethodPost, "/activity", activityRequest{after}, &a)
+	return a, err
+}
+
+// SetPaused stops and resumes the taking of mail.
+func (c *Client) SetPaused(ctx context.Context, paused bool) error {
+	return c.call(ctx, http.MethodPost, "/pause", pauseRequest{paused}, nil)
+}
+
+// Recognise is the provider that Add would choose for an address.
+func (c *Client) Recognise(ctx context.Context, address string) (p proxy.Provider, err error) {
+	err = c.call(ctx, http.MethodPost, "/recognise", addressRequest{Address: address}, &p)
+	return p, err
+}
+
+// Providers are all that the instance knows.
+func (c *Client) Providers(ctx context.Context) (p []proxy.Provider, err error) {
+	err = c.call(ctx, http.MethodGet, "/providers", nil, &p)
+	return p, err
+}
+
+// MailSettings are what to enter in a mail program for an account; renew makes
+// a new password first.
+func (c *Client) MailSettings(ctx context.Context, address string, renew bool) (s proxy.MailSettings, err error) {
+	err = c.call(ctx, http.MethodPost, "/mail-settings", addressRequest{Address: address, Renew: renew}, &s)
+	return s, err
+}
+
+// Certificate is the certificate for local TLS.
+func (c *Client) Certificate(ctx context.Context) (i proxy.CertificateInfo, err error) {
+	err = c.call(ctx, http.MethodGet, "/certificate", nil, &i)
+	return i, err
+}
+
+// Show brings the instance's window to the front, opening it where there is
+// none, on a page and for an account where the page is about one.
+func (c *Client) Show(ctx context.Context, page, account string) error {
+	return c.call(ctx, http.MethodPost, "/show", Page{page, account}, nil)
+}
+
+// Quit ends the instance. It returns when the instance has taken note.
+func (c *Client) Quit(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/quit", struct{}{}, nil)
+}

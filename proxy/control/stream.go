@@ -1,0 +1,49 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// Watch yields what the instance does, now and at each change, until ctx ends
+// or the instance does. The latter yields [ErrNotRunning] as the last error.
+func (c *Client) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
+	return lines[proxy.Snapshot](ctx, c, "/watch")
+}
+
+// Pages yields the pages that a window is asked to bring to the front, until ctx
+// ends or the instance does. The latter yields [ErrNotRunning] as the last error.
+func (c *Client) Pages(ctx context.Context) iter.Seq2[Page, error] {
+	return lines[Page](ctx, c, "/pages")
+}
+
+// lines reads an answer that goes on.
+func lines[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		body, err := c.open(ctx, http.MethodGet, path, nil)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		defer body.Close()
+		for lines := json.NewDecoder(body); ; {
+			var v T
+			err := lines.Decode(&v)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				yield(none, ErrNotRunning)
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}

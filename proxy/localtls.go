@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// certificate is the one for local TLS, made anew before it ends.
+type certificate struct {
+	now atomic.Pointer[tls.Certificate]
+
+	mu sync.Mutex // one renewal at a time
+}
+
+func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if cert := s.cert.now.Load(); cert != nil && time.Until(cert.Leaf.NotAfter) > certificateRenew {
+		return cert, nil
+	}
+	s.cert.mu.Lock()
+	defer s.cert.mu.Unlock()
+	if cert := s.cert.now.Load(); cert != nil && time.Until(cert.Leaf.NotAfter) > certificateRenew {
+		return cert, nil
+	}
+	cert, err := s.newCertificate()
+	if errors.Is(err, ErrNotKept) {
+		s.log.Warn("the certificate for local TLS lasts only until the next start", "err", err)
+	} else if err != nil {
+		return nil, fmt.Errorf("certificate for local TLS: %w", err)
+	}
+	s.cert.now.Store(&cert)
+	return &cert, nil
+}
+
+// newCertificate makes or finds the certificate beside the configuration; a
+// server without one keeps it in memory.
+func (s *Server) newCertificate() (tls.Certificate, error) {
+	if s.opts.ConfigPath != "" {
+		return LocalCertificate(filepath.Dir(s.opts.ConfigPath), time.Now())
+	}
+	certPEM, keyPEM, err := newCertificate(time.Now())
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certPEM, keyPEM)
+}
+
+// CertificateInfo is the certificate for local TLS, for mail programs and people
+// to trust.
+type CertificateInfo struct {
+	PEM         string `json:"pem"` // the certificate alone, never its key
+	File        string `json:"file,omitempty"`
+	Fingerprint string `json:"fingerprint"` // SHA-256, hex in pairs with colons
+	NotAfter    string `json:"not_after"`   // RFC 3339
+}
+
+// Certificate is the certificate for local TLS as it is now; File is empty where
+// it could not be stored.
+func (s *Server) Certificate() (CertificateInfo, error) {
+	cert, err := s.certificate(nil)
+	if err != nil {
+		return CertificateInfo{}, err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Leaf.Raw})
+	info := CertificateInfo{PEM: string(text), Fingerprint: fingerprint(cert.Leaf.Raw), NotAfter: cert.Leaf.NotAfter.UTC().Format(time.RFC3339)}
+	if s.opts.ConfigPath != "" {
+		file := filepath.Join(filepath.Dir(s.opts.ConfigPath), certificateFile)
+		if kept, err := os.ReadFile(file); err == nil && bytes.Equal(kept, text) {
+			info.File = file
+		}
+	}
+	return info, nil
+}
+
+// fingerprint is a certificate's SHA-256 as mail programs show it.
+func fingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
+	pairs := make([]string, len(sum))
+	for i, b := range sum {
+		pairs[i] = fmt.Sprintf("%02X", b)
+	}
+	return strings.Join(pairs, ":")
+}

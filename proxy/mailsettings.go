@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MailSettings is what somebody enters in a mail program.
+type MailSettings struct {
+	User     string       `json:"user"`
+	Password string       `json:"password"`
+	Servers  []MailServer `json:"servers"`
+}
+
+// MailServer is one way to reach the proxy.
+type MailServer struct {
+	Host     string `json:"host"`
+	Port     int    `json:"port"`
+	Security string `json:"security"` // "starttls" (or none, on loopback) or "tls"
+}
+
+// MailSettings are what to enter in a mail program for an account: where the
+// server listens or, when it does not serve, would listen, and the local
+// password; renew makes a new one first, after which the old one is refused.
+func (s *Server) MailSettings(ctx context.Context, address string, renew bool) (MailSettings, error) {
+	password, err := s.Password(ctx, address, renew)
+	if err != nil {
+		return MailSettings{}, err
+	}
+	if b := s.mailbox(address); b != nil {
+		address = b.address // as it is written in the configuration
+	}
+	return MailSettings{User: address, Password: password, Servers: mailServers(s.places())}, nil
+}
+
+// places are the addresses that mail programs can be told.
+func (s *Server) places() []Listener {
+	s.mu.Lock()
+	open := slices.Clone(s.addresses)
+	s.mu.Unlock()
+	if len(open) > 0 {
+		return open
+	}
+	for _, a := range s.config().Listen {
+		open = append(open, Listener{Address: a, Security: "starttls"})
+	}
+	for _, a := range s.config().ListenTLS {
+		open = append(open, Listener{Address: a, Security: "tls"})
+	}
+	return open
+}
+
+// mailServers turns listeners into what can be entered, IPv4 first: mail
+// programs that take no IPv6 address outnumber those that take no IPv4 one.
+func mailServers(listeners []Listener) []MailServer {
+	var servers []MailServer
+	for _, l := range listeners {
+		host, text, err := net.SplitHostPort(l.Address)
+		port, perr := strconv.Atoi(text)
+		if err == nil && perr == nil {
+			servers = append(servers, MailServer{Host: host, Port: port, Security: l.Security})
+		}
+	}
+	slices.SortStableFunc(servers, func(a, b MailServer) int {
+		six := func(s MailServer) int { return strings.Count(s.Host, ":") }
+		return cmp.Or(cmp.Compare(six(a), six(b)), cmp.Compare(a.Security, b.Security))
+	})
+	return servers
+}

@@ -1,0 +1,110 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/waxseal/waxseal/proxy/upstream"
+)
+
+// fail turns an error into the reply for the client, counts the message it
+// ended and writes the whole chain to the log.
+func (s *session) fail(at string, err error) error {
+	r := replyTo(at, s.box, err)
+	res := failed
+	var lost *upstream.ConnError
+	switch {
+	case errors.As(err, &lost) && lost.Unknown:
+		res = unknown
+	case errors.Is(err, errCutOff):
+		res = aborted
+	}
+	s.finish(res, r)
+	s.log.Warn("message failed", "account", s.box.address, "at", at, "result", res.String(), "reply", r.Code, "err", err)
+	return r
+}
+
+// refuse gives a recipient's refusal to the client. Where no other recipient is
+// taken, it is what became of the message.
+func (s *session) refuse(r *smtp.SMTPError) error {
+	s.msg.refusal = r
+	return r
+}
+
+// turnAway refuses a message before it has begun.
+func (s *session) turnAway(r *smtp.SMTPError) error {
+	s.record(&message{started: time.Now()}, resultOf(r.Code), r)
+	return r
+}
+
+// finish counts the message once. r is what the client was told, nil where it
+// did not stay to hear it.
+func (s *session) finish(res result, r *smtp.SMTPError) {
+	if s.msg == nil || s.msg.counted {
+		return
+	}
+	s.msg.counted = true
+	s.record(s.msg, res, r)
+}
+
+// record is the one place where a message goes into the statistics.
+func (s *session) record(m *message, res result, r *smtp.SMTPError) {
+	now := time.Now()
+	a := &Activity{
+		Time: now, Session: s.c.id, Account: s.box.address, Recipients: m.rcpts, Bytes: m.bytes,
+		Took: now.Sub(m.started), Result: res.String(),
+	}
+	if r != nil {
+		text := replyText(r)
+		_, a.Cure = knownAnswer(r.Code, text)
+		a.Reply = discreet(text, s.box.address)
+	}
+	s.srv.stats.ended(res, a)
+	s.box.ended(res, a)
+	s.srv.changed.wake()
+}
+
+// end gives the provider's connection back. A message that was refused without
+// a body, at MAIL or at every RCPT, ends here.
+func (s *session) end() {
+	s.body.Lock()
+	defer s.body.Unlock()
+	if s.msg.tx != nil {
+		s.msg.tx.Close()
+	}
+	switch {
+	case s.msg.rcpts > 0:
+		s.finish(aborted, nil)
+	case s.msg.refusal != nil:
+		s.finish(resultOf(s.msg.refusal.Code), s.msg.refusal)
+	}
+	s.msg.cancel()
+	s.msg = nil
+	s.c.busy = false
+	s.srv.stats.messages.Add(-1)
+	s.box.messages.Add(-1)
+	s.srv.changed.wake()
+}
+
+func resultOf(code int) result {
+	switch code / 100 {
+	case 2:
+		return sent
+	case 4:
+		return deferred
+	}
+	return refused
+}
+
+// replyText is a reply on one line, as the client got it.
+func replyText(r *smtp.SMTPError) string {
+	text := strings.ReplaceAll(r.Message, "\n", " ")
+	if e := r.EnhancedCode; e[0] > 0 { // else it stands in the text, or there is none
+		text = fmt.Sprintf("%d.%d.%d %s", e[0], e[1], e[2], text)
+	}
+	return fmt.Sprintf("%d %s", r.Code, text)
+}
