@@ -43,18 +43,18 @@ fmt-check:
 	$(STAGE) gofmt .ci/gofmt
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet ./... ./.ci/tests
-	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet ./...
-	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet ./...
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui ./... ./.ci/tests
+	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
+	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui ./...
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) ./... ./.ci/tests
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui ./... ./.ci/tests
 
 rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
 
 race: ## the Go tests, with the race detector
-	$(STAGE) "go test -race" go run ./.ci/tests -race ./...
+	$(STAGE) "go test -race" go run ./.ci/tests -race -tags nogui ./...
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)

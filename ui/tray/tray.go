@@ -1,9 +1,5 @@
-// Package tray is Waxseal's icon in the desktop's tray: its drawing, its menu
-// and the notifications. All three are made of one [State] by pure functions.
-//
-// It stands on fyne.io/systray, the library under Fyne's own tray, and starts
-// no window system: hidden, it costs nothing, and whatever happens to the
-// window, which is a process of its own, does not happen to the tray.
+//go:build cgo || !darwin
+
 package tray
 
 import (
