@@ -37,7 +37,7 @@ OAuth 2.0, and answers what the provider answered.`,
 		PersistentPreRun: func(*cobra.Command, []string) {
 			*started = true
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return m.desktop(cmd.Context(), hidden) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return m.desktop(cmd.Context(), hidden) },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetIn(m.In)

@@ -10,7 +10,10 @@ import (
 
 // hostPatience is how long a desktop may take to bring up its tray. Programs
 // that start with it are often there before its panel.
-const hostPatience = 2 * time.Second
+var hostPatience = 2 * time.Second
+
+// callPatience bounds a question to another program on the bus.
+const callPatience = 5 * time.Second
 
 const watcher = "org.kde.StatusNotifierWatcher"
 
@@ -67,7 +70,11 @@ func WatchHost(ctx context.Context, report func(present bool)) {
 			if !open {
 				return
 			}
-			if now := hostPresent(ctx, bus); now != told {
+			now := hostPresent(ctx, bus)
+			if ctx.Err() != nil {
+				return
+			}
+			if now != told {
 				told, known = now, true
 				report(now)
 			}
@@ -76,7 +83,7 @@ func WatchHost(ctx context.Context, report func(present bool)) {
 }
 
 func hostPresent(ctx context.Context, bus *dbus.Conn) bool {
-	ctx, cancel := context.WithTimeout(ctx, hostPatience)
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
 	var owned bool
 	if bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, watcher).Store(&owned) != nil || !owned {

@@ -64,7 +64,7 @@ type notifier struct {
 }
 
 func (n *notifier) show(ctx context.Context, notice Notice) error {
-	ctx, cancel := context.WithTimeout(ctx, hostPatience)
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
 	title, body := notice.text()
 	old := n.last[notice.Kind]
