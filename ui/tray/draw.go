@@ -176,7 +176,7 @@ func (d *drawn) draw(m menu) {
 }
 
 func (m menu) drawIcon() {
-	systray.SetTooltip("Waxseal: " + m.status)
 	regular, template := m.icon.drawing()
 	systray.SetTemplateIcon(template, regular)
+	systray.SetTooltip("Waxseal: " + m.status)
 }

@@ -33,7 +33,24 @@ func (i *Item) Title() string {
 	return v
 }
 
-// Pixels are the icon's drawing, as it was sent.
+// Tooltip is what the panel says under the mouse.
+func (i *Item) Tooltip() string {
+	var tip struct {
+		Name   string
+		Pixels []struct {
+			W, H   int32
+			Pixels []byte
+		}
+		Title, Text string
+	}
+	if err := i.property("ToolTip").Store(&tip); err != nil {
+		return ""
+	}
+	return tip.Title
+}
+
+// Pixels are the icon's drawing, as it was sent. Do not ask while it changes:
+// systray draws the new one over the old.
 func (i *Item) Pixels() []byte {
 	var maps []struct {
 		W, H   int32
