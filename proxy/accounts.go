@@ -79,46 +79,12 @@ func (s *Server) use(ctx context.Context, cfg Config, boxes map[string]*mailbox)
 	for key, b := range old {
 		if boxes[key] != b {
 			s.retired = append(s.retired, b)
+			boxes[key].carryOn(b)
 		}
 	}
 	s.cfg.Store(&cfg)
 	s.boxes.Store(&boxes)
 	s.changed.wake()
-}
-
-// Reload reads the configuration file again. Accounts, providers and limits
-// change at once and no connection is dropped; the addresses listened on, the
-// metrics address and the keystore change at the next start, and the returned
-// notes say so. When the file is bad or gone, everything stays as it was.
-func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
-	if s.opts.ConfigPath == "" {
-		return nil, errors.New("this instance has no configuration file")
-	}
-	s.edit.Lock()
-	defer s.edit.Unlock()
-	cfg, err := ReadConfig(s.opts.ConfigPath)
-	if err != nil {
-		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
-	}
-	was := s.config()
-	for name, differs := range map[string]bool{
-		"listen":     !reflect.DeepEqual(was.Listen, cfg.Listen),
-		"listen_tls": !reflect.DeepEqual(was.ListenTLS, cfg.ListenTLS),
-		"metrics":    was.Metrics != cfg.Metrics,
-		"keystore":   was.Keystore != cfg.Keystore,
-	} {
-		if differs {
-			notes = append(notes, name+" changes at the next start")
-		}
-	}
-	s.clients = clients{} // a ca_file may hold something new
-	boxes, err := s.plan(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
-	}
-	s.use(ctx, cfg, boxes)
-	s.preload(ctx, s.log)
-	return notes, nil
 }
 
 // Add makes an account and its local password, which it returns. Without a

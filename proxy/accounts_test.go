@@ -107,6 +107,7 @@ func TestRemove(t *testing.T) {
 func TestReload(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"other@corp.test"}})
 	p := r.login(me)
+	p.message(me, "you@there.test", "hello\r\n")
 	text, err := os.ReadFile(r.config)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +133,11 @@ func TestReload(t *testing.T) {
 	// Another limit for the provider: the mailbox is made anew, the session goes on.
 	write(strings.Replace(strings.Replace(string(text), "max_connections = 10", "max_connections = 4", 1), `metrics = "127.0.0.1:0"`, `metrics = ""`, 1))
 	notes, err := r.server.Reload(t.Context())
-	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "metrics") {
+	if err != nil || len(notes) != 0 || r.server.Snapshot().Metrics != "" {
+		t.Errorf("notes %q, %v, metrics at %q", notes, err, r.server.Snapshot().Metrics)
+	}
+	write("keystore = \"file\"\n" + readText(t, r.config))
+	if notes, err := r.server.Reload(t.Context()); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "keystore") {
 		t.Errorf("notes %q, %v", notes, err)
 	}
 	if got := r.server.Accounts()[0].Upstream.Limit; got != 4 {
@@ -140,6 +145,9 @@ func TestReload(t *testing.T) {
 	}
 	if got := p.message(me, "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250") {
 		t.Errorf("the open connection: %q", got)
+	}
+	if a := r.server.Accounts()[0]; a.Sent != 2 || a.SentToday < 1 || a.LastResult != "sent" {
+		t.Errorf("the new mailbox has forgotten what was sent: %+v", a)
 	}
 	if s := r.server.Snapshot(); s.Connections != 1 || s.Accounts[0].Connections != 1 {
 		t.Errorf("%d connections, %d of the account", s.Connections, s.Accounts[0].Connections)

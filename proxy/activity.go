@@ -128,12 +128,14 @@ const longestReply = 500
 // discreet is a reply without other people's addresses, which providers like to
 // repeat, and not too long to keep a thousand of.
 func discreet(reply, own string) string {
-	reply = addressLike.ReplaceAllStringFunc(reply, func(address string) string {
-		if Fold(strings.TrimRight(address, ".'")) == Fold(own) {
-			return address
-		}
-		return "…"
-	})
+	if strings.Contains(reply, "@") {
+		reply = addressLike.ReplaceAllStringFunc(reply, func(address string) string {
+			if Fold(strings.TrimRight(address, ".'")) == Fold(own) {
+				return address
+			}
+			return "…"
+		})
+	}
 	if len(reply) > longestReply {
 		reply = strings.ToValidUTF8(reply[:longestReply], "") + "…"
 	}

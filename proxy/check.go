@@ -102,7 +102,7 @@ func (s *Server) Doctor(ctx context.Context, report func(Check)) (failed int) {
 		for _, endpoint := range []string{hostOf(box.provider.TokenURL), box.provider.SMTP} {
 			if endpoint != "" && !reached[endpoint] {
 				reached[endpoint] = true
-				c.run("reach "+endpoint, box, func(ctx context.Context) (string, error) { return reach(ctx, endpoint) })
+				c.run("reach "+endpoint, box, func(ctx context.Context) (string, error) { return s.reach(ctx, endpoint) })
 			}
 		}
 		s.checkAccount(c, box)
@@ -185,11 +185,14 @@ func hostOf(rawURL string) string {
 	return net.JoinHostPort(u.Hostname(), "443")
 }
 
-// reach looks a host up and opens a connection to it.
-func reach(ctx context.Context, hostport string) (string, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", hostport)
+// reach looks a host up and opens a connection to it, as mail and tokens go there.
+func (s *Server) reach(ctx context.Context, hostport string) (string, error) {
+	conn, err := upstream.Dial(ctx, &net.Dialer{}, s.outbound.proxy, hostport)
 	var dns *net.DNSError
+	var via *upstream.ProxyError
 	switch {
+	case errors.As(err, &via):
+		return "", &finding{"no way through " + via.Error(), proxyCure}
 	case errors.As(err, &dns):
 		return "", &finding{"the name " + dns.Name + " cannot be looked up", "check the network and its DNS"}
 	case err != nil:

@@ -16,6 +16,15 @@ type Config struct {
 	Metrics   string   `toml:"metrics"`    // host:port of /metrics, "" turns it off
 	Keystore  string   `toml:"keystore"`   // "system", "file" or "memory"
 
+	LogLevel string `toml:"log_level"` // least level that is logged: "debug", "info", "warn" or "error"
+
+	// HTTPProxy is the URL of the proxy through which providers are reached, by
+	// HTTP and, with its CONNECT method, for mail; "" goes by the environment's
+	// HTTPS_PROXY. NO_PROXY names exceptions to both, and this machine is one.
+	HTTPProxy string `toml:"http_proxy"`
+
+	Notifications bool `toml:"notifications"` // the desktop tells of what needs somebody
+
 	// AllowRemote lets the addresses above be other than loopback. The server
 	// then asks for TLS before AUTH on those.
 	AllowRemote bool `toml:"allow_remote,omitempty"`
@@ -119,6 +128,8 @@ func DefaultConfig() Config {
 		ListenTLS:                []string{"127.0.0.1:1465", "[::1]:1465"},
 		Metrics:                  "127.0.0.1:9587",
 		Keystore:                 "system",
+		LogLevel:                 "info",
+		Notifications:            true,
 		MaxConnections:           10_000,
 		MaxConnectionsPerAccount: 100,
 		IdleTimeout:              Duration(5 * time.Minute), // RFC 5321 section 4.5.3.2.7
@@ -132,6 +143,9 @@ func (c Config) withDefaults() Config {
 	d := DefaultConfig()
 	if c.Keystore == "" {
 		c.Keystore = d.Keystore
+	}
+	if c.LogLevel == "" {
+		c.LogLevel = d.LogLevel
 	}
 	if c.MaxConnections == 0 {
 		c.MaxConnections = d.MaxConnections

@@ -94,7 +94,7 @@ func editConfig(path string, change func(text string, c Config) (string, Config)
 		return fmt.Errorf("correct the configuration file first:\n%w", err)
 	}
 	text, want := change(string(data), old)
-	if reflect.DeepEqual(old.Accounts, want.Accounts) {
+	if sameConfig(old, want) && reflect.DeepEqual(old.Accounts, want.Accounts) {
 		return nil
 	}
 	if validate {

@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
+
+	"github.com/pelletier/go-toml/v2"
 )
 
 // swapBlocks puts new text in the place of the index-th [[account]] tables; ""
@@ -105,6 +108,95 @@ func accountBlock(a Account) string {
 		fmt.Fprintf(&out, "max_connections = %d\n", a.MaxConnections)
 	}
 	return out.String()
+}
+
+// setKey gives a key at the top of the file another value. Where it stands, and
+// what stands behind its value, stays; a new one comes behind the other keys.
+func setKey(text, key, value string) string {
+	start, end := -1, 0 // of the key; of the last key there is
+	top := blocksOf([]byte(text))[0]
+	for name, at := range top.keys {
+		if name == key {
+			start = at
+		}
+		end = max(end, at+expressionEnd(text[at:]))
+	}
+	if start >= 0 {
+		from, to := valueOf(text[start:])
+		return text[:start+from] + value + text[start+to:]
+	}
+	line := key + " = " + value + "\n"
+	if end > 0 {
+		if !strings.HasSuffix(text[:end], "\n") {
+			line = "\n" + line
+		}
+		return text[:end] + line + text[end:]
+	}
+	// Comments that open the file stay first, when an empty line ends them.
+	head := headEnd(text)
+	if head < len(text) {
+		line += "\n"
+	}
+	return text[:head] + line + text[head:]
+}
+
+// expressionEnd is where the key and value that a text starts with end, with the
+// line that they end in: the first line end up to which it is valid TOML.
+func expressionEnd(text string) int {
+	end := 0
+	for line := range strings.Lines(text) {
+		end += len(line)
+		if _, err := decoded(text[:end]); err == nil {
+			break
+		}
+	}
+	return end
+}
+
+// valueOf is where the value lies of the key that a text starts with.
+func valueOf(text string) (from, to int) {
+	end := expressionEnd(text)
+	from = strings.IndexByte(text, '=') + 1
+	from += len(text[from:end]) - len(strings.TrimLeft(text[from:end], " \t"))
+	whole, _ := decoded(text[:end])
+	for to = from + 1; to < end; to++ { // the shortest that means the same leaves the comment out
+		if v, err := decoded(text[:to]); err == nil && reflect.DeepEqual(v, whole) {
+			break
+		}
+	}
+	return from, to
+}
+
+func decoded(text string) (v map[string]any, err error) {
+	err = toml.Unmarshal([]byte(text), &v)
+	return v, err
+}
+
+// headEnd is where the comments end that stand at the start of a file, with the
+// empty line behind them; 0 where they belong to what follows.
+func headEnd(text string) int {
+	end, comments := 0, false
+	for line := range strings.Lines(text) {
+		switch {
+		case isComment(line):
+			comments = true
+		case isEmpty(line) && comments:
+			return end + len(line)
+		case !isEmpty(line):
+			return 0
+		}
+		end += len(line)
+	}
+	return end
+}
+
+// quoteList writes a TOML array on one line.
+func quoteList(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // quote writes a TOML basic string. strconv.Quote would write \x and \a, which

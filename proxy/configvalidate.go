@@ -28,6 +28,13 @@ func (c Config) problems() []problem {
 		found = append(found, problem{key: "keystore",
 			text: fmt.Sprintf(`keystore is %q; use "system", "file" or "memory"`, c.Keystore)})
 	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		found = append(found, problem{key: "log_level",
+			text: fmt.Sprintf(`log_level is %q; use "debug", "info", "warn" or "error"`, c.LogLevel)})
+	}
+	if err := checkHTTPProxy(c.HTTPProxy); err != nil {
+		found = append(found, problem{key: "http_proxy", text: err.Error()})
+	}
 	return slices.Concat(found, c.providerProblems(), c.accountProblems())
 }
 
@@ -184,6 +191,21 @@ func checkURL(key, raw string) error {
 		return nil
 	}
 	return fmt.Errorf("%s %q must begin with https:// (http:// is for this machine only)", key, raw)
+}
+
+// checkHTTPProxy does not repeat what it refuses: that may hold a password.
+func checkHTTPProxy(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !validHost(u.Hostname()) || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
+		return errors.New(`http_proxy is not the address of a proxy; write it like "http://proxy.example.com:3128"`)
+	}
+	if _, secret := u.User.Password(); secret {
+		return errors.New(`http_proxy holds a password, and secrets do not belong in this file; leave http_proxy empty and set HTTPS_PROXY in the environment`)
+	}
+	return nil
 }
 
 func (c Config) accountProblems() []problem {

@@ -39,6 +39,9 @@ var knownAnswers = []struct {
 
 // knownAnswer explains a provider's answer; both are empty for one that is not known.
 func knownAnswer(code int, text string) (kind, cure string) {
+	if code < 400 {
+		return "", ""
+	}
 	words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \n,;:()[]<>-", r) })
 	for _, k := range knownAnswers {
 		if (k.code == 0 || k.code == code) && slices.Contains(words, k.word) {

@@ -6,105 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
 // maxRejects bounds the goroutines that tell clients over the limit why.
 const maxRejects = 64
 
-// listen opens every address of the configuration, or none.
-func (s *Server) listen() error {
-	cfg := s.config()
-	if _, err := s.certificate(nil); err != nil {
-		return err
-	}
-	for _, group := range []struct {
-		addrs    []string
-		implicit bool
-		security string
-	}{{cfg.Listen, false, "starttls"}, {cfg.ListenTLS, true, "tls"}} {
-		for _, addr := range group.addrs {
-			l, err := net.Listen("tcp", addr)
-			if is(err, notHere) {
-				s.log.Warn("this machine does not have that address; going on without it", "address", addr)
-				continue
-			}
-			if err != nil {
-				return portError(addr, err)
-			}
-			s.mu.Lock()
-			s.listeners = append(s.listeners, &listener{Listener: l, srv: s, implicitTLS: group.implicit})
-			s.addresses = append(s.addresses, Listener{Address: l.Addr().String(), Security: group.security})
-			s.mu.Unlock()
-		}
-	}
-	if len(s.listeners) == 0 {
-		return errors.New("no address to listen on: set `listen` or `listen_tls` in the configuration")
-	}
-	s.serveMetrics(cfg.Metrics)
-	return nil
-}
-
-// Why an address cannot be listened on. Windows has numbers of its own
-// (WSAEADDRINUSE and so on), which package syscall does not map to these.
-var (
-	inUse     = []error{syscall.EADDRINUSE, syscall.Errno(10048)}
-	forbidden = []error{syscall.EACCES, syscall.Errno(10013)}
-	notHere   = []error{syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.Errno(10049), syscall.Errno(10047)}
-)
-
-func is(err error, any []error) bool {
-	return slices.ContainsFunc(any, func(target error) bool { return errors.Is(err, target) })
-}
-
-// portError says why an address cannot be listened on and how to go on.
-func portError(addr string, err error) error {
-	_, port, _ := net.SplitHostPort(addr)
-	switch {
-	case is(err, inUse):
-		by := "another program"
-		if who := portOwner(port); who != "" {
-			by = who
-		}
-		return fmt.Errorf("port %s is taken by %s: end it, or set another port for %q in the configuration (listen, listen_tls): %w", port, by, addr, err)
-	case is(err, forbidden):
-		return fmt.Errorf("port %s may not be opened by this user: set one above 1023 for %q in the configuration (listen, listen_tls): %w", port, addr, err)
-	}
-	return fmt.Errorf("cannot listen on %q: %w", addr, err)
-}
-
-// serveMetrics opens the metrics address. That it is taken stops no mail.
-func (s *Server) serveMetrics(addr string) {
-	if addr == "" {
-		return
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		s.log.Warn("no metrics", "err", portError(addr, err), "cure", "set `metrics` to a free port, or to \"\" for none")
-		return
-	}
-	web := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	s.mu.Lock()
-	s.web, s.metricsAt = web, l.Addr().String()
-	s.mu.Unlock()
-	s.wg.Go(func() {
-		if err := web.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("metrics ended", "err", err)
-		}
-	})
-}
-
 // listener hands go-smtp connections it can serve. It survives every error but
 // its own end, and tells clients over the limit to come back.
 type listener struct {
 	net.Listener
 	srv         *Server
-	implicitTLS bool
+	asked       string // as configured
+	implicitTLS atomic.Bool
 	rejecting   atomic.Int64
 
 	mu      sync.Mutex // guards what follows
@@ -128,11 +44,30 @@ func (l *listener) Accept() (net.Conn, error) {
 			continue
 		}
 		delay = 5 * time.Millisecond
-		if c := l.srv.admit(tcp, l.implicitTLS); c != nil {
+		if c := l.srv.admit(tcp, l.implicitTLS.Load()); c != nil {
 			return c, nil
 		}
 		l.reject(tcp)
 	}
+}
+
+// serve hands connections to go-smtp until the listener is closed.
+func (l *listener) serve() {
+	err := l.srv.smtp.Serve(l)
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if err != nil && !closed && !l.srv.stopping.Load() {
+		l.srv.log.Error("listener ended", "address", l.Addr().String(), "err", err)
+	}
+}
+
+func (l *listener) status() Listener {
+	security := "starttls"
+	if l.implicitTLS.Load() {
+		security = "tls"
+	}
+	return Listener{Address: l.Addr().String(), Security: security}
 }
 
 // Close ends the listener and waits for those being told to come back.
@@ -181,7 +116,7 @@ func (l *listener) reject(tcp net.Conn) {
 		defer l.rejecting.Add(-1)
 		defer tcp.Close()
 		tcp.SetDeadline(time.Now().Add(2 * time.Second))
-		if l.implicitTLS {
+		if l.implicitTLS.Load() {
 			tcp = tls.Server(tcp, l.srv.tls)
 		}
 		fmt.Fprintf(tcp, "421 4.3.2 Waxseal has %d connections open, its limit (max_connections); try again later\r\n", l.srv.config().MaxConnections)

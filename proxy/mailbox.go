@@ -66,7 +66,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 		login = a.Address
 	}
 	b.pool = upstream.New(upstream.Config{
-		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), RootCAs: roots, Login: login, Tokens: b.grant,
+		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), RootCAs: roots, Proxy: s.outbound.proxy, Login: login, Tokens: b.grant,
 		MaxConnections: p.MaxConnections, Breaker: s.smtpBreakers.Get("smtp " + p.SMTP),
 		Log: s.log.With("account", a.Address), Stats: &s.stats.upstream,
 	})
@@ -120,6 +120,18 @@ func (b *mailbox) ended(r result, a *Activity) {
 	b.last.Store(a)
 }
 
+// carryOn takes over the counts of the account's mailbox before this one; it does
+// nothing for an account that is gone.
+func (b *mailbox) carryOn(before *mailbox) {
+	if b == nil {
+		return
+	}
+	b.sent.Add(before.sent.Load())
+	b.failed.Add(before.failed.Load())
+	b.today.n.Store(before.today.n.Load())
+	b.last.Store(before.last.Load())
+}
+
 func (b *mailbox) providerName() string {
 	if b.provider.Name != "" {
 		return b.provider.Name
@@ -160,40 +172,65 @@ func (b *mailbox) status() AccountStatus {
 	return st
 }
 
-// clients are HTTP clients by the CA file they trust besides the system's.
-type clients struct{ byCA map[string]client }
-
-type client struct {
-	http  *http.Client // nil: oauth's own
-	roots *x509.CertPool
+// clients are HTTP clients by the CA file they trust besides the system's; "" is
+// none. The caller holds the server's edit lock, or is the only one.
+type clients struct {
+	outbound *outbound
+	byCA     map[string]client
 }
 
-// get gives nil for both where the system's trust is enough. The caller holds
-// the server's edit lock, or is the only one.
+type client struct {
+	http  *http.Client
+	roots *x509.CertPool // nil: the system's
+}
+
+// get makes a client, or finds it. It reads the file and nothing else.
 func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
-	if caFile == "" {
-		return nil, nil, nil
-	}
 	if known, ok := c.byCA[caFile]; ok {
 		return known.http, known.roots, nil
 	}
+	roots, err := rootsWith(caFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.byCA == nil {
+		c.byCA = make(map[string]client)
+	}
+	made := client{oauth.HTTPClient(&tls.Config{RootCAs: roots}, c.outbound.forRequest), roots}
+	c.byCA[caFile] = made
+	return made.http, made.roots, nil
+}
+
+// rootsWith are the system's CAs and those of a file; nil without a file.
+func rootsWith(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ca_file: %w", err)
+		return nil, fmt.Errorf("ca_file: %w", err)
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, nil, fmt.Errorf("ca_file %s: no PEM certificate in it", caFile)
+		return nil, fmt.Errorf("ca_file %s: no PEM certificate in it", caFile)
 	}
-	made := client{roots: roots, http: oauth.HTTPClient(&tls.Config{RootCAs: roots})}
-	if c.byCA == nil {
-		c.byCA = make(map[string]client)
+	return roots, nil
+}
+
+// forget makes every client anew when it is next needed.
+func (c *clients) forget() {
+	c.hangUp()
+	c.byCA = nil
+}
+
+// hangUp closes connections that nobody uses: they go another way from now on.
+func (c *clients) hangUp() {
+	for _, known := range c.byCA {
+		known.http.CloseIdleConnections()
 	}
-	c.byCA[caFile] = made
-	return made.http, made.roots, nil
 }
 
 // preload reads local passwords into memory, so that the first login does not

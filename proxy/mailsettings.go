@@ -39,9 +39,7 @@ func (s *Server) MailSettings(ctx context.Context, address string, renew bool) (
 
 // places are the addresses that mail programs can be told.
 func (s *Server) places() []Listener {
-	s.mu.Lock()
-	open := slices.Clone(s.addresses)
-	s.mu.Unlock()
+	open, _ := s.listensOn()
 	if len(open) > 0 {
 		return open
 	}

@@ -130,10 +130,16 @@ func innermost(err, target error) error {
 	}
 }
 
+// proxyCure is what to do where an HTTP proxy does not lead to a provider.
+const proxyCure = "check http_proxy in Waxseal's settings, or HTTPS_PROXY and NO_PROXY, and that the proxy lets mail through"
+
 func lostConnection(at, provider string, lost *upstream.ConnError) *smtp.SMTPError {
 	var said *upstream.ReplyError
 	var untrusted *tls.CertificateVerificationError
+	var via *upstream.ProxyError
 	switch {
+	case errors.As(lost, &via):
+		return passing(at, provider+"'s mail server cannot be reached through the proxy "+via.Proxy+"; "+proxyCure)
 	case errors.As(lost, &untrusted):
 		// Passing: a hotel's login page ends, and an expired certificate is renewed.
 		return passing(at, provider+"'s mail server shows a certificate that is not trusted ("+untrusted.Err.Error()+"); check the network, or the provider's ca_file")

@@ -16,12 +16,11 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"maps"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -42,6 +41,8 @@ type Options struct {
 	ConfigPath string          // where account changes are written; "" keeps them in memory
 	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
 	Log        *slog.Logger    // nil logs nothing
+	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
+	LogFolder  string          // where Log is kept, for people; "" when it is kept nowhere
 	Version    string
 }
 
@@ -64,7 +65,9 @@ type Server struct {
 
 	edit    sync.Mutex // one change of accounts at a time: cfg, boxes, the file and what follows
 	clients clients
-	retired []*mailbox // their last messages may be under way
+
+	outbound outbound   // how providers are reached
+	retired  []*mailbox // their last messages may be under way
 
 	smtp        *smtp.Server
 	tls         *tls.Config
@@ -86,10 +89,9 @@ type Server struct {
 	mu        sync.Mutex // guards what follows
 	conns     map[*conn]struct{}
 	live      sync.WaitGroup // as many as conns; go-smtp counts a connection later
-	listeners []net.Listener
-	addresses []Listener
-	metricsAt string
-	web       *http.Server
+	isOpen    bool           // Serve listens; what is listened on changes with edit held, too
+	listeners []*listener
+	web       *metricsServer // nil: no metrics
 	wg        sync.WaitGroup // the goroutines Serve started
 }
 
@@ -111,6 +113,8 @@ func New(o Options) (*Server, error) {
 	s.hard, s.kill = context.WithCancel(context.Background())
 	s.serving, s.endServe = context.WithCancel(s.hard)
 	s.cfg.Store(&o.Config)
+	s.outbound.set(o.Config.HTTPProxy)
+	s.clients.outbound = &s.outbound
 	boxes, err := s.build(o.Config, nil)
 	if err != nil {
 		return nil, err
@@ -167,7 +171,10 @@ func (s *Server) mailbox(address string) *mailbox { return (*s.boxes.Load())[Fol
 // when everything has ended. It can be called once. An address that cannot be
 // listened on is an error that says why and what to do.
 func (s *Server) Serve(ctx context.Context) error {
-	if err := s.listen(); err != nil {
+	if err := s.listen(); errors.Is(err, errStopping) {
+		<-s.stopped
+		return nil
+	} else if err != nil {
 		s.Shutdown(ctx)
 		return err
 	}
@@ -175,13 +182,6 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer cancel()
 	s.wg.Go(func() { s.preload(background, s.log) })
 	s.wg.Go(func() { s.renewIdle(background) })
-	for _, l := range s.listeners {
-		s.wg.Go(func() {
-			if err := s.smtp.Serve(l); err != nil && !s.stopping.Load() {
-				s.log.Error("listener ended", "address", l.Addr().String(), "err", err)
-			}
-		})
-	}
 	close(s.ready)
 	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(*s.boxes.Load()))
 	s.changed.wake()
@@ -196,6 +196,20 @@ func (s *Server) Serve(ctx context.Context) error {
 	cancel()
 	s.wg.Wait()
 	return nil
+}
+
+// listen opens what the configuration says, and serves there.
+func (s *Server) listen() error {
+	if _, err := s.certificate(nil); err != nil {
+		return err
+	}
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	o, err := s.open(*s.config())
+	if err != nil {
+		return err
+	}
+	return o.use()
 }
 
 // Ready is closed when the server accepts mail.
@@ -265,7 +279,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	web := s.web
 	s.mu.Unlock()
 	if web != nil {
-		web.Close()
+		web.http.Close()
 	}
 	s.log.Info("stopped")
 	return err
@@ -294,9 +308,7 @@ func (s *Server) forget(c *conn) {
 
 // Snapshot is the server's state now.
 func (s *Server) Snapshot() Snapshot {
-	s.mu.Lock()
-	listeners, metrics := slices.Clone(s.addresses), s.metricsAt
-	s.mu.Unlock()
+	listeners, metrics := s.listensOn()
 	boxes := *s.boxes.Load()
 	snap := Snapshot{
 		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: s.state(),
@@ -377,12 +389,24 @@ func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[Sna
 	}
 }
 
-func (s *Server) addressList() string {
+// listensOn are the addresses of mail programs and metrics, "" for none of the latter.
+func (s *Server) listensOn() (mail []Listener, metrics string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []string
-	for _, l := range s.addresses {
-		list = append(list, l.Address+" ("+l.Security+")")
+	for _, l := range s.listeners {
+		mail = append(mail, l.status())
+	}
+	if s.web != nil {
+		metrics = s.web.inner.Addr().String()
+	}
+	return mail, metrics
+}
+
+func (s *Server) addressList() string {
+	mail, _ := s.listensOn()
+	list := make([]string, len(mail))
+	for i, l := range mail {
+		list[i] = l.Address + " (" + l.Security + ")"
 	}
 	return strings.Join(list, ", ")
 }

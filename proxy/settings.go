@@ -1,7 +1,5 @@
 package proxy
 
-import "fmt"
-
 // Settings are the parts of the configuration that the settings window shows
 // and changes. An address is host:port.
 type Settings struct {
@@ -16,21 +14,4 @@ type Settings struct {
 	LogLevel      string `json:"log_level"`  // "debug", "info", "warn" or "error"
 	LogFolder     string `json:"log_folder"` // where the log is; not changed by Configure
 	Notifications bool   `json:"notifications"`
-}
-
-// PortTakenError says that an address cannot be listened on, and names one that
-// can.
-type PortTakenError struct {
-	Address string `json:"address"`
-	Owner   string `json:"owner,omitempty"` // the program that has it, where the system tells
-	Free    string `json:"free"`            // an address of the same host that is free now
-}
-
-// Error implements error.
-func (e *PortTakenError) Error() string {
-	by := e.Owner
-	if by == "" {
-		by = "another program"
-	}
-	return fmt.Sprintf("%s is taken by %s; %s is free", e.Address, by, e.Free)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -68,7 +67,7 @@ func (m *Main) connected(cmd *cobra.Command, secrets bool, do func(ctx context.C
 
 // connectHere makes the server in this process.
 func (m *Main) connectHere(ctx context.Context, c *connection, path string, secrets bool) error {
-	log, closeLog, err := m.openLog(slog.LevelWarn)
+	log, closeLog, err := m.openLog(levelAt("warn"))
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,7 +72,7 @@ type demo struct {
 }
 
 func (m *Main) demo(ctx context.Context, once bool) error {
-	log, closeLog, err := m.openLog(slog.LevelWarn)
+	log, closeLog, err := m.openLog(levelAt("warn"))
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +27,8 @@ func (m *Main) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log, closeLog, err := m.openLog(slog.LevelInfo)
+	level := levelAt(cfg.LogLevel)
+	log, closeLog, err := m.openLog(level)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (m *Main) serve(ctx context.Context) error {
 		return err
 	}
 	defer secrets.Close()
-	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, Version: versionText()})
+	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, LogLevel: level, LogFolder: m.logFolder(), Version: versionText()})
 	if err != nil {
 		return err
 	}

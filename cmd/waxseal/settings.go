@@ -100,9 +100,9 @@ func (m *Main) readPassphrase() ([]byte, error) {
 	return passphrase, nil
 }
 
-// openLog makes the log that the flags ask for; usual is the level without them.
-func (m *Main) openLog(usual slog.Level) (log *slog.Logger, done func(), err error) {
-	level := usual
+// openLog makes the log that the flags ask for; level is the one without them,
+// and can be changed later.
+func (m *Main) openLog(level *slog.LevelVar) (log *slog.Logger, done func(), err error) {
 	if m.flags.logLevel != "" {
 		if err := level.UnmarshalText([]byte(m.flags.logLevel)); err != nil {
 			return nil, nil, &usageError{fmt.Errorf("%q is no log level; it is debug, info, warn or error", m.flags.logLevel)}
@@ -118,4 +118,22 @@ func (m *Main) openLog(usual slog.Level) (log *slog.Logger, done func(), err err
 		to, done = f, func() { f.Close() }
 	}
 	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level})), done, nil
+}
+
+// levelAt is a level that was validated.
+func levelAt(name string) *slog.LevelVar {
+	var level slog.LevelVar
+	level.UnmarshalText([]byte(name))
+	return &level
+}
+
+// logFolder is where the log's file is; "" where it goes to standard error.
+func (m *Main) logFolder() string {
+	if m.flags.logFile == "" {
+		return ""
+	}
+	if abs, err := filepath.Abs(m.flags.logFile); err == nil {
+		return filepath.Dir(abs)
+	}
+	return filepath.Dir(m.flags.logFile)
 }

@@ -50,6 +50,8 @@ type Backend interface {
 	Recognise(ctx context.Context, address string) (proxy.Provider, error)
 	Providers() []proxy.Provider
 	MailSettings(ctx context.Context, address string, renew bool) (proxy.MailSettings, error)
+	Settings() proxy.Settings
+	Configure(ctx context.Context, to proxy.Settings) (notes []string, err error)
 	Certificate() (proxy.CertificateInfo, error)
 }
 

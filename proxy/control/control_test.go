@@ -115,6 +115,14 @@ func (f *fake) MailSettings(_ context.Context, address string, renew bool) (prox
 		f.ask("mail settings %s %t", address, renew)
 }
 
+func (f *fake) Settings() proxy.Settings {
+	return proxy.Settings{Listen: []string{"127.0.0.1:1587"}, Metrics: "127.0.0.1:9587", LogLevel: "info", Notifications: true}
+}
+
+func (f *fake) Configure(_ context.Context, to proxy.Settings) ([]string, error) {
+	return []string{"later"}, f.ask("configure %+v", to)
+}
+
 func (f *fake) Certificate() (proxy.CertificateInfo, error) {
 	return proxy.CertificateInfo{PEM: "-----", Fingerprint: "AB:CD"}, f.err
 }

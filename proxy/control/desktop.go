@@ -37,6 +37,18 @@ func (c *Client) MailSettings(ctx context.Context, address string, renew bool) (
 	return s, err
 }
 
+// Settings are the settings as they are.
+func (c *Client) Settings(ctx context.Context) (s proxy.Settings, err error) {
+	err = c.call(ctx, http.MethodGet, "/settings", nil, &s)
+	return s, err
+}
+
+// Configure changes the settings at once; see [proxy.Server.Configure].
+func (c *Client) Configure(ctx context.Context, to proxy.Settings) (notes []string, err error) {
+	err = c.call(ctx, http.MethodPost, "/configure", to, &notes)
+	return notes, err
+}
+
 // Certificate is the certificate for local TLS.
 func (c *Client) Certificate(ctx context.Context) (i proxy.CertificateInfo, err error) {
 	err = c.call(ctx, http.MethodGet, "/certificate", nil, &i)

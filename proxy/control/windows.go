@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+
+	"github.com/waxseal/waxseal/proxy"
 )
 
 // forWindows are the requests that windows make, and those about windows.
@@ -24,6 +26,12 @@ func (h *handler) forWindows(b Backend, d Desktop) {
 	})
 	h.mux.HandleFunc("POST /mail-settings", with(func(ctx context.Context, a addressRequest) (any, error) {
 		return b.MailSettings(ctx, a.Address, a.Renew)
+	}))
+	h.mux.HandleFunc("GET /settings", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, b.Settings(), nil)
+	})
+	h.mux.HandleFunc("POST /configure", with(func(ctx context.Context, s proxy.Settings) (any, error) {
+		return b.Configure(ctx, s)
 	}))
 	h.mux.HandleFunc("GET /certificate", func(w http.ResponseWriter, r *http.Request) {
 		c, err := b.Certificate()

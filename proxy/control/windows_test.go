@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -35,10 +36,17 @@ func TestWindowsRequests(t *testing.T) {
 			if err != nil || s.User != "a@b" || s.Password != "secret" || len(s.Servers) != 1 || s.Servers[0].Port != 1587 {
 				t.Errorf("MailSettings: %+v, %v", s, err)
 			}
+			settings, err := c.Settings(ctx)
+			if err != nil || !reflect.DeepEqual(settings, b.Settings()) {
+				t.Errorf("Settings: %+v, %v", settings, err)
+			}
+			if notes, err := c.Configure(ctx, settings); err != nil || !reflect.DeepEqual(notes, []string{"later"}) {
+				t.Errorf("Configure: %q, %v", notes, err)
+			}
 			if i, err := c.Certificate(ctx); err != nil || i.Fingerprint != "AB:CD" {
 				t.Errorf("Certificate: %+v, %v", i, err)
 			}
-			want := []string{"pause true", "recognise a@b", "mail settings a@b true"}
+			want := []string{"pause true", "recognise a@b", "mail settings a@b true", fmt.Sprintf("configure %+v", b.Settings())}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}

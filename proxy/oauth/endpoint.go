@@ -22,8 +22,9 @@ const (
 )
 
 // HTTPClient makes a client for [Deps]. The configuration may be nil; TLS is 1.2
-// or newer whatever it says.
-func HTTPClient(cfg *tls.Config) *http.Client {
+// or newer whatever it says. proxy is that of [http.Transport]; nil goes by the
+// environment.
+func HTTPClient(cfg *tls.Config, proxy func(*http.Request) (*url.URL, error)) *http.Client {
 	cfg = cfg.Clone()
 	if cfg == nil {
 		cfg = &tls.Config{}
@@ -31,13 +32,16 @@ func HTTPClient(cfg *tls.Config) *http.Client {
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = cfg
+	if proxy != nil {
+		t.Proxy = proxy
+	}
 	t.MaxIdleConnsPerHost = 4
 	t.IdleConnTimeout = 30 * time.Second
 	return &http.Client{Transport: t}
 }
 
 // sharedClient serves all grants that bring none: one pool of connections.
-var sharedClient = sync.OnceValue(func() *http.Client { return HTTPClient(nil) })
+var sharedClient = sync.OnceValue(func() *http.Client { return HTTPClient(nil, nil) })
 
 // client takes c's transport, and follows no redirects: a token request holds
 // secrets for one address (RFC 9700 section 4.12).

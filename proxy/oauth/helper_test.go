@@ -44,7 +44,7 @@ func newFakeEndpoint(t testing.TB) *fakeEndpoint {
 	srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	var serving sync.WaitGroup
 	serving.Go(func() { srv.Serve(ln) })
-	e.client = HTTPClient(nil)
+	e.client = HTTPClient(nil, nil)
 	e.client.Transport.(*http.Transport).DialContext = ln.dial
 	t.Cleanup(func() {
 		e.client.CloseIdleConnections()

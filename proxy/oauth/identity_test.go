@@ -33,7 +33,7 @@ func grantAt(t *testing.T, p *providertest.Provider, edit func(*Config)) (*Grant
 	if edit != nil {
 		edit(&cfg)
 	}
-	secrets, http := keystore.Memory(), HTTPClient(nil)
+	secrets, http := keystore.Memory(), HTTPClient(nil, nil)
 	g := New(cfg, me, Deps{Secrets: secrets, HTTP: http})
 	t.Cleanup(func() {
 		g.Close(context.Background())

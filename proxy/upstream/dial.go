@@ -71,7 +71,7 @@ func (p *Pool) reach(ctx context.Context) (c *conn, err error) {
 var errDialTimeout = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
 
 func (p *Pool) greet(ctx context.Context) (*conn, error) {
-	raw, err := p.dial(ctx, "tcp", p.cfg.Addr)
+	raw, err := p.dial(ctx, p.cfg.Addr)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -170,10 +170,11 @@ func newTLSConfig(cfg Config) *tls.Config {
 }
 
 // dialer is how a pool reaches its server. In mode "none" it refuses any address
-// off this machine before the first packet leaves.
-func dialer(cfg Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	d := &net.Dialer{}
+// off this machine before the first packet leaves, and knows no proxy.
+func dialer(cfg Config) func(ctx context.Context, addr string) (net.Conn, error) {
+	d, proxy := &net.Dialer{}, cfg.Proxy
 	if cfg.TLS == NoTLS {
+		proxy = nil
 		d.ControlContext = func(_ context.Context, _, addr string, _ syscall.RawConn) error {
 			ap, err := netip.ParseAddrPort(addr)
 			if err != nil || !ap.Addr().Unmap().IsLoopback() {
@@ -182,5 +183,5 @@ func dialer(cfg Config) func(ctx context.Context, network, addr string) (net.Con
 			return nil
 		}
 	}
-	return d.DialContext
+	return func(ctx context.Context, addr string) (net.Conn, error) { return Dial(ctx, d, proxy, addr) }
 }

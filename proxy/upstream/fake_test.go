@@ -383,7 +383,7 @@ func newPool(tb testing.TB, f *fake, change ...func(*Config)) *Pool {
 	}
 	p := New(cfg)
 	if f.ln == nil {
-		p.dial = func(context.Context, string, string) (net.Conn, error) {
+		p.dial = func(context.Context, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			f.work.Go(func() { f.serve(theirs) })
 			return ours, nil
@@ -455,8 +455,8 @@ func (c *flights) Read(p []byte) (int, error) {
 func countFlights(p *Pool) *atomic.Int64 {
 	n := new(atomic.Int64)
 	dial := p.dial
-	p.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := dial(ctx, network, addr)
+	p.dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		c, err := dial(ctx, addr)
 		if err != nil {
 			return nil, err
 		}

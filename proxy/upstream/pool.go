@@ -21,7 +21,7 @@ import (
 type Pool struct {
 	cfg  Config
 	tls  *tls.Config
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	dial func(ctx context.Context, addr string) (net.Conn, error)
 
 	ctx      context.Context // ends with the pool
 	cancel   context.CancelFunc

@@ -175,7 +175,7 @@ func TestPlainTextStaysHome(t *testing.T) {
 		return
 	}
 	defer ln.Close()
-	if c, err := dialer(Config{TLS: NoTLS})(t.Context(), "tcp", ln.Addr().String()); err != nil {
+	if c, err := dialer(Config{TLS: NoTLS})(t.Context(), ln.Addr().String()); err != nil {
 		t.Errorf("[::1] refused: %v", err)
 	} else {
 		c.Close()
@@ -189,8 +189,8 @@ func TestNothingInTheClear(t *testing.T) {
 	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = StartTLS, roots })
 	var wire bytes.Buffer
 	dial := p.dial
-	p.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := dial(ctx, network, addr)
+	p.dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		c, err := dial(ctx, addr)
 		return &tap{c, &wire}, err
 	}
 	mustSend(t, p, "a marked body\r\n")

@@ -44,6 +44,7 @@ import (
 	"context"
 	"crypto/x509"
 	"log/slog"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -74,6 +75,10 @@ type Config struct {
 	TLS     TLSMode        // "" is StartTLS
 	RootCAs *x509.CertPool // nil: the system's
 	Hello   string         // our name in EHLO; "" is "localhost"
+
+	// Proxy names the HTTP proxy through which a URL's host is reached; nil, or a
+	// nil URL, is none. The host is asked for as https://Addr.
+	Proxy func(*url.URL) (*url.URL, error)
 
 	Login  string // the SASL identity, mostly the mail address
 	Tokens Tokens

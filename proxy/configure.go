@@ -1,0 +1,152 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// Settings are the settings as they are.
+func (s *Server) Settings() Settings {
+	c := s.config()
+	return Settings{
+		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS), Metrics: c.Metrics, Keystore: s.secrets.Kind(),
+		HTTPProxy: c.HTTPProxy, LogLevel: c.LogLevel, LogFolder: s.opts.LogFolder, Notifications: c.Notifications,
+	}
+}
+
+// Configure changes the settings at once, and in the configuration file, where
+// comments and order stay. New addresses are opened before old ones are closed,
+// and open connections go on. On an error everything is as it was; an address
+// that another program has is a *PortTakenError. The notes name what holds only
+// from the next start on. The keystore and the log's folder are not changed here.
+func (s *Server) Configure(ctx context.Context, to Settings) (notes []string, err error) {
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	if to.Keystore != "" && to.Keystore != s.secrets.Kind() {
+		return nil, errors.New("another keystore is chosen by moving the secrets there")
+	}
+	was := s.config()
+	changes := changedSettings(*was, to)
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	cfg := *was
+	for _, c := range changes {
+		c.apply(&cfg)
+	}
+	return s.change(ctx, cfg, func() error {
+		if s.opts.ConfigPath == "" {
+			return nil
+		}
+		return changeSettings(s.opts.ConfigPath, changes)
+	})
+}
+
+// Reload reads the configuration file again. Accounts, providers, limits and
+// settings change at once, addresses as Configure changes them, and no connection
+// is dropped; the keystore and idle_timeout change at the next start, and the
+// returned notes say so. When the file is bad or gone, or an address cannot be listened on,
+// everything stays as it was.
+func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
+	if s.opts.ConfigPath == "" {
+		return nil, errors.New("this instance has no configuration file")
+	}
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	cfg, err := ReadConfig(s.opts.ConfigPath)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
+	}
+	was := s.config()
+	s.clients.forget() // a ca_file may hold something new
+	if notes, err = s.change(ctx, cfg, func() error { return nil }); err != nil {
+		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
+	}
+	s.preload(ctx, s.log)
+	if was.Keystore != cfg.Keystore {
+		notes = append(notes, "keystore changes at the next start")
+	}
+	if was.IdleTimeout != cfg.IdleTimeout {
+		notes = append(notes, "idle_timeout changes at the next start")
+	}
+	return notes, nil
+}
+
+// change puts a configuration to work, with all that it listens on. write comes
+// when nothing else can fail any more. The caller holds s.edit.
+func (s *Server) change(ctx context.Context, cfg Config, write func() error) (notes []string, err error) {
+	if s.stopping.Load() {
+		return nil, errStopping
+	}
+	boxes, err := s.plan(cfg)
+	if err != nil {
+		return nil, err
+	}
+	o := &openings{s: s}
+	if s.isOpen {
+		if o, err = s.open(cfg); err != nil {
+			return nil, err
+		}
+	}
+	if err := write(); err != nil {
+		o.undo()
+		return nil, err
+	}
+	was := s.config()
+	s.use(ctx, cfg, boxes)
+	if s.opts.LogLevel != nil && cfg.LogLevel != was.LogLevel {
+		s.opts.LogLevel.UnmarshalText([]byte(cfg.LogLevel)) // it was validated
+	}
+	if cfg.HTTPProxy != was.HTTPProxy {
+		s.outbound.set(cfg.HTTPProxy)
+		s.clients.hangUp()
+		for _, b := range boxes {
+			b.pool.Drop()
+		}
+	}
+	if s.isOpen {
+		err = o.use()
+	}
+	return o.notes, err
+}
+
+// setting is one that changes: its key in the file and its new value as TOML.
+type setting struct {
+	key, value string
+	apply      func(*Config)
+}
+
+// changedSettings are those of to that are not as c has them. Others are not
+// touched, so that what somebody has written into the file meanwhile stays.
+func changedSettings(c Config, to Settings) []setting {
+	var changed []setting
+	note := func(differs bool, key, value string, apply func(*Config)) {
+		if differs {
+			changed = append(changed, setting{key, value, apply})
+		}
+	}
+	note(!slices.Equal(c.Listen, to.Listen), "listen", quoteList(to.Listen), func(c *Config) { c.Listen = slices.Clone(to.Listen) })
+	note(!slices.Equal(c.ListenTLS, to.ListenTLS), "listen_tls", quoteList(to.ListenTLS), func(c *Config) { c.ListenTLS = slices.Clone(to.ListenTLS) })
+	note(c.Metrics != to.Metrics, "metrics", quote(to.Metrics), func(c *Config) { c.Metrics = to.Metrics })
+	note(c.LogLevel != to.LogLevel, "log_level", quote(to.LogLevel), func(c *Config) { c.LogLevel = to.LogLevel })
+	note(c.HTTPProxy != to.HTTPProxy, "http_proxy", quote(to.HTTPProxy), func(c *Config) { c.HTTPProxy = to.HTTPProxy })
+	note(c.Notifications != to.Notifications, "notifications", fmt.Sprint(to.Notifications), func(c *Config) { c.Notifications = to.Notifications })
+	return changed
+}
+
+// changeSettings writes settings into the configuration file; see editConfig.
+func changeSettings(path string, changes []setting) error {
+	return editConfig(path, func(text string, c Config) (string, Config) {
+		for _, s := range changes {
+			before := c
+			s.apply(&c)
+			if !reflect.DeepEqual(before, c) {
+				text = setKey(text, s.key, s.value)
+			}
+		}
+		return text, c
+	}, true)
+}

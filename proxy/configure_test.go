@@ -1,0 +1,356 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/waxseal/waxseal/keystore"
+)
+
+func TestSetKey(t *testing.T) {
+	for name, tc := range map[string]struct{ text, want string }{
+		"empty file":      {"", "listen = [\"a\"]\n"},
+		"in place":        {"metrics = ''\nlisten   = ['x']   # plain\nkeystore = 'file'\n", "metrics = ''\nlisten   = [\"a\"]   # plain\nkeystore = 'file'\n"},
+		"several lines":   {"listen = [ # one\n  'x', # ]\n  'y',\n] # two\nmetrics = ''\n", "listen = [\"a\"] # two\nmetrics = ''\n"},
+		"no line end":     {"listen = ['x']", "listen = [\"a\"]"},
+		"other case":      {"Listen = ['x']\n", "Listen = [\"a\"]\n"},
+		"quoted key":      {"\"listen\" = ['x']\n", "\"listen\" = [\"a\"]\n"},
+		"behind the rest": {"# mine\nmetrics = '' # off\n# about b\n[[account]]\naddress = 'b@x'\n", "# mine\nmetrics = '' # off\nlisten = [\"a\"]\n# about b\n[[account]]\naddress = 'b@x'\n"},
+		"behind the head": {"# mine\n\n# about b\n[[account]]\naddress = 'b@x'\n", "# mine\n\nlisten = [\"a\"]\n\n# about b\n[[account]]\naddress = 'b@x'\n"},
+		"no head":         {"# about b\n[[account]]\naddress = 'b@x'\n", "listen = [\"a\"]\n\n# about b\n[[account]]\naddress = 'b@x'\n"},
+		"not in a table":  {"[[provider]]\nid = 'x'\nlisten = 'no'\n", "listen = [\"a\"]\n\n[[provider]]\nid = 'x'\nlisten = 'no'\n"},
+		"last, no end":    {"metrics = ''", "metrics = ''\nlisten = [\"a\"]\n"},
+	} {
+		if got := setKey(tc.text, "listen", `["a"]`); got != tc.want {
+			t.Errorf("%s:\n got %q\nwant %q", name, got, tc.want)
+		}
+	}
+}
+
+func (r *rig) configure(change func(*Settings)) ([]string, error) {
+	to := r.server.Settings()
+	change(&to)
+	return r.server.Configure(r.t.Context(), to)
+}
+
+// TestConfigureAddresses: mail programs are served on a new port at once, those
+// who are connected stay, and nobody is served on the old one.
+func TestConfigureAddresses(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	text := readText(t, r.config)
+	p := r.login(me)
+	p.do("MAIL FROM:<"+me+">", "250")
+	p.do("RCPT TO:<you@there.test>", "250")
+	old := r.plain
+	secure := r.tls
+	free := freeAddress("127.0.0.1:0")
+	if notes, err := r.configure(func(s *Settings) { s.Listen = []string{free} }); err != nil || len(notes) != 0 {
+		t.Fatalf("notes %q, %v", notes, err)
+	}
+	r.plain = free
+	if got := r.login(me).message(me, "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250") {
+		t.Errorf("on the new port: %q", got)
+	}
+	if c, err := net.Dial("tcp", old); err == nil {
+		c.Close()
+		t.Error("the old port is still open")
+	}
+	p.do("DATA", "354")
+	p.send("in flight\r\n.\r\n")
+	p.expect("250 2.0.0 OK")
+	listeners := r.server.Snapshot().Listeners
+	if len(listeners) != 2 || listeners[0] != (Listener{free, "starttls"}) || listeners[1] != (Listener{secure, "tls"}) {
+		t.Errorf("listens on %v", listeners)
+	}
+	want := strings.Replace(text, `listen = ["127.0.0.1:0"]`, `listen = ["`+free+`"]`, 1)
+	if got := readText(t, r.config); !strings.HasPrefix(got, want[:200]) {
+		t.Errorf("the file is\n%s", got)
+	}
+	r.dialTLS().do("QUIT", "221")
+}
+
+// TestConfigureMovesAnAddressToTLS: its listener stays, and asks for TLS from now on.
+func TestConfigureMovesAnAddressToTLS(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	free := freeAddress("127.0.0.1:0")
+	if _, err := r.configure(func(s *Settings) { s.Listen = []string{free} }); err != nil {
+		t.Fatal(err)
+	}
+	notes, err := r.configure(func(s *Settings) { s.Listen, s.ListenTLS = nil, []string{free} })
+	if err != nil || len(notes) != 0 {
+		t.Fatalf("notes %q, %v", notes, err)
+	}
+	r.tls = free
+	p := r.dialTLS()
+	p.auth(me, password)
+	if l := r.server.Snapshot().Listeners; len(l) != 1 || l[0] != (Listener{free, "tls"}) {
+		t.Errorf("listens on %v", l)
+	}
+}
+
+// TestConfigureTakenPort: everything stays as it was, and another port is named.
+func TestConfigureTakenPort(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	before, text := r.server.Snapshot().Listeners, readText(t, r.config)
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	free := freeAddress("127.0.0.1:0")
+	for name, change := range map[string]func(*Settings){
+		"mail":    func(s *Settings) { s.Listen = []string{free, other.Addr().String()} },
+		"metrics": func(s *Settings) { s.Listen, s.Metrics = []string{free}, other.Addr().String() },
+	} {
+		_, err = r.configure(change)
+		var taken *PortTakenError
+		if !errors.As(err, &taken) || taken.Address != other.Addr().String() || taken.Free == "" {
+			t.Fatalf("%s: got %v", name, err)
+		}
+		l, err := net.Listen("tcp", taken.Free)
+		if err != nil {
+			t.Errorf("%s: the free one is not: %v", name, err)
+		} else {
+			l.Close()
+		}
+		if c, err := net.Dial("tcp", free); err == nil {
+			c.Close()
+			t.Errorf("%s: the address that could be opened stayed open", name)
+		}
+		if now := r.server.Snapshot().Listeners; len(now) != 2 || now[0] != before[0] || now[1] != before[1] || readText(t, r.config) != text {
+			t.Errorf("%s: listens on %v, the file is\n%s", name, now, readText(t, r.config))
+		}
+	}
+	r.login(me)
+	if _, err := r.configure(func(s *Settings) { s.Listen, s.ListenTLS = nil, nil }); err == nil {
+		t.Error("a server without any address")
+	}
+}
+
+// TestConfigureOwnPort: an address that needs the port of one that is to go waits
+// for the next start, and the old one serves until then.
+func TestConfigureOwnPort(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere the two addresses are no hindrance to each other")
+	}
+	r := newRig(t, rigOptions{config: func(c *Config) { c.AllowRemote = true }})
+	free := freeAddress("127.0.0.1:0")
+	if _, err := r.configure(func(s *Settings) { s.Listen = []string{free} }); err != nil {
+		t.Fatal(err)
+	}
+	text := readText(t, r.config)
+	if err := os.WriteFile(r.config, []byte("allow_remote = true\n"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	everywhere := "0.0.0.0:" + portOf(free)
+	notes, err := r.configure(func(s *Settings) { s.Listen = []string{everywhere} })
+	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], everywhere) {
+		t.Fatalf("notes %q, %v", notes, err)
+	}
+	r.plain = free
+	r.login(me)
+	if s := r.server.Settings(); s.Listen[0] != everywhere {
+		t.Errorf("the settings say %v", s.Listen)
+	}
+	// The metrics may be in the way too.
+	r.plain = freeAddress("127.0.0.1:0")
+	if _, err := r.configure(func(s *Settings) { s.Metrics = r.plain }); err != nil {
+		t.Fatal(err)
+	}
+	notes, err = r.configure(func(s *Settings) { s.Listen, s.Metrics = []string{r.plain}, "" })
+	if err != nil || len(notes) != 2 {
+		t.Fatalf("notes %q, %v", notes, err)
+	}
+}
+
+func TestConfigureMetrics(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	get := func(addr string) string {
+		resp, err := http.Get("http://" + addr + "/healthz")
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		defer http.DefaultClient.CloseIdleConnections()
+		text, _ := io.ReadAll(resp.Body)
+		return string(text)
+	}
+	old := r.server.Snapshot().Metrics
+	if got := get(old); got != "ok\n" {
+		t.Fatal(got)
+	}
+	free := freeAddress("127.0.0.1:0")
+	if _, err := r.configure(func(s *Settings) { s.Metrics = free }); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(free); got != "ok\n" || r.server.Snapshot().Metrics != free {
+		t.Errorf("on the new port: %s", got)
+	}
+	if _, err := r.configure(func(s *Settings) { s.Metrics = "" }); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both are closed", func() bool { return get(old) != "ok\n" && get(free) != "ok\n" })
+	if got := r.server.Snapshot().Metrics; got != "" {
+		t.Errorf("metrics at %s", got)
+	}
+}
+
+func TestConfigureTheRest(t *testing.T) {
+	level := &slog.LevelVar{}
+	r := newRig(t, rigOptions{})
+	r.server.opts.LogLevel = level
+	notes, err := r.configure(func(s *Settings) { s.LogLevel, s.Notifications = "debug", false })
+	if err != nil || len(notes) != 0 || level.Level() != slog.LevelDebug {
+		t.Errorf("notes %q, %v, level %v", notes, err, level)
+	}
+	if s := r.server.Settings(); s.LogLevel != "debug" || s.Notifications || s.Keystore != "memory" {
+		t.Errorf("%+v", s)
+	}
+	c, err := LoadConfig(r.config)
+	if err != nil || c.LogLevel != "debug" || c.Notifications || len(c.Accounts) != 1 {
+		t.Errorf("the file: %+v, %v", c, err)
+	}
+	before := readText(t, r.config)
+	for name, change := range map[string]func(*Settings){
+		"log_level":  func(s *Settings) { s.LogLevel = "loud" },
+		"keystore":   func(s *Settings) { s.Keystore = "file" },
+		"http_proxy": func(s *Settings) { s.HTTPProxy = "http://me:secret-word@proxy.corp.test:3128" },
+	} {
+		if _, err := r.configure(change); err == nil || strings.Contains(err.Error(), "secret-word") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := readText(t, r.config); got != before {
+		t.Errorf("refused settings changed the file:\n%s", got)
+	}
+	r.server.Configure(t.Context(), r.server.Settings())
+	if got := readText(t, r.config); got != before {
+		t.Errorf("no change changed the file:\n%s", got)
+	}
+}
+
+// TestConfigureKeepsEditsOfTheFile: what somebody wrote into it meanwhile, and did
+// not change here, stays.
+func TestConfigureKeepsEditsOfTheFile(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	text := strings.Replace(readText(t, r.config), `metrics = "127.0.0.1:0"`, `metrics = "" # none, please`, 1)
+	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.configure(func(s *Settings) { s.LogLevel = "warn" }); err != nil {
+		t.Fatal(err)
+	}
+	if got := readText(t, r.config); !strings.Contains(got, `metrics = "" # none, please`) || !strings.Contains(got, `log_level = "warn"`) {
+		t.Errorf("the file is\n%s", got)
+	}
+}
+
+// TestConfigureWithoutServing is how the command line changes settings where
+// nothing runs: in the file, and nothing is opened.
+func TestConfigureWithoutServing(t *testing.T) {
+	r := newRig(t, rigOptions{idle: true})
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := r.configure(func(s *Settings) { s.Listen = []string{other.Addr().String()} }); err != nil {
+		t.Errorf("%v", err)
+	}
+	if !strings.Contains(readText(t, r.config), other.Addr().String()) {
+		t.Error("the file does not have it")
+	}
+	if l := r.server.Snapshot().Listeners; len(l) != 0 {
+		t.Errorf("listens on %v", l)
+	}
+}
+
+func TestConfigureBehindTheEnd(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	free := freeAddress("127.0.0.1:0")
+	if err := r.server.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.configure(func(s *Settings) { s.Listen = []string{free} }); !errors.Is(err, errStopping) {
+		t.Errorf("got %v", err)
+	}
+	if c, err := net.Dial("tcp", free); err == nil {
+		c.Close()
+		t.Error("a server that has ended listens")
+	}
+}
+
+func TestTakenPortAtTheStart(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s, err := New(Options{Config: Config{Listen: []string{other.Addr().String()}}, Secrets: keystore.Memory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var taken *PortTakenError
+	if err := s.Serve(t.Context()); !errors.As(err, &taken) || taken.Free == "" || taken.Free == taken.Address {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+func TestFreeAddress(t *testing.T) {
+	for addr, want := range map[string]bool{"127.0.0.1:1587": true, "[::1]:65535": true, "192.0.2.1:1587": false, "nonsense": false} {
+		if got := freeAddress(addr); (got != "") != want && addr[0] != '[' {
+			t.Errorf("%s: %q", addr, got)
+		}
+	}
+}
+
+func TestCertificateInfo(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	i, err := r.server.Certificate()
+	if err != nil || readText(t, i.File) != i.PEM || strings.Contains(i.PEM, "KEY") || len(i.Fingerprint) != 95 || i.NotAfter == "" {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
+func TestRecognise(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	if p, err := r.server.Recognise(t.Context(), "else@corp.test"); err != nil || p.ID != "corp" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, p := range r.server.Providers() {
+		if p.NoOAuth != "" && len(p.Domains) > 0 {
+			got, err := r.server.Recognise(t.Context(), "me@"+strings.TrimPrefix(p.Domains[0], "*."))
+			if err != nil || got.NoOAuth != p.NoOAuth {
+				t.Errorf("%s: %+v, %v", p.ID, got, err)
+			}
+		}
+	}
+	if _, err := r.server.Recognise(t.Context(), "nonsense"); err == nil {
+		t.Error("nonsense has a provider")
+	}
+	if n := len(r.server.Accounts()); n != 1 {
+		t.Errorf("%d accounts", n)
+	}
+}
+
+func TestMailSettings(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	s, err := r.server.MailSettings(t.Context(), "ME@corp.test", false)
+	if err != nil || s.User != me || s.Password != password || len(s.Servers) != 2 || s.Servers[0].Security != "starttls" || s.Servers[0].Port == 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	s, err = r.server.MailSettings(t.Context(), me, true)
+	if err != nil || s.Password == password {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := r.server.MailSettings(t.Context(), "nobody@corp.test", false); err == nil {
+		t.Error("nobody has settings")
+	}
+}
