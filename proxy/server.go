@@ -44,6 +44,11 @@ type Options struct {
 	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
 	LogFolder  string          // where Log is kept, for people; "" when it is kept nowhere
 	Version    string
+
+	// WaitForPort has Serve wait for a port that another program has, where it
+	// would fail. Snapshot.PortTaken says so; the port is tried again now and
+	// then, and Configure may give another.
+	WaitForPort bool
 }
 
 // Server is the proxy. Its methods may be called by many goroutines at a time.
@@ -74,6 +79,9 @@ type Server struct {
 	cert        certificate
 	idleTimeout time.Duration
 	nextID      atomic.Uint64
+
+	portTaken  atomic.Pointer[PortTakenError] // what listenPatiently waits for; nil when it does not
+	configured chan struct{}                  // capacity 1: tells it to look again
 
 	serving  context.Context // ends when the server stops
 	endServe context.CancelFunc
@@ -107,6 +115,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(),
 		conns: make(map[*conn]struct{}), ready: make(chan struct{}), stopped: make(chan struct{}),
+		configured:  make(chan struct{}, 1),
 		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
 	}
 	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
@@ -171,7 +180,7 @@ func (s *Server) mailbox(address string) *mailbox { return (*s.boxes.Load())[Fol
 // when everything has ended. It can be called once. An address that cannot be
 // listened on is an error that says why and what to do.
 func (s *Server) Serve(ctx context.Context) error {
-	if err := s.listen(); errors.Is(err, errStopping) {
+	if err := s.listenPatiently(ctx); errors.Is(err, errStopping) {
 		<-s.stopped
 		return nil
 	} else if err != nil {
@@ -210,6 +219,35 @@ func (s *Server) listen() error {
 		return err
 	}
 	return o.use()
+}
+
+// portRetry is how often a taken port is tried again.
+const portRetry = 10 * time.Second
+
+// listenPatiently is listen, and with WaitForPort it waits while a port is taken:
+// until it is free, or Configure or Reload have opened another.
+func (s *Server) listenPatiently(ctx context.Context) error {
+	for {
+		err := s.listen()
+		taken, isTaken := errors.AsType[*PortTakenError](err)
+		if !s.opts.WaitForPort || !isTaken {
+			s.portTaken.Store(nil)
+			return err
+		}
+		if s.portTaken.Swap(taken) == nil {
+			s.log.Error("waiting for a port", "err", err)
+		}
+		s.changed.wake()
+		select {
+		case <-s.configured:
+		case <-time.After(portRetry):
+		case <-ctx.Done():
+			s.Shutdown(context.WithoutCancel(ctx)) // nothing is in flight
+			return errStopping
+		case <-s.stopped:
+			return errStopping
+		}
+	}
 }
 
 // Ready is closed when the server accepts mail.
@@ -312,7 +350,7 @@ func (s *Server) Snapshot() Snapshot {
 	boxes := *s.boxes.Load()
 	snap := Snapshot{
 		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: s.state(),
-		Listeners: listeners, Metrics: metrics,
+		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(),
 		Connections: s.stats.connections.Load(), Messages: s.stats.messages.Load(),
 		Upstream: UpstreamGauges{
 			Dialling: s.stats.upstream.Dialling.Load(), Warm: s.stats.upstream.Warm.Load(), Busy: s.stats.upstream.Busy.Load(),

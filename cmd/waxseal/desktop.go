@@ -33,7 +33,6 @@ type desktop struct {
 	working sync.WaitGroup
 
 	mu          sync.Mutex
-	portTaken   bool
 	windowFault bool
 	changed     chan struct{} // capacity 1
 }
@@ -53,7 +52,8 @@ func (m *Main) desktop(ctx context.Context, hidden bool) error {
 	if err != nil {
 		return err
 	}
-	log, closeLog, err := m.openLog(slog.LevelInfo)
+	level := levelAt(cfg.LogLevel)
+	log, closeLog, err := m.openLog(level)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,8 @@ func (m *Main) desktop(ctx context.Context, hidden bool) error {
 		secrets = keystore.Unavailable(kind, err, cureOf(err))
 	}
 	defer secrets.Close()
-	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, Version: versionText()})
+	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, LogLevel: level,
+		LogFolder: m.logFolder(), Version: versionText(), WaitForPort: true})
 	if err != nil {
 		return err
 	}
@@ -111,12 +112,8 @@ func (d *desktop) run(ctx context.Context, w work) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	working, leave := context.WithCancel(ctx)
-	accepting := make(chan struct{})
 	w.desktop = control.Desktop{Show: d.window.open, Quit: leave}
-	w.ready = func(context.Context) (bool, error) {
-		close(accepting)
-		return false, nil
-	}
+	w.ready = func(context.Context) (bool, error) { return false, nil }
 	d.tray = tray.New(tray.Actions{Show: d.show, SendTest: func(a string) { d.sendTest(ctx, a) }, SetPaused: d.server.SetPaused, Quit: leave})
 
 	ended := make(chan error, 1)
@@ -125,11 +122,7 @@ func (d *desktop) run(ctx context.Context, w work) error {
 		cancel() // the tray goes when the last message has
 		ended <- err
 	}()
-	select {
-	case <-accepting:
-	case <-d.changed: // a port is taken
-	case <-ctx.Done():
-	}
+	d.settle(ctx)
 	d.working.Go(func() { d.follow(ctx) })
 	d.working.Go(func() { d.notify(ctx) })
 	d.working.Go(func() { d.begin(ctx) })
@@ -139,6 +132,15 @@ func (d *desktop) run(ctx context.Context, w work) error {
 	d.window.close()
 	d.working.Wait()
 	return err
+}
+
+// settle waits until the server accepts mail, or says why it does not.
+func (d *desktop) settle(ctx context.Context) {
+	for s := range d.server.Watch(ctx, time.Millisecond) {
+		if s.State != "starting" || s.PortTaken != nil {
+			return
+		}
+	}
 }
 
 // begin opens the window where somebody has to see it.
@@ -152,7 +154,7 @@ func (d *desktop) begin(ctx context.Context) {
 		first = false
 		switch s := d.server.Snapshot(); {
 		case d.hidden:
-		case d.waits():
+		case s.PortTaken != nil:
 			d.show("settings", "")
 		case len(s.Accounts) == 0:
 			d.show("add", "")
@@ -170,7 +172,7 @@ func (d *desktop) follow(ctx context.Context) {
 	var told tray.Told
 	show := func(s proxy.Snapshot) {
 		d.mu.Lock()
-		state := tray.State{Snapshot: s, PortTaken: d.portTaken, WindowFailed: d.windowFault}
+		state := tray.State{Snapshot: s, WindowFailed: d.windowFault}
 		d.mu.Unlock()
 		d.tray.Show(state)
 		var notices []tray.Notice
@@ -207,6 +209,9 @@ const trayInterval = 250 * time.Millisecond
 // tell notifies, if that is wanted. What comes faster than it can be shown is
 // dropped: the icon tells it too.
 func (d *desktop) tell(n tray.Notice) {
+	if !d.server.Settings().Notifications {
+		return
+	}
 	select {
 	case d.notices <- n:
 	default:
@@ -231,15 +236,7 @@ func (d *desktop) change(note func()) {
 	}
 }
 
-func (d *desktop) serverWaits(taken bool) { d.change(func() { d.portTaken = taken }) }
-
 func (d *desktop) windowFailed(failed bool) { d.change(func() { d.windowFault = failed }) }
-
-func (d *desktop) waits() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.portTaken
-}
 
 // show has the open window come to the front with a page, or opens it there.
 func (d *desktop) show(page, account string) {
@@ -266,6 +263,10 @@ func (d *desktop) sendTest(ctx context.Context, address string) {
 	if err := d.server.SendTest(ctx, address, address, func(proxy.Check) {}); err != nil {
 		d.log.Warn("the test message was not sent", "account", address, "err", err)
 		kind = tray.TestFailed
+	}
+	if !d.server.Settings().Notifications {
+		d.show("activity", address)
+		return
 	}
 	d.tell(tray.Notice{Kind: kind, Account: address})
 }

@@ -16,9 +16,6 @@ import (
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
-// appID names the program to desktops: its desktop entry, its windows' class.
-const appID = "io.github.waxseal.waxseal"
-
 // windowFlags are how the tray process starts the window's.
 type windowFlags struct {
 	page, account string

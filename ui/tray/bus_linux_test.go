@@ -154,7 +154,7 @@ func TestTray(t *testing.T) {
 	if len(calm) != 64*64*4 {
 		t.Fatalf("%d bytes of icon", len(calm))
 	}
-	s.State, s.PortTaken = "paused", true
+	s.State, s.PortTaken = "paused", &proxy.PortTakenError{}
 	c.show(s)
 	traytest.Until(t, "the icon is drawn", func() bool { return item.Tooltip() == "Waxseal: Not accepting mail" })
 	if slices.Equal(item.Pixels(), calm) {

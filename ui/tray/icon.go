@@ -21,7 +21,7 @@ const (
 // a provider is no reason to call somebody, an open breaker is one.
 func iconOf(s State) icon {
 	switch {
-	case s.PortTaken, s.State == "starting", s.State == "stopping":
+	case s.PortTaken != nil, s.State == "starting", s.State == "stopping":
 		return down
 	case s.WindowFailed, s.Keystore.Error != "", slices.ContainsFunc(s.Accounts, needsSomebody), slices.ContainsFunc(s.Breakers, isOpen):
 		return attention

@@ -24,7 +24,6 @@ const maxAccounts = 15
 // State is all that icon, menu and notifications are made of.
 type State struct {
 	proxy.Snapshot
-	PortTaken    bool // the server could not listen, and waits for another port
 	WindowFailed bool // the window could not be opened
 }
 
@@ -54,7 +53,7 @@ type account struct {
 // menuOf makes the menu of a State.
 func menuOf(s State) menu {
 	m := menu{icon: iconOf(s), status: statusLine(s), paused: s.State == "paused"}
-	if s.PortTaken {
+	if s.PortTaken != nil {
 		m.faults = append(m.faults, entry{lang.L("A port is taken. Choose another…"), "settings"})
 	}
 	if s.Keystore.Error != "" {
@@ -115,7 +114,7 @@ func stateText(a proxy.AccountStatus) string {
 // statusLine says what goes on, in one line.
 func statusLine(s State) string {
 	switch {
-	case s.PortTaken, s.State == "stopping":
+	case s.PortTaken != nil, s.State == "stopping":
 		return lang.L("Not accepting mail")
 	case s.State == "paused":
 		return lang.L("Paused")

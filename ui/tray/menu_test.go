@@ -57,7 +57,7 @@ func TestMenuOf(t *testing.T) {
 		"paused":   {serving(func(s *State) { s.State = "paused" }), menu{icon: paused, status: "Paused", paused: true}},
 		"starting": {serving(func(s *State) { s.State = "starting" }), menu{icon: down, status: "Starting…"}},
 		"stopping": {serving(func(s *State) { s.State = "stopping" }), menu{icon: down, status: "Not accepting mail"}},
-		"port": {State{Snapshot: proxy.Snapshot{State: "starting"}, PortTaken: true},
+		"port": {State{Snapshot: proxy.Snapshot{State: "starting", PortTaken: &proxy.PortTakenError{}}},
 			menu{icon: down, status: "Not accepting mail", faults: []entry{{"A port is taken. Choose another…", "settings"}}}},
 		"everything wrong": {serving(func(s *State) {
 			s.WindowFailed, s.Keystore.Error = true, "locked"

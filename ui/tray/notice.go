@@ -102,7 +102,7 @@ func (t Told) Notices(s State) ([]Notice, Told) {
 		out = append(out, Notice{Kind: ProviderBack})
 	}
 	for kind, lasts := range map[Kind]bool{
-		PortLost:      s.PortTaken,
+		PortLost:      s.PortTaken != nil,
 		KeychainFault: s.Keystore.Error != "",
 		WindowFault:   s.WindowFailed,
 	} {

@@ -52,9 +52,13 @@ func TestNotices(t *testing.T) {
 			{breakers(breaker.HalfOpen, breaker.Closed), nil},
 		},
 		"what lasts": {
-			{with(func(s *State) { s.PortTaken, s.WindowFailed, s.Keystore.Error = true, true, "locked" }),
+			{with(func(s *State) {
+				s.PortTaken, s.WindowFailed, s.Keystore.Error = &proxy.PortTakenError{}, true, "locked"
+			}),
 				[]Notice{{Kind: KeychainFault}, {Kind: PortLost}, {Kind: WindowFault}}},
-			{with(func(s *State) { s.PortTaken, s.WindowFailed, s.Keystore.Error = true, true, "locked still" }), nil},
+			{with(func(s *State) {
+				s.PortTaken, s.WindowFailed, s.Keystore.Error = &proxy.PortTakenError{}, true, "locked still"
+			}), nil},
 			{serving(nil), nil},
 			{with(func(s *State) { s.WindowFailed = true }), []Notice{{Kind: WindowFault}}},
 		},
