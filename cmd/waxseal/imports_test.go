@@ -38,3 +38,24 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 	}
 }
+
+// TestWindowKnowsNoDriverAndNoNetwork: the window is drawn by whoever gives it
+// an application of Fyne's, and asks its backend for everything else.
+func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
+	const module = "github.com/waxseal/waxseal/"
+	may := []string{"assets", "proxy", "proxy/breaker", "proxy/oauth"}
+	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, module+"ui").Output()
+	if err != nil {
+		t.Fatalf("go list ui: %v", err)
+	}
+	for dep := range strings.Lines(string(out)) {
+		dep = strings.TrimSpace(dep)
+		own, ours := strings.CutPrefix(dep, module)
+		switch {
+		case ours && !slices.Contains(may, own),
+			dep == "net" || dep == "net/http" || dep == "crypto/tls",
+			dep == "fyne.io/fyne/v2/app" || strings.HasPrefix(dep, "fyne.io/fyne/v2/driver/") && dep != "fyne.io/fyne/v2/driver/desktop":
+			t.Errorf("ui imports %s", dep)
+		}
+	}
+}

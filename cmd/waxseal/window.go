@@ -9,11 +9,11 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/app"
-	"fyne.io/fyne/v2/widget"
 	"github.com/spf13/cobra"
 
 	"github.com/waxseal/waxseal/assets"
 	"github.com/waxseal/waxseal/proxy/control"
+	"github.com/waxseal/waxseal/ui"
 )
 
 // windowFlags are how the tray process starts the window's.
@@ -57,21 +57,26 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		ID: appID, Name: "Waxseal", Version: versionText(), Release: true,
 		Icon: fyne.NewStaticResource("waxseal.png", assets.Icon), Migrations: map[string]bool{"fyneDo": true},
 	})
-	a := app.NewWithID(appID)
-	w := a.NewWindow("Waxseal")
-	w.SetContent(widget.NewLabel("page " + f.page))
-	w.Show()
-	go func() {
-		for p, err := range client.Pages(ctx) {
-			if errors.Is(err, control.ErrNotRunning) {
-				fyne.Do(a.Quit)
-				return
-			}
-			fyne.Do(func() { w.SetContent(widget.NewLabel("page " + p.Page)); w.RequestFocus() })
-		}
-	}()
-	a.Run()
+	ui.Run(app.NewWithID(appID), client, ui.Options{
+		Version: versionText(), OpenURL: openBrowser, OpenFolder: openFolder,
+		Autostart: autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
+		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client),
+	})
 	return nil
 }
 
-var _ iter.Seq[context.Context]
+// pages are those that the tray's process asks for.
+func pages(client *control.Client) func(context.Context) iter.Seq2[ui.Page, error] {
+	return func(ctx context.Context) iter.Seq2[ui.Page, error] {
+		return func(yield func(ui.Page, error) bool) {
+			for p, err := range client.Pages(ctx) {
+				if errors.Is(err, control.ErrNotRunning) {
+					fyne.Do(fyne.CurrentApp().Quit) // the window ends with its program
+				}
+				if !yield(ui.Page{Name: p.Page, Account: p.Account}, err) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package ui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+)
+
+const home = "https://github.com/waxseal/waxseal"
+
+// about says what this is.
+type about struct {
+	scroll  *scroll
+	version *text
+	w       *window
+}
+
+func newAbout(w *window) *about {
+	a := &about{w: w, version: newText("", kind{centred: true, muted: lowImportance})}
+	link := func(label, url string) *button {
+		return w.kit.button(label, nil, func() {
+			if w.open(url) != nil {
+				w.copy(url)
+			}
+		})
+	}
+	a.scroll = newScroll(520, newColumn(14, newSpace(12), newSeal(96),
+		newText("Waxseal", kind{size: theme.SizeNameHeadingText, bold: true, centred: true}), a.version,
+		newText(tr("Lets mail programs that know only passwords send through providers that want OAuth."), kind{centred: true}),
+		centredFlow(newFlow(8, link(tr("Website"), home), link(tr("What is new"), home+"/blob/main/CHANGELOG.md"), link(tr("Report a problem"), home+"/issues"),
+			link(tr("Licence"), home+"/blob/main/LICENSE"))),
+		newText(tr("Free software under the MIT licence. It tells nobody anything about you."), kind{centred: true, muted: lowImportance}),
+		newKeys()))
+	return a
+}
+
+// newSpace is nothing, so high.
+func newSpace(high float32) fyne.CanvasObject {
+	s := newSheet(colorNone, colorNone, 0)
+	s.least = fyne.NewSize(1, high)
+	return s
+}
+
+// newKeys lists the shortcuts.
+func newKeys() fyne.CanvasObject {
+	list := newColumn(6, newText(tr("Keyboard"), kind{bold: true}))
+	for _, k := range [][2]string{
+		{"Ctrl+1 … Ctrl+4", tr("the pages")}, {"Ctrl+N", tr("add an account")}, {"Ctrl+F", tr("search")},
+		{"Esc", tr("back, cancel, close")}, {"Ctrl+W", tr("close the window")}, {"Ctrl+Q", tr("quit Waxseal")},
+	} {
+		list.Add(newBeside(140, newText(k[0], kind{mono: true, size: theme.SizeNameCaptionText}), newMuted(k[1])))
+	}
+	return newCard(list).Container
+}
+
+func (a *about) root() fyne.CanvasObject { return a.scroll.Container }
+func (a *about) scroller() *scroll       { return a.scroll }
+func (a *about) enter()                  {}
+func (a *about) leave()                  {}
+
+func (a *about) draw(v view) {
+	version := v.snapshot.Version
+	if version == "" {
+		version = a.w.options.Version
+	}
+	a.version.set(only(version != "", tr("Version {{.Version}}", values{"Version": clean(version)})))
+}

@@ -1,0 +1,84 @@
+package ui
+
+import (
+	"strings"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// accountRow is an account's card on the overview.
+type accountRow struct {
+	tile
+	w       *window
+	address string
+	words   accountWords
+	name    *text
+	state   badge
+	when    *text
+	today   *text
+	consent *text
+	dot     *sheet
+}
+
+// accountWords are all that is written on a card: it is drawn where they differ.
+type accountWords struct {
+	address, state, when, today, consent string
+	mood                                 mood
+}
+
+func accountText(a proxy.AccountStatus, now time.Time) accountWords {
+	state, m := accountState(a)
+	w := accountWords{address: clean(a.Address), state: state, mood: m}
+	w.when = strings.Join([]string{clean(a.Name), lastMessage(a, now)}, " · ")
+	w.today = sentToday(a)
+	w.consent = consent(a, now)
+	if trouble := accountTrouble(a); trouble != "" {
+		w.consent = trouble
+	}
+	return w
+}
+
+func newAccountRow(w *window) *accountRow {
+	r := &accountRow{w: w, state: newBadge(), dot: newDot("placeholder")}
+	r.name = newText("", kind{bold: true, single: true})
+	r.when = newText("", kind{single: true, muted: lowImportance})
+	r.today = newWord("", kind{size: theme.SizeNameCaptionText, muted: lowImportance})
+	r.consent = newText("", kind{size: theme.SizeNameCaptionText, single: true, muted: lowImportance})
+	var more *button
+	more = w.kit.icon(tr("More"), theme.MoreVerticalIcon(), func() { w.menu(more, w.accountMenu(r.address)...) })
+	first := newLine(8, []fyne.CanvasObject{centred(r.dot)}, r.name, r.state.Container)
+	content := newLine(4, nil, newColumn(4, first, r.when, newLine(10, nil, r.consent, r.today)), more)
+	w.kit.fill(&r.tile, padded(14, 12, content), "", func() { w.show(Page{Name: "setup", Account: r.address}) })
+	r.tile.fill, r.tile.edge, r.tile.radius = colorCard, colorCardBorder, 12
+	r.tile.onFocus = func() { w.reveal(r) }
+	r.ExtendBaseWidget(r)
+	return r
+}
+
+func (r *accountRow) set(a proxy.AccountStatus, now time.Time) {
+	r.address = a.Address
+	words := accountText(a, now)
+	if r.words == words {
+		return
+	}
+	r.words = words
+	r.label = words.address + ", " + words.state
+	r.name.set(words.address)
+	r.state.set(words.state, words.mood)
+	r.dot.color(words.mood.ink(), colorNone)
+	r.when.set(words.when)
+	r.today.set(words.today)
+	r.consent.set(words.consent)
+	if accountTrouble(a) != "" {
+		r.consent.mark(words.mood.importance())
+	} else {
+		r.consent.mark(lowImportance)
+	}
+	r.Refresh()
+	setWidth(r.content, r.Size().Width) // the badge may need another width
+	r.content.Resize(r.Size())
+}

@@ -1,0 +1,124 @@
+package ui
+
+import (
+	"runtime"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/theme"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// certificate shows the one for local TLS, and how a system or a program comes
+// to trust it.
+type certificate struct {
+	w           *window
+	root        *fyne.Container
+	fingerprint *text
+	until       *text
+	notice      *notice
+	value       *fyne.Container
+	help        *segments
+	steps       *fyne.Container
+	info        proxy.CertificateInfo
+}
+
+var systems = []string{"windows", "darwin", "linux", "thunderbird"}
+
+func newCertificate(w *window) *certificate {
+	c := &certificate{w: w, notice: newNotice(), until: newMuted(""), steps: newColumn(8)}
+	c.fingerprint = newText("", kind{mono: true, size: theme.SizeNameCaptionText})
+	c.help = newSegments(w.kit, []string{"Windows", "macOS", "Linux", "Thunderbird"}, func(int) { c.draw() })
+	for i, s := range systems {
+		if s == runtime.GOOS {
+			c.help.preset(i)
+		}
+	}
+	c.value = newColumn(12,
+		newColumn(4, newText(tr("SHA-256 fingerprint"), kind{bold: true}), c.fingerprint, c.until),
+		newFlow(8, w.kit.button(tr("Export…"), theme.DocumentSaveIcon(), func() { c.export() }),
+			w.copyButton(tr("Copy fingerprint"), "", func() string { return c.info.Fingerprint })),
+		newText(tr("How it comes to be trusted"), kind{bold: true}), c.help.root, c.steps)
+	c.root = newColumn(12, newMuted(tr("Mail programs that use TLS to reach Waxseal see this certificate. It was made on this computer, for this computer.")),
+		c.notice.Container, c.value)
+	return c
+}
+
+func (c *certificate) set(info proxy.CertificateInfo, err error) {
+	c.info = info
+	c.notice.say(c.w.explain(err))
+	show(c.value, err == nil)
+	c.fingerprint.set(halves(clean(info.Fingerprint)))
+	until, _ := time.Parse(time.RFC3339, info.NotAfter)
+	c.until.set(tr("Valid until {{.Date}}", values{"Date": date(until) + " " + until.Format("2006")}))
+	c.draw()
+}
+
+func (c *certificate) draw() {
+	c.steps.Objects = nil
+	for i, s := range trustSteps(systems[c.help.chosen], c.info.File) {
+		c.steps.Add(numbered(i+1, s))
+	}
+	c.w.settle()
+}
+
+// halves is a fingerprint in two lines.
+func halves(s string) string {
+	if n := 16 * 3; len(s) > n {
+		return s[:n-1] + "\n" + s[n:]
+	}
+	return s
+}
+
+// trustSteps are how a system comes to trust the certificate.
+func trustSteps(system, file string) []string {
+	if file == "" {
+		file = "waxseal.crt"
+	}
+	v := values{"File": file}
+	switch system {
+	case "windows":
+		return []string{
+			tr("Export the certificate, and open the file with a double click."),
+			tr("“Install Certificate”, “Current User”, “Place all certificates in the following store”: “Trusted Root Certification Authorities”."),
+			tr("Start the mail program again."),
+		}
+	case "darwin":
+		return []string{
+			tr("Export the certificate, and open the file: Keychain Access takes it into “login”."),
+			tr("Open it there, and under “Trust” choose “Always Trust” for SSL."),
+			tr("Start the mail program again."),
+		}
+	case "thunderbird":
+		return []string{
+			tr("Send a first message: Thunderbird shows the certificate and asks."),
+			tr("Compare the fingerprint with the one above, then “Confirm Security Exception”."),
+		}
+	}
+	return []string{
+		tr("Most programs take the file’s name: {{.File}}.", v),
+		tr("For the whole system, on Debian and Ubuntu: copy it to /usr/local/share/ca-certificates and run sudo update-ca-certificates."),
+		tr("On Fedora: sudo trust anchor, and the file’s name."),
+	}
+}
+
+// export saves the certificate, never its key, where a person wants it.
+func (c *certificate) export() {
+	d := dialog.NewFileSave(func(f fyne.URIWriteCloser, err error) {
+		if err == nil && f == nil {
+			return // cancelled
+		}
+		if err == nil {
+			_, err = f.Write([]byte(c.info.PEM))
+			if cerr := f.Close(); err == nil {
+				err = cerr
+			}
+		}
+		c.notice.say(c.w.explain(err))
+		c.w.settle()
+	}, c.w.win)
+	d.SetFileName("waxseal.crt")
+	d.Show()
+}

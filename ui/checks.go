@@ -1,0 +1,133 @@
+package ui
+
+import (
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// checks is a list of things that were looked at, one below the other as they
+// end, each with its result, its time and, where it failed, what to do. The last
+// line tells what is being waited for.
+type checks struct {
+	root    *fyne.Container
+	done    *fyne.Container
+	waiting *fyne.Container
+	spinner *widget.Activity
+	now     *text
+	all     []proxy.Check
+}
+
+func newChecks() *checks {
+	c := &checks{done: newColumn(12), spinner: widget.NewActivity(), now: newMuted("")}
+	c.waiting = newLine(10, []fyne.CanvasObject{container.New(exactly(20), c.spinner)}, c.now)
+	c.waiting.Hide()
+	c.root = newColumn(12, c.done, c.waiting)
+	return c
+}
+
+func (c *checks) clear() {
+	c.all, c.done.Objects = nil, nil
+	c.done.Refresh()
+	c.wait("")
+}
+
+// wait says what is being waited for; "" is nothing.
+func (c *checks) wait(what string) {
+	c.now.set(what)
+	if show(c.waiting, what != "") {
+		if what != "" {
+			c.spinner.Start()
+		} else {
+			c.spinner.Stop()
+		}
+	}
+}
+
+// add shows a check that has ended.
+func (c *checks) add(ch proxy.Check) {
+	c.all = append(c.all, ch)
+	c.done.Add(newCheckLine(ch))
+}
+
+func newCheckLine(ch proxy.Check) fyne.CanvasObject {
+	icon := fyne.Resource(theme.NewSuccessThemedResource(theme.ConfirmIcon()))
+	if !ch.OK {
+		icon = theme.NewErrorThemedResource(theme.CancelIcon())
+	}
+	head := newLine(10, nil, newText(checkName(ch.Name), kind{bold: true}),
+		newWord(took(ch.Took), kind{size: theme.SizeNameCaptionText, muted: lowImportance}))
+	lines := newColumn(2, head, newMuted(sentence(ch.Result)))
+	if ch.Cure != "" {
+		cure := newText(tr("What to do: {{.Cure}}", values{"Cure": sentence(ch.Cure)}), kind{})
+		cure.mark(bad.importance())
+		lines.Add(cure)
+	}
+	return newBeside(20, newSymbol(icon, 20), lines)
+}
+
+// text is the list for a bug report, in the engine's own words.
+func (c *checks) text() string {
+	var b strings.Builder
+	for _, ch := range c.all {
+		verdict := "ok  "
+		if !ch.OK {
+			verdict = "FAIL"
+		}
+		b.WriteString(verdict + "  " + clean(ch.Name) + ": " + clean(ch.Result) + " (" + ch.Took.Round(1e6).String() + ")\n")
+		if ch.Cure != "" {
+			b.WriteString("      " + clean(ch.Cure) + "\n")
+		}
+	}
+	return b.String()
+}
+
+// beside puts the first object, so wide, at the top left of the second.
+type beside struct{ width, gap float32 }
+
+func (l beside) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	m := objects[1].MinSize()
+	return fyne.NewSize(m.Width+l.width+l.gap, max(m.Height, objects[0].MinSize().Height))
+}
+
+func (l beside) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	objects[0].Resize(fyne.NewSize(l.width, objects[0].MinSize().Height))
+	objects[0].Move(fyne.NewPos(0, 0))
+	setWidth(objects[1], size.Width-l.width-l.gap)
+	objects[1].Move(fyne.NewPos(l.width+l.gap, 0))
+}
+
+// notice is what went wrong and what to do, where it happened.
+type notice struct {
+	*fyne.Container
+	words, cure *text
+}
+
+func newNotice(actions ...fyne.CanvasObject) *notice {
+	n := &notice{words: newText("", kind{bold: true}), cure: newBody("")}
+	n.words.mark(bad.importance())
+	lines := newColumn(6, n.words, n.cure)
+	if len(actions) > 0 {
+		lines.Add(newFlow(8, actions...))
+	}
+	n.Container = newStack(newSheet(colorBadTint, colorNone, 10), padded(14, 12, lines))
+	n.Hide()
+	return n
+}
+
+// say shows the notice; "" hides it.
+func (n *notice) say(words, cure string) {
+	n.words.set(words)
+	n.cure.set(cure)
+	show(n.cure, cure != "")
+	show(n.Container, words != "")
+}
+
+func newBeside(width float32, left, right fyne.CanvasObject) *fyne.Container {
+	return container.New(beside{width, 10}, left, right)
+}

@@ -1,0 +1,57 @@
+package ui
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// longest is as much of a foreign text as is shown, in characters.
+const longest = 600
+
+// clean makes a foreign text harmless: one that a provider, a mail program or an
+// address chose. Control characters and those that turn the direction of
+// writing around are taken out, since they could make it read as something else.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == utf8.RuneError, unicode.Is(unicode.Bidi_Control, r), unicode.Is(unicode.Variation_Selector, r), unicode.Is(unicode.Cf, r):
+			return -1
+		case unicode.IsControl(r), unicode.IsSpace(r):
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) > longest {
+		s = string([]rune(s)[:longest-1]) + "…"
+	}
+	return s
+}
+
+// quoted is what somebody else said, as theirs.
+func quoted(s string) string {
+	return tr("“{{.Text}}”", values{"Text": clean(s)})
+}
+
+// sentence makes a fragment of the engine's into a sentence.
+func sentence(s string) string {
+	s = clean(s)
+	if s == "" {
+		return ""
+	}
+	r, n := utf8.DecodeRuneInString(s)
+	// An address or a command at the beginning stays as it is.
+	if word, _, _ := strings.Cut(s, " "); !strings.ContainsAny(word, "@`.:/_") {
+		s = string(unicode.ToUpper(r)) + s[n:]
+	}
+	if !strings.ContainsRune(".!?…”\"`", lastRune(s)) {
+		s += "."
+	}
+	return s
+}
+
+func lastRune(s string) rune {
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return r
+}

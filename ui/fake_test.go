@@ -1,0 +1,185 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// fake is a backend whose answers a test chooses. What was asked is in asked.
+type fake struct {
+	mu        sync.Mutex
+	asked     []string
+	snapshot  proxy.Snapshot
+	watched   chan proxy.Snapshot // what Watch gives beside the first
+	activity  []proxy.Activity
+	providers []proxy.Provider
+	settings  proxy.Settings
+	mail      proxy.MailSettings
+	cert      proxy.CertificateInfo
+
+	err       error // of everything that is asked
+	configure func(proxy.Settings) ([]string, error)
+	prompts   []proxy.Prompt
+	consent   func(ctx context.Context) (bool, error) // after the prompts; nil waits until cancelled
+	checks    []proxy.Check
+	test      func(ctx context.Context) error // after the checks
+}
+
+func (f *fake) ask(what string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, what)
+	return f.err
+}
+
+func (f *fake) calls() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asked)
+}
+
+func (f *fake) called(what string) bool { return slices.Contains(f.calls(), what) }
+
+func (f *fake) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
+	return func(yield func(proxy.Snapshot, error) bool) {
+		if !yield(f.snapshot, f.err) || f.err != nil {
+			return
+		}
+		for {
+			select {
+			case s, open := <-f.watched:
+				if !open {
+					yield(proxy.Snapshot{}, errors.New("gone"))
+					return
+				}
+				if !yield(s, nil) {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (f *fake) Activity(_ context.Context, after uint64) ([]proxy.Activity, error) {
+	i := slices.IndexFunc(f.activity, func(a proxy.Activity) bool { return a.Seq > after })
+	if i < 0 {
+		return nil, f.ask("activity")
+	}
+	return f.activity[i:], f.ask("activity")
+}
+
+func (f *fake) Recognise(_ context.Context, address string) (proxy.Provider, error) {
+	if err := f.ask("recognise " + address); err != nil {
+		return proxy.Provider{}, err
+	}
+	_, domain, _ := strings.Cut(address, "@")
+	for _, p := range f.providers {
+		if slices.Contains(p.Domains, domain) {
+			return p, nil
+		}
+	}
+	return proxy.Provider{}, errors.New("no provider is known")
+}
+
+func (f *fake) Providers(context.Context) ([]proxy.Provider, error) {
+	return f.providers, f.ask("providers")
+}
+
+func (f *fake) Add(_ context.Context, a proxy.Account, secret string) (string, error) {
+	return "pw", f.ask(strings.TrimSpace("add " + a.Address + " " + a.Provider + " " + a.ClientID + " " + secret))
+}
+
+func (f *fake) Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt)) (bool, error) {
+	what := "authorize "
+	if device {
+		what = "device "
+	}
+	if err := f.ask(what + address); err != nil {
+		return false, err
+	}
+	for _, p := range f.prompts {
+		show(p)
+	}
+	if f.consent != nil {
+		return f.consent(ctx)
+	}
+	<-ctx.Done()
+	f.ask("cancelled " + address)
+	return false, ctx.Err()
+}
+
+func (f *fake) MailSettings(_ context.Context, address string, renew bool) (proxy.MailSettings, error) {
+	what := "settings of "
+	if renew {
+		what = "new password of "
+	}
+	m := f.mail
+	if m.User == "" {
+		m.User = address
+	}
+	return m, f.ask(what + address)
+}
+
+func (f *fake) SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error {
+	if err := f.ask("send " + address + " " + to); err != nil {
+		return err
+	}
+	for _, c := range f.checks {
+		report(c)
+	}
+	if f.test != nil {
+		return f.test(ctx)
+	}
+	<-ctx.Done()
+	f.ask("cancelled test")
+	return ctx.Err()
+}
+
+func (f *fake) Remove(_ context.Context, address string) (string, error) {
+	return "", f.ask("remove " + address)
+}
+
+func (f *fake) SetPaused(_ context.Context, paused bool) error {
+	if paused {
+		return f.ask("pause")
+	}
+	return f.ask("resume")
+}
+
+func (f *fake) Settings(context.Context) (proxy.Settings, error) {
+	return f.settings, f.ask("settings")
+}
+
+func (f *fake) Configure(_ context.Context, s proxy.Settings) ([]string, error) {
+	if err := f.ask("configure"); err != nil {
+		return nil, err
+	}
+	if f.configure != nil {
+		return f.configure(s)
+	}
+	return nil, nil
+}
+
+func (f *fake) Certificate(context.Context) (proxy.CertificateInfo, error) {
+	return f.cert, f.ask("certificate")
+}
+
+func (f *fake) Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error) {
+	for _, c := range f.checks {
+		report(c)
+		if !c.OK {
+			failed++
+		}
+	}
+	return failed, f.ask("doctor")
+}
+
+func (f *fake) Quit(context.Context) error { return f.ask("quit") }

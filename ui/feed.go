@@ -1,0 +1,86 @@
+package ui
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// feed brings the backend's snapshots to the screen. However fast they come,
+// there is never more than one drawing waiting: it draws the newest.
+type feed struct {
+	mu      sync.Mutex
+	latest  view
+	waiting bool // a drawing is on its way to the screen
+}
+
+// view is what the feed knows at one moment.
+type view struct {
+	snapshot proxy.Snapshot
+	arrived  time.Time // when the snapshot came
+	known    bool      // there has been a snapshot
+	gone     bool      // the engine cannot be reached
+}
+
+// reconnect is how long the feed waits before it looks for the engine again.
+const reconnect = time.Second
+
+// tick is how often the screen is drawn without news, for what moves by itself:
+// a countdown, an age. It is drawn only where it has changed.
+const tick = time.Second
+
+// run watches the backend until ctx ends.
+func (f *feed) run(ctx context.Context, b Backend, now func() time.Time, screen func(func()), draw func(view)) {
+	for ctx.Err() == nil {
+		for snap, err := range b.Watch(ctx) {
+			if err != nil {
+				break
+			}
+			f.put(screen, draw, func(v *view) { *v = view{snapshot: snap, arrived: now(), known: true} })
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		f.put(screen, draw, func(v *view) { v.gone = true })
+		select {
+		case <-time.After(reconnect):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// beat draws what is known again, every tick, until ctx ends.
+func (f *feed) beat(ctx context.Context, screen func(func()), draw func(view)) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			f.put(screen, draw, func(*view) {})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// put changes what is known and has it drawn, once for all changes that come
+// before the screen gets to it.
+func (f *feed) put(screen func(func()), draw func(view), change func(*view)) {
+	f.mu.Lock()
+	change(&f.latest)
+	waiting := f.waiting
+	f.waiting = true
+	f.mu.Unlock()
+	if waiting {
+		return
+	}
+	screen(func() {
+		f.mu.Lock()
+		v := f.latest
+		f.waiting = false
+		f.mu.Unlock()
+		draw(v)
+	})
+}

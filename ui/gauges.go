@@ -1,0 +1,80 @@
+package ui
+
+import (
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// gauges are the numbers that live: they are the engine's own.
+type gauges struct {
+	root                          *fyne.Container
+	connections, messages, minute *gauge
+	upstream                      *gauge
+	chart                         *chart
+	meter                         *meter
+	of                            *text // the upstream limit
+}
+
+// gauge is one number with its name, and room for a picture of it.
+type gauge struct {
+	*fyne.Container
+	value *text
+	note  *text
+}
+
+func newGauge(name string, picture fyne.CanvasObject) *gauge {
+	g := &gauge{value: newWord("0", kind{size: theme.SizeNameHeadingText, bold: true}), note: newCaption("")}
+	g.note.Wrapping, g.note.Truncation = fyne.TextWrapOff, fyne.TextTruncateEllipsis
+	label := newText(name, kind{size: theme.SizeNameCaptionText, muted: lowImportance, single: true})
+	if picture == nil {
+		picture = newSpace(1)
+	}
+	g.Container = newStack(newSheet(colorCard, colorCardBorder, 12),
+		padded(14, 12, newColumn(2, label, newLine(10, []fyne.CanvasObject{g.value}, picture), g.note)))
+	return g
+}
+
+func newGauges() *gauges {
+	g := &gauges{chart: newChart(), meter: newMeter()}
+	g.of = newText("", kind{size: theme.SizeNameCaptionText, muted: lowImportance, single: true})
+	g.connections = newGauge(tr("Connections"), nil)
+	g.messages = newGauge(tr("Messages under way"), nil)
+	g.upstream = newGauge(tr("Lines to providers"), newColumn(4, g.of, g.meter))
+	g.minute = newGauge(tr("Messages a minute"), g.chart)
+	g.root = newGrid(150, 10, 4, g.connections.Container, g.messages.Container, g.minute.Container, g.upstream.Container)
+	return g
+}
+
+func (g *gauges) draw(s proxy.Snapshot, passed time.Duration, now time.Time) {
+	g.connections.value.set(number(s.Connections))
+	g.connections.note.set(tr("from mail programs"))
+	g.messages.value.set(number(s.Messages))
+	g.messages.note.set(tr("{{.N}} sent so far", values{"N": number(s.Totals["sent"])}))
+	minutes := moved(s.PerMinute, int(now.Truncate(time.Minute).Sub(now.Add(-passed).Truncate(time.Minute))/time.Minute))
+	g.chart.set(minutes)
+	g.minute.value.set(number(lastOf(minutes)))
+	g.minute.note.set(trn("{{.N}} in the last hour", sum(minutes)))
+	u := s.Upstream
+	g.upstream.value.set(number(u.Warm + u.Busy))
+	g.of.set(tr("of {{.Limit}}", values{"Limit": number(u.Limit)}))
+	g.upstream.note.set(tr("{{.Busy}} busy · {{.Warm}} warm", values{"Busy": number(u.Busy), "Warm": number(u.Warm)}))
+	g.meter.set(u.Warm+u.Busy, u.Limit)
+}
+
+func lastOf(list []int64) int64 {
+	if len(list) == 0 {
+		return 0
+	}
+	return list[len(list)-1]
+}
+
+func sum(list []int64) (n int64) {
+	for _, v := range list {
+		n += v
+	}
+	return n
+}

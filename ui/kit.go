@@ -1,0 +1,215 @@
+package ui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+)
+
+// kit makes the controls of the pages. Unlike Fyne's own, they scroll into view
+// when the keyboard reaches them, obey Enter, and leave Escape and the window's
+// shortcuts to the window.
+type kit struct {
+	reveal   func(fyne.CanvasObject)
+	otherKey func(*fyne.KeyEvent) bool
+	shortcut func(fyne.Shortcut) bool
+}
+
+type button struct {
+	widget.Button
+	kit *kit
+	say string // what a screen reader says where the icon stands alone
+}
+
+func (k *kit) button(label string, icon fyne.Resource, tapped func()) *button {
+	b := &button{kit: k}
+	b.Text, b.Icon, b.OnTapped = label, icon, tapped
+	b.ExtendBaseWidget(b)
+	return b
+}
+
+// primary is the button of what people mostly want.
+func (k *kit) primary(label string, icon fyne.Resource, tapped func()) *button {
+	b := k.button(label, icon, tapped)
+	b.Importance = widget.HighImportance
+	return b
+}
+
+// quiet is a button without a ground.
+func (k *kit) quiet(label string, icon fyne.Resource, tapped func()) *button {
+	b := k.button(label, icon, tapped)
+	b.Importance = widget.LowImportance
+	return b
+}
+
+// icon is a quiet button with an icon alone; label is for screen readers.
+func (k *kit) icon(label string, icon fyne.Resource, tapped func()) *button {
+	b := k.quiet("", icon, tapped)
+	b.say = label
+	return b
+}
+
+// AccessibilityLabel implements fyne.Accessible.
+func (b *button) AccessibilityLabel() string {
+	if b.say != "" {
+		return b.say
+	}
+	return b.Text
+}
+
+// FocusGained implements fyne.Focusable.
+func (b *button) FocusGained() {
+	b.Button.FocusGained()
+	b.kit.reveal(b)
+}
+
+// TypedKey implements fyne.Focusable.
+func (b *button) TypedKey(e *fyne.KeyEvent) {
+	switch e.Name {
+	case fyne.KeyReturn, fyne.KeyEnter, fyne.KeySpace:
+		b.Tapped(nil)
+	default:
+		b.kit.otherKey(e)
+	}
+}
+
+// enable makes a button usable or not.
+func (b *button) enable(on bool) {
+	if on == b.Disabled() {
+		if on {
+			b.Enable()
+		} else {
+			b.Disable()
+		}
+	}
+}
+
+type entry struct {
+	widget.Entry
+	kit *kit
+}
+
+func (k *kit) entry(placeholder string, changed func(string)) *entry {
+	e := &entry{kit: k}
+	e.PlaceHolder, e.OnChanged = placeholder, changed
+	e.ExtendBaseWidget(e)
+	return e
+}
+
+func (k *kit) search(placeholder string, changed func(string)) *entry {
+	e := k.entry(placeholder, changed)
+	e.Icon = theme.SearchIcon()
+	return e
+}
+
+func (k *kit) secret(placeholder string) *entry {
+	e := k.entry(placeholder, nil)
+	e.Password = true
+	return e
+}
+
+// FocusGained implements fyne.Focusable.
+func (e *entry) FocusGained() {
+	e.Entry.FocusGained()
+	e.kit.reveal(e)
+}
+
+// TypedKey implements fyne.Focusable.
+func (e *entry) TypedKey(ev *fyne.KeyEvent) {
+	if ev.Name == fyne.KeyEscape && e.kit.otherKey(ev) {
+		return
+	}
+	e.Entry.TypedKey(ev)
+}
+
+// TypedShortcut implements fyne.Shortcutable.
+func (e *entry) TypedShortcut(s fyne.Shortcut) {
+	if !e.kit.shortcut(s) {
+		e.Entry.TypedShortcut(s)
+	}
+}
+
+type check struct {
+	widget.Check
+	kit *kit
+}
+
+func (k *kit) check(label string, changed func(bool)) *check {
+	c := &check{kit: k}
+	c.Text, c.OnChanged = label, changed
+	c.ExtendBaseWidget(c)
+	return c
+}
+
+// FocusGained implements fyne.Focusable.
+func (c *check) FocusGained() {
+	c.Check.FocusGained()
+	c.kit.reveal(c)
+}
+
+// TypedKey implements fyne.Focusable.
+func (c *check) TypedKey(e *fyne.KeyEvent) {
+	if e.Name == fyne.KeyReturn || e.Name == fyne.KeyEnter {
+		c.SetChecked(!c.Checked)
+		return
+	}
+	if !c.kit.otherKey(e) {
+		c.Check.TypedKey(e)
+	}
+}
+
+type choice struct {
+	widget.Select
+	kit *kit
+}
+
+func (k *kit) choice(options []string, changed func(string)) *choice {
+	c := &choice{kit: k}
+	c.Options, c.OnChanged = options, changed
+	c.ExtendBaseWidget(c)
+	return c
+}
+
+// FocusGained implements fyne.Focusable.
+func (c *choice) FocusGained() {
+	c.Select.FocusGained()
+	c.kit.reveal(c)
+}
+
+// TypedKey implements fyne.Focusable.
+func (c *choice) TypedKey(e *fyne.KeyEvent) {
+	if e.Name == fyne.KeyReturn || e.Name == fyne.KeyEnter {
+		c.Select.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+		return
+	}
+	if !c.kit.otherKey(e) {
+		c.Select.TypedKey(e)
+	}
+}
+
+// field is something to enter, with its name above and what is wrong with it, or
+// what it is for, below.
+type field struct {
+	*fyne.Container
+	hint  string
+	below *text
+}
+
+func newField(name, hint string, control fyne.CanvasObject) field {
+	below := newCaption(hint)
+	show(below, hint != "")
+	label := newText(name, kind{bold: true})
+	return field{newColumn(6, label, control, below), hint, below}
+}
+
+// refuse says what is wrong with what was entered; "" takes that back.
+func (f field) refuse(why string) {
+	if why == "" {
+		f.below.mark(widget.LowImportance)
+		f.below.set(f.hint)
+	} else {
+		f.below.mark(widget.DangerImportance)
+		f.below.set(why)
+	}
+	show(f.below, f.below.Text != "")
+}

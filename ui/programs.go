@@ -1,0 +1,135 @@
+package ui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"fyne.io/fyne/v2"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// programs says how the usual mail programs are told.
+type programs struct {
+	w       *window
+	root    *fyne.Container
+	choice  *segments
+	steps   *fyne.Container
+	code    *text
+	codeBox *fyne.Container
+
+	settings proxy.MailSettings
+	server   proxy.MailServer
+}
+
+const (
+	thunderbird = iota
+	outlook
+	appleMail
+	scanner
+	script
+)
+
+func newPrograms(w *window) *programs {
+	p := &programs{w: w, steps: newColumn(8), code: newText("", kind{mono: true, size: "helperText"})}
+	p.choice = newSegments(w.kit, []string{"Thunderbird", "Outlook", "Apple Mail", tr("A scanner"), tr("A script")}, func(int) { p.draw() })
+	copyCode := w.copyButton(tr("Copy"), "", func() string { return p.code.Text })
+	p.codeBox = newColumn(8, newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, p.code)), newFlow(8, copyCode))
+	p.root = newColumn(14, newHeading(tr("Step by step")), p.choice.root, p.steps, p.codeBox)
+	return p
+}
+
+func (p *programs) fill(m proxy.MailSettings, server proxy.MailServer) {
+	p.settings, p.server = m, server
+	p.draw()
+}
+
+func (p *programs) draw() {
+	p.steps.Objects = nil
+	for i, s := range programSteps(p.choice.chosen, p.settings, p.server) {
+		p.steps.Add(numbered(i+1, s))
+	}
+	code := ""
+	if p.choice.chosen == script {
+		code = snippet(p.settings, p.server)
+	}
+	p.code.set(code)
+	show(p.codeBox, code != "")
+	p.w.settle()
+}
+
+// programSteps are the steps for one mail program, with the account's values in
+// them, but for the password.
+func programSteps(program int, m proxy.MailSettings, s proxy.MailServer) []string {
+	v := values{"Server": s.Host, "Port": strconv.Itoa(s.Port), "User": clean(m.User), "Security": securityName(s)}
+	trust := tr("When it asks about the certificate, trust Waxseal’s: “Settings”, “Certificate” says how.")
+	var steps []string
+	switch program {
+	case thunderbird:
+		steps = []string{
+			tr("Open “Account Settings”, and at the foot of the list “Outgoing Server (SMTP)”. Add a server, or edit the account’s."),
+			tr("Server name {{.Server}}, port {{.Port}}, connection security “{{.Security}}”.", v),
+			tr("Authentication method “Normal password”, or “Password, transmitted insecurely” without TLS: it never leaves this computer. User name {{.User}}.", v),
+			tr("Choose this server in the account’s own settings. The password is asked for at the first message."),
+		}
+	case outlook:
+		steps = []string{
+			tr("Add the account as “IMAP or POP”, with “Let me set up my account manually”. For one that is there: “Account settings”, “Server settings”, “Outgoing mail”."),
+			tr("Outgoing server {{.Server}}, port {{.Port}}, encryption “{{.Security}}”.", v),
+			tr("“My outgoing server requires authentication”: user name {{.User}}, and the password from above.", v),
+			tr("The new Outlook sends through Microsoft’s servers and cannot reach this computer: use the classic one."),
+		}
+	case appleMail:
+		steps = []string{
+			tr("“Mail”, “Settings”, “Accounts”, the account, “Server Settings”; at “Outgoing Mail Account” choose “Edit SMTP Server List” and add one."),
+			tr("Host name {{.Server}}. Switch off “Automatically manage connection settings”; port {{.Port}}.", v),
+			tr("Authentication “Password”, user name {{.User}}, and the password from above.", v),
+		}
+	case scanner:
+		steps = []string{
+			tr("A device reaches Waxseal over the network, so Waxseal must listen there: set allow_remote = true and add this computer’s address to listen_tls in the configuration file."),
+			tr("On the device, set the mail server to this computer’s address, the port to Waxseal’s, and the security to SSL/TLS."),
+			tr("SMTP authentication on, user name {{.User}}, and the password from above. Sender: the same address.", v),
+			tr("Let the firewall of this computer allow that port within your own network only."),
+		}
+	case script:
+		return []string{tr("Put the password into the environment, not into the script: WAXSEAL_PASSWORD.")}
+	}
+	if s.Security == "tls" && program != scanner {
+		steps = append(steps, trust)
+	}
+	return steps
+}
+
+// snippet sends one message from a shell and from Python, with the account's
+// values; the password comes from the environment.
+func snippet(m proxy.MailSettings, s proxy.MailServer) string {
+	user, host := shellWord(clean(m.User)), s.Host
+	tls, class := "", "SMTP"
+	if s.Security == "tls" {
+		tls, class = " --tls-on-connect", "SMTP_SSL"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "swaks --server %s:%d%s --auth PLAIN \\\n  --auth-user %s --auth-password \"$WAXSEAL_PASSWORD\" \\\n  --from %s --to %s\n\n",
+		bracketed(host), s.Port, tls, user, user, user)
+	fmt.Fprintf(&b, "import os, smtplib\nwith smtplib.%s(%q, %d) as s:\n    s.login(%q, os.environ[\"WAXSEAL_PASSWORD\"])\n    s.send_message(message)",
+		class, host, s.Port, clean(m.User))
+	return b.String()
+}
+
+func bracketed(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// shellWord quotes what a shell would not take for one word.
+func shellWord(s string) string {
+	plain := strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._+-") == ""
+	if plain && s != "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

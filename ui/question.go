@@ -1,0 +1,116 @@
+package ui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+)
+
+// question asks before something that cannot be taken back.
+func (w *window) question(title, words, yes string, then func()) {
+	no := w.kit.button(tr("Cancel"), nil, func() { w.closeOverlays() })
+	do := w.kit.button(yes, nil, func() {
+		w.closeOverlays()
+		then()
+	})
+	do.Importance = widget.DangerImportance
+	content := newColumn(12, newHeading(title), newBody(words), newActions(no, do))
+	card := newStack(newSheet("overlayBackground", colorCardBorder, 14), padded(22, 18, content))
+	overlay := container.New(inTheMiddle(420), newCurtain(), card)
+	w.win.Canvas().Overlays().Add(overlay)
+	overlay.Resize(w.win.Canvas().Size())
+	w.win.Canvas().Focus(no)
+}
+
+// curtain lies over the window while a question is asked, and catches clicks.
+type curtain struct{ sheet }
+
+func newCurtain() *curtain {
+	c := &curtain{sheet{fill: colorCurtain, edge: colorNone}}
+	c.ExtendBaseWidget(c)
+	return c
+}
+
+// Tapped implements fyne.Tappable.
+func (c *curtain) Tapped(*fyne.PointEvent) {}
+
+// inTheMiddle gives the first object everything, the second a width and the
+// middle.
+type inTheMiddle float32
+
+func (l inTheMiddle) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size{} }
+
+func (l inTheMiddle) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	objects[0].Resize(size)
+	w := min(float32(l), size.Width-32)
+	h := setWidth(objects[1], w)
+	objects[1].Move(fyne.NewPos((size.Width-w)/2, (size.Height-h)/2))
+}
+
+// askQuit asks whether to end Waxseal as a whole.
+func (w *window) askQuit() {
+	w.question(tr("Quit Waxseal?"), tr("Until it is started again, mail programs cannot send through it. Messages under way are finished first."),
+		tr("Quit Waxseal"), func() {
+			w.inBackground(w.backend.Quit, func(err error) {
+				if err != nil && !w.view.gone {
+					w.frame.banners.fail(err)
+					return
+				}
+				w.win.Close()
+			})
+		})
+}
+
+// askRemove asks whether to forget an account.
+func (w *window) askRemove(address string) {
+	w.question(tr("Remove this account?"),
+		tr("{{.Address}} can no longer send through Waxseal. The consent is given back to the provider, and the password for mail programs is forgotten.",
+			values{"Address": clean(address)}),
+		tr("Remove"), func() {
+			var note string
+			w.inBackground(func(ctx ctx) (err error) {
+				note, err = w.backend.Remove(ctx, address)
+				return err
+			}, func(err error) {
+				w.frame.banners.fail(err)
+				if err == nil && note != "" {
+					w.frame.banners.tell(sentence(note))
+				}
+				if w.name == "setup" {
+					w.show(Page{})
+				}
+			})
+		})
+}
+
+// menu shows a menu at an object.
+func (w *window) menu(at fyne.CanvasObject, items ...*fyne.MenuItem) {
+	pos := w.app.Driver().AbsolutePositionForObject(at)
+	m := widget.NewPopUpMenu(fyne.NewMenu("", items...), w.win.Canvas())
+	size := m.MinSize()
+	x := max(4, min(pos.X+at.Size().Width-size.Width, w.win.Canvas().Size().Width-size.Width-4))
+	y := pos.Y + at.Size().Height + 2
+	if y+size.Height > w.win.Canvas().Size().Height {
+		y = max(4, pos.Y-size.Height-2)
+	}
+	m.ShowAtPosition(fyne.NewPos(x, y))
+	w.win.Canvas().Focus(m)
+}
+
+// accountMenu is what can be done with an account.
+func (w *window) accountMenu(address string) []*fyne.MenuItem {
+	item := func(label string, icon fyne.Resource, f func()) *fyne.MenuItem {
+		return fyne.NewMenuItemWithIcon(label, icon, f)
+	}
+	return []*fyne.MenuItem{
+		item(tr("Set up a mail program"), theme.MailComposeIcon(), func() { w.show(Page{Name: "setup", Account: address}) }),
+		item(tr("Send a test message"), theme.MailSendIcon(), func() {
+			w.show(Page{Name: "setup", Account: address})
+			w.pages["setup"].(*setup).revealTest()
+		}),
+		item(tr("Sign in again"), theme.LoginIcon(), func() { w.show(Page{Name: "add", Account: address}) }),
+		fyne.NewMenuItemSeparator(),
+		item(tr("Remove…"), theme.DeleteIcon(), func() { w.askRemove(address) }),
+	}
+}

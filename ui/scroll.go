@@ -1,0 +1,71 @@
+package ui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+)
+
+// scroll is a page's content, at most so wide, that moves up and down.
+type scroll struct {
+	*fyne.Container
+	bar *container.Scroll
+}
+
+// margin is the space at both sides of a page.
+func margin(width float32) float32 {
+	if width < 560 {
+		return 16
+	}
+	return 28
+}
+
+func newScroll(width float32, content fyne.CanvasObject) *scroll {
+	s := &scroll{}
+	s.bar = container.NewVScroll(container.New(pageMiddle{width}, content))
+	s.Container = container.New(scrollLayout{s}, s.bar)
+	return s
+}
+
+// pageMiddle is middle with a page's margin.
+type pageMiddle struct{ width float32 }
+
+func (l pageMiddle) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	return middle{l.width, 16, 20}.MinSize(objects)
+}
+
+func (l pageMiddle) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	middle{l.width, margin(size.Width), 20}.Layout(objects, size)
+}
+
+type scrollLayout struct{ s *scroll }
+
+func (l scrollLayout) MinSize([]fyne.CanvasObject) fyne.Size {
+	return fyne.NewSize(l.s.bar.Content.MinSize().Width, 64)
+}
+
+func (l scrollLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
+	bar := l.s.bar
+	bar.Resize(size)
+	setWidth(bar.Content, size.Width)
+	bar.Refresh() // it learns of the content's new height
+}
+
+// reveal scrolls until o is in sight, if it is in the scroll at all.
+func reveal(bar *container.Scroll, o fyne.CanvasObject) {
+	driver := fyne.CurrentApp().Driver()
+	if c := driver.CanvasForObject(o); c == nil || c != driver.CanvasForObject(bar) || c.Overlays().Top() != nil {
+		return
+	}
+	const room = 12
+	top := driver.AbsolutePositionForObject(o).Y - driver.AbsolutePositionForObject(bar).Y
+	bottom := top + o.Size().Height
+	switch high := bar.Size().Height; {
+	case top < room:
+		bar.Offset.Y = max(0, bar.Offset.Y+top-room)
+	case bottom > high-room:
+		bar.Offset.Y += min(bottom-high+room, top-room)
+	default:
+		return
+	}
+	bar.Refresh()
+}

@@ -1,0 +1,264 @@
+package ui
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// setup is what a mail program needs to be told for an account, how the usual
+// ones are told, and a test that it works.
+type setup struct {
+	w       *window
+	account string
+	scroll  *scroll
+	title   *text
+	state   badge
+	trouble *notice
+	signIn  *button
+	welcomed,
+	loading *text
+	notice *notice
+	rows   *fyne.Container
+	ways   *segments // without or with TLS
+	values map[string]*valueRow
+	steps  *programs
+	test   *sendTest
+	facts  *text
+	all    *fyne.Container // what needs the settings
+
+	settings proxy.MailSettings
+	server   proxy.MailServer
+	cancel   context.CancelFunc
+}
+
+func newSetup(w *window) *setup {
+	s := &setup{w: w, values: map[string]*valueRow{}, steps: newPrograms(w), test: newSendTest(w), state: newBadge(), notice: newNotice()}
+	k := w.kit
+	s.title = newText("", kind{size: theme.SizeNameHeadingText, bold: true, single: true})
+	s.facts = newMuted("")
+	s.signIn = k.button(tr("Sign in again"), theme.LoginIcon(), func() { w.show(Page{Name: "add", Account: s.account}) })
+	s.trouble = newNotice(s.signIn)
+	s.welcomed = newText("", kind{bold: true})
+	s.welcomed.mark(good.importance())
+	s.welcomed.Hide()
+	s.loading = newMuted(tr("Loading the settings…"))
+	back := k.quiet(tr("Back"), theme.NavigateBackIcon(), func() { w.show(Page{}) })
+	var more *button
+	more = k.icon(tr("More"), theme.MoreVerticalIcon(), func() { w.menu(more, s.menu()...) })
+
+	s.ways = newSegments(w.kit, []string{tr("Without TLS, or STARTTLS"), tr("TLS")}, func(int) { s.fill() })
+	s.rows = newColumn(0)
+	for i, name := range []string{tr("Server"), tr("Port"), tr("Security"), tr("User name"), tr("Password")} {
+		key := [...]string{"server", "port", "security", "user", "password"}[i]
+		row := newValueRow(w, name, key == "password")
+		s.values[key] = row
+		if i > 0 {
+			s.rows.Add(newRule())
+		}
+		s.rows.Add(row.root)
+	}
+	mail := newCard(newColumn(12, newHeading(tr("What the mail program asks for")), s.ways.root, s.rows))
+	s.all = newColumn(16, mail.Container, newCard(s.steps.root).Container, newCard(s.test.root).Container)
+	s.scroll = newScroll(720, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody(""), more),
+		newColumn(4, newLine(10, nil, s.title, s.state.Container), s.facts),
+		s.welcomed, s.trouble.Container, s.loading, s.notice.Container, s.all))
+	return s
+}
+
+// newRule is a thin line.
+func newRule() fyne.CanvasObject {
+	r := newSheet("separator", colorNone, 0)
+	r.least = fyne.NewSize(1, 1)
+	return r
+}
+
+func (s *setup) root() fyne.CanvasObject { return s.scroll.Container }
+func (s *setup) scroller() *scroll       { return s.scroll }
+
+func (s *setup) enter() {
+	s.scroll.bar.ScrollToTop()
+	s.welcomed.Hide()
+	s.title.set(clean(s.account))
+	s.test.begin(s.account)
+	s.load(false)
+}
+
+func (s *setup) leave() {
+	if s.cancel != nil {
+		s.cancel()
+	}
+	s.test.stop()
+	s.settings = proxy.MailSettings{} // it holds a password
+	s.values["password"].set("")
+}
+
+// welcome says that an account has just come to be.
+func (s *setup) welcome(again bool) {
+	s.welcomed.set(tr("Signed in. Now tell your mail program:"))
+	if again {
+		s.welcomed.set(tr("Signed in again. Mail programs go on as they are."))
+	}
+	show(s.welcomed, true)
+	s.w.settle()
+}
+
+func (s *setup) menu() []*fyne.MenuItem {
+	items := s.w.accountMenu(s.account)[2:]
+	renew := fyne.NewMenuItemWithIcon(tr("New password…"), theme.ViewRefreshIcon(), func() {
+		s.w.question(tr("Make a new password?"), tr("Mail programs that have the old one can no longer send until they are given the new one."),
+			tr("Make a new one"), func() { s.load(true) })
+	})
+	return append([]*fyne.MenuItem{renew}, items...)
+}
+
+// load asks for the settings, with a new password where renew says so.
+func (s *setup) load(renew bool) {
+	if s.cancel != nil {
+		s.cancel()
+	}
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancel(s.w.work.ctx)
+	show(s.loading, !renew)
+	show(s.all, renew)
+	s.notice.say("", "")
+	account := s.account
+	ask(s.w.work, ctx, func(ctx context.Context) (proxy.MailSettings, error) {
+		return s.w.backend.MailSettings(ctx, account, renew)
+	}, func(m proxy.MailSettings, err error) {
+		s.loading.Hide()
+		if err != nil {
+			s.notice.say(s.w.explain(err))
+		} else {
+			s.settings = m
+			show(s.all, true)
+			s.ways.limit(len(m.Servers) > 0 && find(m.Servers, "tls") != nil, find(m.Servers, "starttls") != nil)
+			s.fill()
+		}
+		s.w.settle()
+	})
+}
+
+// find is the first server of a kind of security.
+func find(list []proxy.MailServer, security string) *proxy.MailServer {
+	for i := range list {
+		if list[i].Security == security {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// fill writes the settings for the chosen kind of security.
+func (s *setup) fill() {
+	kind := "starttls"
+	if s.ways.chosen == 1 {
+		kind = "tls"
+	}
+	if server := find(s.settings.Servers, kind); server != nil {
+		s.server = *server
+	} else if len(s.settings.Servers) > 0 {
+		s.server = s.settings.Servers[0]
+	}
+	s.values["server"].set(s.server.Host)
+	s.values["port"].set(strconv.Itoa(s.server.Port))
+	s.values["security"].set(securityName(s.server))
+	s.values["user"].set(s.settings.User)
+	s.values["password"].set(s.settings.Password)
+	s.steps.fill(s.settings, s.server)
+	s.w.settle()
+}
+
+// securityName is what mail programs call it.
+func securityName(m proxy.MailServer) string {
+	if m.Security == "tls" {
+		return tr("SSL/TLS")
+	}
+	if onThisComputer(m.Host) {
+		return tr("None (or STARTTLS)")
+	}
+	return tr("STARTTLS")
+}
+
+func onThisComputer(host string) bool {
+	return host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1"
+}
+
+func (s *setup) draw(v view) {
+	for _, a := range v.snapshot.Accounts {
+		if a.Address != s.account {
+			continue
+		}
+		word, m := accountState(a)
+		s.state.set(word, m)
+		show(s.state.Container, true)
+		now := s.w.now()
+		facts := []string{clean(a.Name), sentToday(a), lastMessage(a, now)}
+		if c := consent(a, now); c != "" {
+			facts = append(facts, c)
+		}
+		s.facts.set(strings.Join(facts, " · "))
+		trouble := accountTrouble(a)
+		s.trouble.say(only(trouble != "", word), trouble)
+		show(s.signIn, a.State == "needs_consent" || a.State == "attention")
+		return
+	}
+	show(s.state.Container, false)
+	s.facts.set("")
+	s.trouble.say("", "")
+}
+
+// revealTest brings the test message into sight.
+func (s *setup) revealTest() { s.test.wanted = true; s.w.win.Canvas().Focus(s.test.send) }
+
+// valueRow is one thing to enter in a mail program, with a button that copies it.
+type valueRow struct {
+	root  *fyne.Container
+	value *text
+	is    string
+	eye   *button
+	shown bool
+}
+
+func newValueRow(w *window, name string, secret bool) *valueRow {
+	r := &valueRow{shown: !secret}
+	r.value = newText("", kind{mono: true, single: true})
+	label := wide(112, newText(name, kind{muted: lowImportance, single: true}))
+	buttons := []fyne.CanvasObject{}
+	if secret {
+		r.eye = w.kit.icon(tr("Show the password"), theme.VisibilityIcon(), func() { r.reveal(!r.shown) })
+		buttons = append(buttons, r.eye)
+	}
+	buttons = append(buttons, w.copyButton("", tr("Copy: {{.Name}}", values{"Name": name}), func() string { return r.is }))
+	r.root = padded(0, 2, newLine(4, []fyne.CanvasObject{label}, r.value, buttons...))
+	return r
+}
+
+func (r *valueRow) set(s string) {
+	if r.is != s && r.eye != nil {
+		r.shown = false
+	}
+	r.is = s
+	r.reveal(r.shown)
+}
+
+func (r *valueRow) reveal(shown bool) {
+	r.shown = shown
+	s := r.is
+	if !shown && s != "" {
+		s = strings.Repeat("•", 12)
+	}
+	r.value.set(s)
+	if r.eye != nil {
+		icon := theme.VisibilityIcon()
+		if shown {
+			icon = theme.VisibilityOffIcon()
+		}
+		r.eye.SetIcon(icon)
+	}
+}

@@ -1,0 +1,83 @@
+// Package ui is Waxseal's window: what is going on, adding an account, setting
+// up a mail program, recent messages and the settings.
+//
+// [Run] takes an application of Fyne's and a [Backend], and blocks until the
+// window is closed. The package knows neither a network nor a driver: it never
+// imports fyne/app, so its tests draw every screen on any machine.
+//
+// A page is one unexported struct with its widgets. It is drawn from plain
+// values: a [proxy.Snapshot] for what runs by itself, the answer of the backend
+// for what was asked. Two things alone happen outside of the screen's own
+// goroutine, and each has one place: the feed, which watches the backend and
+// brings the newest snapshot to the screen, and work, which asks the backend
+// something and brings back its answer. Both end before Run returns.
+//
+// What a person reads goes through tr, so it can be translated; what a provider
+// or a mail program said goes through clean first, and is always shown as said
+// by them.
+package ui
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"fyne.io/fyne/v2"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// Backend is the engine behind the window: the client of a running instance, or
+// a fake in tests. Each method obeys its context.
+type Backend interface {
+	Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error]
+	Activity(ctx context.Context, after uint64) ([]proxy.Activity, error)
+	Recognise(ctx context.Context, address string) (proxy.Provider, error)
+	Providers(ctx context.Context) ([]proxy.Provider, error)
+	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
+	Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt)) (consented bool, err error)
+	MailSettings(ctx context.Context, address string, renew bool) (proxy.MailSettings, error)
+	SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error
+	Remove(ctx context.Context, address string) (note string, err error)
+	SetPaused(ctx context.Context, paused bool) error
+	Settings(ctx context.Context) (proxy.Settings, error)
+	Configure(ctx context.Context, s proxy.Settings) (notes []string, err error)
+	Certificate(ctx context.Context) (proxy.CertificateInfo, error)
+	Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error)
+	Quit(ctx context.Context) error
+}
+
+// Options is what only the desktop knows. Every func may be nil, which leaves
+// out what needs it.
+type Options struct {
+	Version      string
+	OpenURL      func(string) error                           // a page in the system's own browser
+	OpenFolder   func(string) error                           // in the system's own file manager
+	Autostart    func() (bool, error)                         // whether Waxseal starts at login
+	SetAutostart func(bool) error                             //
+	Language     string                                       // "de"; "" goes by the system
+	Cure         func(error) string                           // what to do about an error, "" when nobody knows
+	TrayMissing  bool                                         // no panel shows the icon: the window says so
+	Page         Page                                         // what to begin with
+	Pages        func(context.Context) iter.Seq2[Page, error] // pages to come to the front with
+
+	now func() time.Time // for pictures that are the same tomorrow
+	do  func(func())     // fyne.Do; the tests' driver has no goroutine of its own
+}
+
+// Page names a page: "overview" (or ""), "add", "setup" with the account it is
+// about, "activity", "settings", "check" or "about".
+type Page struct {
+	Name    string
+	Account string
+}
+
+// Run shows the window and blocks, on the main goroutine, until it is closed
+// and everything that it had begun has ended.
+func Run(a fyne.App, b Backend, o Options) {
+	w := newWindow(a, b, o)
+	w.start()
+	w.win.Show()
+	a.Run()
+	w.stop()
+}

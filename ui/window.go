@@ -1,0 +1,176 @@
+package ui
+
+import (
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+
+	"github.com/waxseal/waxseal/assets"
+)
+
+// page is one of the window's.
+type page interface {
+	root() fyne.CanvasObject
+	enter()    // it comes to be shown
+	leave()    // another one is shown instead
+	draw(view) // while it is shown
+}
+
+// window is the whole: the frame with the pages' names, banners, and one page.
+type window struct {
+	app     fyne.App
+	win     fyne.Window
+	backend Backend
+	options Options
+	work    *work
+	feed    feed
+	kit     *kit
+	view    view // as drawn last
+
+	frame   *frame
+	pages   map[string]page
+	current page
+	name    string // of the current page
+}
+
+func newWindow(a fyne.App, b Backend, o Options) *window {
+	if o.now == nil {
+		o.now = time.Now
+	}
+	if o.do == nil {
+		o.do = fyne.Do
+	}
+	if err := speak(o.Language); err != nil {
+		fyne.LogError("loading the texts", err)
+	}
+	if _, ours := a.Settings().Theme().(*look); !ours {
+		a.Settings().SetTheme(newLook())
+	}
+	w := &window{app: a, backend: b, options: o, work: newWork(o.do)}
+	w.win = a.NewWindow("Waxseal")
+	w.win.SetIcon(fyne.NewStaticResource("waxseal.png", assets.Icon))
+	w.win.SetPadded(false)
+	w.kit = &kit{reveal: w.reveal, otherKey: w.otherKey, shortcut: w.shortcut}
+	w.frame = newFrame(w)
+	w.pages = map[string]page{
+		"overview": newOverview(w),
+		"add":      newAdd(w),
+		"setup":    newSetup(w),
+		"activity": newActivity(w),
+		"settings": newSettings(w),
+		"check":    newCheck(w),
+		"about":    newAbout(w),
+	}
+	w.win.SetContent(w.frame.root)
+	w.win.Resize(fyne.NewSize(900, 640))
+	w.win.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) { w.otherKey(e) })
+	w.addShortcuts()
+	w.show(o.Page)
+	return w
+}
+
+// start begins to watch the backend.
+func (w *window) start() {
+	w.work.start(w.work.ctx, func(ctx ctx, screen func(func())) {
+		w.feed.run(ctx, w.backend, w.options.now, screen, w.draw)
+	})
+	w.work.start(w.work.ctx, func(ctx ctx, screen func(func())) { w.feed.beat(ctx, screen, w.draw) })
+	if w.options.Pages == nil {
+		return
+	}
+	w.work.start(w.work.ctx, func(ctx ctx, screen func(func())) {
+		for p, err := range w.options.Pages(ctx) {
+			if err != nil {
+				return // the feed tells that the engine is gone
+			}
+			screen(func() { w.show(p); w.win.RequestFocus() })
+		}
+	})
+}
+
+// stop ends what start and the pages began, and waits for it.
+func (w *window) stop() {
+	w.current.leave()
+	w.work.stop()
+}
+
+// draw brings everything that is shown up to date.
+func (w *window) draw(v view) {
+	w.view = v
+	w.frame.draw(v)
+	w.current.draw(v)
+	w.settle()
+}
+
+// settle lays the window out again, after something may have changed its size.
+func (w *window) settle() {
+	c := w.frame.root
+	c.Layout.Layout(c.Objects, c.Size())
+}
+
+// show brings a page to the front.
+func (w *window) show(p Page) {
+	if p.Name == "" || w.pages[p.Name] == nil {
+		p.Name = "overview"
+	}
+	next := w.pages[p.Name]
+	if w.current != nil {
+		w.closeOverlays()
+		w.current.leave()
+	}
+	w.current, w.name = next, p.Name
+	switch next := next.(type) {
+	case *setup:
+		next.account = p.Account
+	case *add:
+		next.begin(p.Account)
+	}
+	w.win.Canvas().Focus(nil)
+	w.frame.put(p.Name, next.root())
+	next.draw(w.view)
+	next.enter()
+	w.settle()
+}
+
+func (w *window) now() time.Time { return w.options.now() }
+
+// inBackground runs f until the window is closed, and brings what it returns to
+// the screen.
+func (w *window) inBackground(f func(ctx) error, then func(error)) {
+	w.work.start(w.work.ctx, func(ctx ctx, screen func(func())) {
+		err := f(ctx)
+		screen(func() { then(err); w.settle() })
+	})
+}
+
+// open shows a web page in the browser; failing that, it is copied.
+func (w *window) open(url string) error {
+	if w.options.OpenURL == nil {
+		return errNoBrowser
+	}
+	return w.options.OpenURL(url)
+}
+
+func (w *window) copy(s string) { w.app.Clipboard().SetContent(s) }
+
+// copyButton copies a text and says so for a moment.
+func (w *window) copyButton(label, say string, content func() string) *button {
+	var b *button
+	b = w.kit.button(label, theme.ContentCopyIcon(), func() {
+		w.copy(content())
+		b.SetIcon(theme.ConfirmIcon())
+		w.work.after(w.work.ctx, 2*time.Second, func() { b.SetIcon(theme.ContentCopyIcon()) })
+	})
+	b.say = say
+	if label == "" {
+		b.Importance = lowImportance
+	}
+	return b
+}
+
+func (w *window) reveal(o fyne.CanvasObject) {
+	if s, ok := w.current.(interface{ scroller() *scroll }); ok {
+		reveal(s.scroller().bar, o)
+	}
+}
