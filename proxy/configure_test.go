@@ -9,6 +9,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/waxseal/waxseal/keystore"
@@ -353,4 +355,72 @@ func TestMailSettings(t *testing.T) {
 	if _, err := r.server.MailSettings(t.Context(), "nobody@corp.test", false); err == nil {
 		t.Error("nobody has settings")
 	}
+}
+
+// TestConfigureWhileMailFlows: whatever is changed, and however often, no message
+// and no connection is lost.
+func TestConfigureWhileMailFlows(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	addresses := []string{freeAddress("127.0.0.1:0"), r.plain}
+	stop := make(chan struct{})
+	var programs sync.WaitGroup
+	var sent atomic.Int64
+	for range 4 {
+		p := r.login(me)
+		programs.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				p.send("MAIL FROM:<" + me + ">\r\nRCPT TO:<you@there.test>\r\nDATA\r\n")
+				for _, want := range []string{"250", "250", "354"} {
+					if got := p.reply(); !strings.HasPrefix(got, want) {
+						t.Errorf("got %q, want %s", got, want)
+						return
+					}
+				}
+				p.send("hello\r\n.\r\n")
+				if got := p.reply(); !strings.HasPrefix(got, "250") {
+					t.Errorf("got %q, want 250", got)
+					return
+				}
+				sent.Add(1)
+			}
+		})
+	}
+	for n := range 20 {
+		level := []string{"debug", "info"}[n%2]
+		if _, err := r.configure(func(s *Settings) { s.Listen, s.LogLevel = addresses[n%2:n%2+1], level }); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	programs.Wait()
+	if s := r.server.Snapshot(); s.Totals["sent"] != sent.Load() || int64(len(r.provider.Messages())) != sent.Load() || len(s.Listeners) != 2 {
+		t.Errorf("%d sent, %d arrived, the programs know of %d; listens on %v", s.Totals["sent"], len(r.provider.Messages()), sent.Load(), s.Listeners)
+	}
+}
+
+// FuzzSetKey: a changed setting changes nothing else, or editConfig notices.
+func FuzzSetKey(f *testing.F) {
+	for _, seed := range []string{"", "metrics = ''", "# mine\n\n[[account]]\naddress = 'b@x'\n", "listen = [ # ]\n 'x',\n] # two\r\n", "\"metrics\" = \"\"\"\n\"\"\"\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		before, err := decodeConfig("config.toml", []byte(text))
+		if err != nil {
+			return
+		}
+		changed := setKey(text, "metrics", `"127.0.0.1:1"`)
+		after, err := decodeConfig("config.toml", []byte(changed))
+		if err != nil {
+			return // editConfig then writes the whole file anew
+		}
+		before.Metrics = "127.0.0.1:1"
+		if after.Metrics == before.Metrics && !sameConfig(before, after) {
+			t.Errorf("%q became %q", text, changed)
+		}
+	})
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // errStopping is the answer to a change that comes while the server ends.
-var errStopping = errors.New("Waxseal is ending")
+var errStopping = errors.New("this Waxseal is ending")
 
 // openings are what a configuration listens on, ready to take the place of what
 // is listened on now. New addresses are open already and nobody is served there;
