@@ -7,20 +7,36 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # the race detector, mail programs that send through Waxseal, a keychain,
 # promtool (in the package prometheus), and wine with a Windows compiler.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
-	dbus-x11 gnome-keyring libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64
+	dbus-x11 gnome-keyring libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
+	$(WINDOW) $(DESKTOP)
+
+# What the window is built with on Linux, and a desktop to test it on.
+WINDOW  = gcc pkg-config libgl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev \
+	libwayland-dev libxkbcommon-dev
+DESKTOP = xvfb openbox xfce4-panel xfconf adwaita-icon-theme xdotool x11-utils imagemagick dbus desktop-file-utils
+
+# GUI says whether the program has icon and window: where there is a display to
+# show them on, unless GUI=yes or GUI=no is given. On Linux it is built with the
+# packages above; the first time takes some minutes.
+GUI ?= $(if $(filter-out linux,$(or $(GOOS),$(shell go env GOOS)))$(DISPLAY)$(WAYLAND_DISPLAY),yes,no)
 
 VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
-BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+ifeq ($(GUI),yes)
+BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)"
+else
+BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "$(LDFLAGS)"
+endif
 STAGE    = @.ci/stage
 
 # promtool stands here where `make packages` took it out of its package.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test packages fmt-check vet staticcheck rules race lint fuzz bench icons clean
+.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck rules race lint fuzz bench icons clean
 
 help: ## print this
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: build ## consent, sign in, send, see it arrive, with a built-in provider
 	@if [ -t 0 ] && [ -z "$$CI" ]; then exec bin/waxseal demo; else exec bin/waxseal demo --once; fi
@@ -28,9 +44,18 @@ demo: build ## consent, sign in, send, see it arrive, with a built-in provider
 run: build ## run it with your accounts
 	@exec bin/waxseal
 
-build: ## make bin/waxseal
+build: ## make bin/waxseal, with its window where there is a display (GUI=yes, GUI=no)
 	@mkdir -p bin
+	@$(if $(filter yes,$(GUI)),[ "$$(go env GOOS)" != linux ] || .ci/packages $(WINDOW))
 	@$(BUILD) -o $(or $(OUT),bin/) ./cmd/waxseal
+
+package: ## make dist/: Linux archive and .deb, Windows program, each with icon and window
+	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 zip
+	@.ci/package "$(VERSION)" dist
+
+measure-desktop: ## what the program costs while its window is closed
+	@.ci/packages $(WINDOW) $(DESKTOP)
+	@.ci/measure-desktop
 
 test: packages lint rules race ## everything that has to pass
 
@@ -46,9 +71,11 @@ vet:
 	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui ./... ./.ci/tests
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui ./...
+	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
 	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui ./... ./.ci/tests
+	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
 
 rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules

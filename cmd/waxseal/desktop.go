@@ -84,6 +84,28 @@ func (m *Main) desktop(ctx context.Context, hidden bool) error {
 	return d.run(ctx, work{server: server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout)})
 }
 
+// demoDesktop is the demonstration with icon and window, in which the user does
+// what is played otherwise.
+func (m *Main) demoDesktop(ctx context.Context, d *demo, w work) error {
+	fmt.Fprint(m.Out, demoText)
+	w.ready = func(ctx context.Context) (bool, error) {
+		d.report(ctx, 1)
+		return false, nil
+	}
+	return newDesktop(d.config, d.server, w.log, false, m.windowArgs(d.config)).run(ctx, w)
+}
+
+const demoText = `
+Waxseal's icon is in the tray now, and its window is open. Try this:
+
+  1. Enter ` + demoAddress + ` as the address and press "Open browser".
+  2. Approve on the page of the built-in provider.
+  3. Send the test message, or one with a mail program of your own: the window
+     has the settings. It arrives here and goes no further.
+  4. Close the window: mail goes on. The icon opens it again, and quits.
+
+`
+
 // showRunning is the second start: the first one's window comes to the front.
 func showRunning(ctx context.Context, path string, hidden bool) error {
 	if hidden {
@@ -113,7 +135,9 @@ func (d *desktop) run(ctx context.Context, w work) error {
 	defer cancel()
 	working, leave := context.WithCancel(ctx)
 	w.desktop = control.Desktop{Show: d.window.open, Quit: leave}
-	w.ready = func(context.Context) (bool, error) { return false, nil }
+	if w.ready == nil {
+		w.ready = func(context.Context) (bool, error) { return false, nil }
+	}
 	d.tray = tray.New(tray.Actions{Show: d.show, SendTest: func(a string) { d.sendTest(ctx, a) }, SetPaused: d.server.SetPaused, Quit: leave})
 
 	ended := make(chan error, 1)

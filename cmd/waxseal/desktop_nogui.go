@@ -17,3 +17,8 @@ func (m *Main) desktop(ctx context.Context, _ bool) error {
 
 // windowCommands are none without windows.
 func (m *Main) windowCommands() []*cobra.Command { return nil }
+
+// hasDisplay tells whether a window could be opened.
+func (m *Main) hasDisplay() bool { return false }
+
+func (m *Main) demoDesktop(ctx context.Context, _ *demo, w work) error { return w.run(ctx) }

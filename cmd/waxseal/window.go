@@ -9,6 +9,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/app"
+	"fyne.io/fyne/v2/driver"
 	"github.com/spf13/cobra"
 
 	"github.com/waxseal/waxseal/assets"
@@ -57,12 +58,49 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		ID: appID, Name: "Waxseal", Version: versionText(), Release: true,
 		Icon: fyne.NewStaticResource("waxseal.png", assets.Icon), Migrations: map[string]bool{"fyneDo": true},
 	})
-	ui.Run(app.NewWithID(appID), client, ui.Options{
+	a := app.NewWithID(appID)
+	failed := false
+	a.Lifecycle().SetOnStarted(func() {
+		if failed = !onScreen(a.Driver()); failed {
+			a.Quit()
+		}
+	})
+	ui.Run(a, client, ui.Options{
 		Version: versionText(), OpenURL: openBrowser, OpenFolder: openFolder,
 		Autostart: autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
 		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client),
 	})
+	if failed {
+		return errors.New("the window could not be opened: this screen or its driver has no OpenGL that it could use")
+	}
 	return nil
+}
+
+// onScreen tells whether the window is there. Where the system has no OpenGL
+// that can be used, Fyne writes so into its log and goes on without one.
+func onScreen(d fyne.Driver) bool {
+	there := false
+	for _, w := range d.AllWindows() {
+		native, ok := w.(driver.NativeWindow)
+		if !ok {
+			return true // nothing can be known
+		}
+		native.RunNative(func(context any) {
+			switch c := context.(type) {
+			case driver.X11WindowContext:
+				there = there || c.WindowHandle != 0
+			case driver.WaylandWindowContext:
+				there = there || c.WaylandSurface != 0
+			case driver.WindowsWindowContext:
+				there = there || c.HWND != 0
+			case driver.MacWindowContext:
+				there = there || c.NSWindow != 0
+			default:
+				there = true
+			}
+		})
+	}
+	return there
 }
 
 // pages are those that the tray's process asks for.

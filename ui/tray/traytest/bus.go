@@ -18,7 +18,7 @@ import (
 )
 
 // patience ends waits that would fail.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Bus is a session bus.
 type Bus struct {
