@@ -21,7 +21,10 @@ DESKTOP = xvfb openbox xfce4-panel xfconf adwaita-icon-theme xdotool x11-utils i
 GUI ?= $(if $(filter-out linux,$(or $(GOOS),$(shell go env GOOS)))$(DISPLAY)$(WAYLAND_DISPLAY),yes,no)
 
 VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
-LDFLAGS  = -s -w -X main.version=$(VERSION)
+
+# Registrations to build in, for who distributes Waxseal: see docs/providers.md.
+CLIENTS ?=
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X 'github.com/waxseal/waxseal/proxy.builtClients=$(CLIENTS)'
 ifeq ($(GUI),yes)
 BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)"
 else
@@ -33,7 +36,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck rules race lint fuzz bench icons clean
+.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck rules race lint fuzz bench bench-go icons clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -68,13 +71,13 @@ fmt-check:
 	$(STAGE) gofmt .ci/gofmt
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui ./... ./.ci/tests
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui ./... ./.ci/tests ./.ci/load
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui ./... ./.ci/tests
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui ./... ./.ci/tests ./.ci/load
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
 
 rules: ## check and test the Prometheus alert rules
@@ -86,7 +89,11 @@ race: ## the Go tests, with the race detector
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)
 
-bench: ## run the benchmarks; the first result is kept and later ones compared with it
+bench: ## compare Waxseal with sending directly and through a forwarder; writes docs/performance.md
+	@CGO_ENABLED=0 go build -tags nogui -trimpath -o bin/load/ ./cmd/waxseal ./.ci/load
+	@bin/load/load -waxseal bin/load/waxseal -write docs/performance.md
+
+bench-go: ## run the Go benchmarks; the first result is kept and later ones compared with it
 	@.ci/bench $(BENCHSTAT)
 
 icons: ## make the PNG and ICO icons from the drawings in assets/icon

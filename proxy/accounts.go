@@ -22,6 +22,11 @@ type ImportReport struct {
 	Failed    int             `json:"failed"`
 	Problems  []ImportProblem `json:"problems,omitempty"` // one for each that failed
 	Warnings  []string        `json:"warnings,omitempty"`
+
+	// Consent are the accounts whose users must still sign in.
+	Consent []string `json:"consent,omitempty"`
+	// Servers are where their mail programs send to from now on.
+	Servers []MailServer `json:"servers,omitempty"`
 }
 
 // importers is how many accounts are imported at a time: keychains are slow, and
@@ -112,11 +117,7 @@ func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (passw
 		return "", fmt.Errorf("%s must know this program: register it there and give the client ID with --client-id, or as client_id of the provider in the configuration; docs/providers.md says how", p.Name)
 	}
 	if clientSecret != "" {
-		key := clientSecretKey(p.ClientID)
-		if p.Grant == oauth.JWTBearer {
-			key = "service/" + p.ClientID // the service account's key file, as the provider gave it
-		}
-		if _, err := putSecret(ctx, s.secrets, key, clientSecret); err != nil {
+		if _, err := putSecret(ctx, s.secrets, clientSecretKey(p.ClientID, p.Grant == oauth.JWTBearer), clientSecret); err != nil {
 			return "", fmt.Errorf("storing the client secret: %w", err)
 		}
 	}
@@ -124,7 +125,7 @@ func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (passw
 	if err := s.secrets.Set(ctx, passwordKey(a.Address), password); err != nil {
 		return "", fmt.Errorf("storing the local password of %s: %w", a.Address, err)
 	}
-	if err := s.add(ctx, []Account{a}); err != nil {
+	if err := s.add(ctx, nil, []Account{a}); err != nil {
 		return "", err
 	}
 	s.mailbox(a.Address).password.set(password)
@@ -132,9 +133,11 @@ func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (passw
 }
 
 // add writes accounts into the configuration file, in the place of those with the
-// same address, then puts them to work. The caller holds s.edit.
-func (s *Server) add(ctx context.Context, accounts []Account) error {
+// same address, and new providers; then it puts them to work. The caller holds
+// s.edit.
+func (s *Server) add(ctx context.Context, own []Provider, accounts []Account) error {
 	cfg := *s.config()
+	cfg.Providers = slices.Concat(cfg.Providers, own)
 	at := make(map[string]int, len(cfg.Accounts))
 	for i, a := range cfg.Accounts {
 		at[Fold(a.Address)] = i
@@ -152,7 +155,7 @@ func (s *Server) add(ctx context.Context, accounts []Account) error {
 		return err
 	}
 	if s.opts.ConfigPath != "" {
-		if err := AddAccounts(s.opts.ConfigPath, accounts); err != nil {
+		if err := addTables(s.opts.ConfigPath, own, accounts); err != nil {
 			return err
 		}
 	}
@@ -171,17 +174,26 @@ func (s *Server) Import(ctx context.Context, data []byte) (ImportReport, error) 
 	if err != nil {
 		return ImportReport{}, err
 	}
+	return s.take(ctx, nil, entries, ImportReport{Problems: bad, Warnings: warnings})
+}
+
+// take stores entries' secrets, and adds their accounts and new providers. What
+// is there already and the same is left alone, and so is an account that is
+// there when its entry has no token for it. The caller holds s.edit.
+func (s *Server) take(ctx context.Context, own []Provider, entries []ImportEntry, report ImportReport) (ImportReport, error) {
 	for i := range entries { // what was set by hand and the format does not have stays
 		if box := s.mailbox(entries[i].Account.Address); box != nil {
 			entries[i].Account.Login = box.account.Login
 		}
 	}
-	report := ImportReport{Problems: bad, Warnings: warnings}
 	changed := make([]bool, len(entries))
 	failures := make([]error, len(entries))
 	var workers errgroup.Group
 	workers.SetLimit(importers)
 	for i, e := range entries {
+		if s.untold(e) {
+			continue
+		}
 		workers.Go(func() error {
 			changed[i], failures[i] = s.importSecrets(ctx, e)
 			return nil
@@ -195,6 +207,8 @@ func (s *Server) Import(ctx context.Context, data []byte) (ImportReport, error) 
 		switch {
 		case failures[i] != nil:
 			report.Problems = append(report.Problems, ImportProblem{e.Index, e.Account.Address, failures[i].Error()})
+		case s.untold(e):
+			report.Unchanged++
 		case box == nil || box.account != e.Account:
 			taken = append(taken, e.Account)
 			report.Imported++
@@ -207,7 +221,10 @@ func (s *Server) Import(ctx context.Context, data []byte) (ImportReport, error) 
 	slices.SortFunc(report.Problems, func(a, b ImportProblem) int { return cmp.Compare(a.Index, b.Index) })
 	report.Failed = len(report.Problems)
 	if len(taken) > 0 {
-		if err := s.add(ctx, taken); err != nil {
+		own = slices.DeleteFunc(slices.Clone(own), func(p Provider) bool {
+			return !slices.ContainsFunc(taken, func(a Account) bool { return a.Provider == p.ID })
+		})
+		if err := s.add(ctx, own, taken); err != nil {
 			return report, err
 		}
 		s.preload(ctx, s.log)
@@ -215,11 +232,18 @@ func (s *Server) Import(ctx context.Context, data []byte) (ImportReport, error) 
 	return report, nil
 }
 
+// untold tells of an entry that brings an account here nothing new: it may have
+// another registration, but no token of it.
+func (s *Server) untold(e ImportEntry) bool {
+	b := s.mailbox(e.Account.Address)
+	return b != nil && e.RefreshToken == "" && b.provider.Grant == ""
+}
+
 // importSecrets stores an entry's secrets where they differ from what is there.
 func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool, err error) {
 	address := e.Account.Address
 	if e.ClientSecret != "" {
-		if _, err := putSecret(ctx, s.secrets, clientSecretKey(e.Account.ClientID), e.ClientSecret); err != nil {
+		if _, err := putSecret(ctx, s.secrets, clientSecretKey(e.Account.ClientID, e.service), e.ClientSecret); err != nil {
 			return false, fmt.Errorf("client secret: %w", err)
 		}
 	}
@@ -241,6 +265,9 @@ func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool
 	}
 	if err != nil {
 		return false, fmt.Errorf("local password: %w", err)
+	}
+	if e.RefreshToken == "" {
+		return changed, nil
 	}
 	if box != nil {
 		another, err := box.grant.Accept(ctx, e.RefreshToken)

@@ -50,12 +50,9 @@ func (d *dotReader) Read(p []byte) (n int, err error) {
 			continue
 		}
 		d.start = false
-		seg := d.w
-		if i := bytes.IndexByte(seg, '\n'); i >= 0 {
-			seg = seg[:i+1]
-		}
-		m := copy(p[n:], seg)
-		d.advance(seg[:m])
+		run := d.run()
+		m := copy(p[n:], run)
+		d.advance(run[:m])
 		n += m
 	}
 	d.n += int64(n)
@@ -63,6 +60,24 @@ func (d *dotReader) Read(p []byte) (n int, err error) {
 		return n, nil
 	}
 	return 0, d.err
+}
+
+// run is what can be handed on as it is: up to the next line that starts with a
+// dot, however many lines that are. It looks for dots, which are rare in text and
+// absent in base64, rather than for line ends.
+func (d *dotReader) run() []byte {
+	if d.cr && d.w[0] == '\n' { // a CRLF cut in two
+		return d.w[:1]
+	}
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(d.w[i:], '.')
+		if n < 0 {
+			return d.w
+		}
+		if i += n; i >= 2 && d.w[i-1] == '\n' && d.w[i-2] == '\r' {
+			return d.w[:i]
+		}
+	}
 }
 
 // short reports whether more must be read before the next byte can be judged.
@@ -107,7 +122,7 @@ func (d *dotReader) advance(took []byte) {
 
 func (d *dotReader) fill() {
 	kept := copy(*d.buf, d.w)
-	n, err := d.c.r.Read((*d.buf)[kept:])
+	n, err := d.c.fill((*d.buf)[kept:])
 	d.w = (*d.buf)[:kept+n]
 	if n == 0 && err != nil {
 		if errors.Is(err, io.EOF) {

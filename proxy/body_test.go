@@ -1,24 +1,37 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
 )
 
+// wireConn is a connection on which a mail program has sent what r reads.
+func wireConn(r io.Reader) *conn {
+	w := wire{Reader: r}
+	return &conn{srv: &Server{idleTimeout: time.Hour}, tcp: w, Conn: w}
+}
+
+type wire struct {
+	io.Reader
+	net.Conn
+}
+
+func (w wire) Read(p []byte) (int, error)      { return w.Reader.Read(p) }
+func (w wire) SetReadDeadline(time.Time) error { return nil }
+
 // bodyOf decodes what stands on the wire behind 354.
 func bodyOf(wire io.Reader) (body []byte, rest string, err error) {
-	c := &conn{srv: &Server{idleTimeout: time.Hour}}
-	c.r = bufio.NewReaderSize(wire, readSize)
+	c := wireConn(wire)
 	d := newDotReader(c)
 	body, err = io.ReadAll(d)
 	if d.buf == nil {
-		left, _ := io.ReadAll(io.MultiReader(bytes.NewReader(c.left), c.r))
+		left, _ := io.ReadAll(io.MultiReader(bytes.NewReader(c.left), c.Conn))
 		rest = string(left)
 	}
 	return body, rest, err
@@ -69,8 +82,7 @@ func TestDotReader(t *testing.T) {
 // TestDotReaderDrains: whatever was refused, the next command stands behind the
 // true end of the body.
 func TestDotReaderDrains(t *testing.T) {
-	c := &conn{srv: &Server{idleTimeout: time.Hour}}
-	c.r = bufio.NewReaderSize(iotest.OneByteReader(strings.NewReader("a\r\n.\nMAIL FROM:<x>\r\n.\rx\r\n..\r\n.\r\nNOOP\r\n")), readSize)
+	c := wireConn(iotest.OneByteReader(strings.NewReader("a\r\n.\nMAIL FROM:<x>\r\n.\rx\r\n..\r\n.\r\nNOOP\r\n")))
 	d := newDotReader(c)
 	if _, err := io.ReadAll(d); !errors.Is(err, errLoneDot) {
 		t.Fatalf("got %v", err)
@@ -78,7 +90,7 @@ func TestDotReaderDrains(t *testing.T) {
 	if err := d.drain(); err != nil {
 		t.Fatal(err)
 	}
-	rest, _ := io.ReadAll(io.MultiReader(bytes.NewReader(c.left), c.r))
+	rest, _ := io.ReadAll(io.MultiReader(bytes.NewReader(c.left), c.Conn))
 	if string(rest) != "NOOP\r\n" {
 		t.Errorf("rest %q", rest)
 	}
@@ -128,11 +140,9 @@ func BenchmarkDotReader(b *testing.B) {
 	line := strings.Repeat("x", 76) + "\r\n"
 	wire := strings.Repeat(line, 1<<20/len(line)) + ".\r\n"
 	b.SetBytes(int64(len(wire)))
-	c := &conn{srv: &Server{idleTimeout: time.Hour}}
 	buf := make([]byte, 32<<10)
 	for b.Loop() {
-		c.r = bufio.NewReaderSize(strings.NewReader(wire), readSize)
-		d := newDotReader(c)
+		d := newDotReader(wireConn(strings.NewReader(wire)))
 		for {
 			if _, err := d.Read(buf); err != nil {
 				break

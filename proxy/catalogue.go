@@ -32,6 +32,13 @@ var builtin = sync.OnceValue(func() providers {
 	if err := toml.NewDecoder(bytes.NewReader(catalogueText)).DisallowUnknownFields().Decode(&c); err != nil {
 		panic("catalogue.toml: " + err.Error()) // part of the program: a test reads it
 	}
+	for id, r := range distributed() {
+		i := slices.IndexFunc(c.Providers, func(p Provider) bool { return p.ID == id })
+		if i < 0 {
+			panic("-X ...proxy.builtClients: there is no provider " + id)
+		}
+		c.Providers[i].ClientID = r.id
+	}
 	return c.Providers
 })
 

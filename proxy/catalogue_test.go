@@ -74,11 +74,11 @@ func TestCatalogueFacts(t *testing.T) {
 		"outlook":   "smtp-mail.outlook.com:587 starttls https://login.microsoftonline.com/consumers/oauth2/v2.0/token https://outlook.office.com/SMTP.Send offline_access profile localhost",
 		"yahoo":     "smtp.mail.yahoo.com:465 implicit https://api.login.yahoo.com/oauth2/get_token mail-w 127.0.0.1",
 		"aol":       "smtp.aol.com:465 implicit https://api.login.aol.com/oauth2/get_token mail-w 127.0.0.1",
-		"fastmail":  "smtp.fastmail.com:465 implicit https://api.fastmail.com/oauth/refresh https://www.fastmail.com/dev/protocol-smtp 127.0.0.1",
+		"fastmail":  "smtp.fastmail.com:465 implicit https://api.fastmail.com/oauth/refresh https://www.fastmail.com/dev/protocol-smtp localhost",
 		"yandex":    "smtp.yandex.com:465 implicit https://oauth.yandex.com/token mail:smtp 127.0.0.1",
-		"mailru":    "smtp.mail.ru:465 implicit https://o2.mail.ru/token mail.imap 127.0.0.1",
+		"mailru":    "smtp.mail.ru:465 implicit https://o2.mail.ru/token userinfo mail.imap 127.0.0.1",
 		"comcast":   "smtp.comcast.net:465 implicit https://oauth.xfinity.com/oauth/token https://email.comcast.net/ profile openid 127.0.0.1",
-		"seznam":    "smtp.seznam.cz:465 implicit https://login.seznam.cz/api/v1/oauth/token identity calendar email 127.0.0.1",
+		"seznam":    "smtp.seznam.cz:465 implicit https://login.seznam.cz/api/v1/oauth/token identity calendar email localhost",
 	} {
 		p, _ := DefaultConfig().Provider(id)
 		got := strings.Join([]string{p.SMTP, p.SMTPTLS, p.TokenURL, strings.Join(p.Scopes, " "), p.RedirectHost}, " ")

@@ -1,19 +1,17 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -74,132 +72,17 @@ func explain(box *mailbox, err error) (result, cure string) {
 		_, cure := explainRefusal(refusal)
 		return "the provider said: " + refusal.Reply.String(), cure
 	}
+	// A mail program's user is told less than who looks for the fault.
+	if fault, ok := errors.AsType[*oauth.EndpointError](err); ok {
+		return fault.Error(), "try again in some minutes; if it lasts, check the network, a proxy on the way, and the provider's token_url and ca_file"
+	}
 	text := replyTo("AUTH", box, err).Message
 	_, text, _ = strings.Cut(text, " ") // without the enhanced code
 	result, cure, _ = strings.Cut(text, "; ")
+	if lost, ok := errors.AsType[*upstream.ConnError](err); ok && strings.HasSuffix(result, "cannot be reached") {
+		result += " (" + lost.Error() + ")"
+	}
 	return result, cure
-}
-
-// Doctor looks at everything that must work for mail to flow: keystore,
-// listeners, and for each account network, token and login. It hands on each
-// check as it ends and returns how many failed.
-func (s *Server) Doctor(ctx context.Context, report func(Check)) (failed int) {
-	c := &checker{ctx: ctx, report: report}
-	c.run("keystore", nil, s.checkKeystore)
-	c.run("ports", nil, s.checkPorts)
-	snap := s.Snapshot()
-	if len(snap.Accounts) == 0 {
-		c.run("accounts", nil, func(context.Context) (string, error) {
-			return "", &finding{"there is no account yet", "`waxseal account add ADDRESS` adds one"}
-		})
-	}
-	reached := map[string]bool{}
-	for _, a := range snap.Accounts {
-		box := s.mailbox(a.Address)
-		if box == nil || ctx.Err() != nil {
-			continue
-		}
-		for _, endpoint := range []string{hostOf(box.provider.TokenURL), box.provider.SMTP} {
-			if endpoint != "" && !reached[endpoint] {
-				reached[endpoint] = true
-				c.run("reach "+endpoint, box, func(ctx context.Context) (string, error) { return s.reach(ctx, endpoint) })
-			}
-		}
-		s.checkAccount(c, box)
-	}
-	return c.failed
-}
-
-func (s *Server) checkAccount(c *checker, box *mailbox) {
-	ok := c.run("local password of "+box.address, box, func(ctx context.Context) (string, error) {
-		err := box.password.load(ctx, s.secrets, box.address)
-		if errors.Is(err, keystore.ErrNotFound) {
-			err = &finding{"there is none", "`waxseal account password " + box.address + " --new` makes one"}
-		}
-		return "is in the keystore", err
-	})
-	ok = c.run("token of "+box.address, box, box.tokenCheck) && ok
-	if ok {
-		c.run("login of "+box.address, box, box.loginCheck)
-	}
-}
-
-func (b *mailbox) tokenCheck(ctx context.Context) (string, error) {
-	token, err := b.grant.Token(ctx)
-	return "good until " + token.Expiry.Format(time.RFC3339), err
-}
-
-func (b *mailbox) loginCheck(ctx context.Context) (string, error) {
-	err := b.pool.Check(ctx)
-	b.note(err)
-	return b.provider.SMTP + " accepts the token", err
-}
-
-// checkKeystore writes, reads and deletes a secret of no value.
-func (s *Server) checkKeystore(ctx context.Context) (string, error) {
-	const key = "doctor/test"
-	want := rand.Text()
-	if err := s.secrets.Set(ctx, key, want); err != nil {
-		return "", err
-	}
-	got, err := s.secrets.Get(ctx, key)
-	if err != nil {
-		return "", err
-	}
-	if got != want {
-		return "", &finding{"it gives back something else than was stored", "choose another one with --keystore"}
-	}
-	return s.secrets.Kind() + ": stores and reads", s.secrets.Delete(ctx, key)
-}
-
-// checkPorts tells where this server listens or, when it does not serve,
-// whether it could.
-func (s *Server) checkPorts(ctx context.Context) (string, error) {
-	if state := s.state(); state == "serving" || state == "paused" {
-		return "listening on " + s.addressList(), nil
-	}
-	cfg := s.config()
-	var free []string
-	for _, addr := range append(append([]string{}, cfg.Listen...), cfg.ListenTLS...) {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-		if err != nil {
-			return "", &finding{portError(addr, err).Error(), "end the other program, or change listen and listen_tls"}
-		}
-		l.Close()
-		free = append(free, addr)
-	}
-	return "not running; free: " + strings.Join(free, ", "), nil
-}
-
-func hostOf(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	if u.Port() != "" {
-		return u.Host
-	}
-	if u.Scheme == "http" {
-		return net.JoinHostPort(u.Hostname(), "80")
-	}
-	return net.JoinHostPort(u.Hostname(), "443")
-}
-
-// reach looks a host up and opens a connection to it, as mail and tokens go there.
-func (s *Server) reach(ctx context.Context, hostport string) (string, error) {
-	conn, err := upstream.Dial(ctx, &net.Dialer{}, s.outbound.proxy, hostport)
-	var dns *net.DNSError
-	var via *upstream.ProxyError
-	switch {
-	case errors.As(err, &via):
-		return "", &finding{"no way through " + via.Error(), proxyCure}
-	case errors.As(err, &dns):
-		return "", &finding{"the name " + dns.Name + " cannot be looked up", "check the network and its DNS"}
-	case err != nil:
-		return "", &finding{"no connection", "check the network, and that a firewall lets " + hostport + " through"}
-	}
-	defer conn.Close()
-	return "answers at " + conn.RemoteAddr().String(), nil
 }
 
 // SendTest sends one small message from an account and hands on each stage as
@@ -254,8 +137,7 @@ func (s *Server) SendTest(ctx context.Context, address, to string, report func(C
 
 func answered(r upstream.Reply) (string, error) {
 	if r.Code/100 != 2 {
-		_, cure := knownAnswer(r.Code, r.String())
-		return "", &finding{"the provider said: " + r.String(), cmp.Or(cure, "that is the provider's decision; its words say why")}
+		return "", &finding{"the provider said: " + r.String(), cureOf(r)}
 	}
 	return "the provider said: " + r.String(), nil
 }

@@ -54,6 +54,89 @@ func TestDoctorNamesTheCure(t *testing.T) {
 	r.secrets.Fail(nil)
 }
 
+// TestDoctorLooksAtTheConfiguration and the registrations in it.
+func TestDoctorLooksAtTheConfiguration(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	if n := r.server.Doctor(t.Context(), func(Check) {}); n != 0 {
+		t.Fatalf("%d failed with nothing wrong", n)
+	}
+	text := readText(t, r.config)
+	for name, c := range map[string]struct{ text, want string }{
+		"damaged": {"accounts = 7\n", "unknown key"},
+		"changed": {text + "\n[[account]]\naddress = \"other@corp.test\"\n", "has changed since it was read"},
+	} {
+		if err := os.WriteFile(r.config, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wrong := map[string]Check{}
+		r.server.Doctor(t.Context(), failures(wrong))
+		if got := wrong["configuration"]; len(wrong) != 1 || !strings.Contains(got.Result, c.want) || got.Cure == "" {
+			t.Errorf("%s: %+v", name, wrong)
+		}
+	}
+	text = strings.Replace(strings.ReplaceAll(text, "client_id = \"waxseal-test\"\n", ""), "[[account]]", "[[account]]\naddress = \"new@corp.test\"\n[[account]]", 1)
+	if err := os.WriteFile(r.config, []byte(text), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.server.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(r.config, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	wrong := map[string]Check{}
+	r.server.Doctor(t.Context(), failures(wrong))
+	for name, want := range map[string]string{"configuration": "cannot be written", "registration of new@corp.test": "no client_id"} {
+		if got := wrong[name]; !strings.Contains(got.Result, want) || got.Cure == "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestChecksHoldNoSecret, whatever fails, so that they can stand in a bug report.
+func TestChecksHoldNoSecret(t *testing.T) {
+	r := newRig(t, rigOptions{accounts: []string{"revoked@corp.test"}})
+	refresh := refreshTokenOf(t, r)
+	var all []Check
+	keep := func(c Check) { all = append(all, c) }
+	r.server.Doctor(t.Context(), keep)
+	r.server.SendTest(t.Context(), me, "you@there.test", keep)
+	token, err := (*r.server.boxes.Load())[me].grant.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.provider.Revoke("revoked@corp.test")
+	r.provider.SetFaults(providertest.Faults{SMTP: at(providertest.StepAuth, providertest.Action{Code: 535, Text: "5.7.3 no"})})
+	for _, b := range *r.server.boxes.Load() {
+		b.pool.Drop()
+	}
+	r.server.Doctor(t.Context(), keep)
+	r.server.SendTest(t.Context(), me, "you@there.test", keep)
+	r.provider.Close()
+	r.server.Doctor(t.Context(), keep)
+	text, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, c := range all {
+		if c.Took <= 0 || c.Result == "" || !c.OK && c.Cure == "" {
+			t.Errorf("a check without its time, result or cure: %+v", c)
+		}
+		if !c.OK {
+			named++
+		}
+	}
+	if named < 4 {
+		t.Errorf("only %d checks failed", named)
+	}
+	for _, secret := range []string{password, refresh, token.Value} {
+		if bytes.Contains(text, []byte(secret)) {
+			t.Errorf("%q is in %s", secret, text)
+		}
+	}
+}
+
 // TestSendTestStopsWhereItFails with the provider's own words.
 func TestSendTestStopsWhereItFails(t *testing.T) {
 	r := newRig(t, rigOptions{})

@@ -29,8 +29,20 @@ var editing sync.Mutex
 // takes the place of the old one, and one that is there just so changes
 // nothing. A missing file is made, with its folder. The result is validated
 // first and put in place in one step: on an error the file is as it was.
-func AddAccounts(path string, add []Account) error {
+func AddAccounts(path string, add []Account) error { return addTables(path, nil, add) }
+
+// addTables is AddAccounts for accounts that bring their providers along. A
+// provider whose id is there already stays as it is.
+func addTables(path string, own []Provider, add []Account) error {
 	return editConfig(path, func(text string, c Config) (string, Config) {
+		var blocks []string
+		c.Providers = slices.Clone(c.Providers)
+		for _, p := range own {
+			if !slices.ContainsFunc(c.Providers, func(q Provider) bool { return strings.EqualFold(q.ID, p.ID) }) {
+				c.Providers = append(c.Providers, p)
+				blocks = append(blocks, providerBlock(p))
+			}
+		}
 		at := make(map[string]int, len(c.Accounts))
 		for i, a := range c.Accounts {
 			at[Fold(a.Address)] = i
@@ -51,7 +63,10 @@ func AddAccounts(path string, add []Account) error {
 				}
 			}
 		}
-		return appendBlocks(swapBlocks(text, swaps), c.Accounts[old:]), c
+		for _, a := range c.Accounts[old:] {
+			blocks = append(blocks, accountBlock(a))
+		}
+		return appendBlocks(swapBlocks(text, swaps), blocks), c
 	}, true)
 }
 

@@ -336,3 +336,27 @@ func BenchmarkAddAccounts1000(b *testing.B) {
 		}
 	}
 }
+
+// TestAddTables writes providers with their accounts, each field as it was, and
+// leaves alone what the file has under the same id.
+func TestAddTables(t *testing.T) {
+	const before = "# Mine.\n[[provider]]\nid = \"Own\" # kept\ntoken_url = \"https://own.example/t\"\nauth_url = \"https://own.example/a\"\nsmtp = \"own.example:465\"\n"
+	path := writeTestConfig(t, before)
+	full := Provider{
+		ID: "corp", Name: `Corp "Mail"`, Domains: []string{"corp.example", "*.corp.example"}, AuthURL: "https://corp.example/a", TokenURL: "https://corp.example/t",
+		Scopes: []string{"a", "b"}, AuthParams: map[string]string{"prompt": "consent", "a": "b"}, SMTP: "corp.example:587", SMTPTLS: "starttls", MaxConnections: 4,
+	}
+	accounts := []Account{{Address: "me@corp.example", Provider: "corp"}, {Address: "you@own.example", Provider: "own"}}
+	for range 2 { // a second time nothing changes
+		if err := addTables(path, []Provider{{ID: "own", SMTP: "other.example:25"}, full}, accounts); err != nil {
+			t.Fatal(err)
+		}
+		c, err := LoadConfig(path)
+		if err != nil || len(c.Providers) != 2 || !reflect.DeepEqual(c.Providers[1], full) || !reflect.DeepEqual(c.Accounts, accounts) {
+			t.Errorf("%+v, %v", c, err)
+		}
+		if text := readText(t, path); !strings.HasPrefix(text, before+"\n[[provider]]\nid = \"corp\"\n") || !strings.Contains(text, "scopes = [\"a\", \"b\"]\nauth_params = { \"a\" = \"b\", \"prompt\" = \"consent\" }\n") {
+			t.Errorf("the file:\n%s", text)
+		}
+	}
+}

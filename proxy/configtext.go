@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -76,18 +78,18 @@ func tailEnd(tail string, last bool) int {
 func isEmpty(line string) bool   { return strings.TrimSpace(line) == "" }
 func isComment(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "#") }
 
-// appendBlocks adds accounts behind the text, an empty line before each.
-func appendBlocks(text string, add []Account) string {
+// appendBlocks adds tables behind the text, an empty line before each.
+func appendBlocks(text string, add []string) string {
 	var out strings.Builder
 	out.WriteString(text)
 	if text != "" && !strings.HasSuffix(text, "\n") && len(add) > 0 {
 		out.WriteByte('\n')
 	}
-	for i, a := range add {
+	for i, block := range add {
 		if i > 0 || !isEmpty(text) && !strings.HasSuffix(text, "\n\n") && !strings.HasSuffix(text, "\n\r\n") {
 			out.WriteByte('\n')
 		}
-		out.WriteString(accountBlock(a))
+		out.WriteString(block)
 	}
 	return out.String()
 }
@@ -106,6 +108,38 @@ func accountBlock(a Account) string {
 	}
 	if a.MaxConnections != 0 {
 		fmt.Fprintf(&out, "max_connections = %d\n", a.MaxConnections)
+	}
+	return out.String()
+}
+
+// providerBlock is a provider as a person would write it.
+func providerBlock(p Provider) string {
+	var out strings.Builder
+	out.WriteString("[[provider]]\n")
+	v := reflect.ValueOf(p)
+	for f := range v.Type().Fields() {
+		switch value := v.FieldByIndex(f.Index).Interface().(type) {
+		case string:
+			if value != "" {
+				fmt.Fprintf(&out, "%s = %s\n", keyOf(f), quote(value))
+			}
+		case int:
+			if value != 0 {
+				fmt.Fprintf(&out, "%s = %d\n", keyOf(f), value)
+			}
+		case []string:
+			if value != nil {
+				fmt.Fprintf(&out, "%s = %s\n", keyOf(f), quoteList(value))
+			}
+		case map[string]string:
+			var pairs []string
+			for _, k := range slices.Sorted(maps.Keys(value)) {
+				pairs = append(pairs, quote(k)+" = "+quote(value[k]))
+			}
+			if value != nil {
+				fmt.Fprintf(&out, "%s = { %s }\n", keyOf(f), strings.Join(pairs, ", "))
+			}
+		}
 	}
 	return out.String()
 }

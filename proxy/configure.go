@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 )
 
@@ -146,11 +145,8 @@ func changedSettings(c Config, to Settings) []setting {
 func changeSettings(path string, changes []setting) error {
 	return editConfig(path, func(text string, c Config) (string, Config) {
 		for _, s := range changes {
-			before := c
 			s.apply(&c)
-			if !reflect.DeepEqual(before, c) {
-				text = setKey(text, s.key, s.value)
-			}
+			text = setKey(text, s.key, s.value)
 		}
 		return text, c
 	}, true)

@@ -152,7 +152,7 @@ func TestConfigureOwnPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	everywhere := "0.0.0.0:" + portOf(free)
-	notes, err := r.configure(func(s *Settings) { s.Listen = []string{everywhere} })
+	notes, err := r.configure(func(s *Settings) { s.Listen, s.ListenTLS = []string{everywhere}, nil })
 	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], everywhere) {
 		t.Fatalf("notes %q, %v", notes, err)
 	}
@@ -161,12 +161,18 @@ func TestConfigureOwnPort(t *testing.T) {
 	if s := r.server.Settings(); s.Listen[0] != everywhere {
 		t.Errorf("the settings say %v", s.Listen)
 	}
+	notes, err = r.configure(func(s *Settings) { s.Listen = []string{free, "203.0.113.9:1587"} })
+	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "203.0.113.9") {
+		t.Errorf("an address of another machine: notes %q, %v", notes, err)
+	}
 	// The metrics may be in the way too.
 	r.plain = freeAddress("127.0.0.1:0")
 	if _, err := r.configure(func(s *Settings) { s.Metrics = r.plain }); err != nil {
 		t.Fatal(err)
 	}
-	notes, err = r.configure(func(s *Settings) { s.Listen, s.Metrics = []string{r.plain}, "" })
+	notes, err = r.configure(func(s *Settings) {
+		s.Listen, s.ListenTLS, s.Metrics = []string{r.plain}, []string{"127.0.0.1:0"}, ""
+	})
 	if err != nil || len(notes) != 2 {
 		t.Fatalf("notes %q, %v", notes, err)
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -20,9 +19,9 @@ const (
 	// asks for 512 and more where an extension needs it; nothing honest comes
 	// near this.
 	maxCommand = 64<<10 + 2
-	// readSize is small because every idle connection has one; bodies are read
-	// through larger, pooled buffers.
-	readSize = 1 << 10
+	// keptSize is how large a buffer for replies an idle connection may keep, in
+	// bytes. It has none for reading: what comes goes into go-smtp's own.
+	keptSize = 1 << 10
 )
 
 // conn is one mail program's connection, as go-smtp sees it: always clear text,
@@ -42,11 +41,9 @@ type conn struct {
 	secure   bool // TLS is up
 	srv      *Server
 
-	r    *bufio.Reader
-	left []byte // read beyond the end of a body; comes before anything new
-	held []byte // the rest of a line that go-smtp had no room for
+	left []byte // read too far, beyond a line or a body; comes before anything new
 
-	line   int        // bytes seen of a line that has not ended
+	seen   int        // bytes of a line that has not ended
 	chunk  int64      // bytes still to come of a BDAT chunk
 	body   *dotReader // the body of DATA, until go-smtp has seen its end
 	tail   string     // what go-smtp must still read to see that end
@@ -67,7 +64,6 @@ type conn struct {
 
 func newConn(tcp net.Conn, srv *Server, id string, implicitTLS bool) *conn {
 	c := &conn{Conn: tcp, tcp: tcp, id: id, srv: srv}
-	c.r = bufio.NewReaderSize(readerFunc(c.fill), readSize)
 	if implicitTLS {
 		// The handshake happens with the first byte written, in the
 		// connection's own goroutine and under its deadlines.
@@ -75,10 +71,6 @@ func newConn(tcp net.Conn, srv *Server, id string, implicitTLS bool) *conn {
 	}
 	return c
 }
-
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Read gives go-smtp what it may see next: the rest of a chunk, the end of a
 // body, or one command line.
@@ -112,7 +104,7 @@ func (c *conn) Read(p []byte) (int, error) {
 // readChunk reads bytes of a BDAT chunk and no further. An end in mid-chunk is
 // never io.EOF: go-smtp would take the chunk for complete.
 func (c *conn) readChunk(p []byte) (int, error) {
-	n, err := c.r.Read(p[:min(int64(len(p)), c.chunk)])
+	n, err := c.fill(p[:min(int64(len(p)), c.chunk)])
 	c.chunk -= int64(n)
 	if n > 0 {
 		return n, nil
@@ -133,24 +125,24 @@ func (c *conn) readLine(p []byte) (int, error) {
 		case <-c.srv.hard.Done():
 		}
 	}
-	for len(c.held) == 0 {
-		line, err := c.r.ReadSlice('\n')
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+	for {
+		n, whole, err := c.line(p)
+		if err != nil {
 			return 0, err // a command without its end is no command
 		}
-		first := c.line == 0
-		c.line += len(line)
+		first := c.seen == 0
+		c.seen += n
 		verb, arg := "", ""
 		if first && !c.inAuth {
-			verb, arg = command(line)
+			verb, arg = command(p[:n])
 		}
 		// The commands that change how the next bytes are read must be seen whole.
-		if c.line > maxCommand || verb != "" && err != nil {
+		if c.seen > maxCommand || verb != "" && !whole {
 			c.goodbye("500 5.5.6 Line too long")
 			return 0, io.EOF
 		}
-		if err == nil {
-			c.line = 0
+		if whole {
+			c.seen = 0
 		}
 		switch verb {
 		case "STARTTLS":
@@ -161,10 +153,41 @@ func (c *conn) readLine(p []byte) (int, error) {
 		case "BDAT":
 			c.chunk = chunkSize(arg)
 		}
-		c.held = line
+		return n, nil
 	}
-	n := copy(p, c.held)
-	c.held = c.held[n:]
+}
+
+// line reads to the end of one line, or as much of it as p holds.
+func (c *conn) line(p []byte) (n int, whole bool, err error) {
+	for n < len(p) {
+		m, err := c.lineFrom(p[n:])
+		if err != nil {
+			return 0, false, err
+		}
+		if n += m; m > 0 && p[n-1] == '\n' {
+			return n, true, nil
+		}
+	}
+	return n, false, nil
+}
+
+// lineFrom is one read that goes no further than a line's end: what came with it
+// is left for later.
+func (c *conn) lineFrom(p []byte) (n int, err error) {
+	if len(c.left) > 0 {
+		n = len(c.left)
+		if i := bytes.IndexByte(c.left, '\n'); i >= 0 {
+			n = i + 1
+		}
+		return c.fill(p[:min(n, len(p))])
+	}
+	if n, err = c.fill(p); err != nil {
+		return 0, err
+	}
+	if i := bytes.IndexByte(p[:n], '\n'); i >= 0 && i+1 < n {
+		c.left = bytes.Clone(p[i+1 : n])
+		n = i + 1
+	}
 	return n, nil
 }
 
@@ -206,7 +229,9 @@ func (c *conn) data() *dotReader {
 func (c *conn) fill(p []byte) (int, error) {
 	if len(c.left) > 0 {
 		n := copy(p, c.left)
-		c.left = c.left[n:]
+		if c.left = c.left[n:]; len(c.left) == 0 {
+			c.left = nil
+		}
 		return n, nil
 	}
 	if err := c.flush(); err != nil {
@@ -221,6 +246,9 @@ func (c *conn) fill(p []byte) (int, error) {
 		if c.srv.stopping.Load() && !c.busy {
 			c.goodbye("421 4.3.2 Waxseal is shutting down; try again when it runs")
 			break
+		}
+		if c.body != nil || c.chunk > 0 {
+			quickAck(c.tcp)
 		}
 		n, err := c.Conn.Read(p)
 		switch {
@@ -259,7 +287,6 @@ func (c *conn) startTLS(arg string) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	c.r.Reset(readerFunc(c.fill))
 	c.left = nil
 	ctx, cancel := context.WithTimeout(c.srv.hard, c.srv.idleTimeout)
 	defer cancel()
@@ -349,7 +376,7 @@ func (c *conn) flush() error {
 	}
 	_, err := c.Conn.Write(c.out)
 	c.out = c.out[:0]
-	if cap(c.out) > readSize {
+	if cap(c.out) > keptSize {
 		c.out = nil // an idle connection keeps no large buffer
 	}
 	return err

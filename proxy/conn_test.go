@@ -194,3 +194,14 @@ func TestGuardIsBounded(t *testing.T) {
 		t.Errorf("%d sources are remembered", n)
 	}
 }
+
+// A panic in a login goes to the connection's goroutine, where it is caught: on
+// another one it would end the program.
+func TestPanicApart(t *testing.T) {
+	defer func() {
+		if r, _ := recover().(string); !strings.Contains(r, "broken") || !strings.Contains(r, "TestPanicApart") {
+			t.Errorf("recovered %q", r)
+		}
+	}()
+	apart(func() error { panic("broken") })
+}

@@ -37,7 +37,7 @@ func (l providers) discover(ctx context.Context, address string, lookup func(con
 	defer cancel()
 	hosts, err := lookup(ctx, domain)
 	if err != nil && len(hosts) == 0 {
-		return Provider{}, fmt.Errorf("%s: %w, and who takes its mail could not be asked (%w); choose one with --provider", domain, ErrNoProvider, err)
+		return Provider{}, fmt.Errorf("%s: %w, and who takes its mail could not be asked (%w); choose one with --provider: %s", domain, ErrNoProvider, err, l.idList())
 	}
 	for _, mx := range hosts {
 		host := strings.TrimSuffix(strings.ToLower(mx.Host), ".")
@@ -47,7 +47,16 @@ func (l providers) discover(ctx context.Context, address string, lookup func(con
 			}
 		}
 	}
-	return Provider{}, fmt.Errorf("%s: %w; choose one with --provider (`waxseal providers` lists them), or add a [[provider]] to the configuration", domain, ErrNoProvider)
+	return Provider{}, fmt.Errorf("%s: %w; choose one with --provider: %s; or add a [[provider]] to the configuration", domain, ErrNoProvider, l.idList())
+}
+
+// idList is the choice there is.
+func (l providers) idList() string {
+	var ids []string
+	for _, c := range l.choices() {
+		ids = append(ids, c.ID)
+	}
+	return strings.Join(ids, ", ")
 }
 
 // usable is the provider, or why it cannot be used.

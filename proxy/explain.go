@@ -7,55 +7,70 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// knownAnswers are what providers say when they mean more. An answer is known by
-// its code (0 is any) and a word of its text, mostly the enhanced code; the first
-// that fits is taken. kind is a short name for the state of an account.
-//
-// Sources: Microsoft's "Fix NDR errors" and "SMTP AUTH" pages of Exchange
-// Online, Google's "SMTP errors and codes" of Workspace, RFC 3463.
-var knownAnswers = []struct {
-	code             int
-	word, kind, cure string
-}{
-	{0, "5.7.139", "smtp_disabled", "SMTP sending is switched off for this mailbox or organisation: an administrator must enable SMTP AUTH for it"},
-	{535, "5.7.3", "wrong_identity", "The signed-in user may not use this mailbox: for a shared mailbox set `login` to the user who signed in"},
-	{0, "5.7.30", "basic_retired", "The provider takes no passwords any more and refused the token's form; check the account's provider"},
-	{530, "5.7.57", "token_refused", "The provider does not take the sign-in for good: sign in again"},
-	{0, "5.7.60", "wrong_sender", "The signed-in user may not send as this sender: use the account's own address in From, or have the right to send as the other one given"},
-	{0, "5.2.252", "wrong_sender", "The signed-in user may not send as this sender: use the account's own address in From, or have the right to send as the other one given"},
-	{550, "5.4.5", "daily_limit", "The provider's daily limit is reached: it takes messages again within 24 hours"},
-	{554, "5.2.0", "daily_limit", "The provider's daily limit is probably reached: it takes messages again within 24 hours"},
-	{554, "5.2.2", "mailbox_full", "A mailbox is full: make room in it, or tell its owner"},
-	{552, "5.2.2", "mailbox_full", "A mailbox is full: make room in it, or tell its owner"},
-	{552, "5.3.4", "too_large", "The message is larger than the provider takes: send less, or a link"},
-	{552, "5.2.3", "too_large", "The message is larger than the provider takes: send less, or a link"},
-	{0, "5.1.10", "no_recipient", "There is no such recipient: check the address"},
-	{0, "5.1.1", "no_recipient", "There is no such recipient: check the address"},
-	{432, "4.3.2", "too_many", "Too many messages at a time for this mailbox: lower max_connections of the account, or use another account for some of them"},
-	{421, "4.3.2", "later", "The provider is busy: try again later"},
-	{421, "4.7.0", "later", "The provider asks for a pause: try again later, and less at a time"},
-	{454, "4.7.0", "later", "The provider asks for a pause: try again later"},
+// meaning is what providers mean by an enhanced status code (RFC 3463), and what
+// a person can do about it.
+type meaning struct {
+	code string // "5.7.139"
+	kind string // a short name for the account's state when a login is answered so; "" where none is
+	cure string
 }
 
-// knownAnswer explains a provider's answer; both are empty for one that is not known.
-func knownAnswer(code int, text string) (kind, cure string) {
-	if code < 400 {
-		return "", ""
-	}
-	words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \n,;:()[]<>-", r) })
-	for _, k := range knownAnswers {
-		if (k.code == 0 || k.code == code) && slices.Contains(words, k.word) {
-			return k.kind, k.cure
+// meanings are the answers whose own words do not say what to do. They are of
+// Exchange, but for 5.4.5 and 4.7.0, which are Google's too.
+var meanings = []meaning{
+	{"5.7.139", "smtp_disabled", "SMTP sending is switched off for this mailbox or organisation: an administrator must enable SMTP AUTH for it, or ease the policy that blocks it"},
+	{"5.7.3", "wrong_identity", "The signed-in user may not use this mailbox: for a shared mailbox set `login` to the user who signed in; else sign in again, with permission to send mail (SMTP.Send)"},
+	{"5.7.30", "basic_retired", "The provider takes no passwords any more and refused the token's form; check the account's provider"},
+	{"5.7.57", "not_authenticated", "The provider did not count the login: sign in again, and check that the account's smtp is the server for mail programs"},
+	{"5.7.60", "", "The signed-in user may not send as this address: an administrator must grant \"Send As\" on the mailbox"},
+	{"5.2.252", "", "The signed-in user may not send as this address: an administrator must grant \"Send As\" on the mailbox"},
+	{"5.2.0", "", "The mailbox has sent as much as it may for today, or may not send at all; try again tomorrow, or ask an administrator"},
+	{"5.4.5", "", "The mailbox has sent as much as it may for today; try again tomorrow"},
+	{"5.2.2", "", "The mailbox is full: delete something in it, or ask its owner to"},
+	{"5.3.4", "", "The message is larger than the provider takes: send less, or a link"},
+	{"5.2.3", "", "The message is larger than the provider takes: send less, or a link"},
+	{"5.1.10", "", "There is no such recipient: check the address"},
+	{"5.1.1", "", "There is no such recipient: check the address"},
+	{"4.3.2", "provider_busy", "Too many messages are being sent from this mailbox at once: send fewer at a time, or lower max_connections"},
+	{"4.7.0", "provider_busy", "The provider asks to slow down, or cannot check the login at this moment; try again in some minutes"},
+	{"4.2.0", "provider_busy", "The provider could not log the mailbox in at this moment; try again in some minutes"},
+}
+
+// meaningOf finds the meaning of a reply. Exchange has been seen to put the code
+// not first, so it counts wherever it stands as a word.
+func meaningOf(r upstream.Reply) (meaning, bool) {
+	words := strings.FieldsFunc(strings.Join(r.Lines, " "), func(c rune) bool { return c != '.' && (c < '0' || c > '9') })
+	for _, w := range words {
+		w = strings.TrimRight(w, ".")
+		if i := slices.IndexFunc(meanings, func(m meaning) bool { return m.code == w }); i >= 0 && int(w[0]-'0') == r.Code/100 {
+			return meanings[i], true
 		}
 	}
-	return "", ""
+	return meaning{}, false
 }
 
 // explainRefusal says in people's words why a provider refused a login, and what
-// cures it.
+// cures it. kind is a short name for the state of the account.
 func explainRefusal(e *upstream.AuthError) (kind, cure string) {
-	if kind, cure = knownAnswer(e.Reply.Code, strings.Join(e.Reply.Lines, " ")); kind != "" {
-		return kind, cure
+	m, ok := meaningOf(e.Reply)
+	switch {
+	case ok && m.kind != "":
+		return m.kind, m.cure
+	case e.Reply.Code/100 == 4:
+		return "provider_busy", "The provider does not let the account in for the moment; try again in some minutes"
+	case ok:
+		return "token_refused", m.cure
 	}
 	return "token_refused", "The provider refuses the token: sign in again, with permission to send mail"
+}
+
+// cureOf says what to do about a message that the provider did not take.
+func cureOf(r upstream.Reply) string {
+	if m, ok := meaningOf(r); ok {
+		return m.cure
+	}
+	if r.Code/100 == 4 {
+		return "That passes: try again in some minutes"
+	}
+	return "That is the provider's decision; its words say why"
 }

@@ -33,7 +33,7 @@ const me, password = "me@corp.test", "local-password-1"
 
 // rig is a running server in front of a running provider, with one account.
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	provider *providertest.Provider
 	server   *Server
 	secrets  *keystore.Store
@@ -53,7 +53,7 @@ type rigOptions struct {
 	noAccount bool     // not even me
 }
 
-func newRig(t *testing.T, o rigOptions) *rig {
+func newRig(t testing.TB, o rigOptions) *rig {
 	t.Helper()
 	p, err := providertest.Start(o.provider)
 	if err != nil {

@@ -15,9 +15,11 @@ import (
 type ImportEntry struct {
 	Account      Account
 	ClientSecret string // "" for a public client
-	RefreshToken string
+	RefreshToken string // "" where consent is still to be asked for
 	Password     string // the local password; "" lets one be generated
 	Index        int    // its place in the file, from 0
+
+	service bool // ClientSecret is a service account's key
 }
 
 // ImportProblem is one account of an import file that cannot be taken, and why.
@@ -161,11 +163,17 @@ func (e ImportEntry) check(known providers) error {
 	if e.RefreshToken == "" {
 		errs = append(errs, errors.New("refresh_token is missing"))
 	}
+	return errors.Join(append(errs, e.checkText())...)
+}
+
+// checkText says which of an entry's texts could not be sent.
+func (e ImportEntry) checkText() error {
+	var errs []error
 	for _, f := range []struct{ name, value string }{
 		{"client_id", e.Account.ClientID}, {"client_secret", e.ClientSecret},
 		{"refresh_token", e.RefreshToken}, {"smtp_password", e.Password},
 	} {
-		if strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if !(e.service && f.name == "client_secret") && strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			errs = append(errs, fmt.Errorf("%s holds a control character", f.name))
 		}
 	}

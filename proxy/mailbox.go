@@ -52,7 +52,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 	b := &mailbox{address: a.Address, account: a, provider: p}
 	b.password.once = make(chan struct{}, 1)
 	b.grant = oauth.New(oauth.Config{
-		Provider: p.ID, ClientID: p.ClientID,
+		Provider: p.ID, ClientID: p.ClientID, ClientSecret: builtSecret(p.ClientID),
 		AuthURL: p.AuthURL, TokenURL: p.TokenURL, DeviceURL: p.DeviceURL, RevokeURL: p.RevokeURL,
 		Scopes: p.Scopes, AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
 		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,

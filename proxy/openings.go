@@ -69,7 +69,7 @@ func (s *Server) open(cfg Config) (*openings, error) {
 			s.log.Warn("no metrics", "err", err, "cure", "set `metrics` to a free port, or to \"\" for none")
 		}
 	}
-	if !slices.ContainsFunc(o.listeners, func(l *listener) bool { return l != nil }) {
+	if len(o.kept) == 0 && !slices.ContainsFunc(o.listeners, func(l *listener) bool { return l != nil }) {
 		o.undo()
 		return nil, errors.New("no address to listen on: set `listen` or `listen_tls` in the configuration")
 	}
@@ -110,6 +110,9 @@ func (o *openings) listen(addr string) (net.Listener, error) {
 		return l, nil
 	case is(err, notHere):
 		o.s.log.Warn("this machine does not have that address; going on without it", "address", addr)
+		if !slices.Contains(addressesOf(*o.s.config()), addr) { // asked for just now
+			o.notes = append(o.notes, "this machine does not have the address of "+addr+", which is not listened on")
+		}
 		return nil, nil
 	case is(err, inUse) && o.keep(portOf(addr)):
 		o.notes = append(o.notes, fmt.Sprintf("%s is listened on from the next start: until then Waxseal itself needs its port elsewhere", addr))

@@ -23,45 +23,43 @@ func (s *session) fail(at string, err error) error {
 	case errors.Is(err, errCutOff):
 		res = aborted
 	}
-	s.finish(res, r)
+	s.finish(res, r, "")
 	s.log.Warn("message failed", "account", s.box.address, "at", at, "result", res.String(), "reply", r.Code, "err", err)
 	return r
 }
 
 // refuse gives a recipient's refusal to the client. Where no other recipient is
-// taken, it is what became of the message.
-func (s *session) refuse(r *smtp.SMTPError) error {
-	s.msg.refusal = r
+// taken, it is what became of the message. cure may be "".
+func (s *session) refuse(r *smtp.SMTPError, cure string) error {
+	s.msg.refusal, s.msg.cure = r, cure
 	return r
 }
 
 // turnAway refuses a message before it has begun.
 func (s *session) turnAway(r *smtp.SMTPError) error {
-	s.record(&message{started: time.Now()}, resultOf(r.Code), r)
+	s.record(&message{started: time.Now()}, resultOf(r.Code), r, "")
 	return r
 }
 
 // finish counts the message once. r is what the client was told, nil where it
-// did not stay to hear it.
-func (s *session) finish(res result, r *smtp.SMTPError) {
+// did not stay to hear it, and cure explains it where it is the provider's.
+func (s *session) finish(res result, r *smtp.SMTPError, cure string) {
 	if s.msg == nil || s.msg.counted {
 		return
 	}
 	s.msg.counted = true
-	s.record(s.msg, res, r)
+	s.record(s.msg, res, r, cure)
 }
 
 // record is the one place where a message goes into the statistics.
-func (s *session) record(m *message, res result, r *smtp.SMTPError) {
+func (s *session) record(m *message, res result, r *smtp.SMTPError, cure string) {
 	now := time.Now()
 	a := &Activity{
 		Time: now, Session: s.c.id, Account: s.box.address, Recipients: m.rcpts, Bytes: m.bytes,
-		Took: now.Sub(m.started), Result: res.String(),
+		Took: now.Sub(m.started), Result: res.String(), Cure: cure,
 	}
 	if r != nil {
-		text := replyText(r)
-		_, a.Cure = knownAnswer(r.Code, text)
-		a.Reply = discreet(text, s.box.address)
+		a.Reply = discreet(replyText(r), s.box.address)
 	}
 	s.srv.stats.ended(res, a)
 	s.box.ended(res, a)
@@ -78,9 +76,9 @@ func (s *session) end() {
 	}
 	switch {
 	case s.msg.rcpts > 0:
-		s.finish(aborted, nil)
+		s.finish(aborted, nil, "")
 	case s.msg.refusal != nil:
-		s.finish(resultOf(s.msg.refusal.Code), s.msg.refusal)
+		s.finish(resultOf(s.msg.refusal.Code), s.msg.refusal, s.msg.cure)
 	}
 	s.msg.cancel()
 	s.msg = nil

@@ -191,6 +191,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer cancel()
 	s.wg.Go(func() { s.preload(background, s.log) })
 	s.wg.Go(func() { s.renewIdle(background) })
+	s.wg.Go(func() { s.tidy(background) })
 	close(s.ready)
 	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(*s.boxes.Load()))
 	s.changed.wake()

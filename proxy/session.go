@@ -43,6 +43,7 @@ type message struct {
 	cancel  context.CancelFunc
 	rcpts   int             // accepted by the provider
 	refusal *smtp.SMTPError // the last recipient's that was refused
+	cure    string          // of that
 	bytes   int64           // of the body, as far as it came
 	started time.Time
 	begun   chan struct{} // closed when its body is read
@@ -165,11 +166,11 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "MAIL comes first"}
 	}
 	if hasControl(to) {
-		return s.refuse(errRecipient)
+		return s.refuse(errRecipient, "")
 	}
 	replies, err := m.tx.Rcpt(m.ctx, []upstream.Recipient{{To: to, Opts: opts}})
 	if errors.Is(err, upstream.ErrEnvelope) || errors.Is(err, upstream.ErrUTF8) {
-		return s.refuse(replyTo("RCPT", s.box, err)) // of this recipient alone
+		return s.refuse(replyTo("RCPT", s.box, err), "") // of this recipient alone
 	}
 	if err != nil {
 		return s.fail("RCPT", err)
@@ -177,7 +178,8 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 	r := replies[0]
 	if r.Code/100 != 2 {
 		s.log.Info("recipient refused", "account", s.box.address, "reply", r.String())
-		return s.refuse(passThrough(r))
+		known, _ := meaningOf(r)
+		return s.refuse(passThrough(r), known.cure)
 	}
 	m.rcpts++
 	s.c.answer = replyLines(r)
@@ -223,7 +225,8 @@ func (s *session) Data(r io.Reader) error {
 	}
 	took := time.Since(m.started)
 	answered := passThrough(reply)
-	s.finish(resultOf(reply.Code), answered)
+	known, _ := meaningOf(reply)
+	s.finish(resultOf(reply.Code), answered, known.cure)
 	s.srv.stats.seconds.Observe(took.Seconds())
 	s.log.Info("message", "account", s.box.address, "result", resultOf(reply.Code).String(), "recipients", m.rcpts,
 		"bytes", body.n, "seconds", took.Seconds(), "reply", reply.String())

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,8 +18,7 @@ type addFlags struct {
 	login      string
 	clientID   string
 	secretFile string
-	noBrowser  bool
-	device     bool
+	how        consentFlags
 }
 
 func (m *Main) accountAddCommand() *cobra.Command {
@@ -33,7 +31,12 @@ domain's mail; then its page opens in your browser, where you approve. Before
 the account is called ready its token is tried at the provider's mail server.
 
 Providers must know the program that asks. Register it once (docs/providers.md
-says where to click) and give its client ID here or in the configuration.`,
+says where to click) and give its client ID here or in the configuration; on a
+terminal you are told how, and asked for it.
+
+On a machine without a browser you enter a code on another device, where the
+provider has that. Where it has not, the page's address is printed: open it
+elsewhere, and paste the address at which that browser ends.`,
 		Args: exactly("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -45,20 +48,26 @@ says where to click) and give its client ID here or in the configuration.`,
 	cmd.Flags().StringVar(&f.login, "login", "", "the `USER` who signs in, where it is not the address (shared mailbox, alias)")
 	cmd.Flags().StringVar(&f.clientID, "client-id", "", "the registration's client `ID`")
 	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", "`FILE` with the registration's client secret, or a service account's key; - for standard input")
-	cmd.Flags().BoolVar(&f.device, "device", false, "enter a code on any device with a browser, instead of approving in one on this computer")
-	cmd.Flags().BoolVar(&f.noBrowser, "no-browser", false, "only print the address of the provider's page")
+	f.how.add(cmd)
 	return cmd
 }
 
 func (m *Main) accountReauthorizeCommand() *cobra.Command {
-	var noBrowser, device bool
+	var how consentFlags
 	cmd := &cobra.Command{
 		Use:   "reauthorize ADDRESS",
 		Short: "Sign in again, after a consent has ended",
 		Args:  exactly("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
-				if _, err := c.Authorize(ctx, args[0], device, m.prompter(noBrowser)); err != nil {
+				p, err := c.Prospect(ctx, proxy.Account{Address: args[0]})
+				if err == nil && !p.There {
+					err = fmt.Errorf("there is no account %s; `waxseal account list` shows them", args[0])
+				}
+				if err != nil {
+					return err
+				}
+				if _, err := m.authorize(ctx, c, args[0], p, how); err != nil {
 					return err
 				}
 				fmt.Fprintf(m.Out, "%s is ready\n", args[0])
@@ -66,8 +75,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&device, "device", false, "enter a code on any device with a browser, instead of approving in one on this computer")
-	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "only print the address of the provider's page")
+	how.add(cmd)
 	return cmd
 }
 
@@ -82,10 +90,22 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	}
 	defer c.Close()
 	account := proxy.Account{Address: address, Provider: f.provider, Login: f.login, ClientID: f.clientID}
+	p, err := c.Prospect(ctx, account)
+	if err == nil && p.Provider == "" {
+		if account.Provider, err = m.chooseProvider(ctx, p); err == nil {
+			p, err = c.Prospect(ctx, account)
+		}
+	}
+	if err == nil && p.NoClientID && !p.There {
+		account.ClientID, secret, err = m.register(ctx, p, secret)
+	}
+	if err != nil {
+		return err
+	}
 	if _, err := c.Add(ctx, account, secret); err != nil {
 		return err
 	}
-	consented, err := c.Authorize(ctx, address, f.device, m.prompter(f.noBrowser))
+	consented, err := m.authorize(ctx, c, address, p, f.how)
 	if err != nil && !consented {
 		// An account nobody approved is none. Ctrl-C must not keep it.
 		if _, rerr := c.Remove(context.WithoutCancel(ctx), address); rerr != nil {
@@ -108,49 +128,76 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	return nil
 }
 
+// chooseProvider asks for what the address does not tell.
+func (m *Main) chooseProvider(ctx context.Context, p proxy.Prospect) (id string, err error) {
+	if !m.interactive() {
+		return "", errors.New(p.Unknown)
+	}
+	m.say("%s", strings.SplitN(p.Unknown, "; ", 2)[0])
+	for i, c := range p.Choices {
+		fmt.Fprintf(m.Err, "%4d  %s\n", i+1, clean(c.Name))
+	}
+	fmt.Fprintf(m.Err, "%4d  another one\n", len(p.Choices)+1)
+	for {
+		answer, err := m.ask(ctx, "whose mail is it? the number:")
+		if err != nil {
+			return "", err
+		}
+		switch n, err := strconv.Atoi(answer); {
+		case err == nil && n >= 1 && n <= len(p.Choices):
+			return p.Choices[n-1].ID, nil
+		case err == nil && n == len(p.Choices)+1:
+			return "", withCure(errors.New("another provider must be described first, in a table of the configuration file:\n"+
+				"[[provider]] with id, auth_url, token_url, scopes and smtp = \"host:port\", as its documentation has them for mail programs"),
+				"docs/providers.md has an example; then run this again with --provider ID")
+		}
+		m.say("that is no number from 1 to %d", len(p.Choices)+1)
+	}
+}
+
+// register says how to make the program known to a provider and asks for the
+// client ID that this brings, and for its secret unless that is there already.
+func (m *Main) register(ctx context.Context, p proxy.Prospect, given string) (clientID, secret string, err error) {
+	m.say("%s must know the program that asks, and this copy of Waxseal is not registered there", p.Name)
+	if p.Registration.Closed != "" {
+		m.say("%s", p.Registration.Closed)
+	}
+	for i, step := range p.Registration.Steps {
+		m.say("%d. %s", i+1, step)
+	}
+	if !m.interactive() {
+		return "", "", withCure(fmt.Errorf("the client ID of a registration at %s is missing", p.Name),
+			"give it with --client-id (and --client-secret-file), or as client_id of the provider in the configuration; docs/providers.md says how to get one")
+	}
+	if clientID, err = m.ask(ctx, "client ID:"); err != nil {
+		return "", "", err
+	}
+	if clientID == "" {
+		return "", "", withCure(errors.New("no client ID was given"), "docs/providers.md says how to get one")
+	}
+	switch {
+	case given != "" || p.Registration.Secret == "none":
+		return clientID, given, nil
+	case p.Registration.Secret == "needed":
+		secret, err = m.askSecret(ctx, "client secret, which goes into the keystore:")
+	default:
+		secret, err = m.askSecret(ctx, "client secret, which goes into the keystore (nothing if there is none):")
+	}
+	return clientID, strings.TrimSpace(secret), err
+}
+
 // readClientSecret reads a secret from a file, so that it is in no argument.
 func (m *Main) readClientSecret(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	in := io.NopCloser(m.In)
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return "", fmt.Errorf("read the client secret: %w", err)
-		}
-		in = f
-	}
-	defer in.Close()
-	data, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	data, err := m.readAll(file, "client secret", "name a file that holds it, or - for standard input", 64<<10)
 	if err != nil {
-		return "", fmt.Errorf("read the client secret: %w", err)
+		return "", err
 	}
 	secret := strings.TrimSpace(string(data))
 	if secret == "" {
 		return "", withCure(errors.New("the client secret is empty"), "leave --client-secret-file out for a registration without one")
 	}
 	return secret, nil
-}
-
-// prompter shows what an authorization asks for and how it goes.
-func (m *Main) prompter(noBrowser bool) func(proxy.Prompt) {
-	return func(p proxy.Prompt) {
-		if p.URL != "" {
-			opened := !noBrowser && openBrowser(p.URL) == nil
-			if opened {
-				fmt.Fprintln(m.Out, "Approve in the browser that opens now. If none does, open this page:")
-			} else {
-				fmt.Fprintln(m.Out, "Open this page in a browser on this computer and approve:")
-			}
-			fmt.Fprintf(m.Out, "\n  %s\n\n", clean(p.URL))
-		}
-		if d := p.Device; d != nil {
-			fmt.Fprintf(m.Out, "On any device, open\n\n    %s\n\nand enter the code\n\n    %s\n\nbefore %s.\n",
-				clean(d.VerificationURL), clean(d.UserCode), d.Expires.Local().Format("15:04"))
-		}
-		if p.Check != nil {
-			m.printCheck(*p.Check)
-		}
-	}
 }

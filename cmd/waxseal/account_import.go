@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,10 +14,12 @@ import (
 
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/control"
+	"github.com/waxseal/waxseal/proxy/emailproxy"
 )
 
 func (m *Main) accountImportCommand() *cobra.Command {
 	var asJSON bool
+	var passwords string
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Import accounts whose consent was given elsewhere",
@@ -26,30 +31,49 @@ has
 
 and may have smtp_password (the local password; one is made where it is
 missing), oauth_token_url, oauth_endpoint (the provider's SMTP server as
-host:port) and max_concurrent_messages. Bad entries are reported, the others
-imported. Importing the same file again changes nothing.`,
+host:port) and max_concurrent_messages.
+
+Or FILE is the configuration of email-oauth2-proxy, emailproxy.config. Its tokens
+are sealed with the password that the mail program uses, which is asked for. With
+it the tokens are taken over, and it stays the password of the mail program, in
+which only the port changes. Without it the accounts are added, and their consent
+is to be given anew with "waxseal account reauthorize".
+
+Bad entries are reported, the others imported. Importing the same file again
+changes nothing.`,
 		Args: exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			return m.accountImport(ctx, args[0], asJSON)
+			if passwords == "-" && args[0] == "-" {
+				return &usageError{errors.New("standard input cannot be both the import file and the passwords")}
+			}
+			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
+				return m.accountImport(ctx, c, args[0], passwords, asJSON)
+			})
 		},
 	}
+	cmd.Flags().StringVar(&passwords, "password-file", "", "for emailproxy.config: `FILE` of mail passwords, one \"ADDRESS PASSWORD\" a line; - for standard input")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func (m *Main) accountImport(ctx context.Context, file string, asJSON bool) error {
-	data, err := m.readImport(file)
+func (m *Main) accountImport(ctx context.Context, c *connection, file, passwordFile string, asJSON bool) error {
+	data, err := m.readAll(file, "import file", "name a JSON file or an emailproxy.config, or - for standard input", control.MaxImport)
 	if err != nil {
 		return err
 	}
-	c, err := m.connect(ctx, true)
-	if err != nil {
-		return err
+	foreign := emailproxy.Is(data)
+	var report proxy.ImportReport
+	var passwords map[string]string
+	switch {
+	case foreign:
+		if passwords, err = m.mailPasswords(ctx, data, passwordFile); err == nil {
+			report, err = c.ImportEmailProxy(ctx, data, passwords)
+		}
+	case passwordFile != "":
+		err = &usageError{errors.New("--password-file is for an emailproxy.config, and this is another file")}
+	default:
+		report, err = c.Import(ctx, data)
 	}
-	defer c.Close()
-	report, err := c.Import(ctx, data)
 	if err != nil {
 		return err
 	}
@@ -57,6 +81,9 @@ func (m *Main) accountImport(ctx context.Context, file string, asJSON bool) erro
 		err = m.printJSON(report)
 	} else {
 		m.printImport(report)
+		if foreign {
+			err = m.printMove(ctx, c, report, len(passwords) > 0)
+		}
 	}
 	if err == nil && report.Failed > 0 {
 		err = errTold
@@ -78,23 +105,94 @@ func (m *Main) printImport(r proxy.ImportReport) {
 	fmt.Fprintf(m.Out, "%d imported, %d unchanged, %d failed\n", r.Imported, r.Unchanged, r.Failed)
 }
 
-// readImport reads the file, or standard input for "-".
-func (m *Main) readImport(file string) ([]byte, error) {
+// printMove says what is left to do after the move from email-oauth2-proxy.
+func (m *Main) printMove(ctx context.Context, c *connection, r proxy.ImportReport, kept bool) error {
+	for _, address := range r.Consent {
+		fmt.Fprintf(m.Out, "%s must still be approved: `waxseal account reauthorize %[1]s`\n", address)
+	}
+	if r.Imported == 0 {
+		return nil
+	}
+	if len(r.Servers) > 0 {
+		s := r.Servers[0]
+		fmt.Fprintf(m.Out, "In the mail programs, sending now goes to %s port %d (%s).\n", s.Host, s.Port, securityName(s.Security))
+	}
+	if kept {
+		fmt.Fprintln(m.Out, "Where the tokens were taken over, user and password stay as they are.")
+	}
+	fmt.Fprintln(m.Out, "`waxseal account password ADDRESS` shows each account's password. End email-oauth2-proxy's\nsending first: of two programs with one token, one loses it.")
+	return nil
+}
+
+// mailPasswords are those that open the tokens of an emailproxy.config: from a
+// file, else asked for, and none where nobody is there to ask.
+func (m *Main) mailPasswords(ctx context.Context, data []byte, file string) (map[string]string, error) {
+	if file != "" {
+		lines, err := m.readAll(file, "mail passwords", "name a file with an address and its password on each line", 1<<20)
+		if err != nil {
+			return nil, err
+		}
+		return parsePasswords(lines)
+	}
+	parsed, err := emailproxy.Parse(data)
+	if err != nil || !m.interactive() {
+		return nil, nil // the import itself says what is wrong with the file
+	}
+	passwords := map[string]string{}
+	for _, a := range parsed.Accounts {
+		for tries := 3; a.Sealed() && tries > 0; tries-- {
+			password, err := m.askSecret(ctx, "the password that mail programs use for "+a.Address+" (nothing: approve it anew later):")
+			if err != nil {
+				return nil, err
+			}
+			_, err = a.Open(password)
+			if password == "" || !errors.Is(err, emailproxy.ErrPassword) {
+				passwords[a.Address] = password
+				break
+			}
+			m.say("%v", err)
+		}
+	}
+	return passwords, nil
+}
+
+// parsePasswords reads "ADDRESS PASSWORD" lines. A password may have spaces in it.
+func parsePasswords(data []byte) (map[string]string, error) {
+	passwords := map[string]string{}
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for n := 1; lines.Scan(); n++ {
+		address, password, ok := strings.Cut(strings.TrimLeft(lines.Text(), " \t"), " ")
+		switch {
+		case address == "" && !ok:
+		case !ok || password == "" || !strings.Contains(address, "@"):
+			return nil, withCure(fmt.Errorf("mail passwords: line %d is no address with a password behind it", n), `write one "me@example.com PASSWORD" a line`)
+		default:
+			passwords[address] = password
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read the mail passwords: %w", err)
+	}
+	return passwords, nil
+}
+
+// readAll reads a file of some size at most, or standard input for "-".
+func (m *Main) readAll(file, what, cure string, most int) ([]byte, error) {
 	in := io.NopCloser(m.In)
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, withCure(fmt.Errorf("read the import file: %w", err), "name a JSON file, or - for standard input")
+			return nil, withCure(fmt.Errorf("read the %s: %w", what, err), cure)
 		}
 		in = f
 	}
 	defer in.Close()
-	data, err := io.ReadAll(io.LimitReader(in, control.MaxImport+1))
+	data, err := io.ReadAll(io.LimitReader(in, int64(most)+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the import file: %w", err)
+		return nil, fmt.Errorf("read the %s: %w", what, err)
 	}
-	if len(data) > control.MaxImport {
-		return nil, withCure(fmt.Errorf("the import file is larger than %d MiB", control.MaxImport>>20), "split it")
+	if len(data) > most {
+		return nil, withCure(fmt.Errorf("the %s is larger than %d MiB", what, most>>20), "split it")
 	}
 	return data, nil
 }

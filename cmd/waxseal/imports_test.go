@@ -17,8 +17,9 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/breaker":      {},
 		"proxy/oauth":        {"keystore", "proxy/breaker"},
 		"proxy/upstream":     {"keystore", "proxy/breaker", "proxy/oauth"},
-		"proxy":              {"keystore", "proxy/breaker", "proxy/oauth", "proxy/upstream"},
-		"proxy/control":      {"keystore", "proxy/breaker", "proxy/oauth", "proxy/upstream", "proxy"},
+		"proxy/emailproxy":   {},
+		"proxy":              {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/upstream"},
+		"proxy/control":      {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/upstream", "proxy"},
 		"proxy/providertest": {},
 	}
 	for pkg, may := range allowed {

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 //	watch [ARG...]          start `waxseal status --watch` and wait until it shows something
 //	watched REGEXP          wait until it shows that
 //	watched end CODE        wait for its end, which must have that exit code
-//	pause, resume           what the icon's menu does
+//	ask WHAT                what the icon's menu does: pause, resume or quit
 //	taken VAR               take a port, whose address goes into VAR
 //	mode PERM FILE          FILE has these permissions
 //	json FILE               FILE is JSON and nothing else
@@ -62,7 +62,7 @@ func TestScripts(t *testing.T) {
 			"send": cmdSend, "begin": cmdBegin, "answered": cmdAnswered,
 			"serve": cmdServe, "expect": cmdExpect, "signal": cmdSignal, "ended": cmdEnded,
 			"watch": cmdWatch, "watched": cmdWatched,
-			"pause": cmdPause(true), "resume": cmdPause(false), "taken": cmdTaken, "mode": cmdMode, "json": cmdJSON,
+			"ask": cmdAsk, "taken": cmdTaken, "mode": cmdMode, "json": cmdJSON,
 		},
 	})
 }
@@ -170,14 +170,17 @@ func lookPath(ts *testscript.TestScript, name string) string {
 	return ""
 }
 
-func cmdPause(paused bool) func(*testscript.TestScript, bool, []string) {
-	return func(ts *testscript.TestScript, neg bool, args []string) {
-		ctx, cancel := context.WithTimeout(context.Background(), scriptPatience)
-		defer cancel()
-		c, err := control.Dial(ctx, ts.Getenv("WAXSEAL_CONFIG"))
-		ts.Check(err)
-		defer c.Close()
-		ts.Check(c.SetPaused(ctx, paused))
+func cmdAsk(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), scriptPatience)
+	defer cancel()
+	c, err := control.Dial(ctx, ts.Getenv("WAXSEAL_CONFIG"))
+	ts.Check(err)
+	defer c.Close()
+	switch args[0] {
+	case "quit":
+		ts.Check(c.Quit(ctx))
+	default:
+		ts.Check(c.SetPaused(ctx, args[0] == "pause"))
 	}
 }
 

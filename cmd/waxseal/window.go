@@ -66,7 +66,7 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		}
 	})
 	ui.Run(a, client, ui.Options{
-		Version: versionText(), OpenURL: openBrowser, OpenFolder: openFolder,
+		Version: versionText(), OpenURL: m.openBrowser, OpenFolder: openFolder,
 		Autostart: autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
 		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client),
 	})

@@ -115,6 +115,12 @@ func (c *Client) Reload(ctx context.Context) (notes []string, err error) {
 	return notes, err
 }
 
+// Prospect tells what adding an account takes; see [proxy.Server.Prospect].
+func (c *Client) Prospect(ctx context.Context, a proxy.Account) (p proxy.Prospect, err error) {
+	err = c.call(ctx, http.MethodPost, "/prospect", a, &p)
+	return p, err
+}
+
 // Add adds an account and returns its local password. clientSecret may be "".
 func (c *Client) Add(ctx context.Context, a proxy.Account, clientSecret string) (string, error) {
 	var out passwordAnswer
@@ -178,6 +184,13 @@ func (c *Client) follow(ctx context.Context, path string, in any, each func(even
 // Import adds the accounts of an import file.
 func (c *Client) Import(ctx context.Context, data []byte) (r proxy.ImportReport, err error) {
 	err = c.call(ctx, http.MethodPost, "/import", data, &r)
+	return r, err
+}
+
+// ImportEmailProxy adds the accounts of email-oauth2-proxy's configuration file;
+// see [proxy.Server.ImportEmailProxy].
+func (c *Client) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (r proxy.ImportReport, err error) {
+	err = c.call(ctx, http.MethodPost, "/import-email-proxy", emailProxyRequest{data, passwords}, &r)
 	return r, err
 }
 

@@ -37,11 +37,13 @@ type Backend interface {
 	Snapshot() proxy.Snapshot
 	Watch(ctx context.Context, interval time.Duration) iter.Seq[proxy.Snapshot]
 	Reload(ctx context.Context) (notes []string, err error)
+	Prospect(ctx context.Context, a proxy.Account) (proxy.Prospect, error)
 	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
 	Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt) error) (consented bool, err error)
 	Doctor(ctx context.Context, report func(proxy.Check)) (failed int)
 	SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error
 	Import(ctx context.Context, data []byte) (proxy.ImportReport, error)
+	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (proxy.ImportReport, error)
 	Remove(ctx context.Context, address string) (note string, err error)
 	Password(ctx context.Context, address string, renew bool) (string, error)
 	Accounts() []proxy.AccountStatus
@@ -123,6 +125,10 @@ type (
 	addRequest struct {
 		Account      proxy.Account `json:"account"`
 		ClientSecret string        `json:"client_secret,omitempty"`
+	}
+	emailProxyRequest struct {
+		Data      []byte            `json:"data"`
+		Passwords map[string]string `json:"passwords,omitempty"` // by address
 	}
 	activityRequest struct {
 		After uint64 `json:"after"`

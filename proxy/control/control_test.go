@@ -60,6 +60,10 @@ func (f *fake) Reload(context.Context) ([]string, error) {
 	return []string{"later"}, f.ask("reload")
 }
 
+func (f *fake) Prospect(_ context.Context, a proxy.Account) (proxy.Prospect, error) {
+	return proxy.Prospect{Provider: "corp", Registration: proxy.Registration{Steps: []string{"click"}}}, f.ask("prospect %s", a.Address)
+}
+
 func (f *fake) Add(_ context.Context, a proxy.Account, clientSecret string) (string, error) {
 	return "added", f.ask("add %s %s %d %s", a.Address, a.Provider, a.MaxConnections, clientSecret)
 }
@@ -86,6 +90,10 @@ func (f *fake) Import(_ context.Context, data []byte) (proxy.ImportReport, error
 	f.imported = data
 	return proxy.ImportReport{Imported: 2, Failed: 1,
 		Problems: []proxy.ImportProblem{{Index: 3, Address: "x@y", Problem: "no token"}}}, f.ask("import")
+}
+
+func (f *fake) ImportEmailProxy(_ context.Context, data []byte, passwords map[string]string) (proxy.ImportReport, error) {
+	return proxy.ImportReport{Imported: 1, Consent: []string{"a@b"}}, f.ask("import %s %v", data, passwords)
 }
 
 func (f *fake) Remove(_ context.Context, address string) (string, error) {
@@ -219,6 +227,9 @@ func TestRequests(t *testing.T) {
 			if a, err := c.Accounts(ctx); err != nil || !reflect.DeepEqual(a, b.snapshot.Accounts) {
 				t.Errorf("Accounts: %+v, %v", a, err)
 			}
+			if p, err := c.Prospect(ctx, proxy.Account{Address: "a@b"}); p.Provider != "corp" || len(p.Registration.Steps) != 1 || err != nil {
+				t.Errorf("Prospect: %+v, %v", p, err)
+			}
 			if p, err := c.Add(ctx, proxy.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}, "s"); p != "added" || err != nil {
 				t.Errorf("Add: %q, %v", p, err)
 			}
@@ -231,6 +242,9 @@ func TestRequests(t *testing.T) {
 			}
 			if string(b.imported) != "[not checked here" {
 				t.Errorf("Import changed the file: %q", b.imported)
+			}
+			if r, err := c.ImportEmailProxy(ctx, []byte("[ini]"), map[string]string{"a@b": "pw"}); err != nil || r.Imported != 1 || len(r.Consent) != 1 {
+				t.Errorf("ImportEmailProxy: %+v, %v", r, err)
 			}
 			if note, err := c.Remove(ctx, "a@b"); note != "not given back" || err != nil {
 				t.Errorf("Remove: %q, %v", note, err)
@@ -251,7 +265,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch proxy.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"add a@b corp 3 s", "password a@b true", "import", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
+			want := []string{"prospect a@b", "add a@b corp 3 s", "password a@b true", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}

@@ -86,6 +86,12 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 		report, err := b.Import(r.Context(), data)
 		answer(w, report, err)
 	})
+	h.mux.HandleFunc("POST /import-email-proxy", with(func(ctx context.Context, a emailProxyRequest) (any, error) {
+		return b.ImportEmailProxy(ctx, a.Data, a.Passwords)
+	}))
+	h.mux.HandleFunc("POST /prospect", with(func(ctx context.Context, a proxy.Account) (any, error) {
+		return b.Prospect(ctx, a)
+	}))
 	h.mux.HandleFunc("POST /add", with(func(ctx context.Context, a addRequest) (any, error) {
 		password, err := b.Add(ctx, a.Account, a.ClientSecret)
 		return passwordAnswer{password}, err
@@ -125,8 +131,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnsupportedMediaType, errors.New("the body must be application/json"))
 	default:
 		limit := int64(maxBody)
-		if r.URL.Path == "/import" {
+		switch r.URL.Path {
+		case "/import":
 			limit = MaxImport
+		case "/import-email-proxy":
+			limit = 2 * MaxImport // base64, and passwords
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		h.mux.ServeHTTP(w, r)

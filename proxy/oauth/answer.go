@@ -50,7 +50,7 @@ func parse(status int, header http.Header, data []byte, clean func(string) strin
 	_ = json.Unmarshal(b.IDToken, &a.identity)
 	a.access = b.AccessToken
 	fault := &EndpointError{Status: status}
-	a.life, fault.Err = lifetime(b.ExpiresIn)
+	a.life, fault.Err = tokenLife(b.ExpiresIn)
 	switch {
 	case b.AccessToken == "":
 		fault.Err = errors.New("an answer without access_token")
@@ -112,19 +112,35 @@ func unreadable(data []byte, v any) error {
 	return nil
 }
 
-// lifetime reads expires_in. RFC 6749 section 5.1 makes it a number.
-func lifetime(raw json.RawMessage) (time.Duration, error) {
+// defaultLife is an access token's where the provider does not tell. RFC 6749
+// section 5.1 recommends to tell and leaves the rest to documentation; an hour is
+// what most give. A token that ends before is refused by the mail server, which
+// makes for a refresh and another try.
+const defaultLife = time.Hour
+
+// tokenLife reads the expires_in of a token.
+func tokenLife(raw json.RawMessage) (time.Duration, error) {
 	if len(raw) == 0 || string(raw) == "null" {
-		return 0, errors.New("an answer without expires_in, so the token's end is unknown")
+		return defaultLife, nil
 	}
-	var seconds float64
-	if raw[0] == '"' || json.Unmarshal(raw, &seconds) != nil {
+	return lifetime(raw)
+}
+
+// lifetime reads a number of seconds. RFC 6749 section 5.1 makes it a number;
+// some providers send it as a string.
+func lifetime(raw json.RawMessage) (time.Duration, error) {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		raw = json.RawMessage(strings.TrimSpace(text))
+	}
+	var seconds *float64
+	if json.Unmarshal(raw, &seconds) != nil || seconds == nil {
 		return 0, errors.New("an answer whose expires_in is not a number of seconds")
 	}
-	if seconds < 1 {
+	if *seconds < 1 {
 		return 0, errors.New("a token that has already expired")
 	}
-	return time.Duration(min(seconds, maxLife) * float64(time.Second)), nil
+	return time.Duration(min(*seconds, maxLife) * float64(time.Second)), nil
 }
 
 // printable tells whether s is of VSCHAR alone (RFC 6749 appendix A.12, A.17)

@@ -33,9 +33,10 @@ func TestOddAnswers(t *testing.T) {
 		{"line end in token", answers(200, `{"access_token":"a\r\nb","expires_in":3600}`), "characters no token may have"},
 		{"separator in token", answers(200, `{"access_token":"a\u0001b","expires_in":3600}`), "characters no token may have"},
 		{"another type", answers(200, `{"access_token":"a","token_type":"mac","expires_in":3600}`), `a token of type "mac"`},
-		{"expires_in a string", answers(200, `{"access_token":"a","expires_in":"3600"}`), "expires_in is not a number"},
-		{"expires_in absent", answers(200, `{"access_token":"a"}`), "without expires_in"},
-		{"expires_in null", answers(200, `{"access_token":"a","expires_in":null}`), "without expires_in"},
+		{"expires_in a word", answers(200, `{"access_token":"a","expires_in":"soon"}`), "expires_in is not a number"},
+		{"expires_in an empty string", answers(200, `{"access_token":"a","expires_in":""}`), "expires_in is not a number"},
+		{"expires_in the word null", answers(200, `{"access_token":"a","expires_in":"null"}`), "expires_in is not a number"},
+		{"expires_in a string of zero", answers(200, `{"access_token":"a","expires_in":"0"}`), "already expired"},
 		{"expires_in a list", answers(200, `{"access_token":"a","expires_in":[1]}`), "expires_in is not a number"},
 		{"expires_in zero", answers(200, `{"access_token":"a","expires_in":0}`), "already expired"},
 		{"expires_in negative", answers(200, `{"access_token":"a","expires_in":-5}`), "already expired"},
@@ -81,12 +82,16 @@ func TestFineAnswers(t *testing.T) {
 		answer string
 		life   time.Duration
 	}{
-		"fraction":     {`{"access_token":"a","expires_in":3599.5}`, 3599500 * time.Millisecond},
-		"exponent":     {`{"access_token":"a","expires_in":3.6e3}`, time.Hour},
-		"lower case":   {`{"access_token":"a","token_type":"bearer","expires_in":60}`, time.Minute},
-		"more in it":   {`{"access_token":"a","expires_in":60,"id_token":"x","scope":["a"],"foo":{}}`, time.Minute},
-		"century":      {`{"access_token":"a","expires_in":1e18}`, maxLife * time.Second},
-		"blanks first": {"\r\n {\"access_token\":\"a\",\"expires_in\":60}", time.Minute},
+		"fraction":               {`{"access_token":"a","expires_in":3599.5}`, 3599500 * time.Millisecond},
+		"exponent":               {`{"access_token":"a","expires_in":3.6e3}`, time.Hour},
+		"a string":               {`{"access_token":"a","expires_in":"3600"}`, time.Hour},
+		"a string of a fraction": {`{"access_token":"a","expires_in":" 59.5 "}`, 59500 * time.Millisecond},
+		"absent":                 {`{"access_token":"a"}`, defaultLife},
+		"null":                   {`{"access_token":"a","expires_in":null}`, defaultLife},
+		"lower case":             {`{"access_token":"a","token_type":"bearer","expires_in":60}`, time.Minute},
+		"more in it":             {`{"access_token":"a","expires_in":60,"id_token":"x","scope":["a"],"foo":{}}`, time.Minute},
+		"century":                {`{"access_token":"a","expires_in":1e18}`, maxLife * time.Second},
+		"blanks first":           {"\r\n {\"access_token\":\"a\",\"expires_in\":60}", time.Minute},
 	} {
 		a, err := parse(200, nil, []byte(tt.answer), strings.Clone)
 		if err != nil || a.access != "a" || a.life != tt.life {
@@ -102,7 +107,7 @@ func TestOddAnswerWithNewRefreshToken(t *testing.T) {
 		r := newRig(t)
 		r.endpoint.says(func(w http.ResponseWriter, req *http.Request) {
 			if req.PostForm.Get("refresh_token") == "refresh-1" {
-				answers(200, `{"access_token":"a","refresh_token":"refresh-2"}`)(w, req)
+				answers(200, `{"access_token":"a","refresh_token":"refresh-2","expires_in":0}`)(w, req)
 				return
 			}
 			r.wantKept(t, "refresh-2") // stored before it is used

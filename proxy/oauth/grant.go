@@ -37,6 +37,15 @@ func (g *Grant) Accept(ctx context.Context, refreshToken string) (another bool, 
 	return true, nil
 }
 
+// Granted tells whether there is a refresh token, whatever it is worth.
+func (g *Grant) Granted(ctx context.Context) (bool, error) {
+	s, err := g.load(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read the refresh token of %s: %w", g.account, err)
+	}
+	return s.value != "", nil
+}
+
 // Forget deletes the refresh token, from memory even where the keystore can't.
 func (g *Grant) Forget(ctx context.Context) error {
 	if err := g.lock(ctx); err != nil {

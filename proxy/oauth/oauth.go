@@ -60,6 +60,10 @@ type Config struct {
 	RevokeURL string // RFC 7009; "" when the provider has none
 	Scopes    []string
 
+	// ClientSecret is one that came with the program, for a desktop client whose
+	// secret is none (RFC 8252 section 8.5). The keystore's goes before it.
+	ClientSecret string
+
 	// AuthParams are added to the authorization request, such as Google's
 	// access_type=offline.
 	AuthParams map[string]string

@@ -69,13 +69,14 @@ func (g *Grant) guarded(ctx context.Context, try func() (answer, error)) (a answ
 	return a, cmp.Or(err, refused)
 }
 
-// secret is the registration's, or "" for a public client. One read before
+// secret is the registration's: the keystore's, else the one that came with the
+// program, "" for a public client. One read before
 // serves while the keystore can't be read: a refresh token that waits in memory
 // to be stored must not die of it.
 func (g *Grant) secret(ctx context.Context) (string, error) {
 	secret, err := g.deps.Secrets.Get(ctx, "client/"+g.cfg.ClientID)
 	if errors.Is(err, keystore.ErrNotFound) {
-		secret, err = "", nil
+		secret, err = g.cfg.ClientSecret, nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -52,6 +52,23 @@ func TestRequestForm(t *testing.T) {
 	}
 }
 
+// TestBuiltInSecret is sent where the keystore has none for that registration.
+func TestBuiltInSecret(t *testing.T) {
+	r := newRig(t)
+	r.cfg.ClientSecret = "built-in"
+	wantToken(t, r.Grant, "access-1")
+	if got := r.endpoint.last().Get("client_secret"); got != "built-in" {
+		t.Errorf("client_secret %q", got)
+	}
+	r.put(t, "client/"+clientID, "own")
+	if err := r.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.endpoint.last().Get("client_secret"); got != "own" {
+		t.Errorf("client_secret %q", got)
+	}
+}
+
 func TestManyCallersOneRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

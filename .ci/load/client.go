@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// patience bounds every step of a client. Nothing measured comes near it.
+const patience = time.Minute
+
+// client is a mail program as most are: one command, one reply, one after the
+// other, whatever the server offers.
+type client struct {
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+// dial connects to a way and logs in as an account. With STARTTLS it takes the
+// whole handshake each time, as a program that starts for each message does.
+func (w way) dial(a account) (*client, error) {
+	conn, err := net.DialTimeout("tcp", w.addr, patience)
+	if err != nil {
+		return nil, err
+	}
+	c := newClient(conn)
+	if err = c.hello(); err == nil {
+		err = c.authenticate(w, a)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%s: %w", w.name, err)
+	}
+	return c, nil
+}
+
+// newClient has a small buffer: thousands of them are on this machine too.
+func newClient(conn net.Conn) *client { return &client{conn, bufio.NewReaderSize(conn, 1<<10)} }
+
+func (c *client) hello() error {
+	if err := c.expect("220"); err != nil {
+		return err
+	}
+	return c.do("EHLO client.test", "250")
+}
+
+func (c *client) authenticate(w way, a account) error {
+	if w.local {
+		return c.do("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00"+a.Address+"\x00"+localPassword)), "235")
+	}
+	if err := c.do("STARTTLS", "220"); err != nil {
+		return err
+	}
+	t := tls.Client(c.conn, &tls.Config{ServerName: "localhost", RootCAs: w.roots, DynamicRecordSizingDisabled: true})
+	if err := t.Handshake(); err != nil {
+		return err
+	}
+	*c = *newClient(t)
+	if err := c.do("EHLO client.test", "250"); err != nil {
+		return err
+	}
+	return c.do("AUTH XOAUTH2 "+base64.StdEncoding.EncodeToString([]byte("user="+a.Address+"\x01auth=Bearer "+a.Access+"\x01\x01")), "235")
+}
+
+// message sends one, in the four round trips of a client without PIPELINING.
+// body ends with the final dot.
+func (c *client) message(from string, body []byte) error {
+	if err := c.do("MAIL FROM:<"+from+">", "250"); err != nil {
+		return err
+	}
+	if err := c.do("RCPT TO:<friend@elsewhere.test>", "250"); err != nil {
+		return err
+	}
+	if err := c.do("DATA", "354"); err != nil {
+		return err
+	}
+	if _, err := c.conn.Write(body); err != nil {
+		return err
+	}
+	return c.expect("250")
+}
+
+func (c *client) quit() {
+	c.do("QUIT", "221")
+	c.conn.Close()
+}
+
+func (c *client) do(line, code string) error {
+	c.conn.SetDeadline(time.Now().Add(patience))
+	if _, err := c.conn.Write([]byte(line + "\r\n")); err != nil {
+		return err
+	}
+	return c.expect(code)
+}
+
+// expect reads one reply, of which the code is looked at.
+func (c *client) expect(code string) error {
+	for {
+		line, err := c.r.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if len(line) > 3 && line[3] == '-' {
+			continue
+		}
+		if !bytes.HasPrefix(line, []byte(code)) {
+			return fmt.Errorf("%s wanted, got %q", code, strings.TrimSpace(string(line)))
+		}
+		return nil
+	}
+}
+
+// body makes a message of about size bytes, with the final dot behind it.
+func body(size int) []byte {
+	b := []byte("From: <me@bench.test>\r\nSubject: one of many\r\n\r\n")
+	for len(b) < size {
+		b = append(b, "c2V2ZW50eS1zaXggY2hhcmFjdGVycyBvZiBiYXNlNjQsIGFzIGF0dGFjaG1lbnRzIGhhdmUgaXQ\r\n"...)
+	}
+	return append(b, ".\r\n"...)
+}

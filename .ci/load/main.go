@@ -1,0 +1,96 @@
+// Command load measures what a message costs through Waxseal, beside the same
+// message sent directly and through a plain TCP forwarder, all in one run: the
+// machine's speed then matters little, and the ratios are what it reports.
+//
+// The provider, the forwarder and the real `waxseal serve` are processes of
+// their own; this one is the mail programs. Everything is on 127.0.0.1, bounded
+// in number and time, and ends with the run. See docs/performance.md, which it
+// writes with -write.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"time"
+)
+
+func main() {
+	role := flag.String("role", "", "be a part of the run: upstream or forwarder")
+	latency := flag.Duration("latency", 0, "round trip to the upstream")
+	accounts := flag.Int("accounts", 20, "of the upstream")
+	to := flag.String("to", "", "where the forwarder leads")
+	var b bench
+	flag.StringVar(&b.bin, "waxseal", "bin/waxseal", "the program to measure")
+	flag.DurationVar(&b.lasting, "time", 3*time.Second, "how long each figure is measured")
+	flag.IntVar(&b.rounds, "rounds", 3, "how often; the median counts")
+	flag.StringVar(&b.only, "only", "", "measure this part alone: throughput, idle, breaker, scale or start")
+	write := flag.String("write", "", "`FILE` into which the report goes, between its two marks")
+	flag.Parse()
+	var err error
+	switch *role {
+	case "upstream":
+		err = serveUpstream(*latency, *accounts)
+	case "forwarder":
+		err = serveForwarder(*to)
+	default:
+		err = b.run(*write)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run.
+type bench struct {
+	bin     string
+	lasting time.Duration
+	rounds  int
+	only    string
+
+	self, dir string // this program, a folder for the run
+	results   []result
+}
+
+// result is one line of the report.
+type result struct {
+	what   string
+	got    string // the figures
+	ratio  float64
+	limit  float64 // what the ratio is to reach, or not to exceed
+	atMost bool
+}
+
+func (r result) ok() bool { return r.atMost == (r.ratio <= r.limit) || r.ratio == r.limit }
+
+func (b *bench) run(write string) (err error) {
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "waxseal-load-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	for _, part := range []struct {
+		name    string
+		measure func() error
+	}{{"throughput", b.throughput}, {"idle", b.idle}, {"breaker", b.breaker}, {"scale", b.scale}, {"start", b.starting}} {
+		if b.only != "" && b.only != part.name {
+			continue
+		}
+		if err := part.measure(); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	if write == "" {
+		return nil
+	}
+	return b.write(write)
+}
+
+// add reports a figure at once and keeps it for the table.
+func (b *bench) add(r result) {
+	b.results = append(b.results, r)
+	fmt.Println(r)
+}

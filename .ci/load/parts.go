@@ -1,0 +1,426 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// stage is everything that takes part: a provider at a distance, and the ways to it.
+type stage struct {
+	upstream  upstream
+	waxseal   *waxseal
+	ways      []way // direct, forwarder, waxseal
+	processes []*peer
+}
+
+// set starts a stage with n accounts.
+func (b *bench) set(latency time.Duration, n int) (s *stage, err error) {
+	s = &stage{}
+	defer func() {
+		if err != nil {
+			s.end()
+		}
+	}()
+	up, err := start(&s.upstream, b.self, "-role", "upstream", "-latency", latency.String(), "-accounts", fmt.Sprint(n))
+	if err != nil {
+		return s, err
+	}
+	s.processes = append(s.processes, up)
+	var at string
+	f, err := start(&at, b.self, "-role", "forwarder", "-to", s.upstream.SMTP)
+	if err != nil {
+		return s, err
+	}
+	s.processes = append(s.processes, f)
+	dir, err := os.MkdirTemp(b.dir, "")
+	if err != nil {
+		return s, err
+	}
+	if s.waxseal, err = startWaxseal(b.bin, dir, s.upstream, ""); err != nil {
+		return s, err
+	}
+	s.processes = append(s.processes, s.waxseal.peer)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(s.upstream.CA))
+	s.ways = []way{
+		{name: "direct", addr: s.upstream.SMTP, roots: roots},
+		{name: "forwarder", addr: at, roots: roots, pid: f.cmd.Process.Pid},
+		{name: "Waxseal", addr: s.waxseal.addr, local: true, pid: s.waxseal.cmd.Process.Pid},
+	}
+	return s, nil
+}
+
+func (s *stage) end() {
+	for _, p := range slices.Backward(s.processes) {
+		p.end()
+	}
+}
+
+// tokens gives the accounts what they need to send by themselves.
+func (s *stage) tokens() error {
+	for i := range s.upstream.Accounts {
+		if err := s.upstream.Accounts[i].refresh(s.upstream.TokenURL); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// throughput compares the ways: 20 accounts, one client each.
+func (b *bench) throughput() error {
+	const small, large, huge = 10 << 10, 1 << 20, 25 << 20
+	for _, latency := range []time.Duration{0, 20 * time.Millisecond} {
+		s, err := b.set(latency, 20)
+		if err != nil {
+			return err
+		}
+		err = func() error {
+			defer s.end()
+			if err := s.tokens(); err != nil {
+				return err
+			}
+			rtt := "no delay"
+			if latency > 0 {
+				rtt = latency.String() + " round trip"
+			}
+			persistent, err := b.compare(s, load{clients: 20, persistent: true, body: body(small)})
+			if err != nil {
+				return err
+			}
+			each, err := b.compare(s, load{clients: 20, body: body(small)})
+			if err != nil {
+				return err
+			}
+			if latency > 0 {
+				b.add(persistent.result("one connection, 10 KiB, "+rtt+", to direct", "direct", 1.9))
+				b.add(each.result("a connection each, 10 KiB, "+rtt+", to direct", "direct", 4))
+				return nil
+			}
+			b.add(persistent.result("one connection, 10 KiB, "+rtt+", to a forwarder", "forwarder", 1))
+			b.add(persistent.cpu("its CPU a message, to a forwarder's", 1.5))
+			b.add(each.result("a connection each, 10 KiB, "+rtt+", to direct", "direct", 1.2))
+			for _, size := range []int{large, huge} {
+				c, err := b.compare(s, load{clients: 20, persistent: true, body: body(size)})
+				if err != nil {
+					return err
+				}
+				b.add(c.bytes(fmt.Sprintf("%d MiB bodies, to a forwarder", size>>20), size))
+				grown := float64(c.rss["Waxseal"]-persistent.rss["Waxseal"]) / (1 << 20)
+				b.add(result{what: fmt.Sprintf("memory over that with 10 KiB, %d MiB bodies", size>>20), ratio: grown, limit: 4, atMost: true,
+					got: fmt.Sprintf("%d MB against %d MB", c.rss["Waxseal"]>>20, persistent.rss["Waxseal"]>>20)})
+			}
+			return nil
+		}()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comparison is what each way did, by its name.
+type comparison struct {
+	perSecond, cpuEach map[string][]float64
+	rss                map[string]int64
+}
+
+// compare runs a load on each way in turn, as often as there are rounds.
+func (b *bench) compare(s *stage, l load) (comparison, error) {
+	l.accounts, l.lasting = s.upstream.Accounts, b.lasting
+	c := comparison{map[string][]float64{}, map[string][]float64{}, map[string]int64{}}
+	for range b.rounds {
+		for _, w := range s.ways {
+			f, err := l.run(w)
+			if err != nil {
+				return c, err
+			}
+			c.perSecond[w.name] = append(c.perSecond[w.name], f.perSecond)
+			c.cpuEach[w.name] = append(c.cpuEach[w.name], f.cpu)
+			c.rss[w.name] = f.rss
+		}
+	}
+	return c, nil
+}
+
+// ratio is the median of the rounds' ratios: the two of a round were measured
+// one after the other, and a slow moment slows both.
+func ratio(a, b []float64) float64 {
+	r := make([]float64, len(a))
+	for i := range a {
+		r[i] = a[i] / b[i]
+	}
+	return median(r)
+}
+
+func (c comparison) result(what, to string, limit float64) result {
+	return result{what: what, ratio: ratio(c.perSecond["Waxseal"], c.perSecond[to]), limit: limit,
+		got: fmt.Sprintf("messages/s: direct %.0f, forwarder %.0f, Waxseal %.0f", median(c.perSecond["direct"]), median(c.perSecond["forwarder"]), median(c.perSecond["Waxseal"]))}
+}
+
+func (c comparison) cpu(what string, limit float64) result {
+	return result{what: what, ratio: ratio(c.cpuEach["Waxseal"], c.cpuEach["forwarder"]), limit: limit, atMost: true,
+		got: fmt.Sprintf("CPU s for 1,000: forwarder %.3f, Waxseal %.3f", median(c.cpuEach["forwarder"]), median(c.cpuEach["Waxseal"]))}
+}
+
+func (c comparison) bytes(what string, size int) result {
+	r := c.result(what, "forwarder", 1)
+	mb := func(name string) float64 { return median(c.perSecond[name]) * float64(size) / 1e6 }
+	r.got = fmt.Sprintf("MB/s: direct %.0f, forwarder %.0f, Waxseal %.0f", mb("direct"), mb("forwarder"), mb("Waxseal"))
+	return r
+}
+
+// idle is what 5,000 clients cost that have logged in and do nothing, on 1,000
+// accounts, after the last connection to the provider has been closed. They come
+// twice: what an account keeps once it has been used is not theirs.
+func (b *bench) idle() error {
+	const accounts, clients = 1000, 5000
+	empty, err := b.set(0, 0)
+	if err != nil {
+		return err
+	}
+	bare := atRest(empty.ways[2].pid)
+	empty.end()
+	b.add(result{what: "memory of `serve` at rest, MB", ratio: bare / 1e6, limit: 25, atMost: true, got: "headless, no account"})
+	s, err := b.set(0, accounts)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	w := s.ways[2]
+	if _, err := s.crowd(w, clients, func() error { return nil }); err != nil {
+		return err
+	}
+	base := atRest(w.pid)
+	var full float64
+	st, err := s.crowd(w, clients, func() error { full = atRest(w.pid); return nil })
+	if err != nil {
+		return err
+	}
+	if st.Connections != clients {
+		return fmt.Errorf("the gauge reads %d", st.Connections)
+	}
+	b.add(result{what: "memory for each of 5,000 idle clients, kB", ratio: (full - base) / clients / 1000, limit: 20, atMost: true,
+		got: fmt.Sprintf("%.0f MB with 1,000 accounts, then %.0f MB; gauge %d, connections to the provider %d", base/1e6, full/1e6, st.Connections, st.Upstream.Warm+st.Upstream.Busy)})
+	return nil
+}
+
+// crowd lets clients log in, on all accounts in turn, calls then once the
+// provider's connections are closed, and tells the status of that time.
+func (s *stage) crowd(w way, clients int, then func() error) (st status, err error) {
+	var open []*client
+	defer func() {
+		for _, c := range open {
+			c.conn.Close()
+		}
+	}()
+	for i := range clients {
+		c, err := w.dial(s.upstream.Accounts[i%len(s.upstream.Accounts)])
+		if err != nil {
+			return st, err
+		}
+		open = append(open, c)
+	}
+	for deadline := time.Now().Add(3 * patience); ; time.Sleep(time.Second) {
+		if err := s.waxseal.run(&st, "status"); err != nil {
+			return st, err
+		}
+		if st.Upstream.Warm+st.Upstream.Busy == 0 {
+			return st, then()
+		}
+		if time.Now().After(deadline) {
+			return st, fmt.Errorf("%d connections to the provider are held", st.Upstream.Warm)
+		}
+	}
+}
+
+// atRest is a process' memory once it has tidied up, in bytes: the least within
+// a little more than the minute that this may take.
+func atRest(pid int) float64 {
+	least := rssOf(pid)
+	for range 70 {
+		time.Sleep(time.Second)
+		least = min(least, rssOf(pid))
+	}
+	return float64(least)
+}
+
+// status is a part of `waxseal status --json`.
+type status struct {
+	Connections int64 `json:"smtp_connections_active"`
+	Upstream    struct {
+		Warm int64 `json:"warm"`
+		Busy int64 `json:"busy"`
+	} `json:"upstream_connections"`
+	Breakers []struct {
+		State any `json:"state"`
+	} `json:"breakers"`
+}
+
+// breaker measures how soon AUTH is answered while the breaker is open: nobody
+// listens at the token endpoint.
+func (b *bench) breaker() error {
+	const clients, asks = 100, 20
+	var u upstream
+	up, err := start(&u, b.self, "-role", "upstream", "-accounts", "20")
+	if err != nil {
+		return err
+	}
+	defer up.end()
+	closed, err := freePort()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(b.dir, "")
+	if err != nil {
+		return err
+	}
+	w, err := startWaxseal(b.bin, dir, u, "http://"+closed+"/token")
+	if err != nil {
+		return err
+	}
+	defer w.end()
+	at := way{name: "Waxseal", addr: w.addr, local: true}
+	// A client stays connected and asks ten times a second: more would measure how
+	// long a hundred answers take that are asked for at once.
+	const pause = 100 * time.Millisecond
+	ask := func(c *client, i int) (time.Duration, error) {
+		start := time.Now()
+		err := c.authenticate(at, u.Accounts[i%len(u.Accounts)])
+		took := time.Since(start)
+		if err == nil || !strings.Contains(err.Error(), "454") {
+			return 0, fmt.Errorf("AUTH with the token endpoint down: %v", err)
+		}
+		return took, nil
+	}
+	connect := func() (*client, error) {
+		conn, err := net.Dial("tcp", at.addr)
+		if err != nil {
+			return nil, err
+		}
+		c := newClient(conn)
+		return c, c.hello()
+	}
+	took := make([][]time.Duration, clients)
+	errs := make([]error, clients)
+	var all sync.WaitGroup
+	first, err := connect()
+	if err != nil {
+		return err
+	}
+	for i := range 6 { // five failures open it
+		if _, err := ask(first, i); err != nil {
+			return err
+		}
+	}
+	for i := range clients {
+		all.Go(func() {
+			time.Sleep(pause * time.Duration(i) / clients)
+			c, err := connect()
+			for n := 0; n < asks && err == nil; n++ {
+				var d time.Duration
+				d, err = ask(c, i+n)
+				took[i] = append(took[i], d)
+				time.Sleep(pause)
+			}
+			errs[i] = err
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	times := slices.Sorted(slices.Values(slices.Concat(took...)))
+	p99 := times[len(times)*99/100]
+	b.add(result{what: "AUTH while the breaker is open, ms at the 99th percentile", ratio: p99.Seconds() * 1000, limit: 1, atMost: true,
+		got: fmt.Sprintf("%d clients that ask every 100 ms, %d answers, median %.2f ms", clients, len(times), times[len(times)/2].Seconds()*1000)})
+	return nil
+}
+
+// scale compares few accounts with many: 20 clients at a time, then as many as
+// there are accounts.
+func (b *bench) scale() error {
+	s, err := b.set(0, 1000)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	rate := func(accounts, clients int) ([]float64, error) {
+		var all []float64
+		for range b.rounds {
+			f, err := load{accounts: s.upstream.Accounts[:accounts], clients: clients, persistent: clients == accounts, body: body(10 << 10), lasting: b.lasting}.run(s.ways[2])
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, f.perSecond)
+		}
+		return all, nil
+	}
+	// Each account's first message connects to the provider; that is not what is compared.
+	if _, err := rate(1000, 1000); err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		what                     string
+		few, many, fewAt, manyAt int
+	}{
+		{"10 connections against 1,000", 10, 1000, 10, 1000},
+		{"10 accounts against 1,000, a connection each", 10, 1000, 9, 9},
+	} {
+		few, err := rate(c.few, c.fewAt)
+		if err != nil {
+			return err
+		}
+		many, err := rate(c.many, c.manyAt)
+		if err != nil {
+			return err
+		}
+		b.add(result{what: c.what, ratio: ratio(many, few), limit: 0.8, got: fmt.Sprintf("messages/s: %.0f, then %.0f", median(few), median(many))})
+	}
+	return nil
+}
+
+// starting measures the time from the start of `serve` to the first greeting,
+// with 1,000 accounts in the encrypted file.
+func (b *bench) starting() error {
+	var u upstream
+	up, err := start(&u, b.self, "-role", "upstream", "-accounts", "1000")
+	if err != nil {
+		return err
+	}
+	defer up.end()
+	dir := filepath.Join(b.dir, "start")
+	os.Setenv("WAXSEAL_KEYSTORE", "file")
+	os.Setenv("WAXSEAL_KEYSTORE_PASSPHRASE", "bench")
+	defer os.Unsetenv("WAXSEAL_KEYSTORE")
+	defer os.Unsetenv("WAXSEAL_KEYSTORE_PASSPHRASE")
+	w, err := startWaxseal(b.bin, dir, u, "")
+	if err != nil {
+		return err
+	}
+	w.end()
+	var all []float64
+	for range max(b.rounds, 3) {
+		began := time.Now()
+		p, err := start(nil, b.bin, "serve", "--config", w.config, "--log-level", "error")
+		if err != nil {
+			return err
+		}
+		w.peer = p
+		err = w.await()
+		all = append(all, time.Since(began).Seconds()*1000)
+		p.end()
+		if err != nil {
+			return err
+		}
+	}
+	b.add(result{what: "start with 1,000 accounts until it accepts mail, ms", ratio: median(all), limit: 150, atMost: true, got: "secrets in the encrypted file"})
+	return nil
+}

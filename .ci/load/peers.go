@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy/providertest"
+)
+
+// What takes part runs in processes of its own, so that the system can say what
+// each costs: the upstream, the forwarder, and the real waxseal. Each but the
+// last is this program again, and ends when its standard input does.
+
+// upstream is what the process of a provider says about itself.
+type upstream struct {
+	SMTP     string    `json:"smtp"`
+	TokenURL string    `json:"token_url"`
+	CA       string    `json:"ca"` // PEM
+	Accounts []account `json:"accounts"`
+}
+
+// account can send: through Waxseal with Refresh, by itself with Access.
+type account struct {
+	Address string `json:"address"`
+	Refresh string `json:"refresh"`
+	Access  string `json:"access,omitempty"`
+}
+
+// serveUpstream is the process of a provider at a distance, with n accounts.
+func serveUpstream(latency time.Duration, n int) error {
+	p, err := providertest.Start(providertest.Options{Latency: latency, CountOnly: true, MaxSize: 64 << 20, IdleTimeout: 10 * time.Minute})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	u := upstream{SMTP: p.SMTPAddr, TokenURL: p.TokenURL(), CA: string(p.CertPEM())}
+	for i := range n {
+		address := fmt.Sprintf("user%d@bench.test", i)
+		u.Accounts = append(u.Accounts, account{Address: address, Refresh: p.Grant(address)})
+	}
+	return sayAndWait(u)
+}
+
+// serveForwarder is the process of a TCP forwarder: it carries bytes, TLS and
+// all, and knows nothing of mail. io.Copy between two TCP connections is
+// splice(2) on Linux.
+func serveForwarder(to string) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer l.Close()
+	running.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go forward(in, to) // ends with the process
+		}
+	})
+	return sayAndWait(l.Addr().String())
+}
+
+func forward(in net.Conn, to string) {
+	defer in.Close()
+	out, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	var both sync.WaitGroup
+	pipe := func(to, from net.Conn) {
+		io.Copy(to, from)
+		to.(*net.TCPConn).CloseWrite()
+	}
+	both.Go(func() { pipe(out, in) })
+	pipe(in, out)
+	both.Wait()
+}
+
+// sayAndWait prints one line of JSON and returns when standard input ends.
+func sayAndWait(v any) error {
+	if err := json.NewEncoder(os.Stdout).Encode(v); err != nil {
+		return err
+	}
+	io.Copy(io.Discard, os.Stdin)
+	return nil
+}
+
+// peer is a process that takes part.
+type peer struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+// start runs a program, which may be this one, and reads the line it says into
+// out unless that is nil.
+func start(out any, program string, args ...string) (*peer, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &peer{cmd, stdin}
+	if out == nil {
+		return p, nil
+	}
+	line, err := bufio.NewReaderSize(stdout, 1<<20).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, out)
+	}
+	if err != nil {
+		p.end()
+		return nil, fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
+	}
+	return p, nil
+}
+
+// end tells the process to, and waits for it.
+func (p *peer) end() {
+	p.stdin.Close()
+	p.cmd.Process.Signal(os.Interrupt)
+	p.cmd.Wait()
+}

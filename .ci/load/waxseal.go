@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+const localPassword = "bench-bench-bench-bench"
+
+// waxseal is the real program, serving the accounts of an upstream.
+type waxseal struct {
+	*peer
+	addr   string
+	config string
+	bin    string
+}
+
+// startWaxseal runs `waxseal serve` in a folder of its own and imports the
+// accounts through its control socket. tokenURL takes the place of the
+// upstream's where it is not "".
+func startWaxseal(bin, dir string, u upstream, tokenURL string) (*waxseal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	ca := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(ca, []byte(u.CA), 0o600); err != nil {
+		return nil, err
+	}
+	if tokenURL == "" {
+		tokenURL = u.TokenURL
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	_, smtpPort, err := net.SplitHostPort(u.SMTP)
+	if err != nil {
+		return nil, err
+	}
+	w := &waxseal{bin: bin, config: filepath.Join(dir, "config.toml"), addr: port}
+	text := fmt.Sprintf(`listen = [%q]
+listen_tls = []
+metrics = ""
+
+[[provider]]
+id = "bench"
+domains = ["bench.test"]
+auth_url = %q
+token_url = %q
+scopes = ["mail.send"]
+client_id = "bench"
+smtp = "localhost:%s"
+smtp_tls = "starttls"
+ca_file = %q
+max_connections = 100
+`, port, tokenURL, tokenURL, smtpPort, ca)
+	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	if os.Getenv("WAXSEAL_KEYSTORE") == "" {
+		os.Setenv("WAXSEAL_KEYSTORE", "memory")
+		defer os.Unsetenv("WAXSEAL_KEYSTORE")
+	}
+	if w.peer, err = start(nil, bin, "serve", "--config", w.config, "--log-level", "error"); err != nil {
+		return nil, err
+	}
+	if err = w.await(); err == nil {
+		err = w.importAccounts(dir, u.Accounts)
+	}
+	if err != nil {
+		w.end()
+	}
+	return w, err
+}
+
+// await returns when it accepts mail.
+func (w *waxseal) await() error {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if conn, err := net.Dial("tcp", w.addr); err == nil {
+			return conn.Close()
+		}
+	}
+	return errors.New("waxseal does not listen")
+}
+
+func (w *waxseal) importAccounts(dir string, accounts []account) error {
+	var list []map[string]string
+	for _, a := range accounts {
+		list = append(list, map[string]string{"email": a.Address, "provider": "bench", "client_id": "bench",
+			"refresh_token": a.Refresh, "smtp_password": localPassword})
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "import.json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		return err
+	}
+	return w.run(nil, "account", "import", file)
+}
+
+// run is a command to the running instance, with --json where out is not nil.
+func (w *waxseal) run(out any, args ...string) error {
+	cmd := exec.Command(w.bin, append(args, "--config", w.config)...)
+	if out == nil {
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w: %s", args, err, text)
+		}
+		return nil
+	}
+	cmd.Args = append(cmd.Args, "--json")
+	text, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%v: %w", args, err)
+	}
+	return json.Unmarshal(text, out)
+}
+
+// freePort is an address on which nothing listens now.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// refresh gets the account the access token with which it sends by itself.
+func (a *account) refresh(tokenURL string) error {
+	resp, err := http.PostForm(tokenURL, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.Refresh}, "client_id": {"bench"}})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var got struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		return err
+	}
+	a.Access = got.Token
+	return nil
+}

@@ -1,0 +1,89 @@
+package emailproxy
+
+import (
+	"bytes"
+	"strings"
+)
+
+// section is one of an ini file, with its keys in lower case.
+type section struct {
+	name   string
+	values map[string]string
+}
+
+// parseINI reads what Python's configparser writes and reads with its usual
+// settings: "key = value" or "key: value", comments on lines of their own behind
+// # or ;, and values that go on over lines indented deeper than their key. It is
+// not an ini library's dialect: in those a client secret may end at a # or lose
+// its quotes. Lines that mean nothing are left out, where configparser gives up.
+func parseINI(data []byte) []section {
+	var sections []section
+	var name string    // of the key whose value may go on
+	var lines []string // of that value
+	indent := 0        // of that key
+	finish := func() {
+		if name != "" {
+			values := sections[len(sections)-1].values
+			if _, there := values[name]; !there {
+				values[name] = strings.TrimSpace(strings.Join(lines, "\n"))
+			}
+		}
+		name, lines = "", nil
+	}
+	for raw := range bytes.Lines(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))) {
+		line := strings.TrimRight(string(raw), " \t\r\n\v\f")
+		text := strings.TrimLeft(line, " \t\v\f")
+		deep := len(line) - len(text)
+		switch {
+		case text == "":
+			if name != "" {
+				lines = append(lines, "") // a value may have empty lines in it
+			}
+			continue
+		case text[0] == '#' || text[0] == ';':
+			continue
+		case name != "" && deep > indent:
+			lines = append(lines, text)
+			continue
+		}
+		finish()
+		if end := strings.LastIndexByte(text, ']'); text[0] == '[' && end > 1 {
+			sections = append(sections, section{text[1:end], map[string]string{}})
+			continue
+		}
+		at := strings.IndexAny(text, "=:")
+		if at < 1 || len(sections) == 0 {
+			continue
+		}
+		name, indent = strings.ToLower(strings.TrimSpace(text[:at])), deep
+		lines = []string{strings.TrimSpace(text[at+1:])}
+	}
+	finish()
+	return sections
+}
+
+// lookup finds values as that program does: an account's own, then those of
+// configparser's DEFAULT section; and in between, where the file allows it, those
+// of the account's domain and of all domains.
+func lookup(sections []section) func(name, key string) string {
+	byName := make(map[string]map[string]string, len(sections))
+	for _, s := range sections {
+		if _, twice := byName[s.name]; !twice {
+			byName[s.name] = s.values
+		}
+	}
+	catchAll := truth(byName["emailproxy"]["allow_catch_all_accounts"])
+	return func(name, key string) string {
+		places := []string{name, "DEFAULT"}
+		// No account takes another one's tokens from there.
+		if catchAll && key != "refresh_token" {
+			places = []string{name, name[strings.LastIndexByte(name, '@'):], "@", "DEFAULT"}
+		}
+		for _, place := range places {
+			if value, ok := byName[place][key]; ok {
+				return value
+			}
+		}
+		return ""
+	}
+}
