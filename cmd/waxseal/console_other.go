@@ -5,3 +5,5 @@ package main
 import "os/exec"
 
 func hideConsole(*exec.Cmd) {}
+
+func useParentsConsole() {}

@@ -48,23 +48,33 @@ func (m *Main) desktop(ctx context.Context, hidden bool) error {
 		fmt.Fprintln(m.Err, "waxseal: there is no display, so it runs as `waxseal serve`")
 		return m.serve(ctx)
 	}
+	begun, err := m.tray(ctx, hidden)
+	if err != nil && !begun && !hidden && !m.fromTerminal() {
+		m.showFault(err)
+	}
+	return err
+}
+
+// tray runs the tray program. begun says whether its icon was there.
+func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
+	m.logBeside()
 	path, cfg, err := m.load()
 	if err != nil {
-		return err
+		return false, err
 	}
 	level := levelAt(cfg.LogLevel)
 	log, closeLog, err := m.openLog(level)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer closeLog()
 	listener, err := control.Listen(ctx, path)
 	var running *control.RunningError
 	if errors.As(err, &running) && running.PID != 0 {
-		return showRunning(ctx, path, hidden)
+		return false, showRunning(ctx, path, hidden)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer listener.Close()
 	secrets, err := m.openKeystore(path, cfg)
@@ -78,7 +88,7 @@ func (m *Main) desktop(ctx context.Context, hidden bool) error {
 	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, LogLevel: level,
 		LogFolder: m.logFolder(), Version: versionText(), WaitForPort: true})
 	if err != nil {
-		return err
+		return false, err
 	}
 	d := newDesktop(path, server, log, hidden, m.windowArgs(path))
 	return d.run(ctx, work{server: server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout)})
@@ -92,7 +102,8 @@ func (m *Main) demoDesktop(ctx context.Context, d *demo, w work) error {
 		d.report(ctx, 1)
 		return false, nil
 	}
-	return newDesktop(d.config, d.server, w.log, false, m.windowArgs(d.config)).run(ctx, w)
+	_, err := newDesktop(d.config, d.server, w.log, false, m.windowArgs(d.config)).run(ctx, w)
+	return err
 }
 
 const demoText = `
@@ -127,8 +138,8 @@ func newDesktop(path string, server *proxy.Server, log *slog.Logger, hidden bool
 }
 
 // run serves, and shows the tray until the server ends. The server listens
-// before anything of the desktop is touched.
-func (d *desktop) run(ctx context.Context, w work) error {
+// before anything of the desktop is touched; where it cannot, begun is false.
+func (d *desktop) run(ctx context.Context, w work) (begun bool, err error) {
 	// What systray has to say goes into the log.
 	slog.SetDefault(d.log)
 	ctx, cancel := context.WithCancel(ctx)
@@ -147,15 +158,18 @@ func (d *desktop) run(ctx context.Context, w work) error {
 		ended <- err
 	}()
 	d.settle(ctx)
+	if ctx.Err() != nil {
+		return false, <-ended
+	}
 	d.working.Go(func() { d.follow(ctx) })
 	d.working.Go(func() { d.notify(ctx) })
 	d.working.Go(func() { d.begin(ctx) })
-	err := d.tray.Run(ctx)
+	err = d.tray.Run(ctx)
 	leave()
 	err = errors.Join(err, <-ended)
 	d.window.close()
 	d.working.Wait()
-	return err
+	return true, err
 }
 
 // settle waits until the server accepts mail, or says why it does not.

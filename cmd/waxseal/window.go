@@ -9,7 +9,9 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/app"
+	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/driver"
+	"fyne.io/fyne/v2/widget"
 	"github.com/spf13/cobra"
 
 	"github.com/waxseal/waxseal/assets"
@@ -54,11 +56,7 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		return err
 	}
 	defer client.Close()
-	app.SetMetadata(fyne.AppMetadata{
-		ID: appID, Name: "Waxseal", Version: versionText(), Release: true,
-		Icon: fyne.NewStaticResource("waxseal.png", assets.Icon), Migrations: map[string]bool{"fyneDo": true},
-	})
-	a := app.NewWithID(appID)
+	a := newApp()
 	failed := false
 	a.Lifecycle().SetOnStarted(func() {
 		if failed = !onScreen(a.Driver()); failed {
@@ -74,6 +72,35 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		return errors.New("the window could not be opened: this screen or its driver has no OpenGL that it could use")
 	}
 	return nil
+}
+
+// newApp is Fyne's application. What FyneApp.toml says is said here too: it gets
+// into the program only where Fyne's tool builds it.
+func newApp() fyne.App {
+	app.SetMetadata(fyne.AppMetadata{
+		ID: appID, Name: "Waxseal", Version: versionText(), Release: true,
+		Icon: fyne.NewStaticResource("waxseal.png", assets.Icon), Migrations: map[string]bool{"fyneDo": true},
+	})
+	return app.NewWithID(appID)
+}
+
+// showFault shows why the program cannot start, and waits until it is read.
+// Started by a double click, it has nowhere else to say so.
+func (m *Main) showFault(err error) {
+	a := newApp()
+	a.Lifecycle().SetOnStarted(func() {
+		if !onScreen(a.Driver()) {
+			a.Quit()
+		}
+	})
+	w := a.NewWindow("Waxseal")
+	title := widget.NewLabel("Waxseal cannot start")
+	title.TextStyle.Bold = true
+	text := widget.NewLabel(clean(err.Error()) + "\n\n" + clean(cureOf(err)))
+	text.Wrapping = fyne.TextWrapWord
+	w.SetContent(container.NewBorder(title, widget.NewButton("OK", a.Quit), nil, nil, text))
+	w.Resize(fyne.NewSize(480, 240))
+	w.ShowAndRun()
 }
 
 // onScreen tells whether the window is there. Where the system has no OpenGL

@@ -69,7 +69,7 @@ func (n *notifier) show(ctx context.Context, notice Notice) error {
 	title, body := notice.text()
 	old := n.last[notice.Kind]
 	var id uint32
-	err := n.service.CallWithContext(ctx, notifications+".Notify", 0, "Waxseal", old, "waxseal", title, body,
+	err := n.service.CallWithContext(ctx, notifications+".Notify", 0, "Waxseal", old, appID, title, body,
 		[]string{"default", title}, map[string]dbus.Variant{"desktop-entry": dbus.MakeVariant(appID)}, int32(-1)).Store(&id)
 	if err != nil {
 		return fmt.Errorf("notify: %w", err)
