@@ -5,9 +5,12 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # What the tests need beside Go, as Debian and Ubuntu name it: a C compiler for
 # the race detector, mail programs that send through Waxseal, a keychain,
-# promtool (in the package prometheus), and wine with a Windows compiler.
+# promtool (in the package prometheus), wine with a Windows compiler, and what the
+# program meets in real life: a browser, an OpenID provider (which npm has), a mail
+# server that asks it about tokens.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
-	dbus-x11 gnome-keyring libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
+	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
+	chromium nodejs npm dovecot-core dovecot-submissiond \
 	$(WINDOW) $(DESKTOP)
 
 # What the window is built with on Linux, and a desktop to test it on.
@@ -36,7 +39,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck rules race lint fuzz bench bench-go icons clean
+.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -60,7 +63,7 @@ measure-desktop: ## what the program costs while its window is closed
 	@.ci/packages $(WINDOW) $(DESKTOP)
 	@.ci/measure-desktop
 
-test: packages lint rules race ## everything that has to pass
+test: packages lint rules race e2e-tests ## everything that has to pass
 
 packages: ## install what the tests need, where it is missing
 	$(STAGE) packages .ci/packages $(PACKAGES)
@@ -71,13 +74,13 @@ fmt-check:
 	$(STAGE) gofmt .ci/gofmt
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui ./... ./.ci/tests ./.ci/load
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e ./... ./.ci/tests ./.ci/load
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui ./... ./.ci/tests ./.ci/load
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e ./... ./.ci/tests ./.ci/load
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
 
 rules: ## check and test the Prometheus alert rules
@@ -85,6 +88,11 @@ rules: ## check and test the Prometheus alert rules
 
 race: ## the Go tests, with the race detector
 	$(STAGE) "go test -race" go run ./.ci/tests -race -tags nogui ./...
+
+e2e: packages e2e-tests ## the program against a real provider, browser, keychain and mail server
+
+e2e-tests: build
+	$(STAGE) "end to end" .ci/e2e bin/waxseal
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)

@@ -1,29 +1,51 @@
 package keystore
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 )
 
-// The real Credential Manager. (macOS's Keychain has no such test: it would
-// ask the person at the machine.)
+const credentialService = "waxseal-test-credentials"
+
+var credentialSizes = []int{100, 2400, 2401, 2560, 4096, 8192}
+
+func credentialKey(size int) string { return fmt.Sprintf("refresh/%d@example.org", size) }
+
+func init() { helpers["credentials"] = readCredentials }
+
+// The real Credential Manager, by two processes one after the other. (macOS's
+// Keychain has no such test: it would ask the person at the machine.)
 func TestCredentialManager(t *testing.T) {
-	service := fmt.Sprintf("waxseal-test-%p", t)
-	for _, n := range []int{100, 2400, 2401, 2560, 4096, 8192} {
-		key := fmt.Sprintf("refresh/%d@example.org", n)
-		if err := System(service).Set(t.Context(), key, noise(n)); err != nil {
+	s := System(credentialService)
+	for _, n := range credentialSizes {
+		if err := s.Set(t.Context(), credentialKey(n), noise(n)); err != nil {
 			t.Fatal(err)
 		}
-		again := System(service)
-		if got, err := again.Get(t.Context(), key); err != nil || got != noise(n) {
-			t.Errorf("%d bytes: got %d, %v", n, len(got), err)
-		}
-		if err := again.Delete(t.Context(), key); err != nil {
+	}
+	cmd := helper(t, "credentials")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		t.Errorf("another process: %v", err)
+	}
+	for _, n := range credentialSizes {
+		if err := s.Delete(t.Context(), credentialKey(n)); err != nil {
 			t.Error(err)
 		}
-		if _, err := again.Get(t.Context(), key); !errors.Is(err, ErrNotFound) {
+		if _, err := s.Get(t.Context(), credentialKey(n)); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%d bytes, deleted: %v", n, err)
 		}
 	}
+}
+
+func readCredentials() error {
+	s := System(credentialService)
+	for _, n := range credentialSizes {
+		if got, err := s.Get(context.Background(), credentialKey(n)); err != nil || got != noise(n) {
+			return fmt.Errorf("%d bytes: got %d, %w", n, len(got), err)
+		}
+	}
+	return nil
 }

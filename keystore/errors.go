@@ -22,7 +22,11 @@ var (
 	ErrDamaged = finer("what it holds is damaged")
 )
 
-var errClosed = finer("it has been closed")
+var (
+	errClosed = finer("it has been closed")
+	errMoving = finer("its secrets are being moved")
+	errHelper = finer("the helper process for it does not run")
+)
 
 // errArgument is the caller's mistake and says nothing about the store.
 var errArgument = errors.New("it cannot be kept")
@@ -99,12 +103,14 @@ type cure struct {
 }
 
 var systemCures = []cure{
-	{ErrLocked, "Unlock the keychain, by its prompt or by logging in to the desktop; Waxseal then goes on by itself."},
-	{ErrDenied, "Allow Waxseal to use the keychain, in its prompt or in the keychain's own settings."},
+	{ErrLocked, "Unlock the keychain, by its prompt or by logging in to the desktop, and Waxseal goes on by itself; where nobody can, choose the encrypted file with --keystore file."},
+	{ErrDenied, "Allow Waxseal to use the keychain, in its prompt or in the keychain's own settings, or choose the encrypted file with --keystore file."},
 	{ErrMissing, "Start a keychain service such as GNOME Keyring or KeePassXC in this desktop session, or choose the encrypted file with --keystore file."},
-	{ErrTimeout, "Answer the keychain's unlock prompt if one is open; Waxseal then goes on by itself."},
+	{ErrTimeout, "Answer the keychain's unlock prompt if one is open, and Waxseal goes on by itself; where nobody can, choose the encrypted file with --keystore file."},
+	{errHelper, "Check that this user may start more processes, or choose the encrypted file with --keystore file."},
 	{ErrDamaged, "Store the secret anew, by signing in again or by making a new local password."},
 	{errClosed, "Start Waxseal again."},
+	{errMoving, "Try again in a minute."},
 	{ErrUnavailable, "Check that the desktop's keychain works, or choose the encrypted file with --keystore file."},
 }
 
@@ -113,5 +119,6 @@ var fileCures = []cure{
 	{ErrTimeout, "Check the disk that holds the keystore file, and that no other program keeps the file locked."},
 	{ErrDamaged, "Put the keystore file back from a backup, or move it away and sign in again."},
 	{errClosed, "Start Waxseal again."},
+	{errMoving, "Try again in a minute."},
 	{ErrUnavailable, "Check that the folder of the keystore file exists, can be written, and has space left."},
 }

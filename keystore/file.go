@@ -33,7 +33,7 @@ func File(path string, passphrase []byte) (*Store, error) {
 		return nil, errors.New("keystore file: the passphrase is empty")
 	}
 	f := &file{path: path, safe: safe{string(passphrase), scryptWork, scryptMaxWork}, guard: newGuard()}
-	f.guard.limit = fileLimit
+	f.guard.limit, f.guard.stop = fileLimit, fileLimit
 	return &Store{kind: "file", backend: f}, nil
 }
 

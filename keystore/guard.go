@@ -17,7 +17,8 @@ const (
 // turn until it ends: nothing piles up behind it, because until then every
 // other call is answered at once. It also keeps late writes in order.
 type guard struct {
-	limit time.Duration
+	limit time.Duration // after which a caller is answered
+	stop  time.Duration // after which the call is stopped, where the backend can be
 	turn  chan struct{} // holds one token while a call runs
 
 	mu   sync.Mutex
@@ -25,7 +26,7 @@ type guard struct {
 }
 
 func newGuard() *guard {
-	return &guard{limit: callLimit, turn: make(chan struct{}, 1), late: make(chan struct{})}
+	return &guard{limit: callLimit, stop: callLimit, turn: make(chan struct{}, 1), late: make(chan struct{})}
 }
 
 // do runs call and answers its error. When do returns early, with ErrTimeout
@@ -59,9 +60,9 @@ func (g *guard) do(ctx context.Context, call func(context.Context) error) error 
 }
 
 // run is the call's goroutine. The caller's leaving does not stop the call,
-// half of which may be done; its limit does, where the backend can be stopped.
+// half of which may be done; g.stop does, where the backend can be stopped.
 func (g *guard) run(ctx context.Context, call func(context.Context) error, result chan<- error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.limit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.stop)
 	defer cancel()
 	ended := g.watch()
 	err := protect(ctx, call)

@@ -35,6 +35,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
@@ -48,10 +49,13 @@ const (
 // Store keeps secrets in one place. It is made by [System], [File] or [Memory]
 // and is safe for concurrent use.
 type Store struct {
+	place   sync.RWMutex // guards what follows, which Move changes
 	kind    string
 	backend backend
-	closed  atomic.Bool
-	last    atomic.Pointer[callError] // the last call's ErrUnavailable; nil when it worked
+
+	writes sync.RWMutex // held for reading by Set and Delete, for writing by Move
+	closed atomic.Bool
+	last   atomic.Pointer[callError] // the last call's ErrUnavailable; nil when it worked
 }
 
 // backend is what the three kinds have in common. Keys and sizes have been
@@ -67,9 +71,15 @@ type backend interface {
 // Get answers the secret kept under key, or [ErrNotFound].
 func (s *Store) Get(ctx context.Context, key string) (string, error) {
 	secret := ""
-	err := s.do(ctx, "read", key, func() (err error) {
-		secret, err = s.backend.get(ctx, key)
-		return err
+	err := s.do(ctx, "read", key, func(b backend) (err error) {
+		for {
+			secret, err = b.get(ctx, key)
+			_, now := s.where()
+			if err == nil || now == b {
+				return err
+			}
+			b = now // it has moved meanwhile
+		}
 	})
 	if err != nil {
 		return "", err
@@ -81,18 +91,18 @@ func (s *Store) Get(ctx context.Context, key string) (string, error) {
 // string of bytes up to 64 KiB. A key is UTF-8 without control characters, up
 // to 400 bytes, and does not begin with "part/".
 func (s *Store) Set(ctx context.Context, key, secret string) error {
-	return s.do(ctx, "write", key, func() error {
+	return s.change(ctx, "write", key, func(b backend) error {
 		if len(secret) > maxSecret {
 			return fmt.Errorf("%w: a secret of %d bytes is over the limit of %d", errArgument, len(secret), maxSecret)
 		}
-		return s.backend.set(ctx, key, secret)
+		return b.set(ctx, key, secret)
 	})
 }
 
 // Delete forgets the secret under key. It is fine when there is none.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	return s.do(ctx, "delete", key, func() error {
-		err := s.backend.delete(ctx, key)
+	return s.change(ctx, "delete", key, func(b backend) error {
+		err := b.delete(ctx, key)
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
@@ -101,13 +111,23 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 }
 
 // Kind answers "system", "file" or "memory".
-func (s *Store) Kind() string { return s.kind }
+func (s *Store) Kind() string {
+	kind, _ := s.where()
+	return kind
+}
+
+func (s *Store) where() (kind string, b backend) {
+	s.place.RLock()
+	defer s.place.RUnlock()
+	return s.kind, s.backend
+}
 
 // Close waits for a call under way to end, as long as one call may take, and
 // forgets what is held in memory. Later calls fail with [ErrUnavailable].
 func (s *Store) Close() error {
 	if s.closed.CompareAndSwap(false, true) {
-		s.backend.close()
+		_, b := s.where()
+		b.close()
 	}
 	return nil
 }
@@ -116,12 +136,26 @@ func (s *Store) Close() error {
 // after Fail(nil): for tests of what happens while a keychain is locked or
 // away. What is in the store stays there. It panics for another kind.
 func (s *Store) Fail(err error) {
-	s.backend.(*memory).fail(err)
+	_, b := s.where()
+	b.(*memory).fail(err)
+}
+
+// change is do for what must not happen while the secrets are on the move.
+func (s *Store) change(ctx context.Context, op, key string, call func(backend) error) error {
+	return s.do(ctx, op, key, func(backend) error {
+		if !s.writes.TryRLock() {
+			return errMoving
+		}
+		defer s.writes.RUnlock()
+		_, b := s.where()
+		return call(b)
+	})
 }
 
 // do runs one call and says in its error what was tried, on what, and where.
-func (s *Store) do(ctx context.Context, op, key string, call func() error) error {
+func (s *Store) do(ctx context.Context, op, key string, call func(backend) error) error {
 	err := checkKey(key)
+	kind, b := s.where()
 	switch {
 	case err != nil:
 	case s.closed.Load():
@@ -129,13 +163,13 @@ func (s *Store) do(ctx context.Context, op, key string, call func() error) error
 	case ctx.Err() != nil:
 		err = contextError(ctx)
 	default:
-		err = call()
+		err = call(b)
 	}
 	if err == nil {
 		s.last.Store(nil)
 		return nil
 	}
-	failed := &callError{op: op, key: key, kind: s.kind, err: unavailable(err)}
+	failed := &callError{op: op, key: key, kind: kind, err: unavailable(err)}
 	switch {
 	case errors.Is(failed, ErrUnavailable):
 		s.last.Store(failed)

@@ -20,6 +20,7 @@ var helpers = map[string]func() error{"churn": churn}
 const helperVariable = "WAXSEAL_TEST_HELPER"
 
 func TestMain(m *testing.M) {
+	Helper(os.Args)
 	if name := os.Getenv(helperVariable); name != "" {
 		// Nobody ends a helper that hangs once the test has given up on it.
 		debug.SetTraceback("all")

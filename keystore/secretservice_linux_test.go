@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -32,8 +33,9 @@ const (
 const plainBus = `<busconfig><type>session</type><listen>unix:tmpdir=%s</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`
 
-// onBus runs a helper with a new home, no screen, and a new session bus.
-func onBus(t *testing.T, name, busConfig string) {
+// onBus runs a helper with a new home, no screen unless env has one, and a new
+// session bus.
+func onBus(t *testing.T, name, busConfig string, env ...string) {
 	t.Helper()
 	for _, program := range []string{"dbus-run-session", "dbus-daemon", "gnome-keyring-daemon"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -49,7 +51,7 @@ func onBus(t *testing.T, name, busConfig string) {
 		}
 		before = append(before, "--config-file="+path)
 	}
-	run(t, helper(t, name, append(before, "--")...))
+	run(t, helper(t, name, append(before, "--")...), env...)
 }
 
 func run(t *testing.T, cmd *exec.Cmd, env ...string) {
@@ -62,6 +64,7 @@ func run(t *testing.T, cmd *exec.Cmd, env ...string) {
 		}
 	}
 	cmd.Env = append(env, "HOME="+home, "XDG_RUNTIME_DIR="+home, "LC_ALL=C.UTF-8")
+	cmd.WaitDelay = time.Second // for what a failed helper leaves running
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v:\n%s", err, out)
@@ -80,7 +83,7 @@ func keyringSteps() error {
 		return err
 	}
 	whole := System(testService)
-	split := newSystem(ring{testService}, itemLimit("windows"), true)
+	split := newSystem(newRemote(testService), itemLimit("windows"), true)
 	secrets := map[string]string{}
 	for _, n := range []int{100, 1500, 2560, 2561, 4096, 8192} {
 		secrets[fmt.Sprintf("refresh/%d@example.org", n)] = noise(n)
@@ -128,7 +131,7 @@ func keyringSteps() error {
 		return err
 	}
 
-	if err := lock(conn); err != nil {
+	if err := lock(conn, loginPath); err != nil {
 		return err
 	}
 	if err := expect(split, ErrLocked); err != nil {
@@ -176,11 +179,15 @@ func deleteAll(ctx context.Context, conn *dbus.Conn, s *Store, secrets map[strin
 	return nil
 }
 
-func lock(conn *dbus.Conn) error {
+func lock(conn *dbus.Conn, collection dbus.ObjectPath) error {
 	var locked []dbus.ObjectPath
 	var prompt dbus.ObjectPath
-	return conn.Object("org.freedesktop.secrets", "/org/freedesktop/secrets").
-		Call("org.freedesktop.Secret.Service.Lock", 0, []dbus.ObjectPath{loginPath}).Store(&locked, &prompt)
+	err := conn.Object("org.freedesktop.secrets", "/org/freedesktop/secrets").
+		Call("org.freedesktop.Secret.Service.Lock", 0, []dbus.ObjectPath{collection}).Store(&locked, &prompt)
+	if err != nil || prompt == noPath {
+		return err
+	}
+	return conn.Object("org.freedesktop.secrets", prompt).Call("org.freedesktop.Secret.Prompt.Prompt", 0, "").Err
 }
 
 // startKeyring starts the daemon and waits until it owns its name; stop waits

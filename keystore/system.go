@@ -15,8 +15,23 @@ import (
 // System answers the keychain of the operating system. Service is the name
 // that its items carry there. Nothing is asked of the keychain before the
 // first call.
+//
+// But for Windows and macOS it is reached through a helper process, for which
+// the program's main must call [Helper]. A prompt to unlock the keychain stays
+// open for two minutes, and does not come again for five minutes when it is
+// left alone or dismissed; meanwhile calls answer [ErrLocked] or [ErrTimeout].
+//
+// A secret that is not UTF-8 is damaged by KeePassXC; all of Waxseal's are ASCII.
 func System(service string) *Store {
-	return newSystem(ring{service}, itemLimit(runtime.GOOS), runtime.GOOS == "darwin")
+	switch runtime.GOOS {
+	case "windows", "darwin":
+		return newSystem(ring{service}, itemLimit(runtime.GOOS), runtime.GOOS == "darwin")
+	}
+	r := newRemote(service)
+	s := newSystem(r, itemLimit(runtime.GOOS), false)
+	backend := s.backend.(*system)
+	backend.guard.stop, backend.end = promptLimit, r.close
+	return s
 }
 
 func newSystem(items items, limit int, verify bool) *Store {
@@ -46,6 +61,7 @@ func itemLimit(goos string) int {
 type system struct {
 	guard   *guard
 	secrets parts
+	end     func() // ends what reaches the keychain; nil where nothing has to
 }
 
 func (s *system) get(ctx context.Context, key string) (string, error) {
@@ -72,7 +88,12 @@ func (s *system) delete(ctx context.Context, key string) error {
 	})
 }
 
-func (s *system) close() { s.guard.close() }
+func (s *system) close() {
+	s.guard.close()
+	if s.end != nil {
+		s.end()
+	}
+}
 
 // items is a keychain of items. An absent item is ErrNotFound, on delete too.
 // The context ends at the call's limit; who can stop then, should.
@@ -82,9 +103,8 @@ type items interface {
 	delete(ctx context.Context, key string) error
 }
 
-// ring is the keychain as go-keyring reaches it. On Linux that is over the
-// process's shared session bus connection, where each unlock prompt leaves a
-// signal channel behind, and without any way to stop a call.
+// ring is the keychain as go-keyring reaches it, without any way to stop a call.
+// On Linux it is for a helper only (see remote).
 type ring struct{ service string }
 
 func (r ring) get(_ context.Context, key string) (secret string, err error) {
@@ -120,6 +140,8 @@ func (r ring) call(f func() error) error {
 		return nil
 	case errors.Is(err, keyring.ErrNotFound):
 		return ErrNotFound
+	case errors.Is(err, ErrUnavailable):
+		return err
 	}
 	return classify(runtime.GOOS, err)
 }

@@ -137,6 +137,24 @@ func TestChecksHoldNoSecret(t *testing.T) {
 	}
 }
 
+// TestDoctorsOfOneKeychain run at the same time, and do not take each other's
+// test secret away.
+func TestDoctorsOfOneKeychain(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 200 {
+				if _, err := r.server.checkKeystore(t.Context()); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 // TestSendTestStopsWhereItFails with the provider's own words.
 func TestSendTestStopsWhereItFails(t *testing.T) {
 	r := newRig(t, rigOptions{})

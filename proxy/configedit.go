@@ -89,6 +89,15 @@ func RemoveAccount(path, address string) error {
 	return err
 }
 
+// setKeystore writes into the configuration file where the secrets are, as
+// AddAccounts writes an account.
+func setKeystore(path, kind string) error {
+	return editConfig(path, func(text string, c Config) (string, Config) {
+		c.Keystore = kind
+		return setKey(text, "keystore", quote(kind)), c
+	}, false)
+}
+
 // editConfig reads the file, lets change make the new text and what it must
 // mean, and writes it. A text that does not mean that (a file with accounts in
 // an unusual notation) is written anew as a whole; the old one, with its

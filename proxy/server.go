@@ -49,6 +49,12 @@ type Options struct {
 	// would fail. Snapshot.PortTaken says so; the port is tried again now and
 	// then, and Configure may give another.
 	WaitForPort bool
+
+	// OpenKeystore opens another place for secrets, "system" or "file"; nil when
+	// they cannot be moved. KeystoreFixed says that where they are was chosen for
+	// this start, whatever the configuration says.
+	OpenKeystore  func(kind string) (*keystore.Store, error)
+	KeystoreFixed bool
 }
 
 // Server is the proxy. Its methods may be called by many goroutines at a time.

@@ -72,7 +72,7 @@ max_connections = 100
 	if w.peer, err = start(nil, bin, "serve", "--config", w.config, "--log-level", "error"); err != nil {
 		return nil, err
 	}
-	if err = w.await(); err == nil {
+	if err = w.await(); err == nil && len(u.Accounts) > 0 {
 		err = w.importAccounts(dir, u.Accounts)
 	}
 	if err != nil {

@@ -85,8 +85,9 @@ func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
 		secrets = keystore.Unavailable(kind, err, cureOf(err))
 	}
 	defer secrets.Close()
-	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, LogLevel: level,
-		LogFolder: m.logFolder(), Version: versionText(), WaitForPort: true})
+	o := m.options(path, cfg, secrets, log)
+	o.LogLevel, o.LogFolder, o.WaitForPort = level, m.logFolder(), true
+	server, err := proxy.New(o)
 	if err != nil {
 		return false, err
 	}

@@ -12,12 +12,15 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+
+	"github.com/waxseal/waxseal/keystore"
 )
 
 // version is set by -ldflags "-X main.version=v1.2.3".
 var version string
 
 func main() {
+	keystore.Helper(os.Args)
 	useParentsConsole()
 	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Unsetenv: os.Unsetenv}
 	os.Exit(m.Run(context.Background(), os.Args[1:]))

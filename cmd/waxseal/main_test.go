@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -87,6 +88,8 @@ func TestErrorsAreSaidWithTheirCure(t *testing.T) {
 	}{
 		{errors.New("plain"), "waxseal: plain\n"},
 		{errors.Join(errors.New("one"), errors.New("two")), "waxseal: one\nwaxseal: two\n"},
+		{fmt.Errorf("wait: %w", context.Canceled), "waxseal: interrupted\n"}, // was "context canceled"
+		{errors.Join(context.Canceled, errors.New("kept")), "waxseal: interrupted\nwaxseal: kept\n"},
 		{withCure(errors.New("broken"), "mend it"), "waxseal: broken\nwaxseal: hint: mend it\n"},
 		{fmt.Errorf("asking: %w", &control.Error{Text: "no", Cure: "say please"}), "waxseal: asking: no\nwaxseal: hint: say please\n"},
 		{control.ErrNotRunning, "waxseal: no Waxseal is running for this configuration\nwaxseal: hint: start it with `waxseal serve`\n"},

@@ -50,7 +50,7 @@ OAuth 2.0, and answers what the provider answered.`,
 	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to (default: standard error)")
 	root.Flags().BoolVar(&hidden, "hidden", false, "start without a window, as at login")
 	root.AddCommand(m.windowCommands()...)
-	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.statusCommand(),
+	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(),
 		m.sendTestCommand(), m.doctorCommand(), m.providersCommand(), m.versionCommand())
 	return root, started
 }

@@ -43,7 +43,9 @@ func (m *Main) serve(ctx context.Context) error {
 		return err
 	}
 	defer secrets.Close()
-	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, LogLevel: level, LogFolder: m.logFolder(), Version: versionText()})
+	o := m.options(path, cfg, secrets, log)
+	o.LogLevel, o.LogFolder = level, m.logFolder()
+	server, err := proxy.New(o)
 	if err != nil {
 		return err
 	}

@@ -62,12 +62,26 @@ func (m *Main) keystoreKind(cfg proxy.Config) (string, error) {
 // cannot be read is told when it is first needed.
 func (m *Main) openKeystore(configPath string, cfg proxy.Config) (*keystore.Store, error) {
 	kind, err := m.keystoreKind(cfg)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case kind == "memory":
+	}
+	return m.openKind(configPath, kind)
+}
+
+// options are a server's, for the keystore that is open.
+func (m *Main) options(configPath string, cfg proxy.Config, secrets *keystore.Store, log *slog.Logger) proxy.Options {
+	return proxy.Options{
+		Config: cfg, ConfigPath: configPath, Secrets: secrets, Log: log, Version: versionText(),
+		OpenKeystore:  func(kind string) (*keystore.Store, error) { return m.openKind(configPath, kind) },
+		KeystoreFixed: cmp.Or(m.flags.keystore, m.Getenv(keystoreEnv)) != "",
+	}
+}
+
+func (m *Main) openKind(configPath, kind string) (*keystore.Store, error) {
+	switch kind {
+	case "memory":
 		return keystore.Memory(), nil
-	case kind == "system":
+	case "system":
 		return keystore.System(keychainService), nil
 	}
 	passphrase, err := m.readPassphrase()

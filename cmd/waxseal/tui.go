@@ -15,6 +15,7 @@ package main
 //     commands whose purpose it is.
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +43,9 @@ type hint struct {
 }
 
 func (h *hint) Unwrap() error { return h.error }
+
+// Cure is for the control socket.
+func (h *hint) Cure() string { return h.cure }
 
 func withCure(err error, cure string) error { return &hint{err, cure} }
 
@@ -72,9 +76,19 @@ func (m *Main) say(format string, args ...any) {
 
 // printError prints an error, which may be several, and its cure.
 func (m *Main) printError(err error) {
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); line != "" {
-			m.say("%s", line)
+	parts := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		parts = joined.Unwrap()
+	}
+	for _, part := range parts {
+		text := part.Error()
+		if errors.Is(part, context.Canceled) { // only Ctrl-C ends a command's context
+			text = "interrupted"
+		}
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSpace(line); line != "" {
+				m.say("%s", line)
+			}
 		}
 	}
 	if cure := cureOf(err); cure != "" {

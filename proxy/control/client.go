@@ -209,6 +209,14 @@ func (c *Client) Password(ctx context.Context, address string, renew bool) (stri
 	return out.Password, err
 }
 
+// MoveSecrets moves all secrets into another kind of keystore; see
+// [proxy.Server.MoveSecrets].
+func (c *Client) MoveSecrets(ctx context.Context, kind string) (moved int, err error) {
+	var out moveAnswer
+	err = c.call(ctx, http.MethodPost, "/move-secrets", moveRequest{kind}, &out)
+	return out.Moved, err
+}
+
 // call makes a request and reads its answer into out, unless that is nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	body, err := c.open(ctx, method, path, in)

@@ -46,6 +46,7 @@ type Backend interface {
 	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (proxy.ImportReport, error)
 	Remove(ctx context.Context, address string) (note string, err error)
 	Password(ctx context.Context, address string, renew bool) (string, error)
+	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
 	Accounts() []proxy.AccountStatus
 	Activity(after uint64) []proxy.Activity
 	SetPaused(paused bool)
@@ -149,6 +150,12 @@ type (
 		Consented bool          `json:"consented,omitempty"`
 		Failed    int           `json:"failed,omitempty"`
 		Error     *Error        `json:"error,omitempty"`
+	}
+	moveRequest struct {
+		Keystore string `json:"keystore"`
+	}
+	moveAnswer struct {
+		Moved int `json:"moved"`
 	}
 	removeAnswer struct {
 		Note string `json:"note,omitempty"`

@@ -104,6 +104,10 @@ func (f *fake) Password(_ context.Context, address string, renew bool) (string, 
 	return "secret", f.ask("password %s %t", address, renew)
 }
 
+func (f *fake) MoveSecrets(_ context.Context, kind string) (int, error) {
+	return 3, f.ask("move secrets %s", kind)
+}
+
 func (f *fake) Accounts() []proxy.AccountStatus { return f.snapshot.Accounts }
 
 func (f *fake) Activity(after uint64) []proxy.Activity {

@@ -110,6 +110,10 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 		password, err := b.Password(ctx, a.Address, a.Renew)
 		return passwordAnswer{password}, err
 	}))
+	h.mux.HandleFunc("POST /move-secrets", with(func(ctx context.Context, m moveRequest) (any, error) {
+		moved, err := b.MoveSecrets(ctx, m.Keystore)
+		return moveAnswer{moved}, err
+	}))
 	h.mux.HandleFunc("POST /remove", with(func(ctx context.Context, a addressRequest) (any, error) {
 		note, err := b.Remove(ctx, a.Address)
 		return removeAnswer{note}, err
@@ -216,6 +220,12 @@ func errorOf(err error) *Error {
 	}
 	e := &Error{Text: err.Error(), Cure: keystore.Cure(err)}
 	errors.As(err, &e.Port)
+	if own, ok := errors.AsType[interface {
+		error
+		Cure() string
+	}](err); ok {
+		e.Cure = own.Cure()
+	}
 	return e
 }
 

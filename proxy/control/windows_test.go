@@ -118,14 +118,15 @@ func TestShow(t *testing.T) {
 	}
 	go window(ctx)
 	told(t, c, pages, Page{"activity", ""}) // asked for until the window listens
-	for len(pages) > 0 {
-		<-pages
-	}
 	opened.Store(nil)
 	if err := c.Show(t.Context(), "add", "c@d"); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-pages; got != (Page{"add", "c@d"}) || opened.Load() != nil {
+	got := <-pages
+	for got == (Page{"activity", ""}) { // asked for more than once
+		got = <-pages
+	}
+	if got != (Page{"add", "c@d"}) || opened.Load() != nil {
 		t.Errorf("the window heard %v, and %v was opened", got, opened.Load())
 	}
 	closeWindow()

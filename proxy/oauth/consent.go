@@ -127,5 +127,5 @@ func (g *Grant) declined(code, description string) error {
 	if denied {
 		code = "the sign-in was declined"
 	}
-	return &ConsentError{Account: g.account, Reason: reason(code, description), denied: denied}
+	return &ConsentError{Account: g.account, Reason: reason(code, description), denied: denied, asked: true}
 }

@@ -216,6 +216,10 @@ func TestConsentNotGiven(t *testing.T) {
 			if !isConsent(err) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("Consent = %v, want %q", err, tt.want)
 			}
+			// It told to reauthorize an account that may not be kept.
+			if strings.Contains(err.Error(), "reauthorize") {
+				t.Errorf("Consent = %v", err)
+			}
 			if page := <-b.pages; !strings.Contains(page, "<h1>"+tt.title+"</h1>") || strings.Contains(page, "<b>") {
 				t.Errorf("the browser shows %s", page)
 			}

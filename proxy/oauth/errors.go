@@ -26,9 +26,13 @@ type ConsentError struct {
 
 	lasting bool // the provider's word: no other request until the user did something
 	denied  bool // the user's own word, at the provider's page
+	asked   bool // a sign-in under way has failed: its user need not be told to sign in
 }
 
 func (e *ConsentError) Error() string {
+	if e.asked {
+		return "not signed in: " + e.Reason
+	}
 	return fmt.Sprintf("sign in again with `waxseal account reauthorize %s`: %s", e.Account, e.Reason)
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,12 @@ import (
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(victimVariable); path != "" {
+		victim(path, os.Getenv(victimVariable+"_URL"))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fakeEndpoint is a real HTTP server over pipes, so that it works under
 // synctest as well as outside.

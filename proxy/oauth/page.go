@@ -29,7 +29,7 @@ var (
 )
 
 func granted(account string) page {
-	return page{Title: "Signed in", Text: account + " can now send through Waxseal. You can close this window.", Tone: good}
+	return page{Title: "Signed in", Text: "Waxseal may now send for " + account + ". You can close this window.", Tone: good}
 }
 
 func failed(account string, err error) page {

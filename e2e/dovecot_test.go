@@ -1,0 +1,186 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	_ "embed"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+//go:embed testdata/dovecot.conf
+var dovecotConf string
+
+//go:embed testdata/oauth2.conf
+var oauth2Conf string
+
+// dovecot is a submission server.
+type dovecot struct {
+	process  *process
+	dir      string
+	starttls string // host:port
+	implicit string // host:port
+	ca       string // path of what signed its certificate
+}
+
+// startDovecot starts a Dovecot below dir that offers the SASL mechanisms, asks
+// the provider about tokens and hands messages on to a port.
+func startDovecot(dir, mechanisms, issuer string, sink int) (*dovecot, error) {
+	who, err := dovecotUser()
+	if err != nil {
+		return nil, err
+	}
+	group, err := user.LookupGroupId(who.Gid)
+	if err != nil {
+		return nil, err
+	}
+	d := &dovecot{dir: dir, ca: filepath.Join(dir, "server.pem")}
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	d.starttls, d.implicit = fmt.Sprint("localhost:", ports[0]), fmt.Sprint("localhost:", ports[1])
+	fill := strings.NewReplacer("{dir}", dir, "{user}", who.Username, "{group}", group.Name, "{mechanisms}", mechanisms,
+		"{sink}", fmt.Sprint(sink), "{starttls}", fmt.Sprint(ports[0]), "{implicit}", fmt.Sprint(ports[1]),
+		"{provider}", strings.TrimPrefix(issuer, "http://"))
+	conf := filepath.Join(dir, "dovecot.conf")
+	err = errors.Join(
+		os.MkdirAll(filepath.Join(dir, "run"), 0o755), os.MkdirAll(filepath.Join(dir, "state"), 0o755), os.MkdirAll(filepath.Join(dir, "mail"), 0o700),
+		os.WriteFile(conf, []byte(fill.Replace(dovecotConf)), 0o600),
+		os.WriteFile(filepath.Join(dir, "oauth2.conf"), []byte(fill.Replace(oauth2Conf)), 0o600),
+		writeCertificate(dir))
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("dovecot", "-F", "-c", conf)
+	if os.Getuid() == 0 {
+		if cmd.SysProcAttr, err = handOver(dir, who); err != nil {
+			return nil, err
+		}
+	}
+	if d.process, err = start(cmd); err != nil {
+		return nil, err
+	}
+	if err := d.answers(); err != nil {
+		log, _ := os.ReadFile(filepath.Join(dir, "dovecot.log"))
+		err = fmt.Errorf("dovecot has not started: %w\n%s%s", err, d.process.said(), log)
+		return nil, errors.Join(err, d.stop())
+	}
+	return d, nil
+}
+
+func (d *dovecot) stop() error {
+	_, err := d.process.end(syscall.SIGTERM)
+	return err
+}
+
+// kick ends a user's connections.
+func (d *dovecot) kick(t *testing.T, user string) {
+	t.Helper()
+	out, err := exec.Command("doveadm", "-c", filepath.Join(d.dir, "dovecot.conf"), "kick", user).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), user) {
+		t.Fatalf("doveadm kick: %v\n%s", err, out)
+	}
+}
+
+// answers waits until the server takes connections.
+func (d *dovecot) answers() error {
+	try := time.NewTicker(20 * time.Millisecond)
+	defer try.Stop()
+	limit := time.After(patience)
+	for {
+		conn, err := net.Dial("tcp", d.implicit)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-try.C:
+		case <-d.process.exited:
+			return errors.New("it has ended")
+		case <-limit:
+			return err
+		}
+	}
+}
+
+// dovecotUser is who Dovecot runs as: it refuses to serve logins as root.
+func dovecotUser() (*user.User, error) {
+	if os.Getuid() == 0 {
+		return user.Lookup("nobody")
+	}
+	return user.Current()
+}
+
+// handOver gives a folder to a user, and says how to start a program as them.
+func handOver(dir string, who *user.User) (*syscall.SysProcAttr, error) {
+	uid, err := strconv.Atoi(who.Uid)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.Atoi(who.Gid)
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.Walk(dir, func(path string, _ os.FileInfo, err error) error {
+		return errors.Join(err, os.Chown(path, uid, gid))
+	})
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, err
+}
+
+// freePorts are ports that were free a moment ago.
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // together, so that they differ
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// writeCertificate makes a key and a certificate for localhost that is its own
+// authority.
+func writeCertificate(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	write := func(name, kind string, data []byte) error {
+		return os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600)
+	}
+	return errors.Join(write("server.pem", "CERTIFICATE", der), write("server.key", "PRIVATE KEY", private))
+}

@@ -1,0 +1,112 @@
+//go:build e2e
+
+// Package e2e tests the program as its users have it: the real binary, a real
+// OpenID provider (npm's oidc-provider) whose pages a real Chromium clicks
+// through, a real keychain (GNOME Keyring), and a real submission server
+// (Dovecot) that asks the provider about each token. `make e2e` installs what
+// that needs, and runs it.
+//
+// All peers run on this machine alone, on ports of the system's choice, and end
+// with the test. The tests share them; each has accounts, a configuration and
+// browser windows of its own.
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// peers are what Waxseal talks to.
+var peers struct {
+	provider *provider
+	sink     *sink
+	both     *dovecot // offers XOAUTH2 and OAUTHBEARER
+	bearer   *dovecot // offers OAUTHBEARER alone
+	keychain *keychain
+	browser  context.Context
+}
+
+// binary is the program under test.
+var binary = os.Getenv("WAXSEAL_E2E_BINARY")
+
+func TestMain(m *testing.M) {
+	code, err := runWithPeers(m, os.Getenv("WAXSEAL_E2E_PROVIDER"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// runWithPeers starts the peers, runs the tests, and ends what was started.
+func runWithPeers(m *testing.M, modules string) (code int, err error) {
+	if binary == "" || modules == "" {
+		return 0, errors.New("run it with `make e2e`, which prepares what it needs")
+	}
+	dir, err := os.MkdirTemp("", "waxseal-e2e-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	var started []func() error
+	defer func() {
+		for _, stop := range slices.Backward(started) {
+			err = errors.Join(err, stop())
+		}
+	}()
+	if started, err = startPeers(dir, modules); err != nil {
+		return 0, err
+	}
+	if code = m.Run(); code != 0 {
+		peers.provider.complains()
+	}
+	return code, nil
+}
+
+// startPeers starts the peers, each with a folder of its own below dir, and
+// returns what ends those that have started.
+func startPeers(dir, modules string) (started []func() error, err error) {
+	below := func(name string) string { return filepath.Join(dir, name) }
+	err = os.Chmod(dir, 0o711) // Dovecot may run as another user
+	for _, name := range []string{"both", "bearer", "home", "browser"} {
+		err = errors.Join(err, os.Mkdir(below(name), 0o700))
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, start := range []func() (stop func() error, err error){
+		func() (func() error, error) { peers.sink, err = startSink(); return peers.sink.stop, err },
+		func() (func() error, error) {
+			peers.provider, err = startProvider(modules)
+			return peers.provider.stop, err
+		},
+		func() (func() error, error) {
+			peers.both, err = startDovecot(below("both"), "xoauth2 oauthbearer", peers.provider.issuer, peers.sink.port())
+			return peers.both.stop, err
+		},
+		func() (func() error, error) {
+			peers.bearer, err = startDovecot(below("bearer"), "oauthbearer", peers.provider.issuer, peers.sink.port())
+			return peers.bearer.stop, err
+		},
+		func() (func() error, error) {
+			peers.keychain, err = startKeychain(below("home"))
+			return peers.keychain.stop, err
+		},
+		func() (stop func() error, err error) {
+			peers.browser, stop, err = startBrowser(below("browser"))
+			return stop, err
+		},
+	} {
+		stop, err := start()
+		if err != nil {
+			return started, err
+		}
+		started = append(started, stop)
+	}
+	return started, nil
+}

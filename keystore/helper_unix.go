@@ -1,0 +1,22 @@
+//go:build unix
+
+package keystore
+
+import (
+	"os"
+	"syscall"
+)
+
+// nameProcess gives a helper on Linux, which was started as /proc/self/exe, a
+// name that says what it is in lists of processes.
+func nameProcess() {
+	if f, err := os.OpenFile("/proc/self/comm", os.O_WRONLY, 0); err == nil {
+		f.WriteString("waxseal-keys")
+		f.Close()
+	}
+}
+
+// noCore keeps a crash from writing secrets to disk. The process stays open to
+// its owner's debugger (PR_SET_DUMPABLE): closed, KeePassXC could not tell its
+// user which program asks.
+func noCore() { _ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) }

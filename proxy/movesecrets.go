@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// MoveSecrets moves all secrets of all accounts into another kind of keystore,
+// "system" or "file", and writes that into the configuration file. Mail goes on
+// meanwhile. An error or an end at any step loses nothing, and the same again
+// finishes the work; moved is how many secrets were copied this time. See
+// [keystore.Store.Move].
+func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err error) {
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	other := map[string]string{"system": "file", "file": "system"}[kind]
+	there := s.secrets.Kind() == kind
+	switch {
+	case other == "":
+		return 0, fmt.Errorf("secrets cannot be moved into the keystore %q; it is system or file", kind)
+	case s.opts.OpenKeystore == nil || s.opts.ConfigPath == "":
+		return 0, errors.New("this instance cannot move its secrets")
+	case s.opts.KeystoreFixed && !there:
+		return 0, errors.New("the keystore was chosen with --keystore or WAXSEAL_KEYSTORE, which would still be used after a move; start without them, then move the secrets")
+	case !there:
+		other = kind
+	}
+	if _, err := checkWritable(s.opts.ConfigPath); err != nil {
+		return 0, fmt.Errorf("configuration file %s cannot be written, and no secret was moved; let this user write it: %w", s.opts.ConfigPath, err)
+	}
+	store, err := s.opts.OpenKeystore(other)
+	if err != nil {
+		return 0, err
+	}
+	settle := func() error {
+		if err := setKeystore(s.opts.ConfigPath, kind); err != nil {
+			return err
+		}
+		cfg := *s.config()
+		cfg.Keystore = kind
+		s.cfg.Store(&cfg)
+		return nil
+	}
+	defer s.changed.wake()
+	if there {
+		defer store.Close()
+		return s.secrets.Gather(ctx, store, s.secretKeys(), settle)
+	}
+	moved, err = s.secrets.Move(ctx, store, s.secretKeys(), settle)
+	if s.secrets.Kind() != kind {
+		store.Close()
+	}
+	return moved, err
+}
+
+// secretKeys are the keys under which something may be kept.
+func (s *Server) secretKeys() []string {
+	var keys []string
+	clients := map[string]bool{}
+	for _, p := range s.config().catalogue() {
+		clients[p.ClientID] = true
+	}
+	for _, b := range *s.boxes.Load() {
+		keys = append(keys, "refresh/"+Fold(b.address), passwordKey(b.address))
+		clients[b.provider.ClientID] = true
+	}
+	delete(clients, "")
+	for id := range clients {
+		keys = append(keys, clientSecretKey(id, false), clientSecretKey(id, true))
+	}
+	return keys
+}
