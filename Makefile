@@ -39,7 +39,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons clean
+.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -106,6 +106,13 @@ bench-go: ## run the Go benchmarks; the first result is kept and later ones comp
 
 icons: ## make the PNG and ICO icons from the drawings in assets/icon
 	@.ci/icons
+
+golden: ## write the window's golden files anew; look at `git diff` and the pictures before you commit
+	@CGO_ENABLED=0 go test -tags nogui ./ui -run 'Stories|Translations' -update
+
+screenshots: ## make docs/img from the window's own storybook
+	@mkdir -p docs/img
+	@CGO_ENABLED=0 go test -tags nogui ./ui -run Screenshots -count=1 -screenshots $(CURDIR)/docs/img
 
 clean: ## remove what was built
 	@rm -rf bin

@@ -74,7 +74,7 @@ func (a *activity) load(v view) {
 		have = a.all[len(a.all)-1].Seq
 	}
 	if newest < have { // the engine has started again, and counts from 1
-		a.all, have = nil, 0
+		a.all, a.seen, have = nil, nil, 0
 		a.choose(0)
 	}
 	if a.asking || !a.shown || v.gone || newest == have {

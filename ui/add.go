@@ -135,7 +135,7 @@ func newAddWho(a *add) *addWho {
 		newLine(10, []fyne.CanvasObject{newSymbol(theme.NewSuccessThemedResource(theme.ConfirmIcon()), 20)}, newColumn(2, s.name, s.note))))
 	s.choice = k.choice(nil, func(name string) { s.chosen(name) })
 	s.choice.PlaceHolder = tr("Choose a provider")
-	s.choose = newField(tr("Provider"), tr("None is known for this address. Choose whose mail service it is."), s.choice).Container
+	s.choose = newField(tr("Provider"), tr("None is known for this address. Choose whose mail service it is."), s.choice.framed()).Container
 	s.instead = newNotice()
 	s.register.id.OnChanged = func(string) { s.ready() }
 	s.register.id.OnSubmitted = func(string) { s.submit() }

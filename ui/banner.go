@@ -17,6 +17,9 @@ type banner struct {
 
 func newBanner(k *kit, m mood, action string, act func()) *banner {
 	b := &banner{back: newSheet(m.tint(), colorNone, 0)}
+	if m == calm {
+		b.back.fill = colorSidebar
+	}
 	b.words = newText("", kind{bold: true})
 	b.words.mark(m.importance())
 	b.more = newText("", kind{})

@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -57,7 +59,16 @@ func (c *breakerCard) set(b breaker.Status, passed time.Duration) {
 
 func newBreakerChip(name string) fyne.CanvasObject {
 	return newLine(6, []fyne.CanvasObject{centred(newDot("success"))},
-		newWord(clean(name), kind{size: theme.SizeNameCaptionText, muted: lowImportance}))
+		newWord(shorten(clean(name), 40), kind{size: theme.SizeNameCaptionText, muted: lowImportance}))
+}
+
+// shorten takes out of the middle what is too long for a line.
+func shorten(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n/2]) + "…" + string(r[len(r)-n/2+1:])
 }
 
 func (b *breakers) draw(list []breaker.Status, passed time.Duration) {
@@ -65,27 +76,29 @@ func (b *breakers) draw(list []breaker.Status, passed time.Duration) {
 	for _, s := range list {
 		order = append(order, s.Name+" "+only(s.State == breaker.Closed, "closed"))
 	}
-	if !same(order, b.order) {
+	if !slices.Equal(order, b.order) {
 		b.order = order
 		b.arrange(list)
 	}
 	for _, s := range list {
-		if c := b.cards[s.Name]; c != nil {
+		if c := b.cards[s.Name]; c != nil && s.State != breaker.Closed {
 			c.set(s, passed)
 		}
 	}
 	show(b.root, len(list) > 0)
 }
 
-// arrange makes the cards and chips anew where a breaker has come, gone or
-// changed sides.
+// arrange puts each breaker where it belongs, after one has come, gone or changed
+// sides. A breaker's card and name are made once.
 func (b *breakers) arrange(list []breaker.Status) {
-	clear(b.cards)
 	b.troubled.Objects, b.healthy.Objects = nil, nil
 	for _, s := range list {
 		if s.State != breaker.Closed {
-			c := newBreakerCard(s.Name)
-			b.cards[s.Name] = c
+			c := b.cards[s.Name]
+			if c == nil {
+				c = newBreakerCard(s.Name)
+				b.cards[s.Name] = c
+			}
 			b.troubled.Objects = append(b.troubled.Objects, c.Container)
 			continue
 		}
@@ -96,11 +109,9 @@ func (b *breakers) arrange(list []breaker.Status) {
 		}
 		b.healthy.Objects = append(b.healthy.Objects, chip)
 	}
-	for name := range b.chips {
-		if !contains(list, name) {
-			delete(b.chips, name)
-		}
-	}
+	gone := func(name string) bool { return !contains(list, name) }
+	maps.DeleteFunc(b.chips, func(name string, _ fyne.CanvasObject) bool { return gone(name) })
+	maps.DeleteFunc(b.cards, func(name string, _ *breakerCard) bool { return gone(name) })
 	show(b.troubled, len(b.troubled.Objects) > 0)
 	show(b.healthy, len(b.healthy.Objects) > 0)
 	b.troubled.Refresh()
@@ -108,22 +119,5 @@ func (b *breakers) arrange(list []breaker.Status) {
 }
 
 func contains(list []breaker.Status, name string) bool {
-	for _, s := range list {
-		if s.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
-func same(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+	return slices.ContainsFunc(list, func(s breaker.Status) bool { return s.Name == name })
 }

@@ -62,7 +62,7 @@ func newCheckLine(ch proxy.Check) fyne.CanvasObject {
 	}
 	head := newLine(10, nil, newText(checkName(ch.Name), kind{bold: true}),
 		newWord(took(ch.Took), kind{size: theme.SizeNameCaptionText, muted: lowImportance}))
-	lines := newColumn(2, head, newMuted(sentence(ch.Result)))
+	lines := newColumn(2, head, newMuted(checkResult(ch)))
 	if ch.Cure != "" {
 		cure := newText(tr("What to do: {{.Cure}}", values{"Cure": sentence(ch.Cure)}), kind{})
 		cure.mark(bad.importance())

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -84,9 +83,6 @@ func clock(t, now time.Time) string {
 
 // date is a day.
 func date(t time.Time) string {
-	return fmt.Sprintf("%d %s", t.Day(), monthNames()[t.Month()-1])
-}
-
-func monthNames() []string {
-	return strings.Split(tr("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"), " ")
+	months := strings.Split(tr("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"), " ")
+	return tr("{{.Day}} {{.Month}}", values{"Day": strconv.Itoa(t.Day()), "Month": months[t.Month()-1]})
 }

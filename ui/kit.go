@@ -187,6 +187,11 @@ func (c *choice) TypedKey(e *fyne.KeyEvent) {
 	}
 }
 
+// framed is the choice with an edge, as entries have one.
+func (c *choice) framed() fyne.CanvasObject {
+	return newStack(c, newSheet(colorNone, "inputBorder", 8))
+}
+
 // field is something to enter, with its name above and what is wrong with it, or
 // what it is for, below.
 type field struct {

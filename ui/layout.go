@@ -48,10 +48,10 @@ func (l column) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 
 // setWidth makes an object that wide and as high as it then wants to be.
 func setWidth(o fyne.CanvasObject, width float32) (height float32) {
-	if o.Size().Width != width {
+	if c, ok := o.(*fyne.Container); ok && c.Size().Width == width {
+		c.Layout.Layout(c.Objects, c.Size()) // what is inside may have changed
+	} else {
 		o.Resize(fyne.NewSize(width, o.MinSize().Height))
-	} else if c, ok := o.(*fyne.Container); ok { // what is inside may have changed
-		c.Layout.Layout(c.Objects, c.Size())
 	}
 	h := o.MinSize().Height
 	o.Resize(fyne.NewSize(width, h))
@@ -311,19 +311,16 @@ func (l sides) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 // below each other where they do not fit.
 type split struct {
 	gap   float32
+	need  func() float32 // the width that the left side should have
 	width float32
 }
 
-func newSplit(left, right fyne.CanvasObject) *fyne.Container {
-	return container.New(&split{gap: 12}, left, right)
+func newSplit(left, right fyne.CanvasObject, need func() float32) *fyne.Container {
+	return container.New(&split{gap: 12, need: need}, left, right)
 }
 
-// leastLeft is how narrow the left side may become before the right one goes
-// below it.
-const leastLeft = 220
-
 func (l *split) beside(objects []fyne.CanvasObject, width float32) bool {
-	return natural(objects[1])+l.gap+max(leastLeft, objects[0].MinSize().Width) <= width
+	return natural(objects[1])+l.gap+max(l.need(), objects[0].MinSize().Width) <= width
 }
 
 // natural is the width of an object with everything in one line.

@@ -48,7 +48,7 @@ func newOverview(w *window) *overview {
 	o.none.Hide()
 	o.empty = o.invitation()
 	head := newColumn(18,
-		newSplit(status, newFlow(8, o.pause, o.add)),
+		newSplit(status, newFlow(8, o.pause, o.add), func() float32 { return max(o.title.line()+20, o.line.line()) }),
 		o.gauges.root, o.breakers.root, o.heading, o.none, o.empty)
 	o.rows = newRows(head, 1080, 98, 10, 500, func() fyne.CanvasObject { return newAccountRow(w) },
 		func(i int, row fyne.CanvasObject) {

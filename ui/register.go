@@ -79,6 +79,10 @@ func registration(id string) (steps []string, url string) {
 			tr("Under “API permissions”, add SMTP.Send and offline_access (delegated)."),
 			tr("Copy the application (client) ID to here. There is no secret."),
 		}, "https://entra.microsoft.com/"
+	case "yahoo", "aol":
+		return []string{
+			tr("This provider takes no new programs. Where you have no client ID from earlier, make an app password there and give it to your mail program directly."),
+		}, ""
 	}
 	return []string{
 		tr("Register a desktop program at your provider, with the redirect http://127.0.0.1."),

@@ -135,10 +135,7 @@ func (l rowsFrame) MinSize([]fyne.CanvasObject) fyne.Size {
 }
 
 func (l rowsFrame) Layout(_ []fyne.CanvasObject, size fyne.Size) {
-	bar := l.r.bar
-	bar.Resize(size)
-	setWidth(bar.Content, size.Width)
-	bar.Refresh()
+	fill(l.r.bar, size)
 	l.r.realise()
 }
 

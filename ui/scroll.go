@@ -45,9 +45,19 @@ func (l scrollLayout) MinSize([]fyne.CanvasObject) fyne.Size {
 
 func (l scrollLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
 	bar := l.s.bar
+	fill(bar, size)
+}
+
+// fill gives a scroll its size, and its content the height that follows. Fyne's
+// Refresh draws all of the content anew, so the scroll is only told when its
+// content has become higher or lower.
+func fill(bar *container.Scroll, size fyne.Size) {
+	before := bar.Content.Size().Height
 	bar.Resize(size)
 	setWidth(bar.Content, size.Width)
-	bar.Refresh() // it learns of the content's new height
+	if high := max(bar.Content.Size().Height, size.Height); high != max(before, size.Height) {
+		bar.Refresh()
+	}
 }
 
 // reveal scrolls until o is in sight, if it is in the scroll at all.

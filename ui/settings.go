@@ -69,7 +69,7 @@ func newSettings(w *window) *settings {
 		section(tr("Certificate"), s.certificate.root),
 		section(tr("Network"), s.proxy.root, s.metrics.root),
 		section(tr("Passwords and consents"), newColumn(2, s.keystore, s.keystoreState)),
-		section(tr("Log"), newField(tr("How much is written"), "", s.level).Container, newColumn(8, s.folder, newFlow(8, s.openFolder))),
+		section(tr("Log"), newField(tr("How much is written"), "", s.level.framed()).Container, newColumn(8, s.folder, newFlow(8, s.openFolder))),
 		padded(-8, 0, newFlow(8, w.kit.quiet(tr("About Waxseal"), theme.InfoIcon(), func() { w.show(Page{Name: "about"}) }))))
 	s.scroll = newScroll(720, newColumn(16, newTitle(tr("Settings")), s.notes, s.loading, s.notice.Container, s.all))
 	return s

@@ -204,7 +204,7 @@ func (s *setup) draw(v view) {
 		}
 		s.facts.set(strings.Join(facts, " · "))
 		trouble := accountTrouble(a)
-		s.trouble.say(only(trouble != "", word), trouble)
+		s.trouble.say(trouble, "")
 		show(s.signIn, a.State == "needs_consent" || a.State == "attention")
 		return
 	}

@@ -63,7 +63,7 @@ func newStage(t testing.TB, b *fake, g staging) *stage {
 	}
 	s.w.win.Resize(g.size)
 	s.w.win.Show()
-	t.Cleanup(func() { s.w.stop(); s.w.win.Close() })
+	t.Cleanup(s.w.stop)
 	return s
 }
 

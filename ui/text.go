@@ -7,7 +7,8 @@ import (
 )
 
 // text is a label without the space that Fyne keeps around one, so that texts
-// and edges align.
+// and edges align. Its layout gives it a place and a size without that space; its
+// own Size and Position, by which it is drawn, are with it.
 type text struct {
 	widget.Label
 }
@@ -94,6 +95,15 @@ func show(o fyne.CanvasObject, visible bool) bool {
 	return true
 }
 
+// line is the width of the text in one line.
+func (t *text) line() float32 {
+	name := t.SizeName
+	if name == "" {
+		name = theme.SizeNameText
+	}
+	return fyne.MeasureText(t.Text, t.Theme().Size(name), t.TextStyle).Width
+}
+
 func (t *text) space() float32 { return t.Theme().Size(theme.SizeNameInnerPadding) }
 
 // MinSize implements fyne.CanvasObject.
@@ -107,13 +117,6 @@ func (t *text) MinSize() fyne.Size {
 func (t *text) Resize(size fyne.Size) {
 	s := t.space()
 	t.Label.Resize(size.AddWidthHeight(2*s, 2*s))
-}
-
-// Size implements fyne.CanvasObject.
-func (t *text) Size() fyne.Size {
-	s := t.space()
-	size := t.Label.Size()
-	return fyne.NewSize(size.Width-2*s, size.Height-2*s)
 }
 
 // Move implements fyne.CanvasObject.

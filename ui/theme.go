@@ -62,7 +62,7 @@ var shades = map[fyne.ThemeColorName]shade{
 	theme.ColorNameHover:               {rgba(0x5a3a2a, 0x0d), rgba(0xffeedd, 0x0d)},
 	theme.ColorNamePressed:             {rgba(0x5a3a2a, 0x1f), rgba(0xffeedd, 0x22)},
 	theme.ColorNameInputBackground:     {rgb(0xffffff), rgb(0x14110f)},
-	theme.ColorNameInputBorder:         {rgb(0xd9cfc5), rgb(0x4a4039)},
+	theme.ColorNameInputBorder:         {rgb(0xcdc1b6), rgb(0x655950)},
 	theme.ColorNameSeparator:           {rgb(0xe9e1d9), rgb(0x352d28)},
 	theme.ColorNameMenuBackground:      {rgb(0xffffff), rgb(0x2a2420)},
 	theme.ColorNameOverlayBackground:   {rgb(0xffffff), rgb(0x231e1b)},

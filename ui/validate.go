@@ -42,7 +42,7 @@ func checkAddress(s string) string {
 	}
 	bare, bracket := strings.CutPrefix(host, "[")
 	if bracket {
-		bare = strings.TrimSuffix(bare, "]")
+		bare, bracket = strings.CutSuffix(bare, "]")
 	}
 	if _, err := netip.ParseAddr(bare); strings.Contains(bare, ":") && (err != nil || !bracket) {
 		return tr("“{{.Text}}” is no address. Write IPv6 like [::1]:1587.", values{"Text": clean(s)})

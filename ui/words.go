@@ -54,7 +54,7 @@ func headline(v view) (title string, m mood) {
 	case s.State == "stopping":
 		return tr("Stopping…"), calm
 	case s.Keystore.Error != "":
-		return tr("The keystore cannot be read"), bad
+		return keystoreTrouble(s.Keystore), bad
 	case s.State == "paused":
 		return tr("Paused"), care
 	case needy > 0:
@@ -121,9 +121,9 @@ func accountTrouble(a proxy.AccountStatus) string {
 	case a.Detail != "":
 		return sentence(a.Detail)
 	case a.State == "needs_consent":
-		return tr("The provider wants you to sign in again.")
+		return tr("The provider wants a new sign-in.")
 	case a.State == "keystore":
-		return tr("The keystore is locked: unlock it, and sending goes on.")
+		return tr("Goes on once the keystore is unlocked.")
 	}
 	return ""
 }
@@ -214,6 +214,20 @@ func checkName(name string) string {
 		}
 	}
 	return sentenceCase(name)
+}
+
+// checkResult is what a check found: in our own words where it is one of the few
+// findings that everybody sees, and else in the engine's.
+func checkResult(c proxy.Check) string {
+	switch until, dated := strings.CutPrefix(c.Result, "good until "); {
+	case c.OK && c.Name == "consent":
+		return tr("Given.")
+	case c.OK && dated:
+		if t, err := time.Parse(time.RFC3339, until); err == nil {
+			return tr("Good until {{.Time}}.", values{"Time": t.Local().Format("15:04")})
+		}
+	}
+	return sentence(c.Result)
 }
 
 func sentenceCase(s string) string { return strings.TrimSuffix(sentence(s), ".") }

@@ -1,0 +1,433 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/test"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// begun is a stage on which adding an account has begun, from the click on.
+func begun(t *testing.T, b *fake) (*stage, *add) {
+	t.Helper()
+	old := patience
+	patience = 0
+	t.Cleanup(func() { patience = old })
+	s := newStage(t, b, staging{options: Options{OpenURL: func(url string) error { b.ask("open " + url); return nil }}})
+	s.shows()
+	test.Tap(s.w.pages["overview"].(*overview).add)
+	return s, s.w.pages["add"].(*add)
+}
+
+const consentPage = "https://login.example/authorize"
+
+// One typed field and two clicks lead from "Add account" to the settings.
+func TestAddAccount(t *testing.T) {
+	b := busyOffice()
+	b.prompts = []proxy.Prompt{{URL: consentPage}, {Check: &proxy.Check{Name: "consent", OK: true}}, {Check: &proxy.Check{Name: "login", OK: true}}}
+	b.consent = func(context.Context) (bool, error) { return true, nil }
+	s, a := begun(t, b)
+	test.Type(s.w.win.Canvas().Focused(), "grace@corp.example") // nothing need be clicked for that
+	s.until("the provider is known", func() bool { return a.who.found.Visible() })
+	if a.who.name.Text != "Microsoft 365" {
+		t.Errorf("recognised %q", a.who.name.Text)
+	}
+	test.Tap(a.who.next)
+	s.until("the settings are shown", func() bool { return s.w.name == "setup" && s.w.pages["setup"].(*setup).all.Visible() })
+	want := []string{"add grace@corp.example microsoft", "authorize grace@corp.example", "open " + consentPage, "settings of grace@corp.example"}
+	calls := slices.DeleteFunc(b.calls(), func(c string) bool { return strings.HasPrefix(c, "recognise") })
+	if !slices.Equal(calls, want) {
+		t.Errorf("asked %q, want %q", calls, want)
+	}
+	p := s.w.pages["setup"].(*setup)
+	if !p.welcomed.Visible() || p.values["password"].value.Text == b.mail.Password {
+		t.Errorf("greets %v, shows the password as %q", p.welcomed.Visible(), p.values["password"].value.Text)
+	}
+}
+
+// The provider is looked for when typing has rested, not at each key.
+func TestTypingIsNotAskedAtEachKey(t *testing.T) {
+	s, a := begun(t, base())
+	a.who.address.SetText("grace@corp.exam")
+	a.who.address.SetText("grace@corp.examp")
+	a.who.address.SetText("grace@corp.example")
+	s.until("the provider is known", func() bool { return a.who.found.Visible() })
+	s.w.work.cancel()
+	s.w.work.group.Wait()
+	s.run()
+	if !a.who.found.Visible() || a.who.name.Text != "Microsoft 365" {
+		t.Errorf("an answer that came late took the place of the last one: %q", a.who.name.Text)
+	}
+}
+
+func TestCancelWhileWaiting(t *testing.T) {
+	for name, cancel := range map[string]func(*stage, *add){
+		"button": func(_ *stage, a *add) { test.Tap(a.wait.cancel) },
+		"escape": func(s *stage, _ *add) { s.key(fyne.KeyEscape) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := busyOffice()
+			b.prompts = []proxy.Prompt{{URL: consentPage}}
+			s, a := begun(t, b)
+			typeAddress(s, "grace@corp.example").submit()
+			s.until("it waits", func() bool { return a.wait.link.Visible() })
+			cancel(s, a)
+			s.until("the engine was told, and the account is gone", func() bool {
+				return b.called("cancelled grace@corp.example") && b.called("remove grace@corp.example")
+			})
+			if !a.who.root.Visible() || a.who.address.Text != "grace@corp.example" || a.wait.root.Visible() {
+				t.Error("the address is not there to be tried again")
+			}
+		})
+	}
+}
+
+// Another page, and the end of the window, end what is under way too.
+func TestLeavingCancels(t *testing.T) {
+	b := busyOffice()
+	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	s, a := begun(t, b)
+	typeAddress(s, "grace@corp.example").submit()
+	s.until("it waits", func() bool { return a.wait.link.Visible() })
+	s.w.stop()
+	if !b.called("cancelled grace@corp.example") || !b.called("remove grace@corp.example") {
+		t.Errorf("asked %q", b.calls())
+	}
+}
+
+// Signing in again takes nothing away when it is cancelled.
+func TestCancelKeepsAnAccountThatWasThere(t *testing.T) {
+	b := busyOffice()
+	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	s, a := begun(t, b)
+	s.w.show(Page{Name: "add", Account: "ada@corp.example"})
+	s.until("it waits", func() bool { return a.wait.link.Visible() })
+	test.Tap(a.wait.cancel)
+	s.until("the engine was told", func() bool { return b.called("cancelled ada@corp.example") })
+	s.w.work.stop()
+	if b.called("remove ada@corp.example") || b.called("add ada@corp.example") {
+		t.Errorf("asked %q", b.calls())
+	}
+}
+
+func TestAddFails(t *testing.T) {
+	b := busyOffice()
+	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	var tries int
+	b.consent = func(context.Context) (bool, error) {
+		if tries++; tries == 1 {
+			return false, errors.New("the provider said access_denied; sign in and approve")
+		}
+		return true, nil
+	}
+	s, a := begun(t, b)
+	s.w.options.Cure = func(error) string { return "sign in and approve" }
+	typeAddress(s, "grace@corp.example").submit()
+	s.until("it says why", func() bool { return a.wait.notice.Visible() })
+	if got := a.wait.notice.words.Text + "|" + a.wait.notice.cure.Text; got != "The provider said access_denied.|Sign in and approve." {
+		t.Errorf("says %q", got)
+	}
+	if !b.called("remove grace@corp.example") {
+		t.Error("an account that never could send stays")
+	}
+	test.Tap(a.wait.retry)
+	s.until("the second try leads to the settings", func() bool { return s.w.name == "setup" })
+	if n := count(b.calls(), "add grace@corp.example microsoft"); n != 2 {
+		t.Errorf("added %d times, want 2", n)
+	}
+}
+
+func count(list []string, s string) (n int) {
+	for _, l := range list {
+		if l == s {
+			n++
+		}
+	}
+	return n
+}
+
+// A browser that does not open leaves the link.
+func TestNoBrowser(t *testing.T) {
+	b := busyOffice()
+	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	s, a := begun(t, b)
+	s.w.options.OpenURL = nil
+	typeAddress(s, "grace@corp.example").submit()
+	s.until("it says so", func() bool { return a.wait.notice.Visible() })
+	test.Tap(a.wait.link.Objects[1].(*button))
+	if got := s.app.Clipboard().Content(); got != consentPage {
+		t.Errorf("copied %q", got)
+	}
+}
+
+func TestUnknownProviderIsChosen(t *testing.T) {
+	b := base()
+	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	s, a := begun(t, b)
+	who := typeAddress(s, "me@home.example")
+	if !who.next.Disabled() {
+		t.Error("one can go on without a provider")
+	}
+	who.choice.SetSelected("Google")
+	who.submit()
+	s.until("it is asked for consent", func() bool { return b.called("authorize me@home.example") })
+	if !b.called("add me@home.example google") {
+		t.Errorf("asked %q", b.calls())
+	}
+	_ = a
+}
+
+func TestProviderWithoutOAuth(t *testing.T) {
+	s, _ := begun(t, base())
+	who := typeAddress(s, "me@icloud.com")
+	if !who.next.Disabled() || !strings.Contains(who.instead.cure.Text, "app-specific password") {
+		t.Errorf("lets go on: %t; says %q", !who.next.Disabled(), who.instead.cure.Text)
+	}
+}
+
+func TestRegistration(t *testing.T) {
+	b := base()
+	b.providers[0].ClientID = ""
+	s, _ := begun(t, b)
+	who := typeAddress(s, "me@gmail.com")
+	if !who.register.root.Visible() || !who.next.Disabled() {
+		t.Fatal("it does not ask for a client ID")
+	}
+	test.Type(who.register.id, "the-id")
+	test.Type(who.register.secret, "the-secret")
+	who.submit()
+	s.until("it is added", func() bool { return b.called("add me@gmail.com google the-id the-secret") })
+}
+
+func TestPauseAndResume(t *testing.T) {
+	b := busyOffice()
+	s := newStage(t, b, staging{})
+	s.shows()
+	test.Tap(s.w.pages["overview"].(*overview).pause)
+	s.until("it is paused", func() bool { return b.called("pause") })
+	b.snapshot.State = "paused"
+	s.shows()
+	if !s.w.frame.banners.paused.Visible() {
+		t.Error("no banner says that it is paused")
+	}
+	test.Tap(s.w.frame.banners.paused.act)
+	s.until("it goes on", func() bool { return b.called("resume") })
+}
+
+func TestRemoveAsksFirst(t *testing.T) {
+	b := busyOffice()
+	s := newStage(t, b, staging{})
+	s.shows()
+	s.w.askRemove("ada@corp.example")
+	s.key(fyne.KeyEscape)
+	if s.w.win.Canvas().Overlays().Top() != nil {
+		t.Fatal("Escape leaves the question")
+	}
+	s.w.askRemove("ada@corp.example")
+	s.key(fyne.KeyReturn) // "Cancel" has the keyboard
+	s.w.askRemove("ada@corp.example")
+	s.w.win.Canvas().FocusNext()
+	s.key(fyne.KeyReturn)
+	s.until("it is removed", func() bool { return b.called("remove ada@corp.example") })
+	if n := count(b.calls(), "remove ada@corp.example"); n != 1 {
+		t.Errorf("removed %d times", n)
+	}
+}
+
+func TestSearchAccounts(t *testing.T) {
+	s := newStage(t, many(1000), staging{})
+	s.shows()
+	o := s.w.pages["overview"].(*overview)
+	if n := len(o.rows.shown); n > 12 {
+		t.Errorf("%d rows exist for those in sight", n)
+	}
+	o.search.SetText("user0777")
+	row, ok := o.rows.shown[0].(*accountRow)
+	if len(o.seen) != 1 || !ok || row.name.Text != "user0777@corp.example" {
+		t.Errorf("found %d", len(o.seen))
+	}
+	o.search.SetText("nobody")
+	if !o.none.Visible() || len(o.rows.body.Objects) != 0 {
+		t.Error("what is not there is shown")
+	}
+}
+
+// With the keyboard one comes to an account far down the list, and it scrolls
+// into sight.
+func TestKeyboardReachesEveryAccount(t *testing.T) {
+	b := many(60)
+	s := newStage(t, b, staging{})
+	s.shows()
+	c := s.w.win.Canvas()
+	for range 400 {
+		c.FocusNext()
+		if row, ok := c.Focused().(*accountRow); ok && row.address == "user0059@corp.example" {
+			s.key(fyne.KeyReturn)
+			if s.w.name != "setup" || s.w.pages["setup"].(*setup).account != row.address {
+				t.Errorf("Enter leads to %s", s.w.name)
+			}
+			return
+		}
+	}
+	t.Error("400 Tabs do not reach the last of 60 accounts")
+}
+
+func TestSearchActivity(t *testing.T) {
+	b := busyOffice()
+	s := newStage(t, b, staging{})
+	s.shows()
+	s.w.show(Page{Name: "activity"})
+	a := listed(s)
+	a.search.SetText("ada 550")
+	if len(a.seen) != 1 || a.all[a.seen[0]].Seq != 3 {
+		t.Errorf("found %v", a.seen)
+	}
+	a.search.SetText("")
+	a.failed.SetChecked(true)
+	if len(a.seen) != 3 {
+		t.Errorf("%d problems, want 3", len(a.seen))
+	}
+	a.choose(3)
+	if a.details.cure.cure.Text != "Look at the recipient's address; the provider does not know it." {
+		t.Errorf("says %q", a.details.cure.cure.Text)
+	}
+	s.key(fyne.KeyEscape)
+	if a.chosen != 0 || s.w.name != "activity" {
+		t.Error("Escape does not close the details alone")
+	}
+	// The next ones are asked for alone, and a new start of the engine begins anew.
+	b.activity = append(b.activity, proxy.Activity{Seq: 7, Account: "x@y.example", Result: "sent"})
+	b.snapshot.LastActivity = 7
+	s.shows()
+	a.failed.SetChecked(false)
+	s.until("the new one is there", func() bool { return len(a.all) == 7 })
+	b.activity, b.snapshot.LastActivity = b.activity[:1], 1
+	s.shows()
+	s.until("the list has begun anew", func() bool { return len(a.all) == 1 })
+}
+
+func TestSettingsChange(t *testing.T) {
+	b := busyOffice()
+	var got proxy.Settings
+	b.configure = func(p proxy.Settings) ([]string, error) {
+		got = p
+		return []string{"log_level changes at the next start"}, nil
+	}
+	s := (story{page: Page{Name: "settings"}, backend: func() *fake { return b }}).stage(t, staging{})
+	p := configured(s)
+	if b.called("configure") {
+		t.Fatal("showing the settings changed them")
+	}
+	p.notify.SetChecked(false)
+	s.until("it is saved", func() bool { return p.notes.Visible() })
+	if got.Notifications || got.Metrics != b.settings.Metrics || p.notes.Text != "Saved. Log_level changes at the next start." && p.notes.Text != "Saved. log_level changes at the next start." {
+		t.Errorf("configured %+v, says %q", got, p.notes.Text)
+	}
+	p.proxy.entry.SetText("proxy.example")
+	if !p.proxy.save.Disabled() || p.proxy.field.below.Text != "Write it like http://proxy.example.com:3128." {
+		t.Errorf("a wrong URL is not refused: %q", p.proxy.field.below.Text)
+	}
+	p.proxy.entry.SetText("http://proxy.example:3128")
+	p.proxy.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	s.until("it is saved", func() bool { return p.proxy.is == "http://proxy.example:3128" })
+	if got.HTTPProxy != "http://proxy.example:3128" || got.Notifications {
+		t.Errorf("configured %+v", got)
+	}
+}
+
+func TestTakenPort(t *testing.T) {
+	b := busyOffice()
+	var got proxy.Settings
+	b.configure = func(p proxy.Settings) ([]string, error) {
+		if got = p; p.Listen[0] == "127.0.0.1:2525" {
+			return nil, &proxy.PortTakenError{Address: "127.0.0.1:2525", Free: "127.0.0.1:2526"}
+		}
+		return nil, nil
+	}
+	s := (story{page: Page{Name: "settings"}, backend: func() *fake { return b }}).stage(t, staging{})
+	p := configured(s)
+	p.listen.entry.SetText("127.0.0.1:2525, [::1]:2525")
+	test.Tap(p.listen.save)
+	s.until("the free one is offered", func() bool { return p.listen.free.Visible() })
+	if p.listen.field.below.Text != "127.0.0.1:2525 is taken by another program." {
+		t.Errorf("says %q", p.listen.field.below.Text)
+	}
+	test.Tap(p.listen.free)
+	s.until("it is taken", func() bool { return p.listen.is == "127.0.0.1:2526, [::1]:2525" })
+	if !slices.Equal(got.Listen, []string{"127.0.0.1:2526", "[::1]:2525"}) || p.listen.free.Visible() {
+		t.Errorf("configured %q", got.Listen)
+	}
+}
+
+func TestSendTest(t *testing.T) {
+	b := busyOffice()
+	b.checks = []proxy.Check{{Name: "token", OK: true}, {Name: "login", OK: true}}
+	s := (story{page: Page{Name: "setup", Account: "ada@corp.example"}, backend: func() *fake { return b }}).stage(t, staging{})
+	p := s.w.pages["setup"].(*setup).test
+	p.to.SetText("nowhere")
+	p.run()
+	if b.called("send ada@corp.example nowhere") || p.field.below.Text == "" {
+		t.Error("half an address is taken")
+	}
+	p.to.SetText("bob@corp.example")
+	test.Tap(p.send)
+	s.until("two stages are done", func() bool { return len(p.checks.all) == 2 })
+	test.Tap(p.end)
+	s.until("the engine was told", func() bool { return b.called("cancelled test") })
+	if p.send.Disabled() || p.end.Visible() {
+		t.Error("after Cancel one cannot send again")
+	}
+	b.test = func(context.Context) error { return nil }
+	test.Tap(p.send)
+	s.until("it is sent", func() bool { return p.verdict.Visible() })
+	if p.verdict.Text != "The provider has accepted the message." {
+		t.Errorf("says %q", p.verdict.Text)
+	}
+}
+
+// The password is gone from the widgets when another page is shown.
+func TestPasswordDoesNotStay(t *testing.T) {
+	s := (story{page: Page{Name: "setup", Account: "ada@corp.example"}, backend: busyOffice}).stage(t, staging{})
+	p := s.w.pages["setup"].(*setup)
+	p.values["password"].reveal(true)
+	if p.values["password"].value.Text != s.b.mail.Password {
+		t.Errorf("shows %q", p.values["password"].value.Text)
+	}
+	s.w.show(Page{})
+	if p.values["password"].is != "" || p.values["password"].value.Text != "" || p.settings.Password != "" {
+		t.Error("the password is still there")
+	}
+}
+
+func TestShortcuts(t *testing.T) {
+	b := busyOffice()
+	s := newStage(t, b, staging{})
+	s.shows()
+	press := func(key fyne.KeyName) {
+		shortcut := &desktop.CustomShortcut{KeyName: key, Modifier: fyne.KeyModifierShortcutDefault}
+		if f, ok := s.w.win.Canvas().Focused().(fyne.Shortcutable); ok {
+			f.TypedShortcut(shortcut)
+			return
+		}
+		s.w.shortcut(shortcut) // the tests' canvas keeps none
+	}
+	for _, k := range []struct {
+		key  fyne.KeyName
+		page string
+	}{{fyne.Key2, "activity"}, {fyne.Key3, "settings"}, {fyne.Key4, "check"}, {fyne.KeyN, "add"}, {fyne.Key1, "overview"}} {
+		if press(k.key); s.w.name != k.page {
+			t.Errorf("Ctrl+%s leads to %s, want %s", k.key, s.w.name, k.page)
+		}
+	}
+	press(fyne.KeyQ)
+	s.w.win.Canvas().FocusNext()
+	s.key(fyne.KeyReturn)
+	s.until("it ends", func() bool { return b.called("quit") })
+}

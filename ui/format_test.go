@@ -1,0 +1,223 @@
+package ui
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/breaker"
+)
+
+// formatted is asked for in one language, then in another.
+type formatted struct {
+	want string
+	is   func() string
+}
+
+func TestFormats(t *testing.T) {
+	ms := time.Millisecond
+	for language, rows := range map[string][]formatted{
+		"en": {
+			{"0", func() string { return number(0) }},
+			{"999", func() string { return number(999) }},
+			{"5,000", func() string { return number(5000) }},
+			{"1,234,567", func() string { return number(1234567) }},
+			{"−1,000", func() string { return number(-1000) }},
+			{"1 byte", func() string { return size(1) }},
+			{"999 bytes", func() string { return size(999) }},
+			{"1 KB", func() string { return size(1000) }},
+			{"999 KB", func() string { return size(999_499) }},
+			{"1.0 MB", func() string { return size(999_500) }},
+			{"31.2 MB", func() string { return size(31_200_000) }},
+			{"2.5 GB", func() string { return size(2_500_000_000) }},
+			{"0 ms", func() string { return took(0) }},
+			{"460 ms", func() string { return took(460 * ms) }},
+			{"2.3 s", func() string { return took(2300 * ms) }},
+			{"41 s", func() string { return took(41 * time.Second) }},
+			{"3 minutes", func() string { return took(200 * time.Second) }},
+			{"never", func() string { return ago(time.Time{}, noon) }},
+			{"just now", func() string { return ago(noon, noon) }},
+			{"1 minute ago", func() string { return ago(noon.Add(-61*time.Second), noon) }},
+			{"23 hours ago", func() string { return ago(noon.Add(-23*time.Hour), noon) }},
+			{"2 days ago", func() string { return ago(noon.Add(-50*time.Hour), noon) }},
+			{"11:59:30", func() string { return clock(noon.Add(-30*time.Second), noon) }},
+			{"10 Mar 12:00", func() string { return clock(noon.Add(-48*time.Hour), noon) }},
+			{"“a b”", func() string { return quoted("a\nb") }},
+		},
+		"de": {
+			{"5.000", func() string { return number(5000) }},
+			{"31,2 MB", func() string { return size(31_200_000) }},
+			{"1 Byte", func() string { return size(1) }},
+			{"2,3 s", func() string { return took(2300 * ms) }},
+			{"vor 1 Minute", func() string { return ago(noon.Add(-61*time.Second), noon) }},
+			{"vor 2 Tagen", func() string { return ago(noon.Add(-50*time.Hour), noon) }},
+			{"10. März 12:00", func() string { return clock(noon.Add(-48*time.Hour), noon) }},
+			{"„a“", func() string { return quoted("a") }},
+		},
+	} {
+		if err := speak(language); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			if got := r.is(); r.want != got {
+				t.Errorf("%s: got %q, want %q", language, got, r.want)
+			}
+		}
+	}
+}
+
+func english(t *testing.T) {
+	t.Helper()
+	if err := speak("en"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"250 OK":                         "250 OK",
+		"a\r\nb\tc":                      "a b c",
+		"  a  b ":                        "a b",
+		"red\x1b[31m":                    "red [31m",
+		"user\u202egro.live@evil":        "usergro.live@evil",
+		"a\u2066b\u2069\u200fc\u061cd":   "abcd",
+		"zero\u200bwidth\ufeff":          "zerowidth",
+		"bad\xffutf8":                    "badutf8",
+		"דואר@דוגמה.example":             "דואר@דוגמה.example",
+		strings.Repeat("ü", longest+1):   strings.Repeat("ü", longest-1) + "…",
+		strings.Repeat("ü", longest):     strings.Repeat("ü", longest),
+		"line\u2028separator\u2029thing": "line separator thing",
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestSentence(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                     "",
+		"no connection":        "No connection.",
+		"is it on?":            "Is it on?",
+		"me@x.example is gone": "me@x.example is gone.",
+		"`waxseal x` helps":    "`waxseal x` helps.",
+		"log_level changes":    "log_level changes.",
+		"ünder":                "Ünder.",
+	} {
+		if got := sentence(in); got != want {
+			t.Errorf("sentence(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestHeadline(t *testing.T) {
+	english(t)
+	change := func(f func(*view)) view {
+		v := view{snapshot: busyOffice().snapshot, known: true}
+		v.snapshot.Messages = 0
+		f(&v)
+		return v
+	}
+	for want, v := range map[string]view{
+		"Connecting…":                  {},
+		"Not running":                  change(func(v *view) { v.gone = true }),
+		"Starting…":                    change(func(v *view) { v.snapshot.State = "starting" }),
+		"Stopping…":                    change(func(v *view) { v.snapshot.State = "stopping" }),
+		"Paused":                       change(func(v *view) { v.snapshot.State = "paused" }),
+		"The keychain is locked":       change(func(v *view) { v.snapshot.Keystore.Error = "locked" }),
+		"1 account needs you":          change(func(v *view) { v.snapshot.Accounts[0].State = "attention" }),
+		"A provider does not answer":   change(func(v *view) { v.snapshot.Breakers[0].State = breaker.Open }),
+		"Ready for your first account": change(func(v *view) { v.snapshot.Accounts = nil }),
+		"Sending":                      change(func(v *view) { v.snapshot.Messages = 2 }),
+		"Everything works":             change(func(*view) {}),
+	} {
+		if got, _ := headline(v); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := counts(proxy.Snapshot{Connections: 5000, Messages: 1}); got != "0 accounts · 5,000 connections · 1 message" {
+		t.Errorf("counts: %q", got)
+	}
+}
+
+func TestBreakerCountsDown(t *testing.T) {
+	english(t)
+	b := breaker.Status{State: breaker.Open, RetryIn: 23 * time.Second}
+	for passed, want := range map[time.Duration]string{
+		0:                        "Does not answer. The next try is in 23 seconds.",
+		21500 * time.Millisecond: "Does not answer. The next try is in 2 seconds.",
+		22001 * time.Millisecond: "Does not answer. The next try is in 1 second.",
+		23 * time.Second:         "Tries again with the next message.",
+		time.Hour:                "Tries again with the next message.",
+	} {
+		if _, got, _ := breakerState(b, passed); got != want {
+			t.Errorf("after %v: %q, want %q", passed, got, want)
+		}
+	}
+}
+
+func TestConsent(t *testing.T) {
+	english(t)
+	day := 24 * time.Hour
+	for want, a := range map[string]proxy.AccountStatus{
+		"":                                     {},
+		"consent used today":                   {ConsentUsed: noon.Add(-time.Hour)},
+		"consent 1 day old, ends in 89 days":   {ConsentUsed: noon.Add(-day), ConsentEnds: noon.Add(89 * day)},
+		"consent 6 days old, ends in 20 hours": {ConsentUsed: noon.Add(-6 * day), ConsentEnds: noon.Add(20 * time.Hour)},
+		"consent 95 days old, ended on 11 Mar": {ConsentUsed: noon.Add(-95 * day), ConsentEnds: noon.Add(-day)},
+	} {
+		if got := consent(a, noon); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestChart(t *testing.T) {
+	if got := barHeights([]int64{9, 0, 5, 10}, 3, 20); got[0] != idleBar || got[1] != 10 || got[2] != 20 {
+		t.Errorf("heights %v", got)
+	}
+	if got := barHeights([]int64{1}, 3, 20); len(got) != 3 || got[2] != 20 {
+		t.Errorf("heights %v", got)
+	}
+	if got := moved([]int64{1, 2, 3}, 1); len(got) != 3 || got[0] != 2 || got[2] != 0 {
+		t.Errorf("after a minute %v", got)
+	}
+	if got := moved([]int64{1, 2}, 99); len(got) != 2 || got[0] != 0 {
+		t.Errorf("after long %v", got)
+	}
+}
+
+func TestFieldsRefuse(t *testing.T) {
+	english(t)
+	for in, wrong := range map[string]bool{
+		"": false, "127.0.0.1:1587": false, "127.0.0.1:1587, [::1]:1587": false, "localhost:25": false, ":1587": false,
+		"127.0.0.1": true, "127.0.0.1:0": true, "127.0.0.1:65536": true, "127.0.0.1:smtp": true, "::1:1587": true, "[::1:1587": true, "[x:y]:25": true,
+	} {
+		if got := checkAddresses(in); (got != "") != wrong {
+			t.Errorf("checkAddresses(%q) = %q", in, got)
+		}
+	}
+	for in, wrong := range map[string]bool{"": false, "http://p:3128": false, "https://p.example": false, "p:3128": true, "ftp://p": true, "http://": true} {
+		if got := checkProxy(in); (got != "") != wrong {
+			t.Errorf("checkProxy(%q) = %q", in, got)
+		}
+	}
+	for in, want := range map[string]bool{"a@b.example": true, "a@b": false, "@b.example": false, "a b@c.example": false, "a@b.e": false, "a@.example": false, "ü@ö.example": true} {
+		if got := complete(in); got != want {
+			t.Errorf("complete(%q) = %t", in, got)
+		}
+	}
+}
+
+// Nothing that an address holds becomes a command of the shell it is copied to.
+func TestSnippetIsQuoted(t *testing.T) {
+	server := proxy.MailServer{Host: "::1", Port: 1587, Security: "starttls"}
+	got := snippet(proxy.MailSettings{User: "o'brien$(reboot)@x.example", Password: "secret"}, server)
+	if !strings.Contains(got, `--auth-user 'o'\''brien$(reboot)@x.example' --auth-password "$WAXSEAL_PASSWORD"`) || !strings.Contains(got, "--server [::1]:1587") {
+		t.Errorf("got %s", got)
+	}
+	if strings.Contains(got, "secret") {
+		t.Error("the password is in it")
+	}
+}
