@@ -46,14 +46,6 @@ func (m *Main) openBrowser(page string) error {
 	return nil
 }
 
-// openFolder shows a folder in the system's file manager.
-func openFolder(path string) error {
-	if err := open(path); err != nil {
-		return fmt.Errorf("open the folder %s: %w", path, err)
-	}
-	return nil
-}
-
 // open has the system open a page or a folder. It does not wait for it.
 func open(what string) error {
 	var cmd *exec.Cmd

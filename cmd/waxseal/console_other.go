@@ -2,8 +2,4 @@
 
 package main
 
-import "os/exec"
-
-func hideConsole(*exec.Cmd) {}
-
 func useParentsConsole() {}

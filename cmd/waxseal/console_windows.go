@@ -2,14 +2,9 @@ package main
 
 import (
 	"os"
-	"os/exec"
-	"syscall"
 
 	"golang.org/x/sys/windows"
 )
-
-// hideConsole keeps a console window from flashing up for a child process.
-func hideConsole(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{HideWindow: true} }
 
 // useParentsConsole lets the commands of a program that Windows counts as a
 // graphical one write to the console that they are typed into. (The prompt does

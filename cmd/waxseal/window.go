@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"fyne.io/fyne/v2"
@@ -128,6 +129,14 @@ func onScreen(d fyne.Driver) bool {
 		})
 	}
 	return there
+}
+
+// openFolder shows a folder in the system's file manager.
+func openFolder(path string) error {
+	if err := open(path); err != nil {
+		return fmt.Errorf("open the folder %s: %w", path, err)
+	}
+	return nil
 }
 
 // pages are those that the tray's process asks for.
