@@ -10,24 +10,39 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # server that asks it about tokens.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
 	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
-	chromium nodejs npm dovecot-core dovecot-submissiond
+	chromium nodejs npm dovecot-core dovecot-submissiond \
+	$(WINDOW) $(DESKTOP)
+
+# What the window is built with on Linux, and a desktop to test it on.
+WINDOW  = gcc pkg-config libgl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev \
+	libwayland-dev libxkbcommon-dev
+DESKTOP = xvfb openbox xfce4-panel xfconf adwaita-icon-theme xdotool x11-utils imagemagick dbus desktop-file-utils
+
+# GUI says whether the program has icon and window: where there is a display to
+# show them on, unless GUI=yes or GUI=no is given. On Linux it is built with the
+# packages above; the first time takes some minutes.
+GUI ?= $(if $(filter-out linux,$(or $(GOOS),$(shell go env GOOS)))$(DISPLAY)$(WAYLAND_DISPLAY),yes,no)
 
 VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 
 # Registrations to build in, for who distributes Waxseal: see docs/providers.md.
 CLIENTS ?=
-BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "-s -w -X main.version=$(VERSION) \
-	-X 'github.com/waxseal/waxseal/proxy.builtClients=$(CLIENTS)'"
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X 'github.com/waxseal/waxseal/proxy.builtClients=$(CLIENTS)'
+ifeq ($(GUI),yes)
+BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)"
+else
+BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "$(LDFLAGS)"
+endif
 STAGE    = @.ci/stage
 
 # promtool stands here where `make packages` took it out of its package.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## print this
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: build ## consent, sign in, send, see it arrive, with a built-in provider
 	@if [ -t 0 ] && [ -z "$$CI" ]; then exec bin/waxseal demo; else exec bin/waxseal demo --once; fi
@@ -35,9 +50,18 @@ demo: build ## consent, sign in, send, see it arrive, with a built-in provider
 run: build ## run it with your accounts
 	@exec bin/waxseal
 
-build: ## make bin/waxseal
+build: ## make bin/waxseal, with its window where there is a display (GUI=yes, GUI=no)
 	@mkdir -p bin
+	@$(if $(filter yes,$(GUI)),[ "$$(go env GOOS)" != linux ] || .ci/packages $(WINDOW))
 	@$(BUILD) -o $(or $(OUT),bin/) ./cmd/waxseal
+
+package: ## make dist/: Linux archive and .deb, Windows program, each with icon and window
+	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 zip
+	@.ci/package "$(VERSION)" dist
+
+measure-desktop: ## what the program costs while its window is closed
+	@.ci/packages $(WINDOW) $(DESKTOP)
+	@.ci/measure-desktop
 
 test: packages lint rules race e2e-tests ## everything that has to pass
 
@@ -50,18 +74,20 @@ fmt-check:
 	$(STAGE) gofmt .ci/gofmt
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags e2e ./... ./.ci/tests ./.ci/load
-	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet ./...
-	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags ci ./...
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e ./... ./.ci/tests ./.ci/load
+	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
+	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui,ci ./...
+	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags e2e ./... ./.ci/tests ./.ci/load
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e ./... ./.ci/tests ./.ci/load
+	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
 
 rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
 
 race: ## the Go tests, with the race detector
-	$(STAGE) "go test -race" go run ./.ci/tests -race ./...
+	$(STAGE) "go test -race" go run ./.ci/tests -race -tags nogui ./...
 
 e2e: packages e2e-tests ## the program against a real provider, browser, keychain and mail server
 
@@ -78,16 +104,15 @@ bench: ## compare Waxseal with sending directly and through a forwarder; writes 
 bench-go: ## run the Go benchmarks; the first result is kept and later ones compared with it
 	@.ci/bench $(BENCHSTAT)
 
-icons: ## make the PNG icons from assets/icon/waxseal.svg
-	@for size in 16 32 48 64 128 256 512; do \
-		rsvg-convert -w $$size -h $$size assets/icon/waxseal.svg -o assets/icon/waxseal-$$size.png || exit 1; done
+icons: ## make the PNG and ICO icons from the drawings in assets/icon
+	@.ci/icons
 
 golden: ## write the window's golden files anew; look at `git diff` and the pictures before you commit
-	@CGO_ENABLED=0 go test ./ui -run 'Stories|Translations' -update
+	@CGO_ENABLED=0 go test -tags nogui ./ui -run 'Stories|Translations' -update
 
 screenshots: ## make docs/img from the window's own storybook
 	@mkdir -p docs/img
-	@CGO_ENABLED=0 go test ./ui -run Screenshots -count=1 -screenshots $(CURDIR)/docs/img
+	@CGO_ENABLED=0 go test -tags nogui ./ui -run Screenshots -count=1 -screenshots $(CURDIR)/docs/img
 
 clean: ## remove what was built
 	@rm -rf bin

@@ -5,13 +5,13 @@
 //
 // The files are kept here once. Packages copy them from this folder; the
 // program embeds only those that it refers to, because the linker leaves the
-// others out. The icon is drawn in icon/waxseal.svg; the PNG files are made
-// from it by `make icons`.
+// others out. The icons are drawn in icon/waxseal.svg and icon/tray; the PNG and
+// ICO files are made from them by `make icons`.
 //
 // This package imports nothing but embed, so that every other one may use it.
 package assets
 
-import _ "embed"
+import "embed"
 
 // Icon is the program's icon as a PNG of 256 x 256 pixels.
 //
@@ -22,6 +22,12 @@ var Icon []byte
 //
 //go:embed icon/waxseal.svg
 var IconSVG []byte
+
+// TrayIcons holds icon/tray: a drawing of each state as .png and .ico, and as
+// STATE-template.png in one colour for macOS.
+//
+//go:embed icon/tray/*.png icon/tray/*.ico
+var TrayIcons embed.FS
 
 // Dashboard is a Grafana dashboard of the metrics that a running instance
 // serves: import it, and choose the Prometheus data source that reads them.

@@ -212,7 +212,7 @@ func TestUnitAndDesktopEntry(t *testing.T) {
 		{unit, "Install", "WantedBy", "default.target"},
 		{desktop, "Desktop Entry", "Type", "Application"},
 		{desktop, "Desktop Entry", "Exec", "waxseal"},
-		{desktop, "Desktop Entry", "Icon", "waxseal"},
+		{desktop, "Desktop Entry", "Icon", "io.github.waxseal.waxseal"},
 	} {
 		if got := want.file[want.section][want.key]; got != want.value {
 			t.Errorf("[%s] %s=%s, want %s", want.section, want.key, got, want.value)

@@ -82,6 +82,9 @@ func Cure(err error) string {
 	if !errors.Is(err, ErrUnavailable) {
 		return ""
 	}
+	if opened, ok := errors.AsType[*openError](err); ok {
+		return opened.cure
+	}
 	cures := systemCures
 	if call, ok := errors.AsType[*callError](err); ok && call.kind == "file" {
 		cures = fileCures

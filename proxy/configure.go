@@ -85,7 +85,8 @@ func (s *Server) change(ctx context.Context, cfg Config, write func() error) (no
 		return nil, err
 	}
 	o := &openings{s: s}
-	if s.isOpen {
+	opens := s.isOpen || s.portTaken.Load() != nil
+	if opens {
 		if o, err = s.open(cfg); err != nil {
 			return nil, err
 		}
@@ -106,8 +107,12 @@ func (s *Server) change(ctx context.Context, cfg Config, write func() error) (no
 			b.pool.Drop()
 		}
 	}
-	if s.isOpen {
+	if opens {
 		err = o.use()
+		select {
+		case s.configured <- struct{}{}:
+		default:
+		}
 	}
 	return o.notes, err
 }

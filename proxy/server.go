@@ -45,6 +45,11 @@ type Options struct {
 	LogFolder  string          // where Log is kept, for people; "" when it is kept nowhere
 	Version    string
 
+	// WaitForPort has Serve wait for a port that another program has, where it
+	// would fail. Snapshot.PortTaken says so; the port is tried again now and
+	// then, and Configure may give another.
+	WaitForPort bool
+
 	// OpenKeystore opens another place for secrets, "system" or "file"; nil when
 	// they cannot be moved. KeystoreFixed says that where they are was chosen for
 	// this start, whatever the configuration says.
@@ -81,6 +86,9 @@ type Server struct {
 	idleTimeout time.Duration
 	nextID      atomic.Uint64
 
+	portTaken  atomic.Pointer[PortTakenError] // what listenPatiently waits for; nil when it does not
+	configured chan struct{}                  // capacity 1: tells it to look again
+
 	serving  context.Context // ends when the server stops
 	endServe context.CancelFunc
 	hard     context.Context // ends when nothing is waited for any more
@@ -113,6 +121,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(),
 		conns: make(map[*conn]struct{}), ready: make(chan struct{}), stopped: make(chan struct{}),
+		configured:  make(chan struct{}, 1),
 		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
 	}
 	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
@@ -177,7 +186,7 @@ func (s *Server) mailbox(address string) *mailbox { return (*s.boxes.Load())[Fol
 // when everything has ended. It can be called once. An address that cannot be
 // listened on is an error that says why and what to do.
 func (s *Server) Serve(ctx context.Context) error {
-	if err := s.listen(); errors.Is(err, errStopping) {
+	if err := s.listenPatiently(ctx); errors.Is(err, errStopping) {
 		<-s.stopped
 		return nil
 	} else if err != nil {
@@ -217,6 +226,35 @@ func (s *Server) listen() error {
 		return err
 	}
 	return o.use()
+}
+
+// portRetry is how often a taken port is tried again.
+const portRetry = 10 * time.Second
+
+// listenPatiently is listen, and with WaitForPort it waits while a port is taken:
+// until it is free, or Configure or Reload have opened another.
+func (s *Server) listenPatiently(ctx context.Context) error {
+	for {
+		err := s.listen()
+		taken, isTaken := errors.AsType[*PortTakenError](err)
+		if !s.opts.WaitForPort || !isTaken {
+			s.portTaken.Store(nil)
+			return err
+		}
+		if s.portTaken.Swap(taken) == nil {
+			s.log.Error("waiting for a port", "err", err)
+		}
+		s.changed.wake()
+		select {
+		case <-s.configured:
+		case <-time.After(portRetry):
+		case <-ctx.Done():
+			s.Shutdown(context.WithoutCancel(ctx)) // nothing is in flight
+			return errStopping
+		case <-s.stopped:
+			return errStopping
+		}
+	}
 }
 
 // Ready is closed when the server accepts mail.
@@ -319,7 +357,7 @@ func (s *Server) Snapshot() Snapshot {
 	boxes := *s.boxes.Load()
 	snap := Snapshot{
 		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: s.state(),
-		Listeners: listeners, Metrics: metrics,
+		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(),
 		Connections: s.stats.connections.Load(), Messages: s.stats.messages.Load(),
 		Upstream: UpstreamGauges{
 			Dialling: s.stats.upstream.Dialling.Load(), Warm: s.stats.upstream.Warm.Load(), Busy: s.stats.upstream.Busy.Load(),

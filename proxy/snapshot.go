@@ -17,6 +17,8 @@ type Snapshot struct {
 	State     string     `json:"state"` // "starting", "serving", "paused" or "stopping"
 	Listeners []Listener `json:"listeners"`
 	Metrics   string     `json:"metrics,omitempty"` // address of /metrics, empty when it is off
+	// PortTaken is why the server accepts no mail yet: see Options.WaitForPort.
+	PortTaken *PortTakenError `json:"port_taken,omitempty"`
 
 	Connections  int64            `json:"smtp_connections_active"`
 	Messages     int64            `json:"concurrent_messages"`

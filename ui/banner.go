@@ -3,6 +3,8 @@ package ui
 import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
+
+	"github.com/waxseal/waxseal/proxy"
 )
 
 // banner is a line across the window: what holds for everything, and what can
@@ -48,7 +50,9 @@ type banners struct {
 	w                          *window
 	root                       *fyne.Container
 	gone, keystore, paused, no *banner
+	port                       *banner
 	failed                     *banner
+	taken                      *proxy.PortTakenError // what the port's banner is about
 	trayless                   bool
 }
 
@@ -57,9 +61,10 @@ func newBanners(w *window) *banners {
 	b.gone = newBanner(w.kit, bad, "", nil)
 	b.failed = newBanner(w.kit, bad, tr("Close"), func() { b.fail(nil) })
 	b.keystore = newBanner(w.kit, bad, tr("Check"), func() { w.show(Page{Name: "check"}) })
+	b.port = newBanner(w.kit, bad, tr("Use another port"), b.changePort)
 	b.paused = newBanner(w.kit, care, tr("Resume"), func() { w.setPaused(false) })
 	b.no = newBanner(w.kit, calm, tr("Quit Waxseal"), w.askQuit)
-	b.root = newColumn(1, b.gone.Container, b.failed.Container, b.keystore.Container, b.paused.Container, b.no.Container)
+	b.root = newColumn(1, b.gone.Container, b.failed.Container, b.port.Container, b.keystore.Container, b.paused.Container, b.no.Container)
 	b.draw(view{})
 	return b
 }
@@ -68,9 +73,42 @@ func (b *banners) draw(v view) {
 	s := v.snapshot
 	b.gone.say(only(v.gone, tr("Waxseal’s engine does not answer")), tr("No mail is sent until it is back. Trying to reach it again…"))
 	b.keystore.say(only(!v.gone && s.Keystore.Error != "", keystoreTrouble(s.Keystore)), keystoreCure(s.Keystore))
+	if b.taken = s.PortTaken; b.taken != nil && !v.gone {
+		if b.taken.Free != "" {
+			b.port.act.SetText(tr("Use {{.Address}}", values{"Address": b.taken.Free}))
+		}
+		show(b.port.act, b.taken.Free != "")
+		b.port.say(portTaken(b.taken), tr("Mail is accepted as soon as it is free, or with another port. Mail programs have to be told of another one."))
+	} else {
+		b.port.say("", "")
+	}
 	b.paused.say(only(!v.gone && s.State == "paused", tr("Waxseal is paused")), tr("Mail programs are told to try again later."))
 	b.no.say(only(b.trayless, tr("There is no tray for Waxseal’s icon here")),
 		tr("Closing this window keeps Waxseal running. Start it again to see this window."))
+}
+
+// changePort has mail programs served on the free port in the place of the taken
+// one.
+func (b *banners) changePort() {
+	taken := b.taken
+	if taken == nil {
+		return
+	}
+	b.w.inBackground(func(ctx ctx) error {
+		s, err := b.w.backend.Settings(ctx)
+		if err != nil {
+			return err
+		}
+		for _, list := range [][]string{s.Listen, s.ListenTLS} {
+			for i, address := range list {
+				if address == taken.Address {
+					list[i] = taken.Free
+				}
+			}
+		}
+		_, err = b.w.backend.Configure(ctx, s)
+		return err
+	}, b.fail)
 }
 
 // fail tells what could not be done.

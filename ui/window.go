@@ -84,7 +84,12 @@ func (w *window) start() {
 			if err != nil {
 				return // the feed tells that the engine is gone
 			}
-			screen(func() { w.show(p); w.win.RequestFocus() })
+			screen(func() {
+				if p.Name != "" { // or it stays where it is
+					w.show(p)
+				}
+				w.win.RequestFocus()
+			})
 		}
 	})
 }

@@ -49,6 +49,8 @@ func headline(v view) (title string, m mood) {
 		return tr("Connecting…"), calm
 	case v.gone:
 		return tr("Not running"), bad
+	case s.PortTaken != nil:
+		return tr("Not accepting mail"), bad
 	case s.State == "starting":
 		return tr("Starting…"), calm
 	case s.State == "stopping":

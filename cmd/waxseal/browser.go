@@ -40,17 +40,25 @@ func (m *Main) openBrowser(page string) error {
 	if err := m.noBrowser(); err != nil {
 		return err
 	}
+	if err := open(u.String()); err != nil {
+		return fmt.Errorf("open the browser: %w", err)
+	}
+	return nil
+}
+
+// open has the system open a page or a folder. It does not wait for it.
+func open(what string) error {
 	var cmd *exec.Cmd
 	switch runtime.GOOS {
 	case "windows":
-		cmd = exec.Command("rundll32", "url.dll,FileProtocolHandler", u.String())
+		cmd = exec.Command("rundll32", "url.dll,FileProtocolHandler", what)
 	case "darwin":
-		cmd = exec.Command("open", u.String())
+		cmd = exec.Command("open", what)
 	default:
-		cmd = exec.Command("xdg-open", u.String())
+		cmd = exec.Command("xdg-open", what)
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("open the browser: %w", err)
+		return err
 	}
 	return cmd.Process.Release() // it ends by itself, or goes on with the browser
 }

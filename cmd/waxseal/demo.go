@@ -51,7 +51,8 @@ func (m *Main) demoCommand() *cobra.Command {
 		Long: `Start a mail provider and a Waxseal of its own in this process, give consent,
 send a message with a password and see it arrive at the provider, which takes
 OAuth 2.0 only. Then stay up, so that a real mail program can be tried, until
-Ctrl-C. Nothing is kept, and nothing leaves this computer.`,
+Ctrl-C. On a desktop, the tray icon and the window come up instead, and the
+account is yours to add. Nothing is kept, and nothing leaves this computer.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return m.demo(cmd.Context(), once) },
 	}
@@ -105,7 +106,11 @@ func (m *Main) demo(ctx context.Context, once bool) error {
 		return err
 	}
 	d.client = control.Local(d.server)
-	return work{server: d.server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout), ready: d.show}.run(ctx)
+	w := work{server: d.server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout), ready: d.show}
+	if !once && m.hasDisplay() {
+		return m.demoDesktop(ctx, d, w)
+	}
+	return w.run(ctx)
 }
 
 // configure writes the configuration as a user would, and reads it.
@@ -147,11 +152,16 @@ func (d *demo) show(ctx context.Context) (done bool, err error) {
 	fmt.Fprintln(d.m.Out)
 	printMailSettings(d.m.Out, settings)
 	fmt.Fprintf(d.m.Out, "\n`waxseal status --watch --config %s` shows it at work. Ctrl-C ends it.\n\n", d.config)
-	for n := 2; d.provider.WaitMessages(ctx, n) == nil; n++ {
+	d.report(ctx, 2)
+	return false, nil
+}
+
+// report prints what arrives from the nth message on, until ctx ends.
+func (d *demo) report(ctx context.Context, n int) {
+	for ; d.provider.WaitMessages(ctx, n) == nil; n++ {
 		msg := d.provider.Messages()[n-1]
 		fmt.Fprintln(d.m.Out, clean(fmt.Sprintf("arrived: from <%s> to %s, %d bytes, SHA-256 %s", msg.From, recipients(msg), msg.Size, msg.SHA256)))
 	}
-	return false, nil
 }
 
 // steps are the first message's.

@@ -60,3 +60,21 @@ func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 		}
 	}
 }
+
+// TestTrayKnowsNoWindow: the process of the tray starts no window system.
+func TestTrayKnowsNoWindow(t *testing.T) {
+	const module = "github.com/waxseal/waxseal/"
+	may := []string{"assets", "keystore", "proxy", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/upstream"}
+	out, err := exec.Command("go", "list", "-deps", module+"ui/tray").Output()
+	if err != nil {
+		t.Fatalf("go list ui/tray: %v", err)
+	}
+	for dep := range strings.Lines(string(out)) {
+		dep = strings.TrimSpace(dep)
+		own, ours := strings.CutPrefix(dep, module)
+		toolkit := strings.HasPrefix(dep, "fyne.io/fyne/v2/") && dep != "fyne.io/fyne/v2/lang" && !strings.HasPrefix(dep, "fyne.io/fyne/v2/internal")
+		if ours && own != "ui/tray" && !slices.Contains(may, own) || toolkit || strings.HasPrefix(dep, "github.com/go-gl/") {
+			t.Errorf("ui/tray imports %s", dep)
+		}
+	}
+}

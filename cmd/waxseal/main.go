@@ -21,6 +21,7 @@ var version string
 
 func main() {
 	keystore.Helper(os.Args)
+	useParentsConsole()
 	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Unsetenv: os.Unsetenv}
 	os.Exit(m.Run(context.Background(), os.Args[1:]))
 }

@@ -24,6 +24,7 @@ type flags struct {
 // error before that is one of usage.
 func (m *Main) root() (root *cobra.Command, started *bool) {
 	started = new(bool)
+	var hidden bool
 	root = &cobra.Command{
 		Use:   "waxseal",
 		Short: "Send through OAuth-only mail providers from programs that know only passwords",
@@ -36,10 +37,7 @@ OAuth 2.0, and answers what the provider answered.`,
 		PersistentPreRun: func(*cobra.Command, []string) {
 			*started = true
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			fmt.Fprintln(m.Err, "waxseal: this build has no window and runs as `waxseal serve`")
-			return m.serve(cmd.Context())
-		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return m.desktop(cmd.Context(), hidden) },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetIn(m.In)
@@ -50,6 +48,8 @@ OAuth 2.0, and answers what the provider answered.`,
 	p.StringVar(&m.flags.keystore, "keystore", "", "`KIND` of keystore: system, file or memory (or "+keystoreEnv+"; default: as the configuration says)")
 	p.StringVar(&m.flags.logLevel, "log-level", "", "least `LEVEL` that is logged: debug, info, warn or error")
 	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to (default: standard error)")
+	root.Flags().BoolVar(&hidden, "hidden", false, "start without a window, as at login")
+	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(),
 		m.sendTestCommand(), m.doctorCommand(), m.providersCommand(), m.versionCommand())
 	return root, started

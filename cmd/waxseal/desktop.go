@@ -1,0 +1,323 @@
+//go:build !nogui
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/control"
+	"github.com/waxseal/waxseal/ui/tray"
+)
+
+// desktop is the program that people double-click: the server and the icon in
+// one process, the window in another that is only there while it is open. No
+// window system is started here, so what goes wrong with one cannot hurt mail.
+type desktop struct {
+	path   string // of the configuration
+	server *proxy.Server
+	log    *slog.Logger
+	window *window
+	tray   *tray.Tray
+	hidden bool // never open the window unasked
+
+	notices chan tray.Notice
+	working sync.WaitGroup
+
+	mu          sync.Mutex
+	windowFault bool
+	changed     chan struct{} // capacity 1
+}
+
+// hasDisplay tells whether a window could be opened.
+func (m *Main) hasDisplay() bool {
+	return runtime.GOOS == "windows" || runtime.GOOS == "darwin" || m.Getenv("DISPLAY") != "" || m.Getenv("WAYLAND_DISPLAY") != ""
+}
+
+// desktop runs the tray program, or `waxseal serve` where nobody would see it.
+func (m *Main) desktop(ctx context.Context, hidden bool) error {
+	if !m.hasDisplay() {
+		fmt.Fprintln(m.Err, "waxseal: there is no display, so it runs as `waxseal serve`")
+		return m.serve(ctx)
+	}
+	begun, err := m.tray(ctx, hidden)
+	if err != nil && !begun && !hidden && !m.fromTerminal() {
+		m.showFault(err)
+	}
+	return err
+}
+
+// tray runs the tray program. begun says whether its icon was there.
+func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
+	m.logBeside()
+	path, cfg, err := m.load()
+	if err != nil {
+		return false, err
+	}
+	level := levelAt(cfg.LogLevel)
+	log, closeLog, err := m.openLog(level)
+	if err != nil {
+		return false, err
+	}
+	defer closeLog()
+	listener, err := control.Listen(ctx, path)
+	var running *control.RunningError
+	if errors.As(err, &running) && running.PID != 0 {
+		return false, showRunning(ctx, path, hidden)
+	}
+	if err != nil {
+		return false, err
+	}
+	defer listener.Close()
+	secrets, err := m.openKeystore(path, cfg)
+	if err != nil {
+		// The window can say so, and mail programs are told to try again later.
+		log.Error("the keystore cannot be opened", "err", err)
+		kind, _ := m.keystoreKind(cfg)
+		secrets = keystore.Unavailable(kind, err, cureOf(err))
+	}
+	defer secrets.Close()
+	o := m.options(path, cfg, secrets, log)
+	o.LogLevel, o.LogFolder, o.WaitForPort = level, m.logFolder(), true
+	server, err := proxy.New(o)
+	if err != nil {
+		return false, err
+	}
+	d := newDesktop(path, server, log, hidden, m.windowArgs(path))
+	return d.run(ctx, work{server: server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout)})
+}
+
+// demoDesktop is the demonstration with icon and window, in which the user does
+// what is played otherwise.
+func (m *Main) demoDesktop(ctx context.Context, d *demo, w work) error {
+	fmt.Fprint(m.Out, demoText)
+	w.ready = func(ctx context.Context) (bool, error) {
+		d.report(ctx, 1)
+		return false, nil
+	}
+	_, err := newDesktop(d.config, d.server, w.log, false, m.windowArgs(d.config)).run(ctx, w)
+	return err
+}
+
+const demoText = `
+Waxseal's icon is in the tray now, and its window is open. Try this:
+
+  1. Enter ` + demoAddress + ` as the address and press "Open browser".
+  2. Approve on the page of the built-in provider.
+  3. Send the test message, or one with a mail program of your own: the window
+     has the settings. It arrives here and goes no further.
+  4. Close the window: mail goes on. The icon opens it again, and quits.
+
+`
+
+// showRunning is the second start: the first one's window comes to the front.
+func showRunning(ctx context.Context, path string, hidden bool) error {
+	if hidden {
+		return nil
+	}
+	client, err := control.Dial(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Show(ctx, "", "")
+}
+
+func newDesktop(path string, server *proxy.Server, log *slog.Logger, hidden bool, windowArgs []string) *desktop {
+	d := &desktop{path: path, server: server, log: log, hidden: hidden,
+		notices: make(chan tray.Notice, 8), changed: make(chan struct{}, 1)}
+	d.window = &window{args: windowArgs, log: log, failed: d.windowFailed}
+	return d
+}
+
+// run serves, and shows the tray until the server ends. The server listens
+// before anything of the desktop is touched; where it cannot, begun is false.
+func (d *desktop) run(ctx context.Context, w work) (begun bool, err error) {
+	// What systray has to say goes into the log.
+	slog.SetDefault(d.log)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	working, leave := context.WithCancel(ctx)
+	w.desktop = control.Desktop{Show: d.window.open, Quit: leave}
+	if w.ready == nil {
+		w.ready = func(context.Context) (bool, error) { return false, nil }
+	}
+	d.tray = tray.New(tray.Actions{Show: d.show, SendTest: func(a string) { d.sendTest(ctx, a) }, SetPaused: d.server.SetPaused, Quit: leave})
+
+	ended := make(chan error, 1)
+	go func() {
+		err := w.run(working)
+		cancel() // the tray goes when the last message has
+		ended <- err
+	}()
+	d.settle(ctx)
+	if ctx.Err() != nil {
+		return false, <-ended
+	}
+	d.working.Go(func() { d.follow(ctx) })
+	d.working.Go(func() { d.notify(ctx) })
+	d.working.Go(func() { d.begin(ctx) })
+	err = d.tray.Run(ctx)
+	leave()
+	err = errors.Join(err, <-ended)
+	d.window.close()
+	d.working.Wait()
+	return true, err
+}
+
+// settle waits until the server accepts mail, or says why it does not.
+func (d *desktop) settle(ctx context.Context) {
+	for s := range d.server.Watch(ctx, time.Millisecond) {
+		if s.State != "starting" || s.PortTaken != nil {
+			return
+		}
+	}
+}
+
+// begin opens the window where somebody has to see it.
+func (d *desktop) begin(ctx context.Context) {
+	first := true
+	tray.WatchHost(ctx, func(present bool) {
+		d.window.setTrayMissing(!present)
+		if !first {
+			return
+		}
+		first = false
+		switch s := d.server.Snapshot(); {
+		case d.hidden:
+		case s.PortTaken != nil:
+			d.show("settings", "")
+		case len(s.Accounts) == 0:
+			d.show("add", "")
+		case !present || s.Keystore.Error != "":
+			d.show("overview", "")
+		}
+		if !present {
+			d.log.Warn("this desktop shows no tray icons: start Waxseal again to see its window")
+		}
+	})
+}
+
+// follow has the tray draw what changes, and tells what has to be told.
+func (d *desktop) follow(ctx context.Context) {
+	var told tray.Told
+	show := func(s proxy.Snapshot) {
+		d.mu.Lock()
+		state := tray.State{Snapshot: s, WindowFailed: d.windowFault}
+		d.mu.Unlock()
+		d.tray.Show(state)
+		var notices []tray.Notice
+		notices, told = told.Notices(state)
+		for _, n := range notices {
+			d.tell(n)
+		}
+	}
+	snapshots := make(chan proxy.Snapshot)
+	d.working.Go(func() {
+		for s := range d.server.Watch(ctx, trayInterval) {
+			select {
+			case snapshots <- s:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-snapshots:
+			show(s)
+		case <-d.changed:
+			show(d.server.Snapshot())
+		}
+	}
+}
+
+// trayInterval is the least time between two looks at the server.
+const trayInterval = 250 * time.Millisecond
+
+// tell notifies, if that is wanted. What comes faster than it can be shown is
+// dropped: the icon tells it too.
+func (d *desktop) tell(n tray.Notice) {
+	if !d.server.Settings().Notifications {
+		return
+	}
+	select {
+	case d.notices <- n:
+	default:
+	}
+}
+
+func (d *desktop) notify(ctx context.Context) {
+	err := tray.Notify(ctx, d.notices, func(n tray.Notice) { d.show(n.Page(), n.Account) })
+	if err != nil {
+		d.log.Warn("there will be no notifications", "err", err)
+	}
+}
+
+// change notes what only the desktop knows, and has it drawn.
+func (d *desktop) change(note func()) {
+	d.mu.Lock()
+	note()
+	d.mu.Unlock()
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (d *desktop) windowFailed(failed bool) { d.change(func() { d.windowFault = failed }) }
+
+// show has the open window come to the front with a page, or opens it there.
+func (d *desktop) show(page, account string) {
+	ctx, cancel := context.WithTimeout(context.Background(), showPatience)
+	defer cancel()
+	client, err := control.Dial(ctx, d.path)
+	if err == nil {
+		defer client.Close()
+		err = client.Show(ctx, page, account)
+	}
+	if err != nil {
+		d.log.Error("the window could not be shown", "err", err)
+	}
+}
+
+// showPatience bounds a question to our own control socket.
+const showPatience = 5 * time.Second
+
+// sendTest sends a message from an account to itself.
+func (d *desktop) sendTest(ctx context.Context, address string) {
+	ctx, cancel := context.WithTimeout(ctx, testPatience)
+	defer cancel()
+	kind := tray.TestSent
+	if err := d.server.SendTest(ctx, address, address, func(proxy.Check) {}); err != nil {
+		d.log.Warn("the test message was not sent", "account", address, "err", err)
+		kind = tray.TestFailed
+	}
+	if !d.server.Settings().Notifications {
+		d.show("activity", address)
+		return
+	}
+	d.tell(tray.Notice{Kind: kind, Account: address})
+}
+
+// testPatience bounds a test message.
+const testPatience = 2 * time.Minute
+
+// program is the path of this program.
+func program() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	return path, nil
+}

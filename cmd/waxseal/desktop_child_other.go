@@ -1,0 +1,7 @@
+//go:build !nogui && !windows
+
+package main
+
+import "os/exec"
+
+func hideConsole(*exec.Cmd) {}

@@ -1,0 +1,24 @@
+//go:build nogui
+
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// desktop runs what this build has in place of the tray program.
+func (m *Main) desktop(ctx context.Context, _ bool) error {
+	fmt.Fprintln(m.Err, "waxseal: this build has no window and runs as `waxseal serve`")
+	return m.serve(ctx)
+}
+
+// windowCommands are none without windows.
+func (m *Main) windowCommands() []*cobra.Command { return nil }
+
+// hasDisplay tells whether a window could be opened.
+func (m *Main) hasDisplay() bool { return false }
+
+func (m *Main) demoDesktop(ctx context.Context, _ *demo, w work) error { return w.run(ctx) }

@@ -1,0 +1,277 @@
+//go:build linux
+
+package main_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/control"
+	"github.com/waxseal/waxseal/ui/tray/traytest"
+)
+
+// addAccount goes from the menu to a ready account, as somebody does who sees
+// the program for the first time.
+func (s *screen) addAccount(item *traytest.Item, address string) *control.Client {
+	s.t.Helper()
+	item.Click("Add account…")
+	window := s.window()
+	s.xdotool("windowfocus", "--sync", window)
+	s.picture(window, "add")
+	s.xdotool("type", "--delay", "20", address)
+	// The provider is looked for when typing has rested; until then Return does
+	// nothing.
+	polls := 0
+	page := s.opened(func() {
+		if polls++; polls%500 == 1 {
+			s.xdotool("key", "Return")
+		}
+	})
+	if _, err := s.provider.Approve(page, address); err != nil {
+		s.t.Fatal(err)
+	}
+	client := s.client()
+	for snap, err := range client.Watch(s.t.Context()) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if len(snap.Accounts) == 1 && snap.Accounts[0].State == "ready" {
+			break
+		}
+	}
+	return client
+}
+
+// The whole of it, on a real desktop with a real panel: from the menu to an
+// account, a message from a real mail program, and the end with another one on
+// its way.
+func TestDesktop(t *testing.T) {
+	s := newScreen(t, true)
+	p := s.waxseal(nil, "--hidden")
+	item := s.icon()
+	traytest.Until(t, "the menu says that there are no accounts", func() bool { return item.Has("No accounts yet") })
+	if w := s.windows(); len(w) != 0 {
+		t.Errorf("--hidden shows the window %v", w)
+	}
+	const address = "me@corp.example"
+	client := s.addAccount(item, address)
+	traytest.Until(t, "the menu has the account", func() bool { return item.Has(address + " · ready") })
+	s.picture(s.window(), "setup")
+
+	if err := client.Show(t.Context(), "activity", ""); err != nil {
+		t.Fatal(err)
+	}
+	before := s.settled(s.window(), "activity-empty")
+	if err := s.send(client, address, "friend@elsewhere.example"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.provider.Messages(); len(got) != 1 || got[0].From != address {
+		t.Fatalf("the provider has %+v", got)
+	}
+	activity, err := client.Activity(t.Context(), 0)
+	if err != nil || len(activity) != 1 || activity[0].Result != "sent" {
+		t.Errorf("activity %+v, %v", activity, err)
+	}
+	traytest.Until(t, "the window lists the message", func() bool { return !bytes.Equal(s.picture(s.window(), "activity-one"), before) })
+
+	s.hold()
+	sent := make(chan error, 1)
+	go func() { sent <- s.send(client, address, "late@elsewhere.example") }()
+	<-s.held
+	traytest.Until(t, "the menu tells of the message on its way", func() bool {
+		return item.Has("1 account · 1 connection · 1 message") && item.Has(address+" · sending")
+	})
+	calm := item.Tooltip()
+	s.picture("root", "sending")
+	item.Click("Quit")
+	traytest.Until(t, "the icon is another", func() bool { return item.Tooltip() != calm })
+	s.noWindow()
+	s.release()
+	if err := <-sent; err != nil {
+		t.Errorf("the message in flight: %v", err)
+	}
+	p.ends()
+	if got := s.provider.Messages(); len(got) != 2 {
+		t.Errorf("%d messages arrived, want 2", len(got))
+	}
+}
+
+// settled is a window's picture once two in a row are the same.
+func (s *screen) settled(window, name string) []byte {
+	s.t.Helper()
+	last := s.picture(window, name)
+	traytest.Until(s.t, "the window stays as it is", func() bool {
+		now := s.picture(window, name)
+		same := bytes.Equal(now, last)
+		last = now
+		return same
+	})
+	return last
+}
+
+// A first start shows where to begin, a second one the window of the first.
+func TestDesktopStarts(t *testing.T) {
+	s := newScreen(t, true)
+	p := s.waxseal(nil)
+	item := s.icon()
+	s.window()
+	s.xdotool("search", "--onlyvisible", "--class", "waxseal", "windowclose")
+	s.noWindow()
+	if !item.Has("Quit") {
+		t.Error("the tray went with the window")
+	}
+	s.waxseal(nil, "--hidden").ends()
+	if w := s.windows(); len(w) != 0 {
+		t.Errorf("a second start with --hidden shows %v", w)
+	}
+	s.waxseal(nil).ends()
+	s.window()
+	item.Tap() // one window, however often it is asked for
+	s.waxseal(nil).ends()
+	if w := s.windows(); len(w) != 1 {
+		t.Errorf("the windows are %v", w)
+	}
+
+	p.cmd.Process.Kill()
+	<-p.exited
+	s.noWindow()
+	s.waxseal(nil, "--hidden")
+	traytest.Until(t, "the icon is back", func() bool { return len(s.bus.Items()) == 1 && s.icon().Has("Quit") })
+}
+
+func TestDesktopPanelRestarts(t *testing.T) {
+	s := newScreen(t, true)
+	s.waxseal(nil, "--hidden")
+	s.icon()
+	for range 2 {
+		s.panel.Process.Kill()
+		s.panel.Wait()
+		traytest.Until(t, "there is no panel", func() bool { return len(s.bus.Items()) == 0 })
+		s.panel = s.background("xfce4-panel", "--disable-wm-check")
+		s.icon().Click("Pause")
+		client := s.client()
+		traytest.Until(t, "it is paused", func() bool { return state(t, client) == "paused" })
+		s.icon().Click("Resume")
+		traytest.Until(t, "it goes on", func() bool { return state(t, client) == "serving" })
+	}
+}
+
+func state(t *testing.T, c *control.Client) string { return status(t, c).State }
+
+func status(t *testing.T, c *control.Client) proxy.Snapshot {
+	t.Helper()
+	snap, err := c.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snap
+}
+
+// Where no panel shows icons, the window is how to reach the program.
+func TestDesktopWithoutTray(t *testing.T) {
+	s := newScreen(t, false)
+	p := s.waxseal(nil)
+	s.settled(s.window(), "no-tray")
+	client := s.client()
+	if err := client.Quit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.ends()
+	s.noWindow()
+
+	s.waxseal(nil, "--hidden")
+	client = s.client()
+	traytest.Until(t, "it serves", func() bool { return state(t, client) == "serving" })
+	s.waxseal(nil).ends()
+	s.window()
+}
+
+// The window fails: no driver for its pictures. Tray and mail do not.
+func TestDesktopWithoutGraphics(t *testing.T) {
+	s := newScreen(t, true)
+	notices := s.bus.StartNotices()
+	s.waxseal([]string{"LIBGL_DRIVERS_PATH=/nonexistent"}, "--hidden")
+	item := s.icon()
+	item.Click("Open Waxseal")
+	traytest.Until(t, "the menu says so", func() bool { return item.Has("The window could not be opened. Try again…") })
+	select {
+	case n := <-notices.Sent:
+		if n.Title != "The window could not be opened" {
+			t.Errorf("notified: %+v", n)
+		}
+	case <-time.After(patience):
+		t.Error("nobody is notified")
+	}
+	client := s.client()
+	const address = "me@corp.example"
+	data := []byte(importFor(t, s.provider, address))
+	if _, err := client.Import(t.Context(), data); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.send(client, address, "friend@elsewhere.example"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Another program has the port: the program stays, and its settings offer
+// another one.
+func TestDesktopPortTaken(t *testing.T) {
+	s := newScreen(t, true)
+	notices := s.bus.StartNotices()
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	text := fmt.Sprintf("listen = [%q]\nlisten_tls = []\nmetrics = \"\"\n", other.Addr())
+	s.write("config.toml", text)
+	s.waxseal(nil)
+	item := s.icon()
+	traytest.Until(t, "the menu says so", func() bool { return item.Has("A port is taken. Choose another…") })
+	if n := <-notices.Sent; n.Title != "Waxseal accepts no mail" {
+		t.Errorf("notified: %+v", n)
+	}
+	s.settled(s.window(), "port-taken")
+	client := s.client()
+	taken := status(t, client).PortTaken
+	settings, err := client.Settings(t.Context())
+	if err != nil || taken == nil {
+		t.Fatal(taken, err)
+	}
+	settings.Listen = []string{taken.Free}
+	if _, err := client.Configure(t.Context(), settings); err != nil {
+		t.Fatal(err)
+	}
+	traytest.Until(t, "mail is accepted", func() bool { return item.Has("0 accounts · 0 connections · 0 messages") })
+}
+
+// A keystore that cannot be opened ends nothing either.
+func TestDesktopKeystoreFails(t *testing.T) {
+	s := newScreen(t, true)
+	s.waxseal([]string{"WAXSEAL_KEYSTORE=file"})
+	item := s.icon()
+	traytest.Until(t, "the menu says so", func() bool { return item.Has("The keychain cannot be read…") })
+	s.settled(s.window(), "no-passphrase")
+	if k := status(t, s.client()).Keystore; !strings.Contains(k.Error, "passphrase") || !strings.Contains(k.Cure, "WAXSEAL_KEYSTORE_PASSPHRASE") {
+		t.Errorf("keystore %+v", k)
+	}
+}
+
+// Without a display it is `waxseal serve`, and says so.
+func TestDesktopWithoutDisplay(t *testing.T) {
+	s := newScreen(t, false)
+	p := s.waxseal([]string{"DISPLAY="})
+	client := s.client()
+	traytest.Until(t, "it serves", func() bool { return state(t, client) == "serving" })
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.ends()
+	if !strings.Contains(p.log.String(), "there is no display") {
+		t.Errorf("it says %q", p.log.String())
+	}
+}

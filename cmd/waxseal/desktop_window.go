@@ -1,0 +1,114 @@
+//go:build !nogui
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+)
+
+// window is the window's process: at most one at a time.
+type window struct {
+	args   []string // what it has to know beside its page
+	log    *slog.Logger
+	failed func(bool) // told when it could not be opened, and when it is tried again
+
+	mu          sync.Mutex
+	trayMissing bool
+	closed      bool
+	process     *os.Process
+	ended       chan struct{}
+}
+
+func (w *window) setTrayMissing(missing bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trayMissing = missing
+}
+
+// open starts the window with a page. While one runs it does nothing: that one
+// is about to ask which page is wanted.
+func (w *window) open(page, account string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.process != nil || w.closed {
+		return nil
+	}
+	path, err := program()
+	if err != nil {
+		return err
+	}
+	args := append([]string{"window", "--page", page, "--account", account}, w.args...)
+	if w.trayMissing {
+		args = append(args, "--tray-missing")
+	}
+	said := &tail{}
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr = said, said
+	hideConsole(cmd)
+	if err := cmd.Start(); err != nil {
+		w.failed(true)
+		return fmt.Errorf("open the window: %w", err)
+	}
+	w.failed(false)
+	w.process, w.ended = cmd.Process, make(chan struct{})
+	go w.wait(cmd, said, w.ended)
+	return nil
+}
+
+// wait is the end of a window: closed by its user, or failed.
+func (w *window) wait(cmd *exec.Cmd, said *tail, ended chan<- struct{}) {
+	defer close(ended)
+	err := cmd.Wait()
+	w.mu.Lock()
+	w.process = nil
+	closed := w.closed
+	w.mu.Unlock()
+	if err != nil && !closed {
+		w.log.Error("the window ended", "err", err, "said", said.String())
+		w.failed(true)
+	}
+}
+
+// close ends the window that is open, and opens no more. It has been told by
+// the end of its stream; what does not listen is killed.
+func (w *window) close() {
+	w.mu.Lock()
+	w.closed = true
+	process, ended := w.process, w.ended
+	w.mu.Unlock()
+	if process != nil {
+		process.Kill()
+		<-ended
+	}
+}
+
+// tail keeps the end of what a process says.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// tailSize is enough for a panic's first lines; the rest is stacks of a toolkit.
+const tailSize = 8 << 10
+
+// Write implements io.Writer.
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if more := len(t.text) - tailSize; more > 0 {
+		t.text = t.text[more:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.text))
+}

@@ -1,0 +1,156 @@
+//go:build !nogui
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/app"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/driver"
+	"fyne.io/fyne/v2/widget"
+	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/assets"
+	"github.com/waxseal/waxseal/proxy/control"
+	"github.com/waxseal/waxseal/ui"
+)
+
+// windowFlags are how the tray process starts the window's.
+type windowFlags struct {
+	page, account string
+	trayMissing   bool
+}
+
+// windowCommands are the commands that need a window.
+func (m *Main) windowCommands() []*cobra.Command {
+	var f windowFlags
+	cmd := &cobra.Command{
+		Use:    "window",
+		Short:  "Show the window of the running instance, which starts it as it is needed",
+		Hidden: true,
+		Args:   exactly(),
+		RunE:   func(cmd *cobra.Command, _ []string) error { return m.window(cmd.Context(), f) },
+	}
+	cmd.Flags().StringVar(&f.page, "page", "", "`PAGE` to begin with")
+	cmd.Flags().StringVar(&f.account, "account", "", "`ADDRESS` that the page is about")
+	cmd.Flags().BoolVar(&f.trayMissing, "tray-missing", false, "no panel shows the icon")
+	return []*cobra.Command{cmd}
+}
+
+// windowArgs are the global flags that the window's process has to have too.
+func (m *Main) windowArgs(path string) []string { return []string{"--config", path} }
+
+// window is the window's process. It talks to the tray's over the control
+// socket, and ends with it.
+func (m *Main) window(ctx context.Context, f windowFlags) error {
+	path, err := m.configPath()
+	if err != nil {
+		return err
+	}
+	client, err := control.Dial(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	a := newApp()
+	failed := false
+	a.Lifecycle().SetOnStarted(func() {
+		if failed = !onScreen(a.Driver()); failed {
+			a.Quit()
+		}
+	})
+	ui.Run(a, client, ui.Options{
+		Version: versionText(), OpenURL: m.openBrowser, OpenFolder: openFolder,
+		Autostart: autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
+		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client),
+	})
+	if failed {
+		return errors.New("the window could not be opened: this screen or its driver has no OpenGL that it could use")
+	}
+	return nil
+}
+
+// newApp is Fyne's application. What FyneApp.toml says is said here too: it gets
+// into the program only where Fyne's tool builds it.
+func newApp() fyne.App {
+	app.SetMetadata(fyne.AppMetadata{
+		ID: appID, Name: "Waxseal", Version: versionText(), Release: true,
+		Icon: fyne.NewStaticResource("waxseal.png", assets.Icon), Migrations: map[string]bool{"fyneDo": true},
+	})
+	return app.NewWithID(appID)
+}
+
+// showFault shows why the program cannot start, and waits until it is read.
+// Started by a double click, it has nowhere else to say so.
+func (m *Main) showFault(err error) {
+	a := newApp()
+	a.Lifecycle().SetOnStarted(func() {
+		if !onScreen(a.Driver()) {
+			a.Quit()
+		}
+	})
+	w := a.NewWindow("Waxseal")
+	title := widget.NewLabel("Waxseal cannot start")
+	title.TextStyle.Bold = true
+	text := widget.NewLabel(clean(err.Error()) + "\n\n" + clean(cureOf(err)))
+	text.Wrapping = fyne.TextWrapWord
+	w.SetContent(container.NewBorder(title, widget.NewButton("OK", a.Quit), nil, nil, text))
+	w.Resize(fyne.NewSize(480, 240))
+	w.ShowAndRun()
+}
+
+// onScreen tells whether the window is there. Where the system has no OpenGL
+// that can be used, Fyne writes so into its log and goes on without one.
+func onScreen(d fyne.Driver) bool {
+	there := false
+	for _, w := range d.AllWindows() {
+		native, ok := w.(driver.NativeWindow)
+		if !ok {
+			return true // nothing can be known
+		}
+		native.RunNative(func(context any) {
+			switch c := context.(type) {
+			case driver.X11WindowContext:
+				there = there || c.WindowHandle != 0
+			case driver.WaylandWindowContext:
+				there = there || c.WaylandSurface != 0
+			case driver.WindowsWindowContext:
+				there = there || c.HWND != 0
+			case driver.MacWindowContext:
+				there = there || c.NSWindow != 0
+			default:
+				there = true
+			}
+		})
+	}
+	return there
+}
+
+// openFolder shows a folder in the system's file manager.
+func openFolder(path string) error {
+	if err := open(path); err != nil {
+		return fmt.Errorf("open the folder %s: %w", path, err)
+	}
+	return nil
+}
+
+// pages are those that the tray's process asks for.
+func pages(client *control.Client) func(context.Context) iter.Seq2[ui.Page, error] {
+	return func(ctx context.Context) iter.Seq2[ui.Page, error] {
+		return func(yield func(ui.Page, error) bool) {
+			for p, err := range client.Pages(ctx) {
+				if errors.Is(err, control.ErrNotRunning) {
+					fyne.Do(fyne.CurrentApp().Quit) // the window ends with its program
+				}
+				if !yield(ui.Page{Name: p.Page, Account: p.Account}, err) {
+					return
+				}
+			}
+		}
+	}
+}

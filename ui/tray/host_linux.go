@@ -1,0 +1,96 @@
+package tray
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// hostPatience is how long a desktop may take to bring up its tray. Programs
+// that start with it are often there before its panel.
+var hostPatience = 2 * time.Second
+
+// callPatience bounds a question to another program on the bus.
+const callPatience = 5 * time.Second
+
+const watcher = "org.kde.StatusNotifierWatcher"
+
+// reachable tells whether there is a session bus. Without one godbus would
+// start one, and nobody would end it.
+func reachable() bool {
+	if os.Getenv("DBUS_SESSION_BUS_ADDRESS") != "" {
+		return true
+	}
+	dir := os.Getenv("XDG_RUNTIME_DIR")
+	if dir == "" {
+		return false
+	}
+	_, err := os.Stat(dir + "/bus")
+	return err == nil
+}
+
+// WatchHost calls report with whether something shows tray icons: when it is
+// known, after two seconds at the latest, and at each change until ctx ends.
+// GNOME without an extension has none.
+func WatchHost(ctx context.Context, report func(present bool)) {
+	if !reachable() {
+		report(false)
+		return
+	}
+	bus, err := dbus.ConnectSessionBus(dbus.WithContext(ctx))
+	if err != nil {
+		report(false)
+		return
+	}
+	defer bus.Close()
+	changes := make(chan *dbus.Signal, 8)
+	bus.Signal(changes)
+	bus.AddMatchSignalContext(ctx, dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, watcher))
+	bus.AddMatchSignalContext(ctx, dbus.WithMatchInterface(watcher))
+
+	told := hostPresent(ctx, bus)
+	known := told // an absent one may be on its way
+	if told {
+		report(true)
+	}
+	patience := time.NewTimer(hostPatience)
+	defer patience.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-patience.C:
+			if !known {
+				report(false)
+				known = true
+			}
+		case _, open := <-changes:
+			if !open {
+				return
+			}
+			now := hostPresent(ctx, bus)
+			if ctx.Err() != nil {
+				return
+			}
+			if now != told {
+				told, known = now, true
+				report(now)
+			}
+		}
+	}
+}
+
+func hostPresent(ctx context.Context, bus *dbus.Conn) bool {
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	var owned bool
+	if bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, watcher).Store(&owned) != nil || !owned {
+		return false
+	}
+	var present bool
+	err := bus.Object(watcher, "/StatusNotifierWatcher").
+		CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, watcher, "IsStatusNotifierHostRegistered").Store(&present)
+	return err == nil && present
+}

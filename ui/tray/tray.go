@@ -1,0 +1,118 @@
+//go:build cgo || !darwin
+
+package tray
+
+import (
+	"context"
+	"reflect"
+	"sync"
+
+	"fyne.io/systray"
+)
+
+// Actions are what the menu can do. Each is called on a goroutine of its own.
+type Actions struct {
+	Show      func(page, account string) // open the window there; "" is wherever it was
+	SendTest  func(account string)
+	SetPaused func(bool)
+	Quit      func()
+}
+
+// Tray is the icon. There is one in a process.
+type Tray struct {
+	actions Actions
+	changed chan struct{} // capacity 1: changes merge
+	working sync.WaitGroup
+
+	mu    sync.Mutex
+	state State
+}
+
+// New makes a tray that does a.
+func New(a Actions) *Tray {
+	return &Tray{actions: a, changed: make(chan struct{}, 1)}
+}
+
+// Show has the tray draw s soon. It does not wait.
+func (t *Tray) Show(s State) {
+	t.mu.Lock()
+	t.state = s
+	t.mu.Unlock()
+	select {
+	case t.changed <- struct{}{}:
+	default: // it will see this one too
+	}
+}
+
+// Run shows the icon until ctx ends. Call it on the main goroutine, once: macOS
+// and Windows have a program's events on its first thread only. Where the
+// system has no tray it only waits.
+func (t *Tray) Run(ctx context.Context) error {
+	if err := speak(); err != nil {
+		return err
+	}
+	if !reachable() {
+		<-ctx.Done()
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, systray.Quit)()
+	first := menuOf(t.newest())
+	if title != "" {
+		systray.SetTitle(title)
+	}
+	if clickOpens {
+		systray.SetOnTapped(func() { t.do(func(a Actions) { a.Show("", "") }) })
+	}
+	if early {
+		first.drawIcon()
+	}
+	systray.Run(func() { t.ready(ctx, first) }, nil)
+	cancel()
+	t.working.Wait()
+	return nil
+}
+
+// newest is the last State that Show was given.
+func (t *Tray) newest() State {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state
+}
+
+// ready is called when items can be made.
+func (t *Tray) ready(ctx context.Context, first menu) {
+	d := build(func(item *systray.MenuItem, do func(Actions)) {
+		t.working.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-item.ClickedCh:
+					t.do(do)
+				}
+			}
+		})
+	})
+	d.draw(first)
+	t.working.Go(func() { t.redraw(ctx, d) })
+}
+
+func (t *Tray) redraw(ctx context.Context, d *drawn) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.changed:
+		}
+		if m := menuOf(t.newest()); !reflect.DeepEqual(m, d.last) {
+			d.draw(m)
+		}
+	}
+}
+
+// do does what was clicked, beside the tray: a click never waits for another.
+func (t *Tray) do(what func(Actions)) {
+	t.working.Go(func() { what(t.actions) })
+}
