@@ -44,6 +44,7 @@ type Options struct {
 	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
 	LogFolder  string          // where Log is kept, for people; "" when it is kept nowhere
 	Version    string
+	Patience   Patience // with providers
 }
 
 // Server is the proxy. Its methods may be called by many goroutines at a time.
@@ -67,6 +68,7 @@ type Server struct {
 	clients clients
 
 	outbound outbound   // how providers are reached
+	watch    *watch     // for a machine that slept or moved
 	retired  []*mailbox // their last messages may be under way
 
 	smtp        *smtp.Server
@@ -107,7 +109,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(),
 		conns: make(map[*conn]struct{}), ready: make(chan struct{}), stopped: make(chan struct{}),
-		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
+		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(), watch: newWatch(),
 	}
 	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
 	s.hard, s.kill = context.WithCancel(context.Background())
@@ -129,7 +131,7 @@ func New(o Options) (*Server, error) {
 }
 
 func (s *Server) newBreakers() (tokens, hosts *breaker.Set) {
-	settings := breaker.Settings{OnChange: func(st breaker.Status) {
+	settings := breaker.Settings{OpenFor: s.opts.Patience.Breaker, OnChange: func(st breaker.Status) {
 		s.log.Warn("breaker", "name", st.Name, "state", st.State.String(), "cause", st.Cause)
 		s.changed.wake()
 	}}
@@ -183,6 +185,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.wg.Go(func() { s.preload(background, s.log) })
 	s.wg.Go(func() { s.renewIdle(background) })
 	s.wg.Go(func() { s.tidy(background) })
+	s.wg.Go(func() { s.watchNetwork(background) })
 	close(s.ready)
 	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(*s.boxes.Load()))
 	s.changed.wake()
