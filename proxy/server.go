@@ -279,6 +279,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 		})
 	}
 	closing.Wait()
+	s.clients.hangUp()
 	s.mu.Lock()
 	web := s.web
 	s.mu.Unlock()
