@@ -204,6 +204,7 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // listen opens what the configuration says, and serves there.
 func (s *Server) listen() error {
+	s.tidyFolder()
 	if _, err := s.certificate(nil); err != nil {
 		return err
 	}

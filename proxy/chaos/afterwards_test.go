@@ -29,7 +29,7 @@ func descriptors(t *testing.T) int {
 }
 
 // eventually waits for a condition that other goroutines bring about.
-func (w *world) eventually(what string, condition func() bool) bool {
+func (w *failing) eventually(what string, condition func() bool) bool {
 	for deadline := time.Now().Add(calmPatience); !condition(); {
 		if time.Now().After(deadline) {
 			w.fail("never came about: %s", what)
@@ -125,7 +125,7 @@ func (w *world) calmly(n int, account string) {
 	j := job{number: n, first: n, last: n + 1, account: account, door: "plain"}
 	w.all = append(w.all, j)
 	w.eventually(fmt.Sprintf("a message of %s is taken", account), func() bool {
-		if err := send(w.ledger, &j, w.plain, w.tls, w.tally); err != nil {
+		if err := w.send(&j); err != nil {
 			w.fail("%v", err)
 		}
 		return w.ledger.outcome[n] == accepted

@@ -39,7 +39,7 @@ import (
 
 const (
 	password     = "local-password-1"
-	shortRun     = 3000 // messages
+	shortRun     = 2000 // messages
 	programs     = 64   // at a time
 	everySoMany  = 60   // messages an event happens
 	calmPatience = 20 * time.Second
@@ -64,32 +64,34 @@ type place struct {
 
 // world is a server in the middle of its run.
 type world struct {
-	t       *testing.T
-	seed    uint64
+	failing
 	dir     string
 	config  string // path
 	secrets *keystore.Store
 	server  *proxy.Server
 	served  chan error
-	plain   string // addresses of the server
-	tls     string
+	site
 	names   *names
 	places  []*place
 	senders []string // all accounts, guests too
-	ledger  *ledger
-	tally   *tally
 	calm    atomic.Bool
 	log     *tail
 
 	all    []job
-	first  bool     // this is the server of the run
-	absent sync.Map // guests that are not there: guessing at accounts is slowed
+	first  bool // this is the server of the run
+	guests map[string]*guest
+}
+
+// failing is a test that names its seed, and does not go on and on.
+type failing struct {
+	t    *testing.T
+	seed uint64
 
 	mu       sync.Mutex
 	failures int
 }
 
-func (w *world) fail(format string, args ...any) {
+func (w *failing) fail(format string, args ...any) {
 	w.mu.Lock()
 	w.failures++
 	n := w.failures
@@ -140,10 +142,10 @@ func TestChaos(t *testing.T) {
 // newWorld starts four providers of different kinds, and a server for them.
 func newWorld(t *testing.T, seed uint64, messages int) *world {
 	w := &world{
-		t: t, seed: seed, dir: t.TempDir(), secrets: keystore.Memory(), served: make(chan error, 1),
-		names: &names{fault: map[string]string{}}, tally: &tally{of: map[string]int{}}, log: &tail{}, first: true,
+		failing: failing{t: t, seed: seed}, dir: t.TempDir(), secrets: keystore.Memory(), served: make(chan error, 1),
+		names: &names{fault: map[string]string{}}, log: &tail{}, first: true, guests: map[string]*guest{},
 	}
-	w.ledger = newLedger(seed, messages)
+	w.site = site{ledger: newLedger(seed, messages), tally: &tally{of: map[string]int{}}, during: w.during}
 	w.config = filepath.Join(w.dir, "config.toml")
 	was := net.DefaultResolver
 	net.DefaultResolver = w.names.resolver()
@@ -200,7 +202,9 @@ func (w *world) open(i int, o providertest.Options, fired []atomic.Bool) string 
 		p.guests = append(p.guests, fmt.Sprintf("guest%d@%s", k, p.domain))
 	}
 	w.places = append(w.places, p)
-	w.absent.Store(p.guests[1], true)
+	for i, a := range p.guests {
+		w.guests[a] = &guest{there: i == 0}
+	}
 	w.senders = slices.Concat(w.senders, p.accounts, p.accounts, p.accounts, p.guests) // guests send less
 	_, port, _ := net.SplitHostPort(p.road.Addr().String())
 	return fmt.Sprintf("\n[[provider]]\nid = %q\nname = %q\ndomains = [%q]\nauth_url = %q\ntoken_url = %q\nrevoke_url = %q\n"+
@@ -270,9 +274,7 @@ func (w *world) run(jobs []job, messages int) (held string) {
 		for range programs {
 			running.Go(func() {
 				for j := range work {
-					if _, absent := w.absent.Load(j.account); absent {
-						w.tally.add("client of an account not there")
-					} else if err := send(w.ledger, j, w.plain, w.tls, w.tally); err != nil {
+					if err := w.send(j); err != nil {
 						w.fail("%v", err)
 					}
 					if done.Add(int64(j.last-j.first)) >= next.Load() && happening.TryLock() {

@@ -63,6 +63,7 @@ var (
 // program is a mail program at work on a job.
 type program struct {
 	*job
+	*site
 	l    *ledger
 	rng  *rand.Rand
 	next int // message
@@ -77,11 +78,22 @@ const connections = 4
 // comeBack is how long it stays away in between.
 const comeBack = 200 * time.Millisecond
 
+// site is where programs send to, and where it is written down.
+type site struct {
+	ledger     *ledger
+	tally      *tally
+	plain, tls string // addresses
+
+	// during lets accounts be taken away between two logins only, since wrong
+	// ones are kept waiting; nil does as it is told.
+	during func(account string, login func() error) error
+}
+
 // send does a job. An error is Waxseal's fault.
-func send(l *ledger, j *job, plain, implicit string, t *tally) error {
-	p := &program{job: j, l: l, rng: stream(l.seed, "program", uint64(j.number)), next: j.first}
+func (s *site) send(j *job) error {
+	p := &program{job: j, site: s, l: s.ledger, rng: stream(s.ledger.seed, "program", uint64(j.number)), next: j.first}
 	for range connections {
-		err := p.session(plain, implicit)
+		err := p.session()
 		if p.raw != nil {
 			p.raw.Close()
 		}
@@ -90,7 +102,7 @@ func send(l *ledger, j *job, plain, implicit string, t *tally) error {
 			<-time.After(comeBack)
 			continue
 		case errors.Is(err, errLeft):
-			t.add("client leaves: " + j.leave)
+			s.tally.add("client leaves: " + j.leave)
 		case err != nil && !errors.Is(err, errOver):
 			return fmt.Errorf("message %d, job %+v: %w", p.next, *j, err)
 		}
@@ -100,8 +112,8 @@ func send(l *ledger, j *job, plain, implicit string, t *tally) error {
 }
 
 // session sends what is left of the job on one connection.
-func (p *program) session(plain, implicit string) error {
-	if err := p.connect(plain, implicit); err != nil {
+func (p *program) session() error {
+	if err := p.connect(); err != nil {
 		return err
 	}
 	for p.next < p.last {
@@ -180,10 +192,10 @@ func (p *program) want(line string, code int) error {
 
 func (p *program) use(c net.Conn) { p.conn, p.r = c, bufio.NewReader(c) }
 
-func (p *program) connect(plain, implicit string) error {
-	addr := plain
+func (p *program) connect() error {
+	addr := p.plain
 	if p.door == "tls" {
-		addr = implicit
+		addr = p.site.tls
 	}
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -217,6 +229,9 @@ func (p *program) connect(plain, implicit string) error {
 	}
 	if err := p.at("ehlo", p.leaveAt); err != nil {
 		return err
+	}
+	if p.during != nil {
+		return p.during(p.account, p.auth)
 	}
 	return p.auth()
 }
@@ -320,6 +335,8 @@ func (p *program) flight(n int, lines []string, body []byte) (outcome, error) {
 	for i := range len(lines) + 1 {
 		code, text, err := p.reply()
 		switch {
+		case err != nil && code == 0:
+			return cut, err
 		case err != nil && i < len(lines):
 			return refused, err
 		case i > 0 && i < len(lines) && code/100 == 2:
@@ -405,6 +422,8 @@ func (p *program) taken(code int, text string, err error) (outcome, error) {
 		return uncertain, err
 	case code == 421:
 		return refused, errOver
+	case err != nil && code == 0:
+		return cut, err
 	case err != nil:
 		return refused, err
 	case code/100 == 4 || code/100 == 5:

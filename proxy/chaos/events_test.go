@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/waxseal/waxseal/keystore"
@@ -90,23 +91,44 @@ func (e *events) expire() {
 // add and remove change one of the guests, who send mail as the others do.
 func (e *events) add() error {
 	p := pick(e.rng, e.places)
-	guest := pick(e.rng, p.guests)
-	err := e.imports(p, guest)
-	if err == nil {
-		e.absent.Delete(guest)
-	}
+	address := pick(e.rng, p.guests)
+	g := e.guests[address]
+	g.Lock()
+	defer g.Unlock()
+	err := e.imports(p, address)
+	g.there = g.there || err == nil
 	return err
 }
 
 func (e *events) remove() error {
 	p := pick(e.rng, e.places)
-	guest := pick(e.rng, p.guests)
-	_, was := e.absent.Swap(guest, true)
-	_, err := e.server.Remove(e.t.Context(), guest)
-	if err != nil && !was {
-		e.absent.Delete(guest)
-	}
+	address := pick(e.rng, p.guests)
+	g := e.guests[address]
+	g.Lock()
+	defer g.Unlock()
+	_, err := e.server.Remove(e.t.Context(), address)
+	g.there = g.there && err != nil
 	return err
+}
+
+// guest is an account that comes and goes.
+type guest struct {
+	sync.RWMutex
+	there bool
+}
+
+// during is [site.during]: a guest is not taken away while it logs in, but at any
+// moment after that.
+func (w *world) during(account string, login func() error) error {
+	if g := w.guests[account]; g != nil {
+		g.RLock()
+		defer g.RUnlock()
+		if !g.there {
+			w.tally.add("client of an account not there")
+			return errOver
+		}
+	}
+	return login()
 }
 
 // imports adds an account whose user has just consented.
@@ -209,10 +231,18 @@ func (e *events) deleted(do func() error) {
 			e.fail("a change without a file made a bad one: %v", lerr)
 		}
 	}
+	for _, g := range e.guests {
+		g.Lock()
+		defer g.Unlock()
+	}
 	if werr := os.WriteFile(e.config, text, 0o600); werr != nil {
 		e.fail("%v", werr)
 	}
 	e.reload()
+	running := e.addresses()
+	for address, g := range e.guests {
+		g.there = slices.Contains(running, address)
+	}
 }
 
 func (e *events) reload() {

@@ -25,10 +25,11 @@ const (
 	uncertain                // 451 4.4.2: it may have been delivered
 	left                     // the program left before it had sent all of it
 	leftAfter                // it left without waiting for the answer
+	cut                      // Waxseal was gone before it answered
 	outcomes
 )
 
-var outcomeNames = [outcomes]string{"untried", "accepted", "refused", "uncertain", "left", "left after the end"}
+var outcomeNames = [outcomes]string{"untried", "accepted", "refused", "uncertain", "left", "left after the end", "cut"}
 
 // ledger has a place for each message, made at the start, so that it does not
 // grow with the run. A message is known by its number, which is its sender.
