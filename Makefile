@@ -21,7 +21,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test packages fmt-check vet staticcheck rules race lint soak fuzz bench bench-go icons clean
+.PHONY: help demo run build test packages fmt-check vet staticcheck rules race lint fuzz bench bench-go icons clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,7 @@ rules: ## check and test the Prometheus alert rules
 race: ## the Go tests, with the race detector
 	$(STAGE) "go test -race" go run ./.ci/tests -race ./...
 
+.PHONY: soak
 soak: ## the long forms of the chaos and kill -9 tests: MESSAGES (100000), KILLS (200), SEED
 	@MESSAGES=$(or $(MESSAGES),100000) KILLS=$(or $(KILLS),200) go test -count=1 -timeout 4h -v -run 'TestChaos|TestKill' ./proxy/chaos
 

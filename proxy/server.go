@@ -39,12 +39,12 @@ import (
 type Options struct {
 	Config     Config
 	ConfigPath string          // where account changes are written; "" keeps them in memory
+	Patience   Patience        // with providers
 	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
 	Log        *slog.Logger    // nil logs nothing
 	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
 	LogFolder  string          // where Log is kept, for people; "" when it is kept nowhere
 	Version    string
-	Patience   Patience // with providers
 }
 
 // Server is the proxy. Its methods may be called by many goroutines at a time.
@@ -107,9 +107,9 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(),
+		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(), watch: newWatch(),
 		conns: make(map[*conn]struct{}), ready: make(chan struct{}), stopped: make(chan struct{}),
-		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(), watch: newWatch(),
+		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
 	}
 	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
 	s.hard, s.kill = context.WithCancel(context.Background())
