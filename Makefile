@@ -61,8 +61,8 @@ race: ## the Go tests, with the race detector
 	$(STAGE) "go test -race" go run ./.ci/tests -race ./...
 
 .PHONY: soak
-soak: ## the long forms of the chaos and kill -9 tests: MESSAGES (100000), KILLS (200), SEED
-	@MESSAGES=$(or $(MESSAGES),100000) KILLS=$(or $(KILLS),200) go test -count=1 -timeout 4h -v -run 'TestChaos|TestKill' ./proxy/chaos
+soak: ## the long forms of the chaos, kill -9 and suspend tests: MESSAGES (100000), KILLS (200), SEED
+	@MESSAGES=$(or $(MESSAGES),100000) KILLS=$(or $(KILLS),200) go test -count=1 -timeout 4h -v -run 'TestChaos|TestKill|TestFrozen' ./proxy/chaos
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)

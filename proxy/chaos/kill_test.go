@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,6 +78,32 @@ func TestKill(t *testing.T) {
 		text, _ := os.ReadFile(filepath.Join(l.dir, "log"))
 		t.Logf("the end of the log:\n%s", text[max(0, len(text)-20_000):])
 	}
+}
+
+// frozenFor is longer than any delay that a server takes for load.
+const frozenFor = 15 * time.Second
+
+// TestFrozen stops the real program for a while, as a suspend does, and expects
+// that it notices and sends on. It takes long, and so is for the soak only.
+func TestFrozen(t *testing.T) {
+	if os.Getenv("KILLS") == "" {
+		t.Skip("NOT TESTED: a frozen program; make soak does")
+	}
+	l := newLives(t, number("SEED", 1), 1)
+	l.start()
+	defer l.kill()
+	l.promise("user0@corp.test", true, func() error { return l.add(t.Context(), "user0@corp.test") })
+	l.promised()
+	l.cmd.Process.Signal(syscall.SIGSTOP)
+	<-time.After(frozenFor)
+	l.cmd.Process.Signal(syscall.SIGCONT)
+	l.eventually("the program notices", func() bool {
+		text, _ := os.ReadFile(filepath.Join(l.dir, "log"))
+		return strings.Contains(string(text), "the machine slept")
+	})
+	l.next++
+	l.promised()
+	l.control.Close()
 }
 
 func newLives(t *testing.T, seed uint64, rounds int) *lives {
@@ -227,15 +254,7 @@ func (l *lives) churn(ctx context.Context, rng *rand.Rand) {
 		var err error
 		switch rng.IntN(6) {
 		case 0, 1, 2:
-			data, _ := json.Marshal([]map[string]string{{"email": address, "provider": "corp", "client_id": "waxseal-test",
-				"refresh_token": l.provider.Grant(address), "smtp_password": password}})
-			err = l.promise(address, true, func() error {
-				r, err := l.control.Import(ctx, data)
-				if err == nil && r.Failed > 0 {
-					err = errors.New(r.Problems[0].Problem)
-				}
-				return err
-			})
+			err = l.promise(address, true, func() error { return l.add(ctx, address) })
 		case 3:
 			err = l.promise(address, false, func() error {
 				_, err := l.control.Remove(ctx, address)
@@ -252,6 +271,20 @@ func (l *lives) churn(ctx context.Context, rng *rand.Rand) {
 			return // it is gone
 		}
 	}
+}
+
+// add imports an account whose user has just consented.
+func (l *lives) add(ctx context.Context, address string) error {
+	data, err := json.Marshal([]map[string]string{{"email": address, "provider": "corp", "client_id": "waxseal-test",
+		"refresh_token": l.provider.Grant(address), "smtp_password": password}})
+	if err != nil {
+		return err
+	}
+	r, err := l.control.Import(ctx, data)
+	if err == nil && r.Failed > 0 {
+		err = errors.New(r.Problems[0].Problem)
+	}
+	return err
 }
 
 // promise notes what an account will be after do, and that it may be either when
