@@ -94,6 +94,10 @@ e2e: packages e2e-tests ## the program against a real provider, browser, keychai
 e2e-tests: build
 	$(STAGE) "end to end" .ci/e2e bin/waxseal
 
+.PHONY: soak
+soak: ## the long forms of the chaos, kill -9 and suspend tests: MESSAGES (100000), KILLS (200), SEED
+	@MESSAGES=$(or $(MESSAGES),100000) KILLS=$(or $(KILLS),200) go test -count=1 -timeout 4h -v -run 'TestChaos|TestKill|TestFrozen' ./proxy/chaos
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)
 

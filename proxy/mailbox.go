@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +58,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 		Scopes: p.Scopes, AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
 		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,
 	}, Fold(a.Address), oauth.Deps{
-		Secrets: s.secrets, HTTP: client, Breaker: s.tokenBreakers.Get("token " + endpoint(p.TokenURL)), Log: s.log,
+		Secrets: s.secrets, HTTP: client, Timeout: s.opts.Patience.Token, Breaker: s.tokenBreakers.Get("token " + endpoint(p.TokenURL)), Log: s.log,
 		OnRefresh: func(result string) { s.stats.refreshed(p.ID, result) },
 		OnChange:  s.changed.wake,
 	})
@@ -65,10 +66,12 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 	if login == "" {
 		login = a.Address
 	}
+	wait := s.opts.Patience
 	b.pool = upstream.New(upstream.Config{
 		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), RootCAs: roots, Proxy: s.outbound.proxy, Login: login, Tokens: b.grant,
 		MaxConnections: p.MaxConnections, Breaker: s.smtpBreakers.Get("smtp " + p.SMTP),
 		Log: s.log.With("account", a.Address), Stats: &s.stats.upstream,
+		DialTimeout: wait.Dial, ReplyTimeout: wait.Reply, FinalTimeout: wait.Final, WaitTimeout: wait.Turn, IdleTimeout: wait.Idle,
 	})
 	return b, nil
 }
@@ -173,10 +176,12 @@ func (b *mailbox) status() AccountStatus {
 }
 
 // clients are HTTP clients by the CA file they trust besides the system's; "" is
-// none. The caller holds the server's edit lock, or is the only one.
+// none.
 type clients struct {
 	outbound *outbound
-	byCA     map[string]client
+
+	mu   sync.Mutex
+	byCA map[string]client
 }
 
 type client struct {
@@ -186,6 +191,8 @@ type client struct {
 
 // get makes a client, or finds it. It reads the file and nothing else.
 func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if known, ok := c.byCA[caFile]; ok {
 		return known.http, known.roots, nil
 	}
@@ -223,11 +230,15 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 // forget makes every client anew when it is next needed.
 func (c *clients) forget() {
 	c.hangUp()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.byCA = nil
 }
 
 // hangUp closes connections that nobody uses: they go another way from now on.
 func (c *clients) hangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, known := range c.byCA {
 		known.http.CloseIdleConnections()
 	}

@@ -39,6 +39,7 @@ import (
 type Options struct {
 	Config     Config
 	ConfigPath string          // where account changes are written; "" keeps them in memory
+	Patience   Patience        // with providers
 	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
 	Log        *slog.Logger    // nil logs nothing
 	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
@@ -78,6 +79,7 @@ type Server struct {
 	clients clients
 
 	outbound outbound   // how providers are reached
+	watch    *watch     // for a machine that slept or moved
 	retired  []*mailbox // their last messages may be under way
 
 	smtp        *smtp.Server
@@ -119,7 +121,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(),
+		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(), watch: newWatch(),
 		conns: make(map[*conn]struct{}), ready: make(chan struct{}), stopped: make(chan struct{}),
 		configured:  make(chan struct{}, 1),
 		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
@@ -144,7 +146,7 @@ func New(o Options) (*Server, error) {
 }
 
 func (s *Server) newBreakers() (tokens, hosts *breaker.Set) {
-	settings := breaker.Settings{OnChange: func(st breaker.Status) {
+	settings := breaker.Settings{OpenFor: s.opts.Patience.Breaker, OnChange: func(st breaker.Status) {
 		s.log.Warn("breaker", "name", st.Name, "state", st.State.String(), "cause", st.Cause)
 		s.changed.wake()
 	}}
@@ -198,6 +200,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.wg.Go(func() { s.preload(background, s.log) })
 	s.wg.Go(func() { s.renewIdle(background) })
 	s.wg.Go(func() { s.tidy(background) })
+	s.wg.Go(func() { s.watchNetwork(background) })
 	close(s.ready)
 	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(*s.boxes.Load()))
 	s.changed.wake()
@@ -216,6 +219,7 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // listen opens what the configuration says, and serves there.
 func (s *Server) listen() error {
+	s.tidyFolder()
 	if _, err := s.certificate(nil); err != nil {
 		return err
 	}
@@ -320,6 +324,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 		})
 	}
 	closing.Wait()
+	s.clients.hangUp()
 	s.mu.Lock()
 	web := s.web
 	s.mu.Unlock()

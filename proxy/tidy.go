@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"context"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -35,4 +37,18 @@ func (s *Server) usage() usage {
 		u.messages += s.stats.results[r].Load()
 	}
 	return u
+}
+
+// tidyFolder removes what an instance left that was killed while it wrote.
+func (s *Server) tidyFolder() {
+	config := s.opts.ConfigPath
+	if config == "" {
+		return
+	}
+	editing.Lock()
+	defer editing.Unlock()
+	certificate := filepath.Join(filepath.Dir(config), certificateFile)
+	for _, path := range []string{config, config + ".bak", agesPath(config), certificate, strings.TrimSuffix(certificate, ".crt") + ".key"} {
+		removeUnfinished(path)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // replaceFile puts data at path in one step: whoever reads it, and whatever
@@ -44,6 +45,26 @@ func replaceFile(path string, data []byte, mode fs.FileMode) (err error) {
 	}
 	syncFolder(filepath.Dir(path))
 	return nil
+}
+
+// removeUnfinished removes the files that a replaceFile of path left when its
+// program was killed. Nobody else may be writing there.
+func removeUnfinished(path string) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	dir, base := filepath.Split(path)
+	all, err := os.ReadDir(filepath.Clean(dir))
+	if err != nil {
+		return // there is no folder yet
+	}
+	for _, f := range all {
+		end, ours := strings.CutPrefix(f.Name(), "."+base+".")
+		// Digits as os.CreateTemp has them: an editor's .config.toml.swp stays.
+		if ours && end != "" && strings.Trim(end, "0123456789") == "" && f.Type().IsRegular() {
+			_ = os.Remove(filepath.Join(dir, f.Name()))
+		}
+	}
 }
 
 // syncFolder makes a rename outlast a power cut. Where folders cannot be synced

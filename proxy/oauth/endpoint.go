@@ -68,7 +68,8 @@ type endpoint struct {
 	url, host string
 	clientID  string // "" where the request itself says who asks
 	http      *http.Client
-	basic     atomic.Bool // it wants the secret in a header
+	timeout   time.Duration // of one request
+	basic     atomic.Bool   // it wants the secret in a header
 }
 
 func newEndpoint(kind, address, clientID string, c *http.Client) *endpoint {
@@ -76,13 +77,14 @@ func newEndpoint(kind, address, clientID string, c *http.Client) *endpoint {
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		host = u.Host
 	}
-	return &endpoint{kind: kind, url: address, host: host, clientID: clientID, http: c}
+	return &endpoint{kind: kind, url: address, host: host, clientID: clientID, http: c, timeout: tryTimeout}
 }
 
 // sibling is another endpoint of the same provider, which authenticates clients
 // in the same way.
 func (e *endpoint) sibling(kind, address string) *endpoint {
 	s := newEndpoint(kind, address, e.clientID, e.http)
+	s.timeout = e.timeout
 	s.basic.Store(e.basic.Load())
 	return s
 }
@@ -135,7 +137,7 @@ func badClient(err error) bool {
 // try makes one request. Its errors name the endpoint and show none of the
 // secrets.
 func try[T any](ctx context.Context, e *endpoint, make func(context.Context) (*http.Request, error), secrets []string, read func(reply) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	var none T
 	sent := time.Now()

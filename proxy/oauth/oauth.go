@@ -96,9 +96,12 @@ type Deps struct {
 	Secrets *keystore.Store
 
 	// HTTP may be shared by all grants. Its transport is used; redirects are
-	// never followed and a try ends after 10 s. Nil means a client that all
+	// never followed. Nil means a client that all
 	// grants share, with TLS 1.2 or newer.
 	HTTP *http.Client
+
+	// Timeout bounds one request to an endpoint; 0 is 10 s.
+	Timeout time.Duration
 
 	// Breaker stands before the token endpoint; share one per endpoint. It
 	// counts what the endpoint did wrong, and nothing else, so it needs no
@@ -155,6 +158,7 @@ func New(cfg Config, account string, deps Deps) *Grant {
 		cfg.RedirectPath = "/"
 	}
 	e := newEndpoint(tokenEndpoint, cfg.TokenURL, cfg.ClientID, client(deps.HTTP))
+	e.timeout = cmp.Or(deps.Timeout, tryTimeout)
 	if deps.Breaker == nil {
 		deps.Breaker = breaker.New(e.host, breaker.Settings{})
 	}

@@ -16,11 +16,13 @@ import (
 	"time"
 )
 
-// authority is a CA and the one certificate it signed. P-256 because its handshakes cost least.
+// authority is a CA and the certificates it signed: one to use, and one that has expired. P-256 because its handshakes cost least.
 type authority struct {
 	pem  []byte
 	pool *x509.CertPool
 	leaf tls.Certificate
+
+	expired tls.Certificate
 }
 
 func newAuthority(o Options) (*authority, error) {
@@ -68,10 +70,18 @@ func newAuthority(o Options) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
+	old := *leaf
+	old.SerialNumber, old.NotBefore, old.NotAfter = big.NewInt(3), time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+	oldDER, err := x509.CreateCertificate(rand.Reader, &old, ca, &key.PublicKey, caKey)
+	if err != nil {
+		return nil, err
+	}
 	a := &authority{
 		pem:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}),
 		pool: x509.NewCertPool(),
 		leaf: tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key},
+
+		expired: tls.Certificate{Certificate: [][]byte{oldDER}, PrivateKey: key},
 	}
 	a.pool.AppendCertsFromPEM(a.pem)
 	return a, nil

@@ -60,6 +60,7 @@ type Action struct {
 	Code    int
 	Text    string
 	Raw     string // bytes sent as they are in place of a reply, and the command has no effect
+	Expired bool   // StepTLS: show a certificate that ended an hour ago
 	Deliver bool   // StepFinal: record the message though its reply is lost or says otherwise
 }
 

@@ -1,6 +1,9 @@
 package providertest
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -298,5 +301,15 @@ func TestTokenSilence(t *testing.T) {
 	}
 	if n := p.Counts().Refreshes; n != 0 {
 		t.Errorf("%d refreshes", n)
+	}
+}
+
+func TestExpiredCertificate(t *testing.T) {
+	p := start(t, Options{})
+	p.SetFaults(Faults{SMTP: func(e Event) Action { return Action{Expired: e.Step == StepTLS} }})
+	_, err := tls.Dial("tcp", p.SMTPSAddr, &tls.Config{RootCAs: p.Pool(), ServerName: "localhost"})
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &invalid) || invalid.Reason != x509.Expired {
+		t.Errorf("got %v, want an expired certificate", err)
 	}
 }

@@ -13,6 +13,7 @@ type grants struct {
 	ttl    time.Duration
 	size   int
 	rotate bool
+	old    bool // spent refresh tokens stay good
 
 	mu      sync.Mutex
 	codes   map[string]*code
@@ -55,7 +56,7 @@ type tokens struct {
 }
 
 func (g *grants) init(o Options) {
-	g.ttl, g.size, g.rotate = o.TokenTTL, o.TokenSize, o.Rotate
+	g.ttl, g.size, g.rotate, g.old = o.TokenTTL, o.TokenSize, o.Rotate, o.OldTokens
 	g.codes, g.devices = map[string]*code{}, map[string]*device{}
 	g.refresh, g.access, g.account = map[string]*grant{}, map[string]access{}, map[string][]*grant{}
 }
@@ -161,7 +162,7 @@ func (g *grants) renew(refresh, client string) (tokens, *oauthError) {
 		return tokens{}, invalidGrant("Token has been expired or revoked.")
 	case t.client != "" && t.client != client:
 		return tokens{}, invalidGrant("Refresh token was issued to another client.")
-	case t.current != refresh:
+	case t.current != refresh && !g.old:
 		g.revoke(t)
 		return tokens{}, invalidGrant("Refresh token was used before; the grant is revoked.")
 	}

@@ -15,6 +15,7 @@ type Options struct {
 	TokenTTL     time.Duration // life of an access token; 0: an hour
 	TokenSize    int           // length of an access token in characters; 0: 120. Entra's run to about 3,000
 	Rotate       bool          // each refresh gives a new refresh token; replaying an old one revokes the grant
+	OldTokens    bool          // with Rotate: old refresh tokens stay good, as Microsoft's do
 
 	Mechanisms   []string // SASL mechanisms offered; empty: XOAUTH2 and OAUTHBEARER
 	NoSTARTTLS   bool     // SMTPAddr does not offer STARTTLS, yet takes AUTH: what an attacker in the middle shows

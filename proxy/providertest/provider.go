@@ -48,7 +48,8 @@ type Provider struct {
 	log     *slog.Logger
 	ca      *authority
 	tls     *tls.Config
-	ehlo    [3]string // the EHLO reply for each kind of door: see door
+	expired *tls.Config // for Action.Expired
+	ehlo    [3]string   // the EHLO reply for each kind of door: see door
 	grants  grants
 	store   store
 	signer  signer
@@ -103,6 +104,8 @@ func Start(opts Options) (*Provider, error) {
 		return nil, fmt.Errorf("provider's certificate: %w", err)
 	}
 	p.ca, p.tls = ca, ca.serverConfig(p.opts.MaxTLSVersion)
+	p.expired = p.tls.Clone()
+	p.expired.Certificates = []tls.Certificate{ca.expired}
 	if err := p.listen(); err != nil {
 		p.Close()
 		return nil, err

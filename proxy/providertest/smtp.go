@@ -152,7 +152,11 @@ func (s *session) handshake() error {
 	if err := s.flush(); err != nil {
 		return err
 	}
-	c := tls.Server(s.conn, s.p.tls)
+	cfg := s.p.tls
+	if s.act.Expired {
+		cfg = s.p.expired
+	}
+	c := tls.Server(s.conn, cfg)
 	limit := time.Now().Add(s.idle)
 	if err := c.SetDeadline(limit); err != nil {
 		return err

@@ -95,6 +95,16 @@ func (p *Provider) Forget() {
 	p.store.messages = nil
 }
 
+// Drain gives the messages recorded since the last Drain and forgets them, for long runs that look at each. Counts and
+// IDs go on.
+func (p *Provider) Drain() []Message {
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	all := p.store.messages
+	p.store.messages = nil
+	return all
+}
+
 // WaitMessages returns when n messages in all have been accepted since the start, or when ctx ends.
 func (p *Provider) WaitMessages(ctx context.Context, n int) error {
 	for {

@@ -32,6 +32,13 @@ func (p *Pool) sweep() {
 	}
 }
 
+// outlived reports whether a warm connection should have been closed by now. Timers
+// stand still while the machine sleeps; the wall clock tells of the time that
+// went by, and a server has long hung up unheard.
+func (p *Pool) outlived(c *conn) bool {
+	return time.Now().Round(0).Sub(c.used.Round(0)) > p.cfg.IdleTimeout
+}
+
 // dismiss closes the n longest idle connections. The caller holds p.mu.
 func (p *Pool) dismiss(n int) {
 	for _, c := range p.warm[:n] {

@@ -61,7 +61,7 @@ func (p *Pool) lease(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	if c != nil {
-		if c.quiet() == nil {
+		if !p.outlived(c) && c.quiet() == nil {
 			c.reused = true
 			p.cfg.Stats.Reused.Add(1)
 			return c, nil

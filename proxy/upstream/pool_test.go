@@ -319,3 +319,18 @@ func TestIdlePoolHasNoTimer(t *testing.T) {
 		t.Error("did something")
 	}
 }
+
+// While a machine sleeps no timer runs: a connection that is too old by the wall
+// clock is not used, whatever the timer of idle connections says.
+func TestConnectionFromBeforeASleepIsNotUsed(t *testing.T) {
+	f := start(t, &fake{})
+	p := newPool(t, f)
+	mustSend(t, p, "before\r\n")
+	p.mu.Lock()
+	p.warm[0].used = time.Now().Add(-p.cfg.IdleTimeout - time.Second).Round(0)
+	p.mu.Unlock()
+	mustSend(t, p, "after\r\n")
+	if n := f.connections(); n != 2 {
+		t.Errorf("%d connections, want another one for the second message", n)
+	}
+}

@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/providertest"
+)
+
+func addresses(cidrs ...string) []net.Addr {
+	var all []net.Addr
+	for _, c := range cidrs {
+		ip, n, err := net.ParseCIDR(c)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, &net.IPNet{IP: ip, Mask: n.Mask})
+	}
+	return all
+}
+
+func TestLook(t *testing.T) {
+	home := addresses("127.0.0.1/8", "192.168.1.5/24", "fe80::1/64")
+	for name, tc := range map[string]struct {
+		after time.Duration // between two looks, by the wall clock
+		addrs []net.Addr
+		err   error
+		want  string
+	}{
+		"nothing":                {after: lookEvery, addrs: home},
+		"a busy machine":         {after: lookEvery + sleptFor, addrs: home},
+		"a sleep":                {after: time.Hour, addrs: home, want: "the machine slept, or its clock was set, for 59m57s"},
+		"a clock set back":       {after: -time.Hour, addrs: home},
+		"another network":        {after: lookEvery, addrs: addresses("127.0.0.1/8", "10.0.0.7/8"), want: "the machine's network changed"},
+		"no network":             {after: lookEvery, addrs: addresses("127.0.0.1/8"), want: "the machine's network changed"},
+		"another order":          {after: lookEvery, addrs: []net.Addr{home[2], home[1], home[0]}},
+		"a container":            {after: lookEvery, addrs: append(addresses("fe80::2/64"), home...)},
+		"addresses not readable": {after: lookEvery, err: errors.New("no")},
+		"a sleep and a network":  {after: time.Hour, addrs: addresses("10.0.0.7/8"), want: "the machine slept, or its clock was set, for 59m57s"},
+	} {
+		now, addrs, err := time.Now(), home, error(nil)
+		w := &watch{now: func() time.Time { return now }, addresses: func() ([]net.Addr, error) { return addrs, err }}
+		if why := w.look(); why != "" {
+			t.Errorf("%s: the first look says %q", name, why)
+		}
+		now, addrs, err = now.Add(tc.after), tc.addrs, tc.err
+		if why := w.look(); why != tc.want {
+			t.Errorf("%s: %q, want %q", name, why, tc.want)
+		}
+		now, addrs, err = now.Add(lookEvery), home, nil
+		w.look()
+		now = now.Add(lookEvery)
+		if why := w.look(); why != "" {
+			t.Errorf("%s: told again: %q", name, why)
+		}
+	}
+}
+
+// A server notices by itself, and an open breaker does not outlive that.
+func TestWatchNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Options{Config: DefaultConfig(), Secrets: keystore.Memory()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var slept, moved atomic.Int64
+		s.watch.now = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
+		s.watch.addresses = func() ([]net.Addr, error) {
+			return addresses([]string{"10.0.0.1/8", "10.0.0.2/8"}[moved.Load()]), nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.watchNetwork(ctx) }()
+
+		b := s.smtpBreakers.Get("smtp x")
+		for name, happens := range map[string]func(){
+			"sleep": func() { slept.Add(int64(time.Hour)) },
+			"move":  func() { moved.Add(1) },
+		} {
+			openBreaker(b)
+			<-time.After(2 * lookEvery)
+			if b.Check() == nil {
+				t.Fatalf("before the %s the breaker lets calls through", name)
+			}
+			happens()
+			<-time.After(lookEvery)
+			synctest.Wait()
+			if err := b.Check(); err != nil {
+				t.Errorf("after the %s: %v", name, err)
+			}
+		}
+		cancel()
+		<-done
+	})
+}
+
+func openBreaker(b *breaker.Breaker) {
+	for b.Check() == nil {
+		b.Do(func() error { return errors.New("down") })
+	}
+}
+
+// The first message after a sleep goes through, though the connections of before
+// answer nothing any more and the breaker was open.
+func TestFirstMessageAfterWaking(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	p := r.login(me)
+	if got := p.message(me, "a@there.test", "before\r\n"); got[:3] != "250" {
+		t.Fatal(got)
+	}
+	before := r.provider.Counts().Connections
+	r.provider.SetFaults(providertest.Faults{SMTP: func(e providertest.Event) providertest.Action {
+		return providertest.Action{Hang: int64(e.Conn) <= before && e.Step != providertest.StepQuit}
+	}})
+	openBreaker(r.server.smtpBreakers.Get("smtp " + r.provider.SMTPAddr))
+	openBreaker(r.server.tokenBreakers.Get("token " + endpoint(r.provider.TokenURL())))
+
+	r.server.Wake("test")
+	if got := p.message(me, "a@there.test", "after\r\n"); got[:3] != "250" {
+		t.Errorf("the first message after waking: %s", got)
+	}
+	if st := r.server.Snapshot(); st.Upstream.Warm != 1 {
+		t.Errorf("old connections are kept: %+v", st.Upstream)
+	}
+}
