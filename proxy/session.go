@@ -113,7 +113,8 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	case s.srv.paused.Load():
 		return s.turnAway(paused(451))
 	}
-	s.c.busy = true
+	s.c.busy.Store(true)
+	s.c.pace.message()
 	s.srv.stats.messages.Add(1)
 	s.box.messages.Add(1)
 	s.srv.changed.wake()
