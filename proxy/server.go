@@ -42,7 +42,8 @@ type Options struct {
 	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
 	Log        *slog.Logger    // nil logs nothing
 	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
-	LogFolder  string          // where Log is kept, for people; "" when it is kept nowhere
+	LogFile    string          // where Log is kept, for people; "" when it is kept nowhere
+	LastCrash  string          // the report that a crash left, for people; "" for none
 	Version    string
 }
 

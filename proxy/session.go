@@ -64,7 +64,9 @@ var (
 func (s *Server) newSession(sc *smtp.Conn) (smtp.Session, error) {
 	c := sc.Conn().(*conn)
 	ctx, cancel := context.WithCancel(s.hard)
-	return &session{srv: s, c: c, ctx: ctx, cancel: cancel, log: s.log.With("session", c.id)}, nil
+	log := s.log.With("session", c.id)
+	log.Debug("connected", "client", c.RemoteAddr().String())
+	return &session{srv: s, c: c, ctx: ctx, cancel: cancel, log: log}, nil
 }
 
 // AuthMechanisms are those offered in the reply to EHLO.

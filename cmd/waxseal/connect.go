@@ -89,7 +89,7 @@ func (m *Main) connectHere(ctx context.Context, c *connection, path string, secr
 		}
 	}
 	c.close = append(c.close, func() { store.Close() })
-	server, err := proxy.New(proxy.Options{Config: c.cfg, ConfigPath: path, Secrets: store, Log: log, Version: versionText()})
+	server, err := proxy.New(proxy.Options{Config: c.cfg, ConfigPath: path, Secrets: store, Log: log, LastCrash: lastCrash(m.crashReport(path)), Version: versionText()})
 	if err != nil {
 		return err
 	}

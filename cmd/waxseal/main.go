@@ -18,6 +18,7 @@ import (
 var version string
 
 func main() {
+	noCoreDump()
 	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Unsetenv: os.Unsetenv}
 	os.Exit(m.Run(context.Background(), os.Args[1:]))
 }

@@ -38,12 +38,15 @@ func (m *Main) serve(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
+	report := m.crashReport(path)
+	defer m.reportCrashes(report, log)()
 	secrets, err := m.openKeystore(path, cfg)
 	if err != nil {
 		return err
 	}
 	defer secrets.Close()
-	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, LogLevel: level, LogFolder: m.logFolder(), Version: versionText()})
+	server, err := proxy.New(proxy.Options{Config: cfg, ConfigPath: path, Secrets: secrets, Log: log, LogLevel: level,
+		LogFile: m.logFile(), LastCrash: lastCrash(report), Version: versionText()})
 	if err != nil {
 		return err
 	}
