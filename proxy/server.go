@@ -237,6 +237,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	s.log.Info("stopping", "messages", s.stats.messages.Load(), "connections", s.stats.connections.Load())
 	s.changed.wake()
 	drained := make(chan struct{})
+	// #nosec G118 -- ctx is the limit of the wait below, not of the drain
 	go func() { // ends with the last connection, which kill sees to
 		defer close(drained)
 		s.smtp.Shutdown(context.Background())

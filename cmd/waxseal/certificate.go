@@ -27,7 +27,7 @@ fingerprint. It is renewed 30 days before its end, and then asked about again.`,
 					return err
 				}
 				if export != "" {
-					if err := os.WriteFile(export, []byte(info.PEM), 0o644); err != nil {
+					if err := os.WriteFile(export, []byte(info.PEM), 0o644); err != nil { // #nosec G306 -- it is for others to read
 						return fmt.Errorf("export the certificate: %w", err)
 					}
 					m.say("wrote %s", export)

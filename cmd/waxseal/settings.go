@@ -17,8 +17,8 @@ const (
 	configEnv         = "WAXSEAL_CONFIG"
 	keystoreEnv       = "WAXSEAL_KEYSTORE"
 	keystoreFileEnv   = "WAXSEAL_KEYSTORE_FILE"
-	passphraseEnv     = "WAXSEAL_KEYSTORE_PASSPHRASE"
-	passphraseFileEnv = "WAXSEAL_KEYSTORE_PASSPHRASE_FILE"
+	passphraseEnv     = "WAXSEAL_KEYSTORE_PASSPHRASE"      // #nosec G101 -- a name
+	passphraseFileEnv = "WAXSEAL_KEYSTORE_PASSPHRASE_FILE" // #nosec G101 -- a name
 )
 
 // keychainService is the name secrets have in the system's keychain.

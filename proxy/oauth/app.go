@@ -30,7 +30,7 @@ const (
 )
 
 const (
-	jwtBearerGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	jwtBearerGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer" // #nosec G101 -- a name
 	assertionLife  = time.Hour // the most that Google takes
 )
 
