@@ -62,7 +62,7 @@ func (s *session) authenticated(username, password string) error {
 	}
 	if box == nil {
 		(&localPassword{}).matches(password) // as slow as for an account that is there
-		return s.wrongPassword("", "no account of that name: "+printable(username))
+		return s.wrongPassword("", "no account of that name: "+namable(username))
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, authTimeout)
 	defer cancel()
@@ -234,6 +234,16 @@ func newPassword() string {
 		groups = append(groups, letters[i:i+4])
 	}
 	return strings.Join(groups, "-")
+}
+
+// namable is a user name for the log. What is no address may be a password that
+// somebody typed into the wrong field, and is not shown.
+func namable(username string) string {
+	_, domain, _ := strings.Cut(username, "@")
+	if checkAddress(username) != nil || !strings.Contains(domain, ".") {
+		return fmt.Sprintf("one that is no address, of %d bytes", len(username))
+	}
+	return printable(username)
 }
 
 // printable makes a client's words safe for a log: short, and no control characters.
