@@ -298,7 +298,7 @@ func (b breaking) Data(r io.Reader) error {
 	if b.msg != nil && b.msg.cure == "break@there.test" {
 		b.session.body.Lock()
 		defer b.session.body.Unlock()
-		close(b.msg.begun)
+		close(b.begun)
 		panic("broken at " + b.where)
 	}
 	return b.session.Data(r)

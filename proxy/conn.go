@@ -56,7 +56,7 @@ type conn struct {
 
 	authed  bool            // AUTH has succeeded
 	begun   <-chan struct{} // closed when the session has begun to read a BDAT body
-	started bool            // go-smtp has taken a chunk: the next command waits for begun
+	started bool            // go-smtp has taken a chunk: what comes next waits for begun
 	busy    atomic.Bool     // a message is under way, from MAIL to its last reply
 	last    bool            // the reply just given is the last one
 	gone    bool            // the last word is said; nothing more is read or written
@@ -77,6 +77,15 @@ func newConn(tcp net.Conn, srv *Server, id string, implicitTLS bool) *conn {
 // Read gives go-smtp what it may see next: the rest of a chunk, the end of a
 // body, or one command line.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.started {
+		// go-smtp reads a BDAT body in a goroutine. One that came late would find
+		// another message, or none, or no session any more.
+		c.started = false
+		select {
+		case <-c.begun:
+		case <-c.srv.hard.Done():
+		}
+	}
 	if c.last {
 		c.flush()
 		c.gone = true
@@ -118,15 +127,6 @@ func (c *conn) readChunk(p []byte) (int, error) {
 }
 
 func (c *conn) readLine(p []byte) (int, error) {
-	if c.started {
-		// go-smtp reads a BDAT body in a goroutine. One that came late would find
-		// another message, or none.
-		c.started = false
-		select {
-		case <-c.begun:
-		case <-c.srv.hard.Done():
-		}
-	}
 	if c.seen == 0 {
 		c.pace.line = time.Now()
 	}

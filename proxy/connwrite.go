@@ -11,6 +11,7 @@ import (
 // waited for, so that a pipelining client gets one answer to one flight.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.gone {
+		c.started = c.started || c.begun != nil && bytes.HasPrefix(p, cutOff)
 		return len(p), nil
 	}
 	for rest := p; len(rest) > 0; {
@@ -26,6 +27,10 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// cutOff is how go-smtp's words for a body whose reading failed begin: our own
+// errors have others.
+var cutOff = []byte("554 5.0.0 Error: transaction failed: ")
+
 // reply queues one line of a reply, in RFC 5321's or the provider's words where
 // go-smtp's differ.
 func (c *conn) reply(line []byte) {
@@ -37,8 +42,8 @@ func (c *conn) reply(line []byte) {
 		c.answer = nil
 		return
 	}
-	// go-smtp's words for a body whose reading failed: our own errors have others.
-	if bytes.HasPrefix(line, []byte("554 5.0.0 Error: transaction failed: ")) {
+	broken := bytes.HasPrefix(line, cutOff)
+	if broken {
 		line = []byte("451 4.4.2 The message was cut off; nothing was sent\r\n")
 	}
 	// go-smtp says back what it did not understand, and a bare CR in it would be a
@@ -48,7 +53,7 @@ func (c *conn) reply(line []byte) {
 			line[i] = '?'
 		}
 	}
-	c.started = c.begun != nil && string(line) == "250 2.0.0 Continue\r\n"
+	c.started = c.begun != nil && (broken || string(line) == "250 2.0.0 Continue\r\n")
 	if better, ok := rephrased[string(line)]; ok {
 		c.out = append(c.out, better...)
 		return

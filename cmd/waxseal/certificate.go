@@ -58,7 +58,7 @@ func trustHelp(goos string) string {
 	case "windows":
 		return "certutil -user -addstore Root FILE, for programs that ask Windows; others ask you themselves"
 	case "darwin":
-		return "security add-trusted-cert -r trustAsRoot -p ssl -k ~/Library/Keychains/login.keychain-db FILE, for programs that ask macOS; others ask you themselves"
+		return "security add-trusted-cert -r trustRoot -p ssl -k ~/Library/Keychains/login.keychain-db FILE, for programs that ask macOS; others ask you themselves"
 	}
 	return "name FILE as the program's trusted certificate (docs/clients.md); programs with windows ask you themselves"
 }
