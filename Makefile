@@ -1,6 +1,7 @@
 # Waxseal's commands. `make` or `make help` prints them.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOSEC       = github.com/securego/gosec/v2/cmd/gosec@v2.30.0
 BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # What the tests need beside Go, as Debian and Ubuntu name it: a C compiler for
@@ -39,7 +40,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck gosec rules race e2e e2e-tests lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +83,9 @@ vet:
 staticcheck:
 	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e ./... ./.ci/tests ./.ci/load
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
+
+gosec: ## look for mistakes that hurt security (compiles gosec for minutes the first time)
+	$(STAGE) gosec .ci/gosec $(GOSEC)
 
 rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules

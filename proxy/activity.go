@@ -91,16 +91,16 @@ func (t *tally) count(period uint32) {
 // of is the count of a period, 0 when the last one counted was another.
 func (t *tally) of(period uint32) int64 {
 	n := t.n.Load()
-	if uint32(n>>32) != period {
+	if uint32(n>>32) != period { // #nosec G115 -- the upper half
 		return 0
 	}
-	return int64(uint32(n))
+	return int64(uint32(n)) // #nosec G115 -- the lower half
 }
 
 // minutes are an hour's tallies.
 type minutes [60]tally
 
-func minuteOf(t time.Time) uint32 { return uint32(t.Unix() / 60) }
+func minuteOf(t time.Time) uint32 { return uint32(t.Unix() / 60) } // #nosec G115 -- until the year 10136
 
 func (m *minutes) count(now time.Time) { m[minuteOf(now)%60].count(minuteOf(now)) }
 
@@ -117,7 +117,7 @@ func (m *minutes) last60(now time.Time) []int64 {
 // dayOf numbers the days of this machine's time zone.
 func dayOf(t time.Time) uint32 {
 	t = t.Local()
-	return uint32(t.Year()*366 + t.YearDay())
+	return uint32(t.Year()*366 + t.YearDay()) // #nosec G115 -- far below 2^32
 }
 
 var addressLike = regexp.MustCompile(`("[^"]*"|[^\s<>()\[\],;:"]*)@[^\s<>()\[\],;:"]+`)

@@ -54,9 +54,15 @@ func (s *session) authenticated(username, password string) error {
 		return paused(454)
 	}
 	box := s.srv.mailbox(username)
+	if account := accountOf(box); s.elsewhere() && s.srv.guard.locked(s.source(account)) {
+		s.srv.stats.authFailures.Add(1)
+		s.log.Warn("locked out", "account", account, "client", s.c.RemoteAddr().String())
+		s.c.last = true
+		return errLockedOut
+	}
 	if box == nil {
 		(&localPassword{}).matches(password) // as slow as for an account that is there
-		return s.wrongPassword("", "no account of that name: "+printable(username))
+		return s.wrongPassword("", "no account of that name: "+namable(username))
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, authTimeout)
 	defer cancel()
@@ -108,9 +114,21 @@ func (s *session) wrongPassword(account, why string) error {
 	defer context.AfterFunc(s.srv.serving, cancel)()
 	if err := s.srv.guard.failed(ctx, s.source(account)); err != nil {
 		s.c.last = true
-		return answer(421, "4.7.0", "Too many wrong passwords; try again later")
+		return errLockedOut
 	}
 	return answer(535, "5.7.8", "Wrong user name or local password; `waxseal account password ADDRESS` shows the right ones")
+}
+
+var errLockedOut = answer(421, "4.7.0", "Too many wrong passwords; try again later")
+
+// elsewhere reports whether the client is on another machine.
+func (s *session) elsewhere() bool { return !isLoopback(s.c.RemoteAddr()) }
+
+func accountOf(box *mailbox) string {
+	if box == nil {
+		return ""
+	}
+	return box.address
 }
 
 // source is who is slowed after wrong passwords: the client's host, for one account.
@@ -216,6 +234,16 @@ func newPassword() string {
 		groups = append(groups, letters[i:i+4])
 	}
 	return strings.Join(groups, "-")
+}
+
+// namable is a user name for the log. What is no address may be a password that
+// somebody typed into the wrong field, and is not shown.
+func namable(username string) string {
+	_, domain, _ := strings.Cut(username, "@")
+	if checkAddress(username) != nil || !strings.Contains(domain, ".") {
+		return fmt.Sprintf("one that is no address, of %d bytes", len(username))
+	}
+	return printable(username)
 }
 
 // printable makes a client's words safe for a log: short, and no control characters.

@@ -12,7 +12,7 @@ func (s *Server) Settings() Settings {
 	c := s.config()
 	return Settings{
 		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS), Metrics: c.Metrics, Keystore: s.secrets.Kind(),
-		HTTPProxy: c.HTTPProxy, LogLevel: c.LogLevel, LogFolder: s.opts.LogFolder, Notifications: c.Notifications,
+		HTTPProxy: c.HTTPProxy, LogLevel: c.LogLevel, LogFolder: logFolder(s.opts.LogFile), LogFile: s.opts.LogFile, Notifications: c.Notifications,
 	}
 }
 

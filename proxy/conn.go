@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -55,15 +56,16 @@ type conn struct {
 
 	authed  bool            // AUTH has succeeded
 	begun   <-chan struct{} // closed when the session has begun to read a BDAT body
-	started bool            // go-smtp has taken a chunk: the next command waits for begun
-	busy    bool            // a message is under way, from MAIL to its last reply
+	started bool            // go-smtp has taken a chunk: what comes next waits for begun
+	busy    atomic.Bool     // a message is under way, from MAIL to its last reply
 	last    bool            // the reply just given is the last one
 	gone    bool            // the last word is said; nothing more is read or written
 	closed  sync.Once
+	pace    pace
 }
 
 func newConn(tcp net.Conn, srv *Server, id string, implicitTLS bool) *conn {
-	c := &conn{Conn: tcp, tcp: tcp, id: id, srv: srv}
+	c := &conn{Conn: tcp, tcp: tcp, id: id, srv: srv, pace: pace{opened: time.Now()}}
 	if implicitTLS {
 		// The handshake happens with the first byte written, in the
 		// connection's own goroutine and under its deadlines.
@@ -75,6 +77,15 @@ func newConn(tcp net.Conn, srv *Server, id string, implicitTLS bool) *conn {
 // Read gives go-smtp what it may see next: the rest of a chunk, the end of a
 // body, or one command line.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.started {
+		// go-smtp reads a BDAT body in a goroutine. One that came late would find
+		// another message, or none, or no session any more.
+		c.started = false
+		select {
+		case <-c.begun:
+		case <-c.srv.hard.Done():
+		}
+	}
 	if c.last {
 		c.flush()
 		c.gone = true
@@ -116,14 +127,8 @@ func (c *conn) readChunk(p []byte) (int, error) {
 }
 
 func (c *conn) readLine(p []byte) (int, error) {
-	if c.started {
-		// go-smtp reads a BDAT body in a goroutine. One that came late would find
-		// another message, or none.
-		c.started = false
-		select {
-		case <-c.begun:
-		case <-c.srv.hard.Done():
-		}
+	if c.seen == 0 {
+		c.pace.line = time.Now()
 	}
 	for {
 		n, whole, err := c.line(p)
@@ -151,7 +156,9 @@ func (c *conn) readLine(p []byte) (int, error) {
 			}
 			continue
 		case "BDAT":
-			c.chunk = chunkSize(arg)
+			if c.chunk = chunkSize(arg); !c.busy.Load() {
+				c.pace.message() // it is refused, and read all the same
+			}
 		}
 		return n, nil
 	}
@@ -220,6 +227,9 @@ func chunkSize(arg string) int64 {
 // data is the decoded body that follows the DATA command go-smtp just answered.
 func (c *conn) data() *dotReader {
 	c.body = newDotReader(c)
+	if !c.busy.Load() {
+		c.pace.message()
+	}
 	return c.body
 }
 
@@ -238,12 +248,12 @@ func (c *conn) fill(p []byte) (int, error) {
 		return 0, err
 	}
 	for !c.gone {
-		deadline := time.Now().Add(c.srv.idleTimeout)
+		deadline := c.deadline(time.Now())
 		if err := c.tcp.SetReadDeadline(deadline); err != nil {
 			return 0, err
 		}
 		// After the deadline is set, so that a nudge between the two is not lost.
-		if c.srv.stopping.Load() && !c.busy {
+		if c.srv.stopping.Load() && !c.busy.Load() {
 			c.goodbye("421 4.3.2 Waxseal is shutting down; try again when it runs")
 			break
 		}
@@ -253,19 +263,27 @@ func (c *conn) fill(p []byte) (int, error) {
 		n, err := c.Conn.Read(p)
 		switch {
 		case n > 0:
+			c.pace.bytes += int64(n)
 			return n, nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return 0, err
 		case time.Now().Before(deadline):
 			continue // nudged
 		}
-		c.goodbye("421 4.4.2 Nothing heard for " + c.srv.idleTimeout.String() + "; closing")
+		c.goodbye("421 4.4.2 " + c.overdue(time.Now()) + "; closing")
 	}
 	return 0, io.EOF
 }
 
-// nudge makes a waiting Read look whether the server stops.
-func (c *conn) nudge() { c.tcp.SetReadDeadline(time.Unix(1, 0)) }
+// nudge makes a waiting Read look whether the server stops, and a Write that
+// waits for a client that does not read give up soon, unless a message is under
+// way.
+func (c *conn) nudge() {
+	if !c.busy.Load() {
+		c.tcp.SetWriteDeadline(time.Now().Add(lastWords))
+	}
+	c.tcp.SetReadDeadline(time.Unix(1, 0))
+}
 
 // startTLS upgrades the connection (RFC 3207). Whatever the client sent in clear
 // text behind the command is thrown away, so that nothing injected before the
@@ -304,104 +322,12 @@ func (c *conn) startTLS(arg string) error {
 	return nil
 }
 
-// Write takes go-smtp's replies. They go out together when the client is next
-// waited for, so that a pipelining client gets one answer to one flight.
-func (c *conn) Write(p []byte) (int, error) {
-	if c.gone {
-		return len(p), nil
-	}
-	for rest := p; len(rest) > 0; {
-		i := bytes.IndexByte(rest, '\n')
-		if i < 0 {
-			c.part = append(c.part, rest...)
-			break
-		}
-		c.part = append(c.part, rest[:i+1]...)
-		c.reply(c.part)
-		c.part, rest = c.part[:0], rest[i+1:]
-	}
-	return len(p), nil
-}
-
-// reply queues one line of a reply, in RFC 5321's or the provider's words where
-// go-smtp's differ.
-func (c *conn) reply(line []byte) {
-	c.inAuth = bytes.HasPrefix(line, []byte("334"))
-	if c.answer != nil {
-		for _, l := range c.answer {
-			c.out = append(append(c.out, l...), "\r\n"...)
-		}
-		c.answer = nil
-		return
-	}
-	// go-smtp's words for a body whose reading failed: our own errors have others.
-	if bytes.HasPrefix(line, []byte("554 5.0.0 Error: transaction failed: ")) {
-		line = []byte("451 4.4.2 The message was cut off; nothing was sent\r\n")
-	}
-	c.started = c.begun != nil && string(line) == "250 2.0.0 Continue\r\n"
-	if better, ok := rephrased[string(line)]; ok {
-		c.out = append(c.out, better...)
-		return
-	}
-	c.out = append(c.out, line...)
-	if !c.secure && string(line) == "250-PIPELINING\r\n" {
-		c.out = append(c.out, "250-STARTTLS\r\n"...)
-	}
-}
-
-// rephrased are go-smtp's replies that would mislead: a passing code for a
-// lasting fault, or 502 "not implemented" for commands out of order, which
-// RFC 5321 section 4.2.4 answers with 503.
-var rephrased = map[string]string{
-	"454 4.7.0 Invalid base64 data\r\n":              "501 5.5.2 This is not base64\r\n",
-	"502 5.5.1 Please introduce yourself first.\r\n": "503 5.5.1 EHLO comes first\r\n",
-	"502 5.5.1 Missing RCPT TO command.\r\n":         "503 5.5.1 No recipient has been accepted\r\n",
-	"502 5.5.1 Missing MAIL FROM command.\r\n":       "503 5.5.1 MAIL comes first\r\n",
-	"502 5.5.4 Missing parameter\r\n":                "501 5.5.4 AUTH needs a mechanism\r\n",
-	"501 5.0.0 Negotiation cancelled\r\n":            "501 5.7.0 Authentication cancelled\r\n",
-	"421 4.0.0 Internal server error\r\n":            "421 4.3.0 Waxseal met an error of its own; the log has it\r\n",
-}
-
-func (c *conn) flush() error {
-	if len(c.out) == 0 {
-		return nil
-	}
-	// Both directions: the first write of implicit TLS is a handshake.
-	if err := c.tcp.SetDeadline(time.Now().Add(c.srv.idleTimeout)); err != nil {
-		return err
-	}
-	if c.srv.stopping.Load() && c.handshaking() {
-		c.gone = true // nobody has been greeted who could be told
-		return io.EOF
-	}
-	_, err := c.Conn.Write(c.out)
-	c.out = c.out[:0]
-	if cap(c.out) > keptSize {
-		c.out = nil // an idle connection keeps no large buffer
-	}
-	return err
-}
-
-// handshaking reports whether the first write is still to bring TLS about.
-func (c *conn) handshaking() bool {
-	t, ok := c.Conn.(*tls.Conn)
-	return ok && !t.ConnectionState().HandshakeComplete
-}
-
-// goodbye says the last line of a connection.
-func (c *conn) goodbye(line string) {
-	c.out = append(append(c.out, line...), "\r\n"...)
-	c.tcp.SetWriteDeadline(time.Now().Add(5 * time.Second))
-	c.Conn.Write(c.out)
-	c.gone, c.out = true, nil
-}
-
 // Close sends what is left to say and ends the connection.
 func (c *conn) Close() error {
 	var err error
 	c.closed.Do(func() {
 		if !c.gone && len(c.out) > 0 {
-			c.tcp.SetWriteDeadline(time.Now().Add(5 * time.Second))
+			c.tcp.SetWriteDeadline(time.Now().Add(lastWords))
 			c.Conn.Write(c.out)
 		}
 		c.gone = true

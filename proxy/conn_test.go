@@ -26,37 +26,121 @@ func pipe(t *testing.T) (*conn, net.Conn) {
 	return c, theirs
 }
 
-// TestDeadlineFollowsBytes is the slow upload that lives: a byte every four
-// minutes for hours, then silence, which ends it with 421.
+// TestDeadlineFollowsBytes is the slow upload that lives: some kilobytes every
+// four minutes for hours, then silence, which ends it with 421.
 func TestDeadlineFollowsBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, client := pipe(t)
+		c.authed = true
 		d := c.data()
-		const n = 60
+		const n, piece = 60, 256 << 10
 		go func() {
 			for range n {
 				time.Sleep(4 * time.Minute) // the bubble's clock
-				client.Write([]byte("x"))
+				client.Write(make([]byte, piece))
 			}
 		}()
-		if _, err := io.ReadFull(d, make([]byte, n)); err != nil {
+		if _, err := io.ReadFull(d, make([]byte, n*piece)); err != nil {
 			t.Fatalf("a slow upload was cut: %v", err)
 		}
-		said := make(chan string)
-		go func() {
-			line, _ := bufio.NewReader(client).ReadString('\n')
-			said <- line
-		}()
+		said := lastLine(client)
 		start := time.Now()
 		if _, err := d.Read(make([]byte, 1)); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("silence in mid-body: got %v", err)
 		}
-		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 ") {
+		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 Nothing heard") {
 			t.Errorf("silence was answered with %q", line)
 		}
 		if waited := time.Since(start); waited != 5*time.Minute {
 			t.Errorf("a silent client was closed after %v", waited)
 		}
+	})
+}
+
+// lastLine gives what a client hears when it is closed.
+func lastLine(client net.Conn) <-chan string {
+	said := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(client).ReadString('\n')
+		said <- line
+	}()
+	return said
+}
+
+// TestDripping: a byte every four minutes breaks no silence of five, and holds no
+// connection for longer than one message or one command may take.
+func TestDripping(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		setUp  func(c *conn) io.Reader
+		within time.Duration
+		said   string
+	}{
+		{"a body", func(c *conn) io.Reader { c.authed = true; return c.data() }, messageGrace, "421 4.4.2 This message comes too slowly"},
+		{"a chunk", func(c *conn) io.Reader {
+			c.authed, c.chunk = true, 1<<20
+			c.pace.message()
+			return readerOnly{c}
+		}, messageGrace, "421 4.4.2 This message comes too slowly"},
+		{"a refused body", func(c *conn) io.Reader { c.authed = true; c.data(); return readerOnly{c} }, messageGrace, "421 4.4.2 This message comes too slowly"},
+		{"a command", func(c *conn) io.Reader { c.authed = true; return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 Nothing heard"},
+		{"before AUTH", func(c *conn) io.Reader { return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 Nobody has logged in"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, client := pipe(t)
+				from, start := tc.setUp(c), time.Now()
+				said := lastLine(client)
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					for {
+						time.Sleep(4 * time.Minute) // the bubble's clock
+						if _, err := client.Write([]byte("x")); err != nil {
+							return
+						}
+					}
+				}()
+				io.Copy(io.Discard, from)
+				if line := <-said; !strings.HasPrefix(line, tc.said) {
+					t.Errorf("it was answered with %q", line)
+				}
+				if took := time.Since(start); took != tc.within {
+					t.Errorf("it was closed after %v, want %v", took, tc.within)
+				}
+				client.Close()
+				<-ended
+			})
+		})
+	}
+}
+
+// TestCommandsBeforeAuth: whole commands hold no connection for ever, either,
+// while nobody has logged in.
+func TestCommandsBeforeAuth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, client := pipe(t)
+		start := time.Now()
+		said := lastLine(client)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				time.Sleep(time.Minute) // the bubble's clock
+				if _, err := io.WriteString(client, "NOOP\r\n"); err != nil {
+					return
+				}
+			}
+		}()
+		io.Copy(io.Discard, readerOnly{c})
+		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 Nobody has logged in") {
+			t.Errorf("it was answered with %q", line)
+		}
+		if took := time.Since(start); took != 5*time.Minute {
+			t.Errorf("it was closed after %v", took)
+		}
+		client.Close()
+		<-ended
 	})
 }
 
@@ -193,6 +277,30 @@ func TestGuardIsBounded(t *testing.T) {
 	if n := g.count.Load(); n > maxSources+1 {
 		t.Errorf("%d sources are remembered", n)
 	}
+}
+
+// TestLockout: a source that goes on guessing is locked out, and no other one.
+func TestLockout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g guard
+		for range maxGuesses - 1 {
+			g.failed(t.Context(), "192.0.2.1 me")
+		}
+		if g.locked("192.0.2.1 me") {
+			t.Error("locked out too soon")
+		}
+		g.failed(t.Context(), "192.0.2.1 me")
+		if !g.locked("192.0.2.1 me") {
+			t.Error("not locked out")
+		}
+		if g.locked("192.0.2.1 other") || g.locked("192.0.2.2 me") {
+			t.Error("another source is locked out")
+		}
+		time.Sleep(lockout) // the bubble's clock
+		if g.locked("192.0.2.1 me") {
+			t.Error("locked out for ever")
+		}
+	})
 }
 
 // A panic in a login goes to the connection's goroutine, where it is caught: on

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -28,6 +29,7 @@ func (s *Server) Doctor(ctx context.Context, report func(Check)) (failed int) {
 	c.run("configuration", nil, s.checkConfig)
 	c.run("keystore", nil, s.checkKeystore)
 	c.run("ports", nil, s.checkPorts)
+	c.run("crashes", nil, s.checkCrash)
 	snap := s.Snapshot()
 	if len(snap.Accounts) == 0 {
 		c.run("accounts", nil, func(context.Context) (string, error) {
@@ -103,6 +105,16 @@ func (s *Server) checkConfig(context.Context) (string, error) {
 		return "", &finding{path + " has changed since it was read", "let the running Waxseal read it: send it SIGHUP, or start it again"}
 	}
 	return fmt.Sprintf("%s: %d accounts, %d own providers", path, len(cfg.Accounts), len(cfg.Providers)), nil
+}
+
+// checkCrash looks whether a crash has left a report that is still there.
+func (s *Server) checkCrash(context.Context) (string, error) {
+	info, err := os.Stat(s.opts.LastCrash)
+	if s.opts.LastCrash == "" || err != nil {
+		return "none", nil
+	}
+	return "", &finding{fmt.Sprintf("Waxseal crashed on %s; the report is %s", info.ModTime().Format(time.RFC3339), s.opts.LastCrash),
+		"send the report to Waxseal's authors (it holds no secret), then delete it"}
 }
 
 // checkKeystore writes, reads and deletes a secret of no value.

@@ -14,6 +14,8 @@ const (
 	guessMemory  = 10 * time.Minute // after which a source is forgotten
 	maxSources   = 10_000           // remembered at a time
 	maxWaiting   = 8                // wrong answers of one source that wait at a time
+	maxGuesses   = 20               // wrong passwords in a row that lock out a source elsewhere
+	lockout      = 10 * time.Minute // since the last of them
 )
 
 // errGuesses is the answer to a source that guesses on many connections at once:
@@ -22,7 +24,8 @@ var errGuesses = errors.New("too many wrong passwords at once")
 
 // guard slows those who guess passwords. Only wrong answers wait, and only
 // behind wrong ones of their own source: a right password is never delayed, by
-// nobody. A source is a client's host and the account it names.
+// nobody. A source is a client's host and the account it names. Hosts elsewhere
+// can be locked out too, see locked.
 type guard struct {
 	sources sync.Map // string -> *source
 	count   atomic.Int64
@@ -74,6 +77,21 @@ func (g *guard) passed(key string) {
 	if _, ok := g.sources.LoadAndDelete(key); ok {
 		g.count.Add(-1)
 	}
+}
+
+// locked reports whether a source has guessed so often that not even a right
+// password is taken from it for a while. The caller asks for sources elsewhere
+// only: all programs of this machine share one address, and a script with an old
+// password would lock out its neighbours.
+func (g *guard) locked(key string) bool {
+	v, ok := g.sources.Load(key)
+	if !ok {
+		return false
+	}
+	s := v.(*source)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failures >= maxGuesses && time.Since(s.last) < lockout
 }
 
 func (g *guard) source(key string) *source {

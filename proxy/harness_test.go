@@ -49,8 +49,9 @@ type rigOptions struct {
 	config    func(*Config)
 	accounts  []string // besides me
 	plain     bool     // to the provider's address without TLS
-	idle      bool     // do not serve
-	noAccount bool     // not even me
+	prepare   func(*Server)
+	idle      bool // do not serve
+	noAccount bool // not even me
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -110,6 +111,9 @@ max_connections = 10
 	}
 	if !o.noAccount {
 		r.add(append([]string{me}, o.accounts...)...)
+	}
+	if o.prepare != nil {
+		o.prepare(r.server)
 	}
 	if o.idle {
 		t.Cleanup(func() { r.server.Shutdown(t.Context()) })
@@ -314,4 +318,10 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+func (l *lockedBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }

@@ -177,3 +177,31 @@ func TestNobodyWaitsWithoutEnd(t *testing.T) {
 	})
 	r.login(me) // a right password waits for nobody
 }
+
+// TestCutOffInAChunk: go-smtp's goroutine for a body that ends with its
+// connection came late and found no session: a panic, if one that was caught.
+func TestCutOffInAChunk(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 100 {
+				p := r.login(me)
+				p.send("MAIL FROM:<" + me + ">\r\nRCPT TO:<a@b.test>\r\nBDAT 5\r\n")
+				p.conn.(*net.TCPConn).CloseWrite()
+				said := ""
+				for reply := p.reply(); reply != ""; reply = p.reply() {
+					said += reply + "\n"
+				}
+				p.conn.Close()
+				if !strings.Contains(said, "\n451 4.4.2") {
+					t.Errorf("it was told %q", said)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := strings.Count(r.log.String(), "panic"); n > 0 {
+		t.Errorf("%d panics", n)
+	}
+}

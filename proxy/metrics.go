@@ -63,8 +63,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // Handler serves /metrics, /healthz (the process answers) and /readyz (it takes
-// mail and can read its keystore). A page in a browser cannot read them under
-// another name that resolves to this machine.
+// mail and can read its keystore). A page of another site gets nothing, neither
+// under another name that resolves to this machine nor by asking across sites.
 func (s *Server) Handler() http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -82,8 +82,14 @@ func (s *Server) Handler() http.Handler {
 		}
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.ownHost(r.Host) {
+		// Browsers say where a request comes from (Fetch Metadata); "none" is a person.
+		site := r.Header.Get("Sec-Fetch-Site")
+		switch {
+		case !s.ownHost(r.Host):
 			answerText(w, http.StatusMisdirectedRequest, "ask by the address in `metrics`")
+			return
+		case site == "cross-site" || site == "same-site":
+			answerText(w, http.StatusForbidden, "no page of another site may ask")
 			return
 		}
 		mux.ServeHTTP(w, r)

@@ -196,7 +196,7 @@ func (o *openings) use() error {
 
 func (s *Server) newMetricsServer(asked string, inner net.Listener) *metricsServer {
 	return &metricsServer{asked, inner, &http.Server{
-		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}}
 }
 

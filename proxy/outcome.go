@@ -82,7 +82,7 @@ func (s *session) end() {
 	}
 	s.msg.cancel()
 	s.msg = nil
-	s.c.busy = false
+	s.c.busy.Store(false)
 	s.srv.stats.messages.Add(-1)
 	s.box.messages.Add(-1)
 	s.srv.changed.wake()

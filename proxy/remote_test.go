@@ -4,12 +4,15 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 )
 
 // elsewhere is a connection that came in over a network.
 type elsewhere struct{ net.Conn }
 
 func (elsewhere) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1587} }
+
+func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 40000} }
 
 // oneConn is a listener that has one connection and then waits for its end.
 type oneConn struct {
@@ -32,15 +35,7 @@ func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 // TestTLSBeforeAuthFromElsewhere: on anything but the loopback interface a
 // password is not asked for in clear text, and not taken.
 func TestTLSBeforeAuthFromElsewhere(t *testing.T) {
-	r := newRig(t, rigOptions{})
-	ours, theirs := tcpPair(t)
-	l := &oneConn{conns: make(chan net.Conn, 1), done: make(chan struct{})}
-	l.conns <- r.server.admit(elsewhere{ours}, false)
-	served := make(chan error, 1)
-	go func() { served <- r.server.smtp.Serve(l) }()
-	t.Cleanup(func() { r.stop(); <-served })
-
-	p := newProgram(t, theirs)
+	p := newRig(t, rigOptions{}).dialFromElsewhere()
 	if caps := p.do("EHLO x", "250"); strings.Contains(caps, "AUTH") || !strings.Contains(caps, "STARTTLS") {
 		t.Errorf("offered in clear text: %q", caps)
 	}
@@ -53,8 +48,45 @@ func TestTLSBeforeAuthFromElsewhere(t *testing.T) {
 	p.do("AUTH PLAIN "+plainResponse(me, password), "235")
 }
 
+// dialFromElsewhere is a program on another machine.
+func (r *rig) dialFromElsewhere() *program {
+	r.t.Helper()
+	ours, theirs := tcpPair(r.t)
+	l := &oneConn{conns: make(chan net.Conn, 1), done: make(chan struct{})}
+	l.conns <- r.server.admit(elsewhere{ours}, false)
+	served := make(chan error, 1)
+	go func() { served <- r.server.smtp.Serve(l) }()
+	r.t.Cleanup(func() { r.stop(); <-served })
+	return newProgram(r.t, theirs)
+}
+
+// TestLockedOutElsewhere: behind too many wrong passwords not even the right one
+// is taken from that source, while others, and this machine, go on.
+func TestLockedOutElsewhere(t *testing.T) {
+	r := newRig(t, rigOptions{accounts: []string{"b@corp.test"}})
+	guesses := &source{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
+	r.server.guard.sources.Store("192.0.2.9 "+me, guesses)
+	here := &source{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
+	r.server.guard.sources.Store("127.0.0.1 "+me, here)
+	r.server.guard.count.Store(2)
+
+	p := r.dialFromElsewhere()
+	p.do("STARTTLS", "220")
+	p.startTLS()
+	p.do("EHLO x", "250")
+	p.do("AUTH PLAIN "+plainResponse(me, password), "421 4.7.0 Too many wrong passwords")
+	if got := p.reply(); got != "" {
+		t.Errorf("the connection goes on with %q", got)
+	}
+	p = r.dialFromElsewhere()
+	p.do("STARTTLS", "220")
+	p.startTLS()
+	p.auth("b@corp.test", password)
+	r.login(me) // this machine's own programs share an address, and are not locked out
+}
+
 // tcpPair is both ends of a connection.
-func tcpPair(t *testing.T) (a, b net.Conn) {
+func tcpPair(t testing.TB) (a, b net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

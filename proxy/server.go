@@ -43,7 +43,8 @@ type Options struct {
 	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
 	Log        *slog.Logger    // nil logs nothing
 	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
-	LogFolder  string          // where Log is kept, for people; "" when it is kept nowhere
+	LogFile    string          // where Log is kept, for people; "" when it is kept nowhere
+	LastCrash  string          // the report that a crash left, for people; "" for none
 	Version    string
 
 	// WaitForPort has Serve wait for a port that another program has, where it
@@ -284,6 +285,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	s.log.Info("stopping", "messages", s.stats.messages.Load(), "connections", s.stats.connections.Load())
 	s.changed.wake()
 	drained := make(chan struct{})
+	// #nosec G118 -- ctx is the limit of the wait below, not of the drain
 	go func() { // ends with the last connection, which kill sees to
 		defer close(drained)
 		s.smtp.Shutdown(context.Background())

@@ -32,8 +32,9 @@ type session struct {
 	box *mailbox // nil before AUTH
 	msg *message // nil outside a transaction
 
-	body  sync.Mutex // held by Data: Reset and Logout wait for it
-	chunk io.Reader  // the pipe of the last BDAT body
+	body  sync.Mutex    // held by Data: Reset and Logout wait for it
+	chunk io.Reader     // the pipe of the last BDAT body
+	begun chan struct{} // of the last MAIL; closed when a body is read
 }
 
 // message is one transaction, from MAIL to its last reply.
@@ -46,8 +47,7 @@ type message struct {
 	cure    string          // of that
 	bytes   int64           // of the body, as far as it came
 	started time.Time
-	begun   chan struct{} // closed when its body is read
-	counted bool          // its result is in the statistics
+	counted bool // its result is in the statistics
 }
 
 var (
@@ -64,7 +64,9 @@ var (
 func (s *Server) newSession(sc *smtp.Conn) (smtp.Session, error) {
 	c := sc.Conn().(*conn)
 	ctx, cancel := context.WithCancel(s.hard)
-	return &session{srv: s, c: c, ctx: ctx, cancel: cancel, log: s.log.With("session", c.id)}, nil
+	log := s.log.With("session", c.id)
+	log.Debug("connected", "client", c.RemoteAddr().String())
+	return &session{srv: s, c: c, ctx: ctx, cancel: cancel, log: log}, nil
 }
 
 // AuthMechanisms are those offered in the reply to EHLO.
@@ -113,14 +115,16 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	case s.srv.paused.Load():
 		return s.turnAway(paused(451))
 	}
-	s.c.busy = true
+	s.c.busy.Store(true)
+	s.c.pace.message()
 	s.srv.stats.messages.Add(1)
 	s.box.messages.Add(1)
 	s.srv.changed.wake()
 
 	s.settle()
-	m := &message{started: time.Now(), begun: make(chan struct{})}
-	s.c.begun = m.begun
+	m := &message{started: time.Now()}
+	s.begun = make(chan struct{})
+	s.c.begun = s.begun
 	m.ctx, m.cancel = context.WithCancel(s.ctx)
 	s.msg = m
 	tx, err := s.box.pool.Begin(m.ctx, from, opts)
@@ -192,11 +196,11 @@ func (s *session) Data(r io.Reader) error {
 	defer s.body.Unlock()
 	m := s.msg
 	body := &countingReader{r: r}
-	if m != nil {
+	if s.begun != nil {
 		select {
-		case <-m.begun:
+		case <-s.begun:
 		default:
-			close(m.begun)
+			close(s.begun)
 		}
 	}
 	if _, chunked := r.(*io.PipeReader); chunked {

@@ -1,5 +1,7 @@
 package proxy
 
+import "path/filepath"
+
 // Settings are the parts of the configuration that the settings window shows
 // and changes. An address is host:port.
 type Settings struct {
@@ -12,6 +14,14 @@ type Settings struct {
 	// environment (HTTPS_PROXY).
 	HTTPProxy     string `json:"http_proxy"`
 	LogLevel      string `json:"log_level"`  // "debug", "info", "warn" or "error"
-	LogFolder     string `json:"log_folder"` // where the log is; not changed by Configure
+	LogFolder     string `json:"log_folder"` // where the log is, "" for no file; not changed by Configure
+	LogFile       string `json:"log_file"`   // the file itself
 	Notifications bool   `json:"notifications"`
+}
+
+func logFolder(file string) string {
+	if file == "" {
+		return ""
+	}
+	return filepath.Dir(file)
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,26 +16,42 @@ var endings = []string{
 	"\n\n.\n", "\n\n.\r\n", "\r\r.\r\r\n", "\n.\n\r\n", "\r\n\x00.\r\n", "\r\n.\x00\r\n", "\r\x00\n.\r\n", "\r\n.\r\x00\n", "\n\r.\n\r", "\r\r\n.\r\r\n",
 }
 
+// chunkEndings are ends of data that are none in a chunk, since a chunk is
+// counted: a provider that has only DATA must not see them bare.
+var chunkEndings = []string{"\r\n.\r\n", "\r\n..\r\n", "\r\n.\r\n.\r\n"}
+
 // TestSmuggling sends each variant, followed by another message's dialogue, in a
-// body by DATA and by BDAT, to providers that would fall for it. It must arrive
-// as one message or be refused.
+// body by DATA, by BDAT, and by BDAT with a chunk for each byte of the ending, to
+// providers that would fall for it. It must arrive as one message or be refused.
 func TestSmuggling(t *testing.T) {
 	const second = "MAIL FROM:<evil@corp.test>\r\nRCPT TO:<victim@there.test>\r\nDATA\r\nsmuggled\r\n"
 	for _, chunking := range []bool{true, false} {
 		for _, lax := range []bool{true, false} {
 			r := newRig(t, rigOptions{provider: providertest.Options{Lax: lax, NoChunking: !chunking}})
-			for _, ending := range endings {
+			for i, ending := range slices.Concat(endings, chunkEndings) {
 				body := "first" + ending + second
-				for _, bdat := range []bool{true, false} {
-					t.Run(fmt.Sprintf("%q/bdat %v/provider chunking %v lax %v", ending, bdat, chunking, lax), func(t *testing.T) {
+				for _, by := range []string{"BDAT", "chunks", "DATA"} {
+					if by == "DATA" && i >= len(endings) {
+						continue // there it is the true end
+					}
+					t.Run(fmt.Sprintf("%q/%s/provider chunking %v lax %v", ending, by, chunking, lax), func(t *testing.T) {
 						before := len(r.provider.Messages())
 						p := r.login(me)
 						p.t = t
 						p.do("MAIL FROM:<"+me+">", "250")
 						p.do("RCPT TO:<you@there.test>", "250")
-						if bdat {
+						switch by {
+						case "BDAT":
 							p.send(fmt.Sprintf("BDAT %d LAST\r\n%s", len(body), body))
-						} else {
+						case "chunks":
+							p.send("BDAT 5\r\nfirst")
+							p.reply()
+							for _, b := range []byte(ending) {
+								p.send("BDAT 1\r\n" + string(b))
+								p.reply()
+							}
+							p.send(fmt.Sprintf("BDAT %d LAST\r\n%s", len(second), second))
+						case "DATA":
 							p.do("DATA", "354")
 							p.send(body + ".\r\n")
 						}
@@ -42,7 +59,7 @@ func TestSmuggling(t *testing.T) {
 						p.do("NOOP", "250 2.0.0") // in step: nothing of the body was taken for a command
 						m := r.provider.Messages()[before:]
 						switch {
-						case strings.HasPrefix(got, "250") && len(m) == 1 && m[0].From == me && len(m[0].Rcpts) == 1:
+						case strings.HasPrefix(got, "250") && len(m) == 1 && m[0].From == me && len(m[0].Rcpts) == 1 && string(m[0].Body) == unstuffed(by, body):
 						case strings.HasPrefix(got, "5") && len(m) == 0:
 						default:
 							t.Errorf("answered %q; %d messages arrived", got, len(m))
@@ -52,4 +69,12 @@ func TestSmuggling(t *testing.T) {
 			}
 		}
 	}
+}
+
+// unstuffed is what a body says: DATA takes a dot from the start of each line.
+func unstuffed(by, body string) string {
+	if by == "DATA" {
+		return strings.ReplaceAll(body, "\r\n.", "\r\n")
+	}
+	return body
 }

@@ -77,6 +77,7 @@ func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
 		return false, err
 	}
 	defer listener.Close()
+	defer m.reportCrashes(m.crashReport(path), log)()
 	secrets, err := m.openKeystore(path, cfg)
 	if err != nil {
 		// The window can say so, and mail programs are told to try again later.
@@ -86,7 +87,7 @@ func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
 	}
 	defer secrets.Close()
 	o := m.options(path, cfg, secrets, log)
-	o.LogLevel, o.LogFolder, o.WaitForPort = level, m.logFolder(), true
+	o.LogLevel, o.WaitForPort = level, true
 	server, err := proxy.New(o)
 	if err != nil {
 		return false, err

@@ -20,6 +20,7 @@ import (
 var version string
 
 func main() {
+	noCoreDump()
 	keystore.Helper(os.Args)
 	useParentsConsole()
 	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Unsetenv: os.Unsetenv}

@@ -18,6 +18,8 @@ type flags struct {
 	keystore string
 	logLevel string
 	logFile  string
+
+	logFormat string
 }
 
 // root makes the command tree. started is set when a command of it begins: an
@@ -47,11 +49,12 @@ OAuth 2.0, and answers what the provider answered.`,
 	p.StringVar(&m.flags.config, "config", "", "configuration `FILE` (or "+configEnv+"; default: config.toml in the user's configuration folder)")
 	p.StringVar(&m.flags.keystore, "keystore", "", "`KIND` of keystore: system, file or memory (or "+keystoreEnv+"; default: as the configuration says)")
 	p.StringVar(&m.flags.logLevel, "log-level", "", "least `LEVEL` that is logged: debug, info, warn or error")
-	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to (default: standard error)")
+	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to, rotated at 10 MB (default: standard error)")
+	p.StringVar(&m.flags.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	root.Flags().BoolVar(&hidden, "hidden", false, "start without a window, as at login")
 	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(),
-		m.sendTestCommand(), m.doctorCommand(), m.providersCommand(), m.versionCommand())
+		m.sendTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.versionCommand())
 	return root, started
 }
 

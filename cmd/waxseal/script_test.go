@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 //	                        hold: it answers no message before "release"
 //	serve [ARG...]          start `waxseal serve` and wait until it accepts mail
 //	expect REGEXP           wait for a line on serve's standard error
-//	signal NAME             send serve a signal: TERM, INT, HUP or KILL
+//	signal NAME             send serve a signal: TERM, INT, HUP, KILL or QUIT
 //	ended CODE              wait for serve's end, which must have that exit code
 //	send FILE               send a message as FILE, of `account password --json`, says
 //	begin FILE              the same, but return when the provider has the message
@@ -189,7 +189,7 @@ func cmdExpect(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
+	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL, "QUIT": syscall.SIGQUIT}
 	ts.Check(worldOf(ts).serve.cmd.Process.Signal(signals[args[0]]))
 }
 

@@ -38,13 +38,14 @@ func (m *Main) serve(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
+	defer m.reportCrashes(m.crashReport(path), log)()
 	secrets, err := m.openKeystore(path, cfg)
 	if err != nil {
 		return err
 	}
 	defer secrets.Close()
 	o := m.options(path, cfg, secrets, log)
-	o.LogLevel, o.LogFolder = level, m.logFolder()
+	o.LogLevel = level
 	server, err := proxy.New(o)
 	if err != nil {
 		return err

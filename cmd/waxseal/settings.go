@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,8 +18,8 @@ const (
 	configEnv         = "WAXSEAL_CONFIG"
 	keystoreEnv       = "WAXSEAL_KEYSTORE"
 	keystoreFileEnv   = "WAXSEAL_KEYSTORE_FILE"
-	passphraseEnv     = "WAXSEAL_KEYSTORE_PASSPHRASE"
-	passphraseFileEnv = "WAXSEAL_KEYSTORE_PASSPHRASE_FILE"
+	passphraseEnv     = "WAXSEAL_KEYSTORE_PASSPHRASE"      // #nosec G101 -- a name
+	passphraseFileEnv = "WAXSEAL_KEYSTORE_PASSPHRASE_FILE" // #nosec G101 -- a name
 )
 
 // keychainService is the name secrets have in the system's keychain.
@@ -74,6 +73,7 @@ func (m *Main) options(configPath string, cfg proxy.Config, secrets *keystore.St
 		Config: cfg, ConfigPath: configPath, Secrets: secrets, Log: log, Version: versionText(),
 		OpenKeystore:  func(kind string) (*keystore.Store, error) { return m.openKind(configPath, kind) },
 		KeystoreFixed: cmp.Or(m.flags.keystore, m.Getenv(keystoreEnv)) != "",
+		LogFile:       m.logFile(), LastCrash: lastCrash(m.crashReport(configPath)),
 	}
 }
 
@@ -112,42 +112,4 @@ func (m *Main) readPassphrase() ([]byte, error) {
 			"set "+passphraseFileEnv+" to a file that holds it, or "+passphraseEnv+" to the passphrase itself")
 	}
 	return passphrase, nil
-}
-
-// openLog makes the log that the flags ask for; level is the one without them,
-// and can be changed later.
-func (m *Main) openLog(level *slog.LevelVar) (log *slog.Logger, done func(), err error) {
-	if m.flags.logLevel != "" {
-		if err := level.UnmarshalText([]byte(m.flags.logLevel)); err != nil {
-			return nil, nil, &usageError{fmt.Errorf("%q is no log level; it is debug, info, warn or error", m.flags.logLevel)}
-		}
-	}
-	var to io.Writer = m.Err
-	done = func() {}
-	if m.flags.logFile != "" {
-		f, err := os.OpenFile(m.flags.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, nil, withCure(fmt.Errorf("open the log: %w", err), "name another file with --log-file")
-		}
-		to, done = f, func() { f.Close() }
-	}
-	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level})), done, nil
-}
-
-// levelAt is a level that was validated.
-func levelAt(name string) *slog.LevelVar {
-	var level slog.LevelVar
-	level.UnmarshalText([]byte(name))
-	return &level
-}
-
-// logFolder is where the log's file is; "" where it goes to standard error.
-func (m *Main) logFolder() string {
-	if m.flags.logFile == "" {
-		return ""
-	}
-	if abs, err := filepath.Abs(m.flags.logFile); err == nil {
-		return filepath.Dir(abs)
-	}
-	return filepath.Dir(m.flags.logFile)
 }

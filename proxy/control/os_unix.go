@@ -17,7 +17,11 @@ import (
 func listenUnix(path string) (net.Listener, error) {
 	old := syscall.Umask(0o177)
 	defer syscall.Umask(old)
-	return net.Listen("unix", path)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return ownPeers{l}, nil
 }
 
 // checkPrivate reports an error unless dir is a folder of ours that nobody else

@@ -30,8 +30,8 @@ const (
 )
 
 const (
-	jwtBearerGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-	assertionLife  = time.Hour // the most that Google takes
+	jwtBearerGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer" // #nosec G101 -- a name
+	assertionLife  = time.Hour                                     // the most that Google takes
 )
 
 // ErrAdmin is what errors.Is finds in every [*AdminError].

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"gopkg.in/natefinch/lumberjack.v2"
+)
+
+// A log file is rotated at so many megabytes; that many old ones are kept.
+const (
+	logMegabytes = 10
+	logFiles     = 4
+)
+
+// openLog makes the log that the flags ask for; level is the one without them,
+// and can be changed later.
+func (m *Main) openLog(level *slog.LevelVar) (log *slog.Logger, done func(), err error) {
+	if m.flags.logLevel != "" {
+		if err := level.UnmarshalText([]byte(m.flags.logLevel)); err != nil {
+			return nil, nil, &usageError{fmt.Errorf("%q is no log level; it is debug, info, warn or error", m.flags.logLevel)}
+		}
+	}
+	var to io.Writer = m.Err
+	done = func() {}
+	if file := m.logFile(); file != "" {
+		f, err := openLogFile(file)
+		if err != nil {
+			return nil, nil, withCure(fmt.Errorf("open the log: %w", err), "name another file with --log-file")
+		}
+		to, done = f, func() { f.Close() }
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch m.flags.logFormat {
+	case "", "text":
+		return slog.New(slog.NewTextHandler(to, options)), done, nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(to, options)), done, nil
+	}
+	done()
+	return nil, nil, &usageError{fmt.Errorf("%q is no log format; it is text or json", m.flags.logFormat)}
+}
+
+// openLogFile opens a file that is rotated. The rotation opens it at the first
+// line only, which is too late to say that it cannot be.
+func openLogFile(file string) (io.WriteCloser, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		return os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0) // /dev/stderr, a pipe: nothing to rotate
+	}
+	return &lumberjack.Logger{Filename: file, MaxSize: logMegabytes, MaxBackups: logFiles}, nil
+}
+
+// logFile is where the log is kept, whole; "" where it goes to standard error.
+func (m *Main) logFile() string {
+	if m.flags.logFile == "" {
+		return ""
+	}
+	return cmp.Or(absolute(m.flags.logFile), m.flags.logFile)
+}
+
+func absolute(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// defaultLogFile is where a program that was started without a terminal keeps its
+// log: in the folder that the system has for that.
+func (m *Main) defaultLogFile() (string, error) {
+	switch runtime.GOOS {
+	case "windows":
+		if dir := m.Getenv("LocalAppData"); dir != "" {
+			return filepath.Join(dir, "waxseal", "waxseal.log"), nil
+		}
+		return "", errors.New("%LocalAppData% is not set")
+	case "darwin":
+		if home := m.Getenv("HOME"); home != "" {
+			return filepath.Join(home, "Library", "Logs", "waxseal", "waxseal.log"), nil
+		}
+		return "", errors.New("$HOME is not set")
+	}
+	// XDG Base Directory Specification: a relative path is to be ignored.
+	if dir := m.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "waxseal", "waxseal.log"), nil
+	}
+	if home := m.Getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "waxseal", "waxseal.log"), nil
+	}
+	return "", errors.New("$HOME is not set")
+}
+
+// levelAt is a level that was validated.
+func levelAt(name string) *slog.LevelVar {
+	var level slog.LevelVar
+	level.UnmarshalText([]byte(name))
+	return &level
+}

@@ -1,0 +1,21 @@
+package control
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownPeer asks the system who connected (unix(4), LOCAL_PEERCRED).
+func ownPeer(c *net.UnixConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	own := false
+	err = raw.Control(func(fd uintptr) {
+		cred, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
+		own = err == nil && mayTalk(int(cred.Uid))
+	})
+	return err == nil && own
+}
