@@ -291,7 +291,7 @@ func (l *lives) add(ctx context.Context, address string) error {
 // the program died over it.
 func (l *lives) promise(address string, there bool, do func() error) error {
 	l.either[address] = l.there[address] != there
-	l.half[address] = l.there[address] && !there
+	l.half[address] = l.half[address] || l.there[address] && !there
 	err := do()
 	if said := (*control.Error)(nil); err == nil || errors.As(err, &said) {
 		l.either[address], l.half[address] = false, false
