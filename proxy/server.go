@@ -314,10 +314,11 @@ func (s *Server) forget(c *conn) {
 
 // Snapshot is the server's state now.
 func (s *Server) Snapshot() Snapshot {
+	state := s.state() // first: who serves has listeners already
 	listeners, metrics := s.listensOn()
 	boxes := *s.boxes.Load()
 	snap := Snapshot{
-		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: s.state(),
+		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: state,
 		Listeners: listeners, Metrics: metrics,
 		Connections: s.stats.connections.Load(), Messages: s.stats.messages.Load(),
 		Upstream: UpstreamGauges{

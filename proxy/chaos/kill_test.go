@@ -173,6 +173,9 @@ func (l *lives) start() {
 		}
 		if s, err := c.Status(ctx); err == nil && s.State == "serving" {
 			l.control = c
+			if len(s.Listeners) != 2 {
+				l.fail("it serves, and on %v", s.Listeners)
+			}
 			for _, a := range s.Listeners {
 				if a.Security == "tls" {
 					l.tls = a.Address
