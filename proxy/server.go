@@ -277,10 +277,10 @@ func (s *Server) shutdown(ctx context.Context) error {
 				s.log.Error("a new refresh token could not be stored", "account", b.address, "err", serr)
 			}
 			b.pool.Close(end)
+			b.http.CloseIdleConnections()
 		})
 	}
 	closing.Wait()
-	s.clients.hangUp()
 	s.mu.Lock()
 	web := s.web
 	s.mu.Unlock()
