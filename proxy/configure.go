@@ -102,9 +102,8 @@ func (s *Server) change(ctx context.Context, cfg Config, write func() error) (no
 	}
 	if cfg.HTTPProxy != was.HTTPProxy {
 		s.outbound.set(cfg.HTTPProxy)
-		s.clients.hangUp()
 		for _, b := range boxes {
-			b.pool.Drop()
+			b.hangUp()
 		}
 	}
 	if opens {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +28,7 @@ type mailbox struct {
 	password localPassword
 	grant    *oauth.Grant
 	pool     *upstream.Pool
+	http     *http.Client // of the grant
 	removed  atomic.Bool
 
 	connections atomic.Int64
@@ -50,7 +50,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("provider %q: %w", p.ID, err)
 	}
-	b := &mailbox{address: a.Address, account: a, provider: p}
+	b := &mailbox{address: a.Address, account: a, provider: p, http: client}
 	b.password.once = make(chan struct{}, 1)
 	b.grant = oauth.New(oauth.Config{
 		Provider: p.ID, ClientID: p.ClientID, ClientSecret: builtSecret(p.ClientID),
@@ -155,6 +155,7 @@ func (b *mailbox) retire(ctx context.Context, log *slog.Logger) {
 	if err := b.grant.Close(ctx); err != nil {
 		log.Error("a new refresh token could not be stored", "account", b.address, "err", err)
 	}
+	b.http.CloseIdleConnections()
 }
 
 func (b *mailbox) status() AccountStatus {
@@ -175,13 +176,19 @@ func (b *mailbox) status() AccountStatus {
 	return st
 }
 
+// hangUp closes connections that wait for work: what comes next connects anew.
+// HTTP clients are asked for by mailbox, since those of one that stays outlive
+// clients.forget.
+func (b *mailbox) hangUp() {
+	b.pool.Drop()
+	b.http.CloseIdleConnections()
+}
+
 // clients are HTTP clients by the CA file they trust besides the system's; "" is
-// none.
+// none. The caller holds the server's edit lock, or is the only one.
 type clients struct {
 	outbound *outbound
-
-	mu   sync.Mutex
-	byCA map[string]client
+	byCA     map[string]client
 }
 
 type client struct {
@@ -191,8 +198,6 @@ type client struct {
 
 // get makes a client, or finds it. It reads the file and nothing else.
 func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if known, ok := c.byCA[caFile]; ok {
 		return known.http, known.roots, nil
 	}
@@ -228,21 +233,7 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 }
 
 // forget makes every client anew when it is next needed.
-func (c *clients) forget() {
-	c.hangUp()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.byCA = nil
-}
-
-// hangUp closes connections that nobody uses: they go another way from now on.
-func (c *clients) hangUp() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, known := range c.byCA {
-		known.http.CloseIdleConnections()
-	}
-}
+func (c *clients) forget() { c.byCA = nil }
 
 // preload reads local passwords into memory, so that the first login does not
 // wait for a keychain. What cannot be read now is read at the first login.

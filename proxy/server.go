@@ -323,10 +323,10 @@ func (s *Server) shutdown(ctx context.Context) error {
 				s.log.Error("a new refresh token could not be stored", "account", b.address, "err", serr)
 			}
 			b.pool.Close(end)
+			b.http.CloseIdleConnections()
 		})
 	}
 	closing.Wait()
-	s.clients.hangUp()
 	s.mu.Lock()
 	web := s.web
 	s.mu.Unlock()
@@ -360,10 +360,11 @@ func (s *Server) forget(c *conn) {
 
 // Snapshot is the server's state now.
 func (s *Server) Snapshot() Snapshot {
+	state := s.state() // first: who serves has listeners already
 	listeners, metrics := s.listensOn()
 	boxes := *s.boxes.Load()
 	snap := Snapshot{
-		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: s.state(),
+		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: state,
 		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(),
 		Connections: s.stats.connections.Load(), Messages: s.stats.messages.Load(),
 		Upstream: UpstreamGauges{

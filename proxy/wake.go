@@ -26,9 +26,8 @@ const (
 func (s *Server) Wake(why string) {
 	s.log.Info("providers are connected to anew", "cause", why)
 	for _, b := range *s.boxes.Load() {
-		b.pool.Drop()
+		b.hangUp()
 	}
-	s.clients.hangUp()
 	s.tokenBreakers.ResetAll()
 	s.smtpBreakers.ResetAll()
 	s.changed.wake()

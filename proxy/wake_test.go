@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -128,5 +129,33 @@ func TestFirstMessageAfterWaking(t *testing.T) {
 	}
 	if st := r.server.Snapshot(); st.Upstream.Warm != 1 {
 		t.Errorf("old connections are kept: %+v", st.Upstream)
+	}
+}
+
+// hungUp is a way out that tells when its idle connections are to be closed.
+type hungUp struct {
+	http.RoundTripper
+	times atomic.Int64
+}
+
+func (h *hungUp) CloseIdleConnections() { h.times.Add(1) }
+
+// Reading the configuration again makes HTTP clients anew, and the accounts that
+// stay keep theirs: those must hear of waking too.
+func TestWakeReachesAccountsThatAReloadKept(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	box := r.server.mailbox(me)
+	way := &hungUp{RoundTripper: box.http.Transport}
+	box.http.Transport = way
+	if _, err := r.server.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r.server.mailbox(me) != box {
+		t.Fatal("the account was made anew")
+	}
+	before := way.times.Load()
+	r.server.Wake("test")
+	if way.times.Load() == before {
+		t.Error("connections to the token endpoint from before are kept")
 	}
 }

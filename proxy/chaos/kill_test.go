@@ -173,6 +173,9 @@ func (l *lives) start() {
 		}
 		if s, err := c.Status(ctx); err == nil && s.State == "serving" {
 			l.control = c
+			if len(s.Listeners) != 2 {
+				l.fail("it serves, and on %v", s.Listeners)
+			}
 			for _, a := range s.Listeners {
 				if a.Security == "tls" {
 					l.tls = a.Address
@@ -291,7 +294,7 @@ func (l *lives) add(ctx context.Context, address string) error {
 // the program died over it.
 func (l *lives) promise(address string, there bool, do func() error) error {
 	l.either[address] = l.there[address] != there
-	l.half[address] = l.there[address] && !there
+	l.half[address] = l.half[address] || l.there[address] && !there
 	err := do()
 	if said := (*control.Error)(nil); err == nil || errors.As(err, &said) {
 		l.either[address], l.half[address] = false, false

@@ -1,0 +1,34 @@
+package proxy
+
+import (
+	"context"
+	"testing"
+
+	"github.com/waxseal/waxseal/keystore"
+)
+
+// A snapshot that says "serving" names the addresses: who waits for the one uses
+// the other.
+func TestServingHasAddresses(t *testing.T) {
+	for range 50 {
+		cfg := DefaultConfig()
+		cfg.Listen, cfg.ListenTLS, cfg.Metrics = []string{"127.0.0.1:0"}, []string{}, ""
+		s, err := New(Options{Config: cfg, Secrets: keystore.Memory()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(context.Background()) }()
+		for {
+			snap := s.Snapshot()
+			if snap.State == "serving" && len(snap.Listeners) == 0 {
+				t.Error("serving, and nowhere")
+			}
+			if snap.State == "serving" {
+				break
+			}
+		}
+		s.Shutdown(t.Context())
+		<-served
+	}
+}
