@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -38,7 +39,21 @@ func TestMain(m *testing.M) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"} {
 		os.Unsetenv(name)
 	}
+	if args := withoutLog(os.Args[1:]); len(args) < len(os.Args[1:]) {
+		cmd := exec.Command(os.Args[0], args...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		if cmd.Run() != nil {
+			os.Exit(1)
+		}
+		return
+	}
 	m.Run()
+}
+
+// withoutLog takes the flag away by which go test has a test note the files that
+// it opens: what plays a full disk would make an end of that file too.
+func withoutLog(args []string) []string {
+	return slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, "-test.testlogfile") })
 }
 
 // place is one provider, and the way to it.
