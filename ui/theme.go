@@ -37,7 +37,7 @@ const sizeCode fyne.ThemeSizeName = "waxsealCode"
 type shade struct{ light, dark color.NRGBA }
 
 func rgb(hex uint32) color.NRGBA {
-	return color.NRGBA{uint8(hex >> 16), uint8(hex >> 8), uint8(hex), 0xff}
+	return color.NRGBA{uint8(hex >> 16), uint8(hex >> 8), uint8(hex), 0xff} // #nosec G115 -- a byte of each
 }
 
 func rgba(hex uint32, alpha uint8) color.NRGBA {

@@ -51,10 +51,10 @@ func setAutostart(on bool) error {
 	}
 	program, err := os.Executable()
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o755)
+		err = os.MkdirAll(filepath.Dir(path), 0o755) // #nosec G301 -- the desktop's folder, with its usual mode
 	}
 	if err == nil {
-		err = os.WriteFile(path, []byte(content(program)), 0o644)
+		err = os.WriteFile(path, []byte(content(program)), 0o644) // #nosec G306 -- a desktop file holds no secret
 	}
 	if err != nil {
 		return fmt.Errorf("start at login: %w", err)
