@@ -46,7 +46,7 @@ help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: build ## consent, sign in, send, see it arrive, with a built-in provider
-	@if [ -t 0 ] && [ -z "$$CI" ]; then exec bin/waxseal demo; else exec bin/waxseal demo --once; fi
+	@if [ -z "$$CI" ] && { [ "$(GUI)" = yes ] || [ -t 0 ]; }; then exec bin/waxseal demo; else exec bin/waxseal demo --once; fi
 
 run: build ## run it with your accounts
 	@exec bin/waxseal
