@@ -18,11 +18,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
-	"maps"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -265,78 +261,6 @@ func (s *Server) listenPatiently(ctx context.Context) error {
 // Ready is closed when the server accepts mail.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
-// Shutdown stops accepting, tells idle clients 421, lets messages in flight
-// finish, stores what must be stored and closes the connections to providers.
-// When ctx ends first, what is left is cut off and the error says so.
-func (s *Server) Shutdown(ctx context.Context) (err error) {
-	s.stop.Do(func() {
-		defer close(s.stopped)
-		err = s.shutdown(ctx)
-	})
-	<-s.stopped
-	return err
-}
-
-func (s *Server) shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.stopping.Store(true) // no connection is admitted from here on
-	s.mu.Unlock()
-	s.endServe()
-	s.log.Info("stopping", "messages", s.stats.messages.Load(), "connections", s.stats.connections.Load())
-	s.changed.wake()
-	drained := make(chan struct{})
-	// #nosec G118 -- ctx is the limit of the wait below, not of the drain
-	go func() { // ends with the last connection, which kill sees to
-		defer close(drained)
-		s.smtp.Shutdown(context.Background())
-	}()
-	// go-smtp closes only those listeners whose Serve has begun.
-	s.mu.Lock()
-	listeners := s.listeners
-	s.mu.Unlock()
-	for _, l := range listeners {
-		l.Close()
-	}
-	s.each((*conn).nudge)
-	var err error
-	select {
-	case <-drained:
-	case <-ctx.Done():
-		err = fmt.Errorf("stopped with %d messages in flight: %w", s.stats.messages.Load(), ctx.Err())
-		s.log.Error("stop timed out", "messages", s.stats.messages.Load())
-	}
-	s.kill()
-	s.each((*conn).kill)
-	<-drained
-	s.live.Wait()
-
-	// Tokens not stored yet and QUITs have a moment of their own.
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	var closing sync.WaitGroup
-	s.edit.Lock()
-	boxes := append(slices.Collect(maps.Values(*s.boxes.Load())), s.retired...)
-	s.edit.Unlock()
-	for _, b := range boxes {
-		closing.Go(func() {
-			if serr := b.grant.Close(end); serr != nil {
-				s.log.Error("a new refresh token could not be stored", "account", b.address, "err", serr)
-			}
-			b.pool.Close(end)
-			b.http.CloseIdleConnections()
-		})
-	}
-	closing.Wait()
-	s.mu.Lock()
-	web := s.web
-	s.mu.Unlock()
-	if web != nil {
-		web.http.Close()
-	}
-	s.log.Info("stopped")
-	return err
-}
-
 // each does something to every connection there is.
 func (s *Server) each(do func(*conn)) {
 	s.mu.Lock()
@@ -355,90 +279,6 @@ func (s *Server) forget(c *conn) {
 	s.changed.wake()
 	if here {
 		s.live.Done()
-	}
-}
-
-// Snapshot is the server's state now.
-func (s *Server) Snapshot() Snapshot {
-	state := s.state() // first: who serves has listeners already
-	listeners, metrics := s.listensOn()
-	boxes := *s.boxes.Load()
-	snap := Snapshot{
-		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: state,
-		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(),
-		Connections: s.stats.connections.Load(), Messages: s.stats.messages.Load(),
-		Upstream: UpstreamGauges{
-			Dialling: s.stats.upstream.Dialling.Load(), Warm: s.stats.upstream.Warm.Load(), Busy: s.stats.upstream.Busy.Load(),
-		},
-		Totals: s.stats.totals(), AuthFailures: s.stats.authFailures.Load(), Refused: s.stats.refused.Load(),
-		PerMinute: s.stats.minutes.last60(time.Now()), LastActivity: s.stats.recent.last.Load(),
-		Keystore: s.keystoreStatus(),
-		Accounts: make([]AccountStatus, 0, len(boxes)),
-		Breakers: append(s.tokenBreakers.All(), s.smtpBreakers.All()...),
-	}
-	for _, key := range slices.Sorted(maps.Keys(boxes)) {
-		st := s.accountStatus(boxes[key])
-		snap.Upstream.Limit += int64(st.Upstream.Limit)
-		snap.Accounts = append(snap.Accounts, st)
-	}
-	return snap
-}
-
-func (s *Server) state() string {
-	if s.stopping.Load() {
-		return "stopping"
-	}
-	select {
-	case <-s.ready:
-	default:
-		return "starting"
-	}
-	if s.paused.Load() {
-		return "paused"
-	}
-	return "serving"
-}
-
-// SetPaused stops and resumes the taking of mail. While the server is paused,
-// logins and new messages are answered 454 and 451, which programs take for "try
-// again later"; connections stay, and messages in flight finish. A new start
-// serves again.
-func (s *Server) SetPaused(paused bool) {
-	if s.paused.Swap(paused) != paused {
-		s.log.Info("paused", "now", paused)
-		s.changed.wake()
-	}
-}
-
-// Watch yields a snapshot at once and then whenever something changed, at most
-// every interval (a quarter of a second at the least), until ctx ends. While a
-// breaker is open it yields every second, for the countdown.
-func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[Snapshot] {
-	interval = max(interval, 250*time.Millisecond)
-	return func(yield func(Snapshot) bool) {
-		changes, cancel := s.changed.subscribe()
-		defer cancel()
-		for {
-			snap := s.Snapshot()
-			if !yield(snap) {
-				return
-			}
-			var tick <-chan time.Time
-			if slices.ContainsFunc(snap.Breakers, func(b breaker.Status) bool { return b.State != breaker.Closed }) {
-				tick = time.After(max(interval, time.Second))
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-changes:
-			case <-tick:
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(interval):
-			}
-		}
 	}
 }
 

@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Shutdown stops accepting, tells idle clients 421, lets messages in flight
+// finish, stores what must be stored and closes the connections to providers.
+// When ctx ends first, what is left is cut off and the error says so.
+func (s *Server) Shutdown(ctx context.Context) (err error) {
+	s.stop.Do(func() {
+		defer close(s.stopped)
+		err = s.shutdown(ctx)
+	})
+	<-s.stopped
+	return err
+}
+
+func (s *Server) shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopping.Store(true) // no connection is admitted from here on
+	s.mu.Unlock()
+	s.endServe()
+	s.log.Info("stopping", "messages", s.stats.messages.Load(), "connections", s.stats.connections.Load())
+	s.changed.wake()
+	drained := make(chan struct{})
+	// #nosec G118 -- ctx is the limit of the wait below, not of the drain
+	go func() { // ends with the last connection, which kill sees to
+		defer close(drained)
+		s.smtp.Shutdown(context.Background())
+	}()
+	// go-smtp closes only those listeners whose Serve has begun.
+	s.mu.Lock()
+	listeners := s.listeners
+	s.mu.Unlock()
+	for _, l := range listeners {
+		l.Close()
+	}
+	s.each((*conn).nudge)
+	var err error
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		err = fmt.Errorf("stopped with %d messages in flight: %w", s.stats.messages.Load(), ctx.Err())
+		s.log.Error("stop timed out", "messages", s.stats.messages.Load())
+	}
+	s.kill()
+	s.each((*conn).kill)
+	<-drained
+	s.live.Wait()
+
+	// Tokens not stored yet and QUITs have a moment of their own.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	var closing sync.WaitGroup
+	s.edit.Lock()
+	boxes := append(slices.Collect(maps.Values(*s.boxes.Load())), s.retired...)
+	s.edit.Unlock()
+	for _, b := range boxes {
+		closing.Go(func() {
+			if serr := b.grant.Close(end); serr != nil {
+				s.log.Error("a new refresh token could not be stored", "account", b.address, "err", serr)
+			}
+			b.pool.Close(end)
+			b.http.CloseIdleConnections()
+		})
+	}
+	closing.Wait()
+	s.mu.Lock()
+	web := s.web
+	s.mu.Unlock()
+	if web != nil {
+		web.http.Close()
+	}
+	s.log.Info("stopped")
+	return err
+}
