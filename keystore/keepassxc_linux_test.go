@@ -146,6 +146,8 @@ func startKeePassXC(conn *dbus.Conn, database string) (stop func(), collection d
 	cmd.Stdin = strings.NewReader("database password\n")
 	stop = func() {
 		cmd.Process.Signal(syscall.SIGTERM)
+		// On a busy machine it was seen to miss it; what it was told is saved already.
+		defer time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() }).Stop()
 		cmd.Wait()
 	}
 	collection, err = awaitLocked(conn, false, cmd.Start)

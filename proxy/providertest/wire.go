@@ -131,11 +131,11 @@ func (w *wire) flush() error {
 	if err := w.conn.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
 		return err
 	}
+	w.flights.Add(1) // before anybody can have read it
 	_, err := w.conn.Write(w.out)
 	if w.out = w.out[:0]; cap(w.out) > smallBuffer {
 		w.out = nil
 	}
-	w.flights.Add(1)
 	return err
 }
 
