@@ -13,6 +13,9 @@ PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailto
 	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
 	chromium nodejs npm dovecot-core dovecot-submissiond
 
+# Those of `make clients`: 80 MB for Thunderbird alone.
+CLIENT_PACKAGES = thunderbird claws-mail
+
 VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 
 # Registrations to build in, for who distributes Waxseal: see docs/providers.md.
@@ -25,7 +28,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test packages fmt-check vet staticcheck rules race e2e e2e-tests lint fuzz bench bench-go icons clean
+.PHONY: help demo run build test packages fmt-check vet staticcheck rules race e2e e2e-tests clients lint fuzz bench bench-go icons clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -51,12 +54,12 @@ fmt-check:
 	$(STAGE) gofmt .ci/gofmt
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags e2e ./... ./.ci/tests ./.ci/load
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags e2e,clients ./... ./.ci/tests ./.ci/load
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet ./...
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags e2e ./... ./.ci/tests ./.ci/load
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags e2e,clients ./... ./.ci/tests ./.ci/load
 
 rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
@@ -68,6 +71,10 @@ e2e: packages e2e-tests ## the program against a real provider, browser, keychai
 
 e2e-tests: build
 	$(STAGE) "end to end" .ci/e2e bin/waxseal
+
+clients: packages ## 25 MB with each mail program; Thunderbird and Claws Mail on a virtual screen
+	$(STAGE) packages .ci/packages $(CLIENT_PACKAGES)
+	$(STAGE) "mail programs" go run ./.ci/tests -tags clients -race -count=1 -run 'Thunderbird|ClawsMail|LargeAttachment' ./cmd/waxseal
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)

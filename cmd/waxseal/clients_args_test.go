@@ -21,6 +21,7 @@ type endpoint struct {
 	to, password   string
 	dir            string // holds the files, and is the client's home
 	certificate    string // Waxseal's own, which the client is told to trust
+	attachment     string // a file for those that attach one themselves; "" is none
 }
 
 func (e endpoint) host() string { host, _, _ := net.SplitHostPort(e.address); return host }
@@ -30,6 +31,14 @@ func (e endpoint) file() string { return filepath.Join(e.dir, "message") }
 // pick is the arguments for the endpoint's security.
 func (e endpoint) pick(forClear, forStartTLS, forTLS string) []string {
 	return strings.Fields(map[string]string{clear: forClear, starttls: forStartTLS, implicit: forTLS}[e.security])
+}
+
+// attach is the option for the attachment, where there is one.
+func (e endpoint) attach(option string) []string {
+	if e.attachment == "" {
+		return nil
+	}
+	return []string{option, e.attachment}
 }
 
 func swaks(e endpoint) []string {
@@ -59,7 +68,7 @@ func library(script string) func(endpoint) []string {
 		if err != nil {
 			panic(err)
 		}
-		return []string{script, e.host(), e.port(), e.security, e.auth, sender, e.password, e.to, e.file(), e.certificate}
+		return []string{script, e.host(), e.port(), e.security, e.auth, sender, e.password, e.to, e.file(), e.certificate, e.attachment}
 	}
 }
 
@@ -74,7 +83,7 @@ func snail(e endpoint) []string {
 		"-Sfrom=" + sender, "-s", "From s-nail"},
 		e.pick("-Smta=smtp://"+login, "-Ssmtp-use-starttls -Stls-verify=strict -Stls-ca-file="+e.certificate+" -Smta=smtp://"+login,
 			"-Stls-verify=strict -Stls-ca-file="+e.certificate+" -Smta=smtps://"+login)...)
-	return append(args, e.to)
+	return append(append(args, e.attach("-a")...), e.to)
 }
 
 func gitSendEmail(e endpoint) []string {
@@ -101,15 +110,19 @@ func neomutt(e endpoint) []string {
 		name, value, _ := strings.Cut(set, "=")
 		args = append(args, "-e", "set "+name+`="`+value+`"`)
 	}
-	return append(args, "-s", "From neomutt", e.to)
+	args = append(args, "-s", "From neomutt")
+	if e.attachment != "" {
+		args = append(args, "-a", e.attachment, "--")
+	}
+	return append(args, e.to)
 }
 
 // mailutils chooses the mechanism itself, and takes STARTTLS where it is offered.
 func mailutils(e endpoint) []string {
 	login := strings.ReplaceAll(sender, "@", "%40") + ":" + e.password + "@"
 	url := e.pick("smtp://"+login+e.address+";notls", "smtp://"+login+e.address, "smtps://"+login+e.address)[0]
-	return []string{"--no-config", "--set=tls.ssl-ca-file=" + e.certificate, "-n", "-r", sender, "-s", "From mailutils",
-		"-E", `set sendmail="` + url + `"`, e.to}
+	return append(append([]string{"--no-config", "--set=tls.ssl-ca-file=" + e.certificate, "-n", "-r", sender, "-s", "From mailutils",
+		"-E", `set sendmail="` + url + `"`}, e.attach("-A")...), e.to)
 }
 
 // mustBeThere skips the test where the client, or a part of it, is not installed.

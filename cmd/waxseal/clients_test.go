@@ -16,6 +16,9 @@ import (
 
 const sender = "me@corp.example"
 
+// utf8Address is one that RFC 6531 made possible.
+const utf8Address = "jörg@else.example"
+
 // text is what programs on a message's way like to change: leading dots, a dot
 // alone, bytes beyond ASCII.
 const text = ".\n..\n.a line that starts with a dot\nGrüße, 你好\n.\nlast line\n"
@@ -124,7 +127,6 @@ func TestRealClients(t *testing.T) {
 
 // TestUTF8Addresses: who can write to an address beyond ASCII can do so through Waxseal.
 func TestUTF8Addresses(t *testing.T) {
-	const to = "jörg@else.example"
 	r := startProgram(t)
 	for _, c := range mailClients {
 		if !c.utf8 {
@@ -133,9 +135,9 @@ func TestUTF8Addresses(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			c.mustBeThere(t)
 			e := r.endpoint(clear, "PLAIN")
-			e.to = to
-			if m := r.sent(t, c, e); len(m.Rcpts) != 1 || m.Rcpts[0].To != to {
-				t.Errorf("it went to %+v, not to %s", m.Rcpts, to)
+			e.to = utf8Address
+			if m := r.sent(t, c, e); len(m.Rcpts) != 1 || m.Rcpts[0].To != utf8Address {
+				t.Errorf("it went to %+v, not to %s", m.Rcpts, utf8Address)
 			}
 		})
 	}

@@ -1,7 +1,7 @@
 # As people write it. login() tries PLAIN before LOGIN, so the mechanism is chosen
 # by hiding the other.
 import smtplib, ssl, sys
-host, port, security, auth, user, password, to, file, certificate = sys.argv[1:]
+host, port, security, auth, user, password, to, file, certificate = sys.argv[1:10]
 context = ssl.create_default_context(cafile=certificate)
 if security == "TLS":
     s = smtplib.SMTP_SSL(host, int(port), context=context)
