@@ -109,9 +109,6 @@ func command(t *testing.T, env []string, name string, args ...string) {
 	}
 }
 
-// windowsPath is what a file of this system is called under wine.
-func windowsPath(path string) string { return "Z:" + strings.ReplaceAll(path, "/", `\`) }
-
 // command is the Windows program with its output going to a file: wine's own
 // processes outlive it for seconds, and would keep a pipe open for as long.
 func (w *wine) command(args ...string) (cmd *exec.Cmd, output *os.File) {
