@@ -10,6 +10,7 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # program meets in real life: a browser, an OpenID provider (which npm has), a mail
 # server that asks it about tokens.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
+	neomutt mailutils php-cli libphp-phpmailer node-nodemailer \
 	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
 	chromium nodejs npm dovecot-core dovecot-submissiond \
 	$(WINDOW) $(DESKTOP)
@@ -23,6 +24,9 @@ DESKTOP = xvfb openbox xfce4-panel xfconf adwaita-icon-theme xdotool x11-utils i
 # show them on, unless GUI=yes or GUI=no is given. On Linux it is built with the
 # packages above; the first time takes some minutes.
 GUI ?= $(if $(filter-out linux,$(or $(GOOS),$(shell go env GOOS)))$(DISPLAY)$(WAYLAND_DISPLAY),yes,no)
+
+# Those of `make clients`: 80 MB for Thunderbird alone.
+CLIENT_PACKAGES = thunderbird claws-mail
 
 VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 
@@ -40,7 +44,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck gosec rules race e2e e2e-tests lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck gosec rules race e2e e2e-tests clients soak lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -75,13 +79,13 @@ fmt-check:
 	$(STAGE) gofmt .ci/gofmt
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e ./... ./.ci/tests ./.ci/load
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui,ci ./...
 	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e ./... ./.ci/tests ./.ci/load
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
 
 gosec: ## look for mistakes that hurt security (compiles gosec for minutes the first time)
@@ -98,9 +102,12 @@ e2e: packages e2e-tests ## the program against a real provider, browser, keychai
 e2e-tests: build
 	$(STAGE) "end to end" .ci/e2e bin/waxseal
 
-.PHONY: soak
 soak: ## the long forms of the chaos, kill -9 and suspend tests: MESSAGES (100000), KILLS (200), SEED
 	@MESSAGES=$(or $(MESSAGES),100000) KILLS=$(or $(KILLS),200) go test -count=1 -timeout 4h -v -run 'TestChaos|TestKill|TestFrozen' ./proxy/chaos
+
+clients: packages ## 25 MB with each mail program; Thunderbird and Claws Mail on a virtual screen
+	$(STAGE) packages .ci/packages $(CLIENT_PACKAGES)
+	$(STAGE) "mail programs" go run ./.ci/tests -tags nogui,clients -race -count=1 -run 'Thunderbird|ClawsMail|LargeAttachment' ./cmd/waxseal
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)

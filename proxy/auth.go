@@ -68,7 +68,7 @@ func (s *session) authenticated(username, password string) error {
 	defer cancel()
 	if err := box.password.load(ctx, s.srv.secrets, box.address); err != nil {
 		if errors.Is(err, keystore.ErrNotFound) {
-			err = lasting("AUTH", "5.7.8", "There is no local password for "+box.address+": make one with `waxseal account password "+box.address+" --new`")
+			err = answer(535, "5.7.8", "There is no local password for "+box.address+": make one with `waxseal account password "+box.address+" --new`")
 		}
 		return s.authFailed(box, err)
 	}

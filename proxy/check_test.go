@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -120,7 +121,8 @@ func TestChecksHoldNoSecret(t *testing.T) {
 	}
 	named := 0
 	for _, c := range all {
-		if c.Took <= 0 || c.Result == "" || !c.OK && c.Cure == "" {
+		untimed := c.Took <= 0 && runtime.GOOS != "windows" // whose clock stands still for milliseconds
+		if untimed || c.Result == "" || !c.OK && c.Cure == "" {
 			t.Errorf("a check without its time, result or cure: %+v", c)
 		}
 		if !c.OK {

@@ -61,7 +61,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	dir := t.TempDir()
+	dir := tempDir(t)
 	ca, err := p.WriteCA(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func TestRenewalsSpread(t *testing.T) {
 }
 
 func TestAgesAreKept(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "consents.json")
+	path := filepath.Join(tempDir(t), "consents.json")
 	a, err := loadAges(path)
 	if err != nil {
 		t.Fatal(err)

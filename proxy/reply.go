@@ -186,10 +186,11 @@ func passing(at, text string) *smtp.SMTPError {
 }
 
 // lasting is a fault that only a person can end. AUTH says 535, since mail
-// programs show its text; later commands say 550.
+// programs show its text; later commands say 550. Many of them put "login failed"
+// or "invalid login" before it, so it begins with what is not at fault.
 func lasting(at, enhanced, text string) *smtp.SMTPError {
 	if at == "AUTH" {
-		return answer(535, enhanced, text)
+		return answer(535, enhanced, "The password is right; "+text)
 	}
 	return answer(550, enhanced, text)
 }

@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"os"
@@ -20,6 +21,7 @@ type endpoint struct {
 	to, password   string
 	dir            string // holds the files, and is the client's home
 	certificate    string // Waxseal's own, which the client is told to trust
+	attachment     string // a file for those that attach one themselves; "" is none
 }
 
 func (e endpoint) host() string { host, _, _ := net.SplitHostPort(e.address); return host }
@@ -29,6 +31,14 @@ func (e endpoint) file() string { return filepath.Join(e.dir, "message") }
 // pick is the arguments for the endpoint's security.
 func (e endpoint) pick(forClear, forStartTLS, forTLS string) []string {
 	return strings.Fields(map[string]string{clear: forClear, starttls: forStartTLS, implicit: forTLS}[e.security])
+}
+
+// attach is the option for the attachment, where there is one.
+func (e endpoint) attach(option string) []string {
+	if e.attachment == "" {
+		return nil
+	}
+	return []string{option, e.attachment}
 }
 
 func swaks(e endpoint) []string {
@@ -51,27 +61,15 @@ func curl(e endpoint) []string {
 		e.pick("smtp://"+e.address, "--ssl-reqd --cacert "+e.certificate+" smtp://"+e.address, "--cacert "+e.certificate+" smtps://"+e.address)...)
 }
 
-// pythonSend is a script as people write them. login() tries PLAIN before LOGIN,
-// so the mechanism is chosen by hiding the other.
-const pythonSend = `
-import smtplib, ssl, sys
-host, port, security, auth, user, password, to, file, certificate = sys.argv[1:]
-context = ssl.create_default_context(cafile=certificate)
-if security == "TLS":
-    s = smtplib.SMTP_SSL(host, int(port), context=context)
-else:
-    s = smtplib.SMTP(host, int(port))
-if security == "STARTTLS":
-    s.starttls(context=context)
-s.ehlo()
-s.esmtp_features["auth"] = auth
-s.login(user, password)
-s.sendmail(user, [to], open(file, "rb").read().replace(b"\n", b"\r\n"), mail_options=["BODY=8BITMIME"])
-s.quit()
-`
-
-func python(e endpoint) []string {
-	return []string{"-c", pythonSend, e.host(), e.port(), e.security, e.auth, sender, e.password, e.to, e.file(), e.certificate}
+// library is the arguments of the libraries' scripts in testdata/clients.
+func library(script string) func(endpoint) []string {
+	script, err := filepath.Abs(filepath.Join("testdata", "clients", script))
+	return func(e endpoint) []string {
+		if err != nil {
+			panic(err)
+		}
+		return []string{script, e.host(), e.port(), e.security, e.auth, sender, e.password, e.to, e.file(), e.certificate, e.attachment}
+	}
 }
 
 // snail looks for names in certificates, not for addresses.
@@ -85,7 +83,7 @@ func snail(e endpoint) []string {
 		"-Sfrom=" + sender, "-s", "From s-nail"},
 		e.pick("-Smta=smtp://"+login, "-Ssmtp-use-starttls -Stls-verify=strict -Stls-ca-file="+e.certificate+" -Smta=smtp://"+login,
 			"-Stls-verify=strict -Stls-ca-file="+e.certificate+" -Smta=smtps://"+login)...)
-	return append(args, e.to)
+	return append(append(args, e.attach("-a")...), e.to)
 }
 
 func gitSendEmail(e endpoint) []string {
@@ -97,25 +95,52 @@ func gitSendEmail(e endpoint) []string {
 	return append(args, e.file())
 }
 
-// mustBeThere skips the test where the client is not installed.
+// neomutt looks for names in certificates too.
+func neomutt(e endpoint) []string {
+	host := e.host()
+	if e.security != clear {
+		host = "localhost"
+	}
+	settings := []string{"from=" + sender, "realname=Me", "smtp_pass=" + e.password, "smtp_authenticators=" + strings.ToLower(e.auth),
+		"record=", "use_envelope_from=yes", "allow_8bit=yes", "send_charset=utf-8", "certificate_file=" + e.certificate,
+		"ssl_starttls=" + e.pick("no", "yes", "no")[0], "ssl_force_tls=" + e.pick("no", "yes", "yes")[0],
+		"smtp_url=" + e.pick("smtp", "smtp", "smtps")[0] + "://" + strings.ReplaceAll(sender, "@", "%40") + "@" + host + ":" + e.port()}
+	args := []string{"-n", "-F", "/dev/null"}
+	for _, set := range settings {
+		name, value, _ := strings.Cut(set, "=")
+		args = append(args, "-e", "set "+name+`="`+value+`"`)
+	}
+	args = append(args, "-s", "From neomutt")
+	if e.attachment != "" {
+		args = append(args, "-a", e.attachment, "--")
+	}
+	return append(args, e.to)
+}
+
+// mailutils chooses the mechanism itself, and takes STARTTLS where it is offered.
+func mailutils(e endpoint) []string {
+	login := strings.ReplaceAll(sender, "@", "%40") + ":" + e.password + "@"
+	url := e.pick("smtp://"+login+e.address+";notls", "smtp://"+login+e.address, "smtps://"+login+e.address)[0]
+	return append(append([]string{"--no-config", "--set=tls.ssl-ca-file=" + e.certificate, "-n", "-r", sender, "-s", "From mailutils",
+		"-E", `set sendmail="` + url + `"`}, e.attach("-A")...), e.to)
+}
+
+// mustBeThere skips the test where the client, or a part of it, is not installed.
 func (c mailClient) mustBeThere(t *testing.T) {
 	t.Helper()
-	findTool(t, c.program, c.program)
-	if c.program != "git" {
+	findTool(t, cmp.Or(c.packages, c.program), c.program)
+	if c.parts == "" {
 		return
 	}
-	// send-email is a package of its own, and its Perl modules are others.
-	where, err := exec.Command("git", "--exec-path").Output()
-	if err == nil {
-		_, err = os.Stat(filepath.Join(strings.TrimSpace(string(where)), "git-send-email"))
-	}
-	if err == nil {
-		err = exec.Command("perl", "-MAuthen::SASL", "-MIO::Socket::SSL", "-MMail::Address", "-e", "1").Run()
-	}
-	if err != nil {
-		t.Skipf("NOT TESTED: install git-email libauthen-sasl-perl libio-socket-ssl-perl libmailtools-perl (make packages): %v", err)
+	check := exec.Command("sh", "-c", c.parts)
+	check.Env = append(os.Environ(), nodePath)
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Skipf("NOT TESTED: install %s (make packages): %v\n%s", c.packages, err, out)
 	}
 }
+
+// nodePath is where Debian keeps the libraries of Node.js, for those that have it elsewhere.
+const nodePath = "NODE_PATH=/usr/share/nodejs"
 
 // run sends the client's message. The client finds no configuration but the test's.
 func (c mailClient) run(t *testing.T, e endpoint) (output string, err error) {
@@ -129,11 +154,9 @@ func (c mailClient) run(t *testing.T, e endpoint) (output string, err error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.program, c.args(e)...)
 	cmd.Dir = e.dir
-	cmd.Env = append(os.Environ(), "HOME="+e.dir, "LC_ALL=C.UTF-8", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
+	cmd.Env = append(os.Environ(), "HOME="+e.dir, "LC_ALL=C.UTF-8", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", nodePath,
 		"DEAD="+filepath.Join(e.dir, "dead.letter")) // root's s-nail does not ask HOME where to leave what it could not send
-	if c.program == "msmtp" || c.program == "s-nail" {
-		cmd.Stdin = strings.NewReader(given)
-	}
+	cmd.Stdin = strings.NewReader(given) // which those that take a file do not read
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

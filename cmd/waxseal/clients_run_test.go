@@ -99,6 +99,21 @@ func (r *running) endpoint(security, auth string) endpoint {
 		dir: r.dir, certificate: filepath.Join(r.dir, "localhost.crt")}
 }
 
+// sent has the client send one message, which must arrive.
+func (r *running) sent(t *testing.T, c mailClient, e endpoint) providertest.Message {
+	t.Helper()
+	before := len(r.provider.Messages())
+	out, err := c.run(t, e)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	messages := r.provider.Messages()
+	if len(messages) != before+1 {
+		t.Fatalf("%d messages arrived\n%s", len(messages)-before, out)
+	}
+	return messages[before]
+}
+
 // recorder passes one connection on and keeps what the client said.
 type recorder struct {
 	address string

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -14,6 +15,9 @@ import (
 )
 
 const sender = "me@corp.example"
+
+// utf8Address is one that RFC 6531 made possible.
+const utf8Address = "jörg@else.example"
 
 // text is what programs on a message's way like to change: leading dots, a dot
 // alone, bytes beyond ASCII.
@@ -27,16 +31,31 @@ const header = "From: Me <" + sender + ">\nTo: <you@else.example>\nSubject: From
 	"Date: Mon, 02 Nov 2026 10:00:00 +0000\nMessage-ID: <real.client@corp.example>\n" +
 	"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
 
-// mailClient is a program people send mail with.
+// mailClient is a program people send mail with, or a library with a script.
 type mailClient struct {
+	name      string // "" is the program's
 	program   string
+	packages  string // of Debian; "" is the program's name
+	parts     string // a shell command that fails where a part of it is missing
 	args      func(endpoint) []string
-	file      string // what it is given, with LF line ends, as a file and on standard input
-	ownHeader bool   // it writes a header of its own and keeps what follows
-	tail      string // what it adds at the end
-	rejected  string // what it says when the provider refuses a recipient,
-	wrong     string // when the password is wrong,
-	refused   string // and when the provider refuses the message
+	auths     []string // the mechanisms it can be told to use; empty: PLAIN and LOGIN
+	file      string   // what it is given, with LF line ends, as a file and on standard input
+	ownHeader bool     // it writes a header of its own and keeps what follows
+	tail      string   // what it adds at the end
+	utf8      bool     // it sends to addresses beyond ASCII (RFC 6531)
+	rejected  string   // what it says when the provider refuses a recipient,
+	refused   string   // when the provider refuses the message,
+	wrong     string   // when the password is wrong,
+	revoked   string   // and when the account's user has taken the consent back
+}
+
+func (c mailClient) String() string { return cmp.Or(c.name, c.program) }
+
+func (c mailClient) mechanisms() []string {
+	if len(c.auths) > 0 {
+		return c.auths
+	}
+	return []string{"PLAIN", "LOGIN"}
 }
 
 // How the clients connect, as their command lines are told apart by it.
@@ -51,16 +70,35 @@ const (
 	noMailbox     = "5.1.1 No mailbox of that name here"
 	unwelcome     = "5.7.1 This message is not wanted here"
 	wrongPassword = "5.7.8 Wrong user name or local password"
+	consentGone   = "The password is right; sign in again with `waxseal account reauthorize " + sender + "`"
 )
 
 var mailClients = []mailClient{
-	{program: "swaks", args: swaks, file: header + rough, tail: "\r\n", rejected: noMailbox, wrong: wrongPassword, refused: unwelcome},
-	{program: "msmtp", args: msmtp, file: header + rough, rejected: noMailbox, wrong: wrongPassword, refused: unwelcome},
-	{program: "curl", args: curl, file: header + rough, rejected: "550", wrong: "Login denied", refused: "Weird server reply"},
-	{program: "python3", args: python, file: header + rough, rejected: noMailbox, wrong: wrongPassword, refused: unwelcome},
-	{program: "s-nail", args: snail, file: text, ownHeader: true, rejected: noMailbox, wrong: wrongPassword, refused: unwelcome},
+	{program: "swaks", args: swaks, file: header + rough, tail: "\r\n",
+		rejected: noMailbox, refused: unwelcome, wrong: wrongPassword, revoked: consentGone},
+	{program: "msmtp", args: msmtp, file: header + rough,
+		rejected: noMailbox, refused: unwelcome, wrong: wrongPassword, revoked: consentGone},
+	{program: "curl", args: curl, file: header + rough, utf8: true,
+		rejected: "550", refused: "Weird server reply", wrong: "Login denied", revoked: "Login denied"},
+	{program: "s-nail", args: snail, file: text, ownHeader: true,
+		rejected: noMailbox, refused: unwelcome, wrong: wrongPassword, revoked: consentGone},
 	{program: "git", args: gitSendEmail, file: header + rough, ownHeader: true,
-		rejected: noMailbox, wrong: wrongPassword, refused: unwelcome},
+		packages: "git-email libauthen-sasl-perl libio-socket-ssl-perl libmailtools-perl",
+		parts:    `test -e "$(git --exec-path)/git-send-email" && perl -MAuthen::SASL -MIO::Socket::SSL -MMail::Address -e 1`,
+		rejected: noMailbox, refused: unwelcome, wrong: wrongPassword, revoked: consentGone},
+	{program: "neomutt", args: neomutt, file: text, ownHeader: true, utf8: true,
+		rejected: noMailbox, refused: unwelcome, wrong: wrongPassword, revoked: consentGone},
+	{name: "mailutils", program: "mail.mailutils", packages: "mailutils", args: mailutils, auths: []string{"LOGIN"}, file: text, ownHeader: true,
+		rejected: "Operation rejected by remote party", refused: "Operation rejected by remote party", wrong: wrongPassword, revoked: consentGone},
+	{name: "smtplib", program: "python3", args: library("send.py"), file: header + rough, utf8: true,
+		rejected: noMailbox, refused: unwelcome, wrong: wrongPassword, revoked: consentGone},
+	{name: "nodemailer", program: "node", packages: "nodejs node-nodemailer", parts: `node -e 'require("nodemailer")'`,
+		args: library("send.js"), file: header + rough, utf8: true,
+		rejected: noMailbox, refused: unwelcome, wrong: wrongPassword, revoked: consentGone},
+	{name: "PHPMailer", program: "php", packages: "php-cli libphp-phpmailer", parts: "test -e /usr/share/php/libphp-phpmailer/autoload.php",
+		args: library("send.php"), file: text, ownHeader: true, tail: "\r\n",
+		rejected: "No mailbox of that name here", refused: "data not accepted",
+		wrong: "Could not authenticate", revoked: "Could not authenticate"},
 }
 
 // TestRealClients sends with the programs people use, through `waxseal serve`,
@@ -71,8 +109,8 @@ func TestRealClients(t *testing.T) {
 	r := startProgram(t)
 	for _, c := range mailClients {
 		for _, security := range []string{clear, starttls, implicit} {
-			for _, auth := range []string{"PLAIN", "LOGIN"} {
-				t.Run(c.program+"/"+security+"/"+auth, func(t *testing.T) {
+			for _, auth := range c.mechanisms() {
+				t.Run(c.String()+"/"+security+"/"+auth, func(t *testing.T) {
 					c.mustBeThere(t)
 					e := r.endpoint(security, auth)
 					var wire *recorder
@@ -80,19 +118,28 @@ func TestRealClients(t *testing.T) {
 						wire = record(t, e.address)
 						e.address = wire.address
 					}
-					before := len(r.provider.Messages())
-					out, err := c.run(t, e)
-					if err != nil {
-						t.Fatalf("%v\n%s", err, out)
-					}
-					messages := r.provider.Messages()
-					if len(messages) != before+1 {
-						t.Fatalf("%d messages arrived\n%s", len(messages)-before, out)
-					}
-					c.wantUnchanged(t, messages[before], wire)
+					c.wantUnchanged(t, r.sent(t, c, e), wire)
 				})
 			}
 		}
+	}
+}
+
+// TestUTF8Addresses: who can write to an address beyond ASCII can do so through Waxseal.
+func TestUTF8Addresses(t *testing.T) {
+	r := startProgram(t)
+	for _, c := range mailClients {
+		if !c.utf8 {
+			continue
+		}
+		t.Run(c.String(), func(t *testing.T) {
+			c.mustBeThere(t)
+			e := r.endpoint(clear, "PLAIN")
+			e.to = utf8Address
+			if m := r.sent(t, c, e); len(m.Rcpts) != 1 || m.Rcpts[0].To != utf8Address {
+				t.Errorf("it went to %+v, not to %s", m.Rcpts, utf8Address)
+			}
+		})
 	}
 }
 
@@ -140,7 +187,7 @@ func TestClientsSeeRefusals(t *testing.T) {
 			"rejected message":   {"spam@else.example", localPassword, c.refused},
 			"wrong password":     {"you@else.example", "wrong", c.wrong},
 		} {
-			t.Run(c.program+"/"+name, func(t *testing.T) {
+			t.Run(c.String()+"/"+name, func(t *testing.T) {
 				c.mustBeThere(t)
 				e := r.endpoint(clear, "PLAIN")
 				e.to, e.password = refusal.to, refusal.password
@@ -153,6 +200,23 @@ func TestClientsSeeRefusals(t *testing.T) {
 	}
 	if n := len(r.provider.Messages()); n != 0 {
 		t.Errorf("%d messages arrived", n)
+	}
+}
+
+// TestClientsSeeARevokedConsent: what a person reads when the provider lets
+// Waxseal send no more.
+func TestClientsSeeARevokedConsent(t *testing.T) {
+	r := startProgram(t)
+	r.provider.Revoke(sender)
+	for _, c := range mailClients {
+		t.Run(c.String(), func(t *testing.T) {
+			c.mustBeThere(t)
+			out, err := c.run(t, r.endpoint(clear, c.mechanisms()[0]))
+			if err == nil || !strings.Contains(out, c.revoked) {
+				t.Errorf("exit: %v, want a failure that says %q; output:\n%s", err, c.revoked, out)
+			}
+			t.Logf("%s", out)
+		})
 	}
 }
 

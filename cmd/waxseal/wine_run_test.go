@@ -17,9 +17,21 @@ import (
 type wine struct {
 	t       *testing.T
 	program string
+	tool    string // gives console events
 	loader  string
+	dir     string // where programs start; "" is here
 	env     []string
 }
+
+// within is the same Windows for a test's part.
+func (w *wine) within(t *testing.T) *wine {
+	part := *w
+	part.t = t
+	return &part
+}
+
+// drive is the folder that is its C:.
+func (w *wine) drive() string { return filepath.Join(filepath.Dir(w.program), "prefix", "drive_c") }
 
 // newWine builds the program for Windows and prepares a prefix, which is what
 // wine calls a Windows. A full prefix takes 25 seconds and 700 MB; in its
@@ -59,6 +71,8 @@ func newWine(t *testing.T) *wine {
 	}
 	command(t, nil, compiler, "-shared", "-O2", "-o", filepath.Join(system32, "bcryptprimitives.dll"),
 		"testdata/wine/bcryptprimitives.c", "-ladvapi32")
+	w.tool = filepath.Join(dir, "consoleevent.exe")
+	command(t, nil, compiler, "-O2", "-o", w.tool, "testdata/wine/consoleevent.c")
 	command(t, append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"),
 		"go", "build", "-tags", "nogui", "-buildvcs=false", "-o", w.program, ".")
 
@@ -95,9 +109,6 @@ func command(t *testing.T, env []string, name string, args ...string) {
 	}
 }
 
-// windowsPath is what a file of this system is called under wine.
-func windowsPath(path string) string { return "Z:" + strings.ReplaceAll(path, "/", `\`) }
-
 // command is the Windows program with its output going to a file: wine's own
 // processes outlive it for seconds, and would keep a pipe open for as long.
 func (w *wine) command(args ...string) (cmd *exec.Cmd, output *os.File) {
@@ -108,7 +119,7 @@ func (w *wine) command(args ...string) (cmd *exec.Cmd, output *os.File) {
 	}
 	w.t.Cleanup(func() { output.Close() })
 	cmd = exec.CommandContext(w.t.Context(), w.loader, append([]string{w.program}, args...)...)
-	cmd.Env = w.env
+	cmd.Env, cmd.Dir = w.env, w.dir
 	cmd.Stdout = output
 	return cmd, output
 }
@@ -168,8 +179,9 @@ func (w *wine) start(args ...string) *instance {
 	return i
 }
 
-// address waits until the instance answers `status` and returns where it takes mail.
-func (i *instance) address(t *testing.T, config string) string {
+// status waits until the instance answers `status`, and returns where it takes
+// mail and the number of its process.
+func (i *instance) status(t *testing.T, config string) (address string, pid int) {
 	t.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
 	for time.Now().Before(deadline) {
@@ -181,14 +193,15 @@ func (i *instance) address(t *testing.T, config string) string {
 		cmd, output := i.w.command("status", "--json", "--config", config)
 		var status struct {
 			State     string
+			PID       int
 			Listeners []struct{ Address string }
 		}
 		if cmd.Run() == nil && json.Unmarshal([]byte(content(t, output)), &status) == nil && status.State == "serving" && len(status.Listeners) > 0 {
-			return status.Listeners[0].Address
+			return status.Listeners[0].Address, status.PID
 		}
 	}
 	t.Fatal("waxseal.exe serve takes no mail after two minutes")
-	return ""
+	return "", 0
 }
 
 // interrupt is Ctrl-C: wine passes the signal on as the console's event.
@@ -204,7 +217,7 @@ func (i *instance) wantExit(t *testing.T, code int) {
 	select {
 	case <-i.exited:
 	case <-time.After(2 * time.Minute):
-		t.Fatal("waxseal.exe serve has not ended two minutes after Ctrl-C")
+		t.Fatal("waxseal.exe serve has not ended two minutes after it was asked to")
 	}
 	if got := i.cmd.ProcessState.ExitCode(); got != code {
 		t.Errorf("waxseal.exe serve ended with %d (%v), want %d", got, i.err, code)

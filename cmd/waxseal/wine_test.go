@@ -5,12 +5,11 @@ package main_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,63 +17,108 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// TestWindowsCtrlC runs the Windows program under wine, ends it with Ctrl-C in
-// the middle of a message, and expects what is expected on every system: the
-// message arrives whole, its sender gets the provider's 250, and the exit code
-// is 0.
-func TestWindowsCtrlC(t *testing.T) {
+// TestWindowsEnds runs the Windows program under wine, ends it in the middle of a
+// message in each way that Windows has of asking, and expects what is expected
+// on every system: the message arrives whole, its sender gets the provider's 250,
+// and the exit code is 0.
+func TestWindowsEnds(t *testing.T) {
 	w := newWine(t)
+	for name, end := range map[string]func(*testing.T, *instance, int){
+		"Ctrl-C":         func(t *testing.T, i *instance, _ int) { i.interrupt(t) },
+		"Ctrl-Break":     consoleEvent(1),
+		"console closed": consoleEvent(2),
+		"logoff":         consoleEvent(5),
+		"shutdown":       consoleEvent(6),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newWindowsDesk(t, w.within(t))
+			c := dialSMTP(t, d.address)
+			c.login(sender)
+			c.want(250, "MAIL FROM:<"+sender+">")
+			c.want(250, "RCPT TO:<you@else.example>")
+			c.want(354, "DATA")
+			body := windowsMessage()
+			half := len(body) / 2
+			c.send(body[:half])
+
+			end(t, d.serve, d.pid)
+			waitRefused(t, d.address)
+
+			c.send(append(body[half:len(body):len(body)], ".\r\n"...))
+			if answer := c.want(250, ""); !strings.Contains(answer, "queued as") {
+				t.Errorf("the client got %q, which are not the provider's words", answer)
+			}
+			d.serve.wantExit(t, 0)
+			messages := d.provider.Messages()
+			if len(messages) != 1 {
+				t.Fatalf("the provider has %d messages, want 1", len(messages))
+			}
+			if got, want := messages[0].SHA256, hashOf(body); got != want {
+				t.Errorf("the message that arrived has SHA-256 %s, the one sent %s", got, want)
+			}
+		})
+	}
+}
+
+// TestWindowsSecondInstance: a second program for the same configuration says
+// that the first is there, and leaves it alone.
+func TestWindowsSecondInstance(t *testing.T) {
+	w := newWine(t)
+	d := newWindowsDesk(t, w)
+	cmd, output := w.command("serve", "--config", d.config, "--keystore", "memory")
+	cmd.Stderr = output
+	err := cmd.Run()
+	if said := content(t, output); err == nil || !strings.Contains(said, "already running") {
+		t.Errorf("exit: %v; it says %q", err, said)
+	}
+	if list := w.run("account", "list", "--config", d.config); !strings.Contains(list, sender) {
+		t.Errorf("the accounts are now %q", list)
+	}
+	c := dialSMTP(t, d.address)
+	c.login(sender)
+	d.serve.interrupt(t)
+	d.serve.wantExit(t, 0)
+}
+
+// windowsDesk is `waxseal serve` under wine with one account.
+type windowsDesk struct {
+	provider        *providertest.Provider
+	serve           *instance
+	config, address string
+	pid             int // as Windows counts
+}
+
+// newWindowsDesk starts the program with its files where people have them.
+func newWindowsDesk(t *testing.T, w *wine) windowsDesk {
+	t.Helper()
 	provider, err := providertest.Start(providertest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { provider.Close() })
-
-	// A folder as people have them.
-	dir := filepath.Join(t.TempDir(), "Müller & Söhne")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	ca, err := provider.WriteCA(dir)
+	inside, err := os.MkdirTemp(w.drive(), "Jörg Müller & Söhne ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := filepath.Join(dir, "config.toml")
-	writeFile(t, config, configFor(provider, windowsPath(ca)))
-	config = windowsPath(config)
-	serve := w.start("serve", "--config", config, "--keystore", "memory")
-	address := serve.address(t, config)
-
-	accounts := filepath.Join(dir, "accounts.json")
-	writeFile(t, accounts, importFor(t, provider, "me@corp.example"))
-	t.Logf("%s", w.run("account", "import", windowsPath(accounts), "--config", config))
-
-	body := windowsMessage()
-	c := dialSMTP(t, address)
-	c.login("me@corp.example")
-	c.want(250, "MAIL FROM:<me@corp.example>")
-	c.want(250, "RCPT TO:<you@else.example>")
-	c.want(354, "DATA")
-	half := len(body) / 2
-	c.send(body[:half])
-
-	serve.interrupt(t)
-	waitRefused(t, address)
-
-	c.send(append(body[half:len(body):len(body)], ".\r\n"...))
-	answer := c.want(250, "")
-	serve.wantExit(t, 0)
-
-	messages := provider.Messages()
-	if len(messages) != 1 {
-		t.Fatalf("the provider has %d messages, want 1", len(messages))
+	ca, err := provider.WriteCA(inside)
+	if err != nil {
+		t.Fatal(err)
 	}
-	sum := sha256.Sum256(body)
-	if got, want := messages[0].SHA256, hex.EncodeToString(sum[:]); got != want {
-		t.Errorf("the message that arrived has SHA-256 %s, the one sent %s", got, want)
-	}
-	if !strings.Contains(answer, "queued as") {
-		t.Errorf("the client got %q, which are not the provider's words", answer)
+	folder := `C:\` + filepath.Base(inside) + `\`
+	writeFile(t, filepath.Join(inside, "config.toml"), configFor(provider, folder+filepath.Base(ca)))
+	d := windowsDesk{provider: provider, config: folder + "config.toml"}
+	d.serve = w.start("serve", "--config", d.config, "--keystore", "memory")
+	d.address, d.pid = d.serve.status(t, d.config)
+	writeFile(t, filepath.Join(inside, "accounts.json"), importFor(t, provider, sender))
+	w.run("account", "import", folder+"accounts.json", "--config", d.config)
+	return d
+}
+
+// consoleEvent is a way to end an instance: see testdata/wine/consoleevent.c.
+func consoleEvent(event int) func(*testing.T, *instance, int) {
+	return func(t *testing.T, i *instance, pid int) {
+		t.Helper()
+		command(t, i.w.env, i.w.loader, i.w.tool, strconv.Itoa(pid), strconv.Itoa(event))
 	}
 }
 
@@ -105,7 +149,7 @@ func waitRefused(t *testing.T, address string) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("%s still takes connections after Ctrl-C", address)
+			t.Fatalf("%s still takes connections after it was asked to end", address)
 		}
 	}
 }

@@ -1,0 +1,75 @@
+//go:build linux && clients
+
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startScreen starts an X server without a screen and returns its display.
+func startScreen(t *testing.T) string {
+	t.Helper()
+	server := exec.Command(findTool(t, "xvfb", "Xvfb"), "-displayfd", "3", "-screen", "0", "1280x900x24", "-nolisten", "tcp")
+	reading, writing, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reading.Close()
+	server.ExtraFiles = []*os.File{writing}
+	runOwn(t, server)
+	writing.Close()
+	reading.SetReadDeadline(time.Now().Add(time.Minute))
+	number, err := bufio.NewReader(reading).ReadString('\n') // it writes the line's end by itself, and minds when nobody reads
+	if err != nil {
+		t.Fatalf("Xvfb names no display: %v", err)
+	}
+	return ":" + strings.TrimSpace(number)
+}
+
+// runOnScreen starts a program with windows that finds no settings but the test's.
+func runOnScreen(t *testing.T, cmd *exec.Cmd, home, display string) {
+	t.Helper()
+	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+home, "XDG_RUNTIME_DIR="+home, "DISPLAY="+display,
+		"LC_ALL=C.UTF-8", "NO_AT_BRIDGE=1", "GDK_BACKEND=x11", "MOZ_CRASHREPORTER_DISABLE=1")
+	runOwn(t, cmd)
+}
+
+// runOwn starts a program whose children end with it, at the test's end.
+func runOwn(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s:\n%s", cmd, said.String())
+		}
+	})
+}
+
+// waitFor polls until condition gives something.
+func waitFor(t *testing.T, what string, condition func() string) string {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
+		if got := condition(); got != "" {
+			return got
+		}
+	}
+	t.Fatalf("waited a minute for %s", what)
+	return ""
+}

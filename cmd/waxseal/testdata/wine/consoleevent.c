@@ -1,0 +1,22 @@
+/* consoleevent PID EVENT: gives a process a console event as the console's host
+ * does: by a thread at kernelbase's CtrlRoutine. Wine 8 has no other way from
+ * outside to Ctrl-Break (1), the closed console (2), logoff (5) and shutdown (6). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <windows.h>
+
+int main(int argc, char **argv) {
+    if (argc != 3) return 2;
+    HANDLE process = OpenProcess(PROCESS_ALL_ACCESS, FALSE, atoi(argv[1]));
+    FARPROC routine = GetProcAddress(GetModuleHandleA("kernelbase.dll"), "CtrlRoutine");
+    if (!process || !routine) {
+        printf("process %p, CtrlRoutine %p, error %lu\n", process, (void *)routine, GetLastError());
+        return 1;
+    }
+    HANDLE thread = CreateRemoteThread(process, NULL, 0, (LPTHREAD_START_ROUTINE)routine, (void *)(UINT_PTR)atoi(argv[2]), 0, NULL);
+    if (!thread) {
+        printf("no thread, error %lu\n", GetLastError());
+        return 1;
+    }
+    return 0;
+}

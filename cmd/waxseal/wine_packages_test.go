@@ -1,0 +1,43 @@
+//go:build linux
+
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// windowsPackages are the packages whose own tests run under wine, and what of
+// them does not.
+var windowsPackages = []struct{ path, skip string }{
+	{"keystore", "-"},
+	{"proxy/control", "-"},
+	// Those left out send thousands of messages and take a minute there; what they
+	// show depends on no system.
+	{"proxy", "^(TestGaugesTellTheWholeTruth|TestEvery250ArrivedOnce|TestTokenFaults|TestThousandRecipients|TestMemoryDoesNotGrowWithTheMessage|TestSmuggling)$"},
+}
+
+// TestWindowsPackages runs the tests of the packages that touch the system:
+// file locks, files replaced while they are open, sockets, the Credential Manager
+// (wine keeps credentials in its registry, with the same limits; what Windows
+// does at logon and on domains it cannot show).
+func TestWindowsPackages(t *testing.T) {
+	w := newWine(t)
+	for _, p := range windowsPackages {
+		t.Run(p.path, func(t *testing.T) {
+			w := w.within(t)
+			w.program = filepath.Join(filepath.Dir(w.program), filepath.Base(p.path)+".test.exe")
+			command(t, append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"),
+				"go", "test", "-c", "-o", w.program, "../../"+p.path)
+			t.Parallel()
+			w.dir = filepath.Join("..", "..", p.path)
+			out := w.run("-test.v", "-test.timeout=5m", "-test.skip="+p.skip)
+			if p.path == "keystore" && !strings.Contains(out, "--- PASS: TestCredentialManager") {
+				t.Errorf("the Credential Manager was not tried:\n%s", out)
+			}
+			t.Logf("%d tests passed, %d skipped", strings.Count(out, "\n--- PASS"), strings.Count(out, "\n--- SKIP"))
+		})
+	}
+}
