@@ -25,6 +25,7 @@ type fake struct {
 
 	err       error // of everything that is asked
 	configure func(proxy.Settings) ([]string, error)
+	move      func(ctx context.Context) (int, error)
 	prompts   []proxy.Prompt
 	consent   func(ctx context.Context) (bool, error) // after the prompts; nil waits until cancelled
 	checks    []proxy.Check
@@ -170,6 +171,16 @@ func (f *fake) Configure(_ context.Context, s proxy.Settings) ([]string, error) 
 
 func (f *fake) Certificate(context.Context) (proxy.CertificateInfo, error) {
 	return f.cert, f.ask("certificate")
+}
+
+func (f *fake) MoveSecrets(ctx context.Context, kind string) (int, error) {
+	if err := f.ask("move secrets " + kind); err != nil {
+		return 0, err
+	}
+	if f.move != nil {
+		return f.move(ctx)
+	}
+	return 7, nil
 }
 
 func (f *fake) Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error) {

@@ -7,6 +7,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
 
 	"github.com/waxseal/waxseal/proxy"
 )
@@ -112,7 +113,7 @@ func (s *setup) menu() []*fyne.MenuItem {
 	items := s.w.accountMenu(s.account)[2:]
 	renew := fyne.NewMenuItemWithIcon(tr("New password…"), theme.ViewRefreshIcon(), func() {
 		s.w.question(tr("Make a new password?"), tr("Mail programs that have the old one can no longer send until they are given the new one."),
-			tr("Make a new one"), func() { s.load(true) })
+			tr("Make a new one"), widget.DangerImportance, func() { s.load(true) })
 	})
 	return append([]*fyne.MenuItem{renew}, items...)
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"fyne.io/fyne/v2/test"
+
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/oauth"
@@ -273,6 +275,25 @@ var stories = []story{
 	}},
 	{name: "settings wrong", page: Page{Name: "settings"}, backend: busyOffice, act: func(s *stage) {
 		configured(s).listen.entry.SetText("127.0.0.1:99999")
+	}},
+	{name: "settings move", page: Page{Name: "settings"}, backend: busyOffice, act: func(s *stage) { test.Tap(configured(s).keystore.move) }},
+	{name: "settings moving", page: Page{Name: "settings"}, backend: with(func(b *fake) {
+		b.move = func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
+	}), act: func(s *stage) {
+		configured(s).keystore.begin("file")
+		s.w.pages["settings"].(*settings).scroll.bar.ScrollToBottom()
+	}},
+	{name: "settings moved not", page: Page{Name: "settings"}, backend: with(func(b *fake) {
+		b.move = func(context.Context) (int, error) {
+			return 0, errors.New("the keystore file needs a passphrase, and none is given")
+		}
+	}), options: Options{Cure: func(error) string {
+		return "set WAXSEAL_KEYSTORE_PASSPHRASE_FILE to a file that holds it, or WAXSEAL_KEYSTORE_PASSPHRASE to the passphrase itself"
+	}}, act: func(s *stage) {
+		k := configured(s).keystore
+		k.begin("file")
+		s.until("it says why", func() bool { return k.notice.Visible() })
+		s.w.pages["settings"].(*settings).scroll.bar.ScrollToBottom()
 	}},
 	{name: "check", page: Page{Name: "check"}, backend: busyOffice},
 	{name: "check done", page: Page{Name: "check"}, image: true, backend: with(func(b *fake) {

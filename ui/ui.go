@@ -43,6 +43,7 @@ type Backend interface {
 	Settings(ctx context.Context) (proxy.Settings, error)
 	Configure(ctx context.Context, s proxy.Settings) (notes []string, err error)
 	Certificate(ctx context.Context) (proxy.CertificateInfo, error)
+	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
 	Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error)
 	Quit(ctx context.Context) error
 }
