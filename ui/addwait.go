@@ -28,7 +28,7 @@ type addWait struct {
 	finish *button
 
 	account  proxy.Account
-	provider proxy.Provider
+	prospect proxy.Prospect
 	secret   string
 	byCode   bool
 	url      string          // the provider's page
@@ -53,8 +53,8 @@ func newAddWait(a *add) *addWait {
 }
 
 // begin adds an account, unless it is there already, and asks for consent.
-func (s *addWait) begin(account proxy.Account, p proxy.Provider, secret string, device bool) {
-	s.account, s.provider, s.secret = account, p, secret
+func (s *addWait) begin(account proxy.Account, p proxy.Prospect, secret string, device bool) {
+	s.account, s.prospect, s.secret = account, p, secret
 	s.where.set(clean(account.Address))
 	s.run(device)
 }
@@ -180,7 +180,7 @@ func (s *addWait) failed(consented bool, err error) {
 	}
 	s.notice.say(words, cure)
 	s.retry.Show()
-	show(s.other, !s.byCode && s.provider.DeviceURL != "" && !consented)
+	show(s.other, !s.byCode && s.prospect.Device && !consented)
 	show(s.finish, consented)
 	s.a.w.settle()
 	s.a.w.win.Canvas().Focus(s.retry)

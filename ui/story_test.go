@@ -51,12 +51,22 @@ func (y story) stage(t testing.TB, g staging) *stage {
 	return s
 }
 
-func google() proxy.Provider {
-	return proxy.Provider{ID: "google", Name: "Google", Domains: []string{"gmail.com"}, ClientID: "id", SMTP: "smtp.gmail.com:465", DailyLimit: 500}
+func google() prospect {
+	return prospect{domains: []string{"gmail.com"}, Prospect: proxy.Prospect{Provider: "google", Name: "Google", Registration: registrationAt("google")}}
 }
 
-func microsoft() proxy.Provider {
-	return proxy.Provider{ID: "microsoft", Name: "Microsoft 365", Domains: []string{"corp.example"}, ClientID: "id", SMTP: "smtp.office365.com:587", DeviceURL: "https://login.example/device"}
+func microsoft() prospect {
+	return prospect{domains: []string{"corp.example"}, Prospect: proxy.Prospect{Provider: "microsoft", Name: "Microsoft 365", Device: true, Registration: registrationAt("microsoft")}}
+}
+
+// registrationAt is how the real engine has a provider registered.
+func registrationAt(id string) proxy.Registration {
+	for _, p := range (proxy.Config{}).Catalogue() {
+		if p.ID == id {
+			return p.Registration()
+		}
+	}
+	panic("no provider " + id)
 }
 
 // base is a backend with nothing wrong and no account.
@@ -64,9 +74,8 @@ func base() *fake {
 	return &fake{
 		snapshot: proxy.Snapshot{Version: "1.0.0", State: "serving", Started: noon.Add(-time.Hour),
 			Keystore: proxy.KeystoreStatus{Kind: "system"}, Totals: map[string]int64{}, PerMinute: make([]int64, 60)},
-		providers: []proxy.Provider{google(), microsoft(),
-			{ID: "fastmail", Name: "Fastmail", Domains: []string{"fastmail.com"}, SMTP: "smtp.fastmail.com:465"},
-			{ID: "icloud", Name: "iCloud Mail", Domains: []string{"icloud.com"}, NoOAuth: "make an app-specific password at account.apple.com and give it to the mail program directly"},
+		prospects: []prospect{google(), microsoft(),
+			{domains: []string{"icloud.com"}, err: errors.New("iCloud Mail cannot be used here: make an app-specific password at account.apple.com and give it to the mail program directly")},
 		},
 		settings: proxy.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
 			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true},
@@ -208,8 +217,13 @@ var stories = []story{
 	{name: "add recognised", page: Page{Name: "add"}, backend: base, shot: "add", act: func(s *stage) { typeAddress(s, "ada@corp.example") }},
 	{name: "add unknown", page: Page{Name: "add"}, backend: base, act: func(s *stage) { typeAddress(s, "ada@home.example") }},
 	{name: "add without oauth", page: Page{Name: "add"}, backend: base, act: func(s *stage) { typeAddress(s, "ada@icloud.com") }},
-	{name: "add register", page: Page{Name: "add"}, backend: with(func(b *fake) { b.providers[0].ClientID = "" }),
+	{name: "add register", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[0].NoClientID = true }),
 		act: func(s *stage) { typeAddress(s, "ada@gmail.com") }},
+	{name: "add register nowhere", page: Page{Name: "add"}, backend: with(func(b *fake) {
+		b.prospects[0] = prospect{domains: []string{"yahoo.com"}, Prospect: proxy.Prospect{Provider: "yahoo", Name: "Yahoo", NoClientID: true, Registration: registrationAt("yahoo")}}
+	}), act: func(s *stage) { typeAddress(s, "ada@yahoo.com") }},
+	{name: "add there", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[1].There = true }),
+		act: func(s *stage) { typeAddress(s, "ada@corp.example") }},
 	{name: "add waiting", page: Page{Name: "add"}, backend: with(func(b *fake) {
 		b.prompts = []proxy.Prompt{{URL: "https://login.example/authorize?x"}}
 	}), act: func(s *stage) {

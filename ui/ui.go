@@ -32,8 +32,7 @@ import (
 type Backend interface {
 	Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error]
 	Activity(ctx context.Context, after uint64) ([]proxy.Activity, error)
-	Recognise(ctx context.Context, address string) (proxy.Provider, error)
-	Providers(ctx context.Context) ([]proxy.Provider, error)
+	Prospect(ctx context.Context, a proxy.Account) (proxy.Prospect, error)
 	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
 	Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt)) (consented bool, err error)
 	MailSettings(ctx context.Context, address string, renew bool) (proxy.MailSettings, error)
