@@ -136,7 +136,7 @@ func newAddWho(a *add) *addWho {
 	s.choice = k.choice(nil, func(name string) { s.chosen(name) })
 	s.choice.PlaceHolder = tr("Choose a provider")
 	s.choose = newField(tr("Provider"), tr("None is known for this address. Choose whose mail service it is."), s.choice.framed()).Container
-	s.instead = newNotice()
+	s.instead = newNotice(a.w)
 	s.register.id.OnChanged = func(string) { s.ready() }
 	s.register.secret.OnChanged = func(string) { s.ready() }
 	s.register.id.OnSubmitted = func(string) { s.submit() }

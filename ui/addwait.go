@@ -38,13 +38,13 @@ type addWait struct {
 
 func newAddWait(a *add) *addWait {
 	k := a.w.kit
-	s := &addWait{a: a, tried: map[string]bool{}, checks: newChecks(), device: newDeviceCode(a.w), where: newText("", kind{bold: true, single: true})}
+	s := &addWait{a: a, tried: map[string]bool{}, checks: newChecks(a.w), device: newDeviceCode(a.w), where: newText("", kind{bold: true, single: true})}
 	s.link = newFlow(8,
 		k.button(tr("Open browser"), theme.LoginIcon(), func() { s.browse() }),
 		a.w.copyButton(tr("Copy link"), "", func() string { return s.url }))
 	s.retry = k.primary(tr("Try again"), theme.ViewRefreshIcon(), func() { s.run(s.byCode) })
 	s.other = k.button(tr("Use a code on another device"), nil, func() { s.run(true) })
-	s.notice = newNotice()
+	s.notice = newNotice(a.w)
 	s.cancel = k.button(tr("Cancel"), nil, func() { s.a.back() })
 	s.finish = k.button(tr("Show the settings"), nil, func() { s.done() })
 	card := newCard(newColumn(16, s.where, s.checks.root, s.device.root, s.link, s.notice.Container))
@@ -178,7 +178,7 @@ func (s *addWait) failed(consented bool, err error) {
 	if said(s.checks.all, err.Error()) { // the last check says it already
 		words = tr("That did not work.")
 	}
-	s.notice.say(words, cure)
+	s.notice.say(plain(words), plain(cure)) // what to do next has its buttons here
 	s.retry.Show()
 	show(s.other, !s.byCode && s.prospect.Device && !consented)
 	show(s.finish, consented)

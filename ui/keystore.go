@@ -22,7 +22,7 @@ type keystore struct {
 }
 
 func newKeystore(w *window) *keystore {
-	k := &keystore{w: w, name: newText("", kind{bold: true}), state: newMuted(""), result: newText("", kind{}), notice: newNotice()}
+	k := &keystore{w: w, name: newText("", kind{bold: true}), state: newMuted(""), result: newText("", kind{}), notice: newNotice(w)}
 	k.move = w.kit.button("", nil, k.ask)
 	k.root = newColumn(12, newColumn(2, k.name, k.state), newFlow(8, k.move), k.result, k.notice.Container)
 	k.clear()

@@ -38,7 +38,7 @@ type settings struct {
 var levels = []string{"debug", "info", "warn", "error"}
 
 func newSettings(w *window) *settings {
-	s := &settings{w: w, notice: newNotice(), loading: newMuted(tr("Loading the settings…")), certificate: newCertificate(w), keystore: newKeystore(w)}
+	s := &settings{w: w, notice: newNotice(w), loading: newMuted(tr("Loading the settings…")), certificate: newCertificate(w), keystore: newKeystore(w)}
 	s.notes = newText("", kind{bold: true})
 	s.notes.mark(good.importance())
 	s.notes.Hide()
@@ -256,7 +256,7 @@ func (t *setting) apply() {
 // one at hand.
 func (t *setting) refuse(err error) {
 	words, cure := t.s.w.explain(err)
-	t.field.refuse(strings.TrimSpace(words + " " + cure))
+	t.field.refuse(strings.TrimSpace(plain(words) + " " + plain(cure)))
 	var taken *proxy.PortTakenError
 	if errors.As(err, &taken) && taken.Free != "" {
 		t.offer = strings.Replace(strings.TrimSpace(t.entry.Text), taken.Address, taken.Free, 1)

@@ -39,12 +39,12 @@ type setup struct {
 }
 
 func newSetup(w *window) *setup {
-	s := &setup{w: w, values: map[string]*valueRow{}, steps: newPrograms(w), test: newSendTest(w), state: newBadge(), notice: newNotice()}
+	s := &setup{w: w, values: map[string]*valueRow{}, steps: newPrograms(w), test: newSendTest(w), state: newBadge(), notice: newNotice(w)}
 	k := w.kit
 	s.title = newText("", kind{size: theme.SizeNameHeadingText, bold: true, single: true})
 	s.facts = newMuted("")
 	s.signIn = k.button(tr("Sign in again"), theme.LoginIcon(), func() { w.show(Page{Name: "add", Account: s.account}) })
-	s.trouble = newNotice(s.signIn)
+	s.trouble = newNotice(w, s.signIn)
 	s.welcomed = newText("", kind{bold: true})
 	s.welcomed.mark(good.importance())
 	s.welcomed.Hide()
@@ -125,8 +125,9 @@ func (s *setup) load(renew bool) {
 	}
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancel(s.w.work.ctx)
-	show(s.loading, !renew)
-	show(s.all, renew)
+	keep := renew && s.settings.User != "" // what is shown stays until the answer
+	show(s.loading, !keep)
+	show(s.all, keep)
 	s.notice.say("", "")
 	account := s.account
 	ask(s.w.work, ctx, func(ctx context.Context) (proxy.MailSettings, error) {

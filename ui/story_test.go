@@ -318,6 +318,17 @@ var stories = []story{
 		p.begin()
 		s.until("all is checked", func() bool { return p.verdict.Visible() })
 	}},
+	{name: "check password", page: Page{Name: "check"}, backend: with(func(b *fake) {
+		b.checks = []proxy.Check{{Name: "local password of ada@corp.example", Result: "there is none", Cure: "`waxseal account password ada@corp.example --new` makes one"},
+			{Name: "token of ada.lovelace@gmail.com", Result: "sign in again with `waxseal account reauthorize ada.lovelace@gmail.com`: invalid_grant"}}
+	}), act: func(s *stage) {
+		p := s.w.pages["check"].(*checkPage)
+		p.begin()
+		s.until("all is checked", func() bool { return p.verdict.Visible() })
+	}},
+	{name: "setup without password", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
+		b.err = errors.New("ada@corp.example has no local password; `waxseal account password ada@corp.example --new` makes one")
+	})},
 	{name: "about", page: Page{Name: "about"}, backend: busyOffice, image: true},
 	{name: "question", backend: busyOffice, act: func(s *stage) { s.w.askRemove("ada@corp.example") }},
 }
