@@ -94,8 +94,9 @@ gosec: ## look for mistakes that hurt security (compiles gosec for minutes the f
 rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
 
-race: ## the Go tests, with the race detector
+race: ## the Go tests, with the race detector; how the window looks, without
 	$(STAGE) "go test -race" go run ./.ci/tests -race -tags nogui ./...
+	$(STAGE) "go test window" env CGO_ENABLED=0 go run ./.ci/tests -tags nogui ./ui
 
 e2e: packages e2e-tests ## the program against a real provider, browser, keychain and mail server
 

@@ -97,8 +97,8 @@ func (l providers) resolve(a Account) (Provider, error) {
 	if err != nil {
 		return Provider{}, err
 	}
-	if p.NoOAuth != "" {
-		return Provider{}, fmt.Errorf("%s cannot be used here: %s", p.Name, p.NoOAuth)
+	if _, err := p.usable(); err != nil {
+		return Provider{}, err
 	}
 	if a.TokenURL != "" && a.TokenURL != p.TokenURL {
 		if err := checkURL("token_url", a.TokenURL); err != nil {

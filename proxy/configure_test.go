@@ -327,27 +327,6 @@ func TestCertificateInfo(t *testing.T) {
 	}
 }
 
-func TestRecognise(t *testing.T) {
-	r := newRig(t, rigOptions{})
-	if p, err := r.server.Recognise(t.Context(), "else@corp.test"); err != nil || p.ID != "corp" {
-		t.Errorf("%+v, %v", p, err)
-	}
-	for _, p := range r.server.Providers() {
-		if p.NoOAuth != "" && len(p.Domains) > 0 {
-			got, err := r.server.Recognise(t.Context(), "me@"+strings.TrimPrefix(p.Domains[0], "*."))
-			if err != nil || got.NoOAuth != p.NoOAuth {
-				t.Errorf("%s: %+v, %v", p.ID, got, err)
-			}
-		}
-	}
-	if _, err := r.server.Recognise(t.Context(), "nonsense"); err == nil {
-		t.Error("nonsense has a provider")
-	}
-	if n := len(r.server.Accounts()); n != 1 {
-		t.Errorf("%d accounts", n)
-	}
-}
-
 func TestMailSettings(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	s, err := r.server.MailSettings(t.Context(), "ME@corp.test", false)

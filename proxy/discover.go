@@ -66,17 +66,3 @@ func (p Provider) usable() (Provider, error) {
 	}
 	return p, nil
 }
-
-// Recognise is the provider that Add would choose for an address. Nothing is
-// changed. It is a provider without an error, too, where it takes no OAuth: its
-// NoOAuth says what to do instead. ErrNoProvider when nothing tells.
-func (s *Server) Recognise(ctx context.Context, address string) (Provider, error) {
-	p, err := s.config().Discover(ctx, address)
-	if p.NoOAuth != "" {
-		return p, nil
-	}
-	return p, err
-}
-
-// Providers are all that are known: see Config.Catalogue.
-func (s *Server) Providers() []Provider { return s.config().Catalogue() }

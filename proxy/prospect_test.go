@@ -40,6 +40,17 @@ func TestProspect(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
 		}
 	}
+	for _, p := range (Config{}).Catalogue() {
+		if p.NoOAuth != "" && len(p.Domains) > 0 {
+			_, err := r.server.Prospect(t.Context(), Account{Address: "me@" + strings.TrimPrefix(p.Domains[0], "*.")})
+			if err == nil || !strings.Contains(err.Error(), p.NoOAuth) {
+				t.Errorf("%s: %v; want what to do instead", p.ID, err)
+			}
+		}
+	}
+	if n := len(r.server.Accounts()); n != 1 {
+		t.Errorf("%d accounts after looking alone", n)
+	}
 	got, err := r.server.Prospect(t.Context(), Account{Address: "me@nobody.invalid"})
 	if err != nil || got.Provider != "" || !strings.Contains(got.Unknown, "--provider: corp, google, ") ||
 		len(got.Choices) < 10 || got.Choices[0] != (Choice{"corp", "Corp Mail"}) {
@@ -75,6 +86,9 @@ func TestRegistrations(t *testing.T) {
 			t.Errorf("%s: %d steps, closed %q", p.ID, len(r.Steps), r.Closed)
 		}
 		text := strings.Join(r.Steps, " ")
+		if host, _, _ := strings.Cut(strings.TrimPrefix(r.Page, "https://"), "/"); !strings.Contains(text, host) {
+			t.Errorf("%s: the page %s is not what the steps are about", p.ID, r.Page)
+		}
 		if r.Closed == "" && p.ID != "google" && !strings.Contains(text, "http://"+p.RedirectHost) {
 			t.Errorf("%s: the redirect of the catalogue, http://%s, is not in %q", p.ID, p.RedirectHost, text)
 		}

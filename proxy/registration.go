@@ -6,52 +6,54 @@ import (
 )
 
 // Registration says how a person makes Waxseal known to a provider, which must
-// know each program that asks for consent (RFC 6749 section 2). It is shown by
-// `waxseal account add` and has all that is needed; docs/providers.md has more.
+// know each program that asks for consent (RFC 6749 section 2). The window and
+// `waxseal account add` show it; it has all that is needed, and docs/providers.md
+// more.
 type Registration struct {
 	Steps  []string `json:"steps"`            // each one sentence, what to click and what to enter
 	Secret string   `json:"secret"`           // "none", "needed" or "maybe": whether a client secret comes with the ID
+	Page   string   `json:"page,omitempty"`   // where to click, a URL
 	Closed string   `json:"closed,omitempty"` // why there is no way, for providers that take nobody
 }
 
 // registrations are what is true of one provider and of no other. The menus are
 // as the providers' documentation has them; they change now and then.
 var registrations = map[string]Registration{
-	"google": {Secret: "needed", Steps: []string{
+	"google": {Secret: "needed", Page: "https://console.cloud.google.com/auth/clients", Steps: []string{
 		`at console.cloud.google.com make a project and enable the "Gmail API" in it`,
 		`under "Google Auth Platform" set up the consent screen: "Internal" for a Workspace domain, else "External" with yourself as a test user; publish it later, since consents end after 7 days while it is in testing`,
 		`under "Clients" create a client of the type "Desktop app"; no redirect is asked for`,
 		`take its client ID and its client secret; Google wants both`,
 	}},
-	"microsoft": {Secret: "none", Steps: []string{
+	"microsoft": {Secret: "none", Page: "https://entra.microsoft.com/", Steps: []string{
 		`at entra.microsoft.com, "App registrations", make a new registration: for your directory only, or for any directory and personal accounts`,
 		`under "Authentication" add the platform "Mobile and desktop applications" with the redirect http://localhost, and set "Allow public client flows" to yes`,
 		`under "API permissions" add the delegated permissions SMTP.Send (of Office 365 Exchange Online) and offline_access`,
 		`take the "Application (client) ID"; leave the secret out`,
 	}},
-	"outlook": {Secret: "none", Steps: []string{
+	"outlook": {Secret: "none", Page: "https://entra.microsoft.com/", Steps: []string{
 		`at entra.microsoft.com, "App registrations", make a new registration that allows personal Microsoft accounts`,
 		`under "Authentication" add the platform "Mobile and desktop applications" with the redirect http://localhost, and set "Allow public client flows" to yes`,
 		`under "API permissions" add the delegated permissions SMTP.Send and offline_access`,
 		`take the "Application (client) ID"; leave the secret out`,
 	}},
-	"fastmail": {Secret: "none", Steps: []string{
+	"fastmail": {Secret: "none", Page: "https://www.fastmail.com/for-developers/oauth/", Steps: []string{
 		`Fastmail registers programs by hand: write to its developers (www.fastmail.com/for-developers/oauth), with the redirect http://localhost/ and the scope https://www.fastmail.com/dev/protocol-smtp`,
 		`for yourself alone an app password in your mail program is quicker (Settings, Privacy & Security); Waxseal is not needed then`,
 	}},
-	"yandex": {Secret: "needed", Steps: []string{
+	"yandex": {Secret: "needed", Page: "https://oauth.yandex.com/client/new", Steps: []string{
 		`at oauth.yandex.com/client/new create an app of the platform "Web services" with the redirect URI http://127.0.0.1/`,
 		`under "Data access" add mail:smtp`,
 		`take its ClientID and its client secret`,
 	}},
-	"mailru": {Secret: "needed", Steps: []string{
+	"mailru": {Secret: "needed", Page: "https://o2.mail.ru/app/", Steps: []string{
 		`at o2.mail.ru/app create an app with the redirect URI http://127.0.0.1/ and the access mail.imap, which covers sending`,
 		`take its ID and its secret`,
 	}},
 	"comcast": {Secret: "needed", Steps: []string{
 		`ask Comcast for a registration of a desktop program for Xfinity mail, with the redirect http://127.0.0.1/; there is no page for it that is open to all`,
 	}},
-	"seznam": {Secret: "maybe", Steps: []string{
+	"seznam": {Secret: "maybe", Page: "https://vyvojari.seznam.cz/oauth/admin", Steps: []string{
 		`at vyvojari.seznam.cz/oauth/admin add a service with the redirect http://localhost/ and the access to e-mail`,
 		`take its client ID, and its secret if there is one`,
 	}},

@@ -35,7 +35,7 @@ type activity struct {
 const kept = 1000
 
 func newActivity(w *window) *activity {
-	a := &activity{w: w, empty: newMuted(""), notice: newNotice()}
+	a := &activity{w: w, empty: newMuted(""), notice: newNotice(w)}
 	a.search = w.kit.search(tr("Search"), func(string) { a.list() })
 	a.failed = w.kit.check(tr("Problems only"), func(bool) { a.list() })
 	head := newColumn(14, newTitle(tr("Activity")),
@@ -200,7 +200,7 @@ type activityDetails struct {
 }
 
 func newActivityDetails(a *activity) *activityDetails {
-	d := &activityDetails{a: a, state: newBadge(), facts: newGrid(250, 6, 2), reply: newText("", kind{mono: true, size: theme.SizeNameCaptionText}), cure: newNotice()}
+	d := &activityDetails{a: a, state: newBadge(), facts: newGrid(250, 6, 2), reply: newText("", kind{mono: true, size: theme.SizeNameCaptionText}), cure: newNotice(a.w)}
 	closing := a.w.kit.icon(tr("Close"), theme.CancelIcon(), func() { a.choose(0) })
 	copying := a.w.copyButton(tr("Copy details"), "", func() string { return activityText(d.entry) })
 	d.scroll = newScroll(900, newColumn(14,

@@ -62,7 +62,7 @@ func (a *add) enter() {
 		a.w.win.Canvas().Focus(a.who.address)
 		return
 	}
-	a.wait.begin(proxy.Account{Address: a.again}, proxy.Provider{}, "", false)
+	a.wait.begin(proxy.Account{Address: a.again}, proxy.Prospect{}, "", false)
 }
 
 // escape goes one step back, and tells whether there was one.
@@ -111,16 +111,16 @@ type addWho struct {
 	field    field
 	found    *fyne.Container // the provider's name
 	name     *text
-	note     *text
+	there    *text
 	choice   *choice
 	choose   *fyne.Container
-	instead  *notice // what to do where there is no OAuth
+	instead  *notice // why it cannot be added, and what to do instead
 	register *register
 	next     *button
 	code     *button
 
-	provider  proxy.Provider // what was found or chosen; no ID while there is none
-	providers []proxy.Provider
+	prospect proxy.Prospect // of the provider that was found or chosen, if any
+	choices  []proxy.Choice
 }
 
 func newAddWho(a *add) *addWho {
@@ -130,14 +130,15 @@ func newAddWho(a *add) *addWho {
 	s.address.OnSubmitted = func(string) { s.submit() }
 	s.field = newField(tr("Mail address"), tr("The provider is found from it."), s.address)
 	s.name = newText("", kind{bold: true})
-	s.note = newCaption("")
+	s.there = newCaption(tr("This account is there already and will be signed in again."))
 	s.found = newStack(newSheet(colorGoodTint, colorNone, 10), padded(14, 12,
-		newLine(10, []fyne.CanvasObject{newSymbol(theme.NewSuccessThemedResource(theme.ConfirmIcon()), 20)}, newColumn(2, s.name, s.note))))
+		newLine(10, []fyne.CanvasObject{newSymbol(theme.NewSuccessThemedResource(theme.ConfirmIcon()), 20)}, newColumn(2, s.name, s.there))))
 	s.choice = k.choice(nil, func(name string) { s.chosen(name) })
 	s.choice.PlaceHolder = tr("Choose a provider")
 	s.choose = newField(tr("Provider"), tr("None is known for this address. Choose whose mail service it is."), s.choice.framed()).Container
-	s.instead = newNotice()
+	s.instead = newNotice(a.w)
 	s.register.id.OnChanged = func(string) { s.ready() }
+	s.register.secret.OnChanged = func(string) { s.ready() }
 	s.register.id.OnSubmitted = func(string) { s.submit() }
 	s.register.secret.OnSubmitted = func(string) { s.submit() }
 	s.next = k.primary(tr("Open browser"), theme.LoginIcon(), func() { s.submit() })
@@ -152,85 +153,78 @@ func newAddWho(a *add) *addWho {
 
 func (s *addWho) clear() {
 	s.address.SetText("")
-	s.offer(proxy.Provider{})
-	show(s.choose, false)
-	s.field.refuse("")
+	s.forget()
 	s.register.clear()
-	s.ready()
+}
+
+// forget shows nothing of what was known about an address.
+func (s *addWho) forget() {
+	s.offer(proxy.Prospect{})
+	s.choose.Hide()
+	s.instead.say("", "")
+	s.field.refuse("")
 }
 
 // typed looks for the provider when typing has rested.
 func (s *addWho) typed() {
-	address := strings.TrimSpace(s.address.Text)
-	s.offer(proxy.Provider{})
-	show(s.choose, false)
-	s.field.refuse("")
+	s.forget()
 	ctx := s.a.under()
-	if !complete(address) {
-		s.ready()
-		return
+	if address := strings.TrimSpace(s.address.Text); complete(address) {
+		s.a.w.work.after(ctx, patience, func() { s.look(ctx, proxy.Account{Address: address}) })
 	}
-	s.a.w.work.after(ctx, patience, func() { s.recognise(ctx, address) })
 }
 
-func (s *addWho) recognise(ctx ctx, address string) {
+// look asks what the account takes.
+func (s *addWho) look(ctx ctx, account proxy.Account) {
 	w := s.a.w
-	ask(w.work, ctx, func(ctx context.Context) (proxy.Provider, error) { return w.backend.Recognise(ctx, address) },
-		func(p proxy.Provider, err error) {
-			if err != nil {
-				s.list(ctx)
-				return
+	ask(w.work, ctx, func(ctx context.Context) (proxy.Prospect, error) { return w.backend.Prospect(ctx, account) },
+		func(p proxy.Prospect, err error) {
+			switch {
+			case err != nil:
+				words, cure := w.explain(err)
+				s.instead.say(tr("This account cannot be added"), strings.TrimSpace(words+" "+cure))
+			case p.Provider == "":
+				s.list(p.Choices)
+			default:
+				s.offer(p)
 			}
-			s.offer(p)
+			show(s.found, s.prospect.Provider != "" && !s.choose.Visible()) // else its name stands in the list
 			w.settle()
 		})
 }
 
-// list lets a person choose where nothing was recognised.
-func (s *addWho) list(ctx ctx) {
-	w := s.a.w
-	ask(w.work, ctx, w.backend.Providers, func(list []proxy.Provider, err error) {
-		if err != nil {
-			words, _ := w.explain(err)
-			s.field.refuse(words)
-			w.settle()
-			return
-		}
-		s.providers = list
-		s.choice.Options = s.choice.Options[:0]
-		for _, p := range list {
-			s.choice.Options = append(s.choice.Options, clean(p.Name))
-		}
-		s.choice.ClearSelected()
-		show(s.choose, true)
-		s.ready()
-		w.settle()
-	})
+// list lets a person choose where nothing tells the provider.
+func (s *addWho) list(choices []proxy.Choice) {
+	s.choices = choices
+	s.choice.Options = s.choice.Options[:0]
+	for _, c := range choices {
+		s.choice.Options = append(s.choice.Options, clean(c.Name))
+	}
+	s.choice.ClearSelected()
+	s.choose.Show()
 }
 
 func (s *addWho) chosen(name string) {
-	for _, p := range s.providers {
-		if clean(p.Name) == name {
-			s.offer(p)
-			s.found.Hide() // its name stands in the list
-			s.a.w.settle()
+	for _, c := range s.choices {
+		if clean(c.Name) == name {
+			s.offer(proxy.Prospect{})
+			s.instead.say("", "")
+			s.look(s.a.under(), proxy.Account{Address: strings.TrimSpace(s.address.Text), Provider: c.ID})
 			return
 		}
 	}
 }
 
 // offer shows a provider and what it needs; one without an ID shows nothing.
-func (s *addWho) offer(p proxy.Provider) {
-	s.provider = p
-	none := p.ID == ""
+func (s *addWho) offer(p proxy.Prospect) {
+	s.prospect = p
 	s.name.set(clean(p.Name))
-	s.note.set(clean(p.SMTP))
-	show(s.found, !none && p.NoOAuth == "")
-	s.instead.say(only(p.NoOAuth != "", tr("{{.Name}} does not offer this way of signing in", values{"Name": clean(p.Name)})), sentence(p.NoOAuth))
+	show(s.there, p.There)
+	show(s.found, p.Provider != "")
 	s.register.show(p)
-	show(s.code, !none && p.DeviceURL != "" && p.NoOAuth == "")
+	show(s.code, p.Device)
 	s.next.SetText(tr("Open browser"))
-	if p.Grant != "" {
+	if p.NoSignIn {
 		s.next.SetText(tr("Connect"))
 	}
 	s.ready()
@@ -238,7 +232,7 @@ func (s *addWho) offer(p proxy.Provider) {
 
 // ready lets go on where there is all that is needed.
 func (s *addWho) ready() {
-	ok := s.provider.ID != "" && s.provider.NoOAuth == "" && s.register.complete()
+	ok := s.prospect.Provider != "" && s.register.complete()
 	s.next.enable(ok)
 	s.code.enable(ok)
 }
@@ -255,15 +249,17 @@ func (s *addWho) submit() {
 }
 
 func (s *addWho) proceed(device bool) {
-	account := proxy.Account{Address: strings.TrimSpace(s.address.Text), Provider: s.provider.ID}
+	account := proxy.Account{Address: strings.TrimSpace(s.address.Text), Provider: s.prospect.Provider}
 	secret := ""
 	if s.register.root.Visible() {
 		account.ClientID = strings.TrimSpace(s.register.id.Text)
-		secret = strings.TrimSpace(s.register.secret.Text)
+		if s.register.needs.Secret != "none" {
+			secret = strings.TrimSpace(s.register.secret.Text)
+		}
 	}
 	s.root.Hide()
 	s.a.wait.root.Show()
-	s.a.wait.begin(account, s.provider, secret, device)
+	s.a.wait.begin(account, s.prospect, secret, device)
 }
 
 // complete reports whether an address looks like a whole one.

@@ -28,7 +28,7 @@ type addWait struct {
 	finish *button
 
 	account  proxy.Account
-	provider proxy.Provider
+	prospect proxy.Prospect
 	secret   string
 	byCode   bool
 	url      string          // the provider's page
@@ -38,13 +38,13 @@ type addWait struct {
 
 func newAddWait(a *add) *addWait {
 	k := a.w.kit
-	s := &addWait{a: a, tried: map[string]bool{}, checks: newChecks(), device: newDeviceCode(a.w), where: newText("", kind{bold: true, single: true})}
+	s := &addWait{a: a, tried: map[string]bool{}, checks: newChecks(a.w), device: newDeviceCode(a.w), where: newText("", kind{bold: true, single: true})}
 	s.link = newFlow(8,
 		k.button(tr("Open browser"), theme.LoginIcon(), func() { s.browse() }),
 		a.w.copyButton(tr("Copy link"), "", func() string { return s.url }))
 	s.retry = k.primary(tr("Try again"), theme.ViewRefreshIcon(), func() { s.run(s.byCode) })
 	s.other = k.button(tr("Use a code on another device"), nil, func() { s.run(true) })
-	s.notice = newNotice()
+	s.notice = newNotice(a.w)
 	s.cancel = k.button(tr("Cancel"), nil, func() { s.a.back() })
 	s.finish = k.button(tr("Show the settings"), nil, func() { s.done() })
 	card := newCard(newColumn(16, s.where, s.checks.root, s.device.root, s.link, s.notice.Container))
@@ -53,8 +53,8 @@ func newAddWait(a *add) *addWait {
 }
 
 // begin adds an account, unless it is there already, and asks for consent.
-func (s *addWait) begin(account proxy.Account, p proxy.Provider, secret string, device bool) {
-	s.account, s.provider, s.secret = account, p, secret
+func (s *addWait) begin(account proxy.Account, p proxy.Prospect, secret string, device bool) {
+	s.account, s.prospect, s.secret = account, p, secret
 	s.where.set(clean(account.Address))
 	s.run(device)
 }
@@ -178,9 +178,9 @@ func (s *addWait) failed(consented bool, err error) {
 	if said(s.checks.all, err.Error()) { // the last check says it already
 		words = tr("That did not work.")
 	}
-	s.notice.say(words, cure)
+	s.notice.say(plain(words), plain(cure)) // what to do next has its buttons here
 	s.retry.Show()
-	show(s.other, !s.byCode && s.provider.DeviceURL != "" && !consented)
+	show(s.other, !s.byCode && s.prospect.Device && !consented)
 	show(s.finish, consented)
 	s.a.w.settle()
 	s.a.w.win.Canvas().Focus(s.retry)

@@ -117,7 +117,7 @@ func (b *banners) fail(err error) {
 		b.failed.say("", "")
 	} else {
 		words, cure := b.w.explain(err)
-		b.failed.say(words, cure)
+		b.failed.say(plain(words), plain(cure))
 	}
 	b.w.settle()
 }
@@ -136,6 +136,6 @@ func (w *window) setPaused(paused bool) {
 
 // tell says something that went otherwise than hoped, without harm.
 func (b *banners) tell(words string) {
-	b.failed.say(words, "")
+	b.failed.say(plain(words), "")
 	b.w.settle()
 }

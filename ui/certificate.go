@@ -28,7 +28,7 @@ type certificate struct {
 var systems = []string{"windows", "darwin", "linux", "thunderbird"}
 
 func newCertificate(w *window) *certificate {
-	c := &certificate{w: w, notice: newNotice(), until: newMuted(""), steps: newColumn(8)}
+	c := &certificate{w: w, notice: newNotice(w), until: newMuted(""), steps: newColumn(8)}
 	c.fingerprint = newText("", kind{mono: true, size: theme.SizeNameCaptionText})
 	c.help = newSegments(w.kit, []string{"Windows", "macOS", "Linux", "Thunderbird"}, func(int) { c.draw() })
 	for i, s := range systems {

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -61,6 +62,48 @@ func TestTakenPort(t *testing.T) {
 	s.until("it is taken", func() bool { return p.listen.is == "127.0.0.1:2526, [::1]:2525" })
 	if !slices.Equal(got.Listen, []string{"127.0.0.1:2526", "[::1]:2525"}) || p.listen.free.Visible() {
 		t.Errorf("configured %q", got.Listen)
+	}
+}
+
+// Secrets move when that was confirmed, once, and what became of it is said.
+func TestMoveSecrets(t *testing.T) {
+	b := busyOffice()
+	held := make(chan struct{})
+	b.move = func(context.Context) (int, error) { <-held; return 7, nil }
+	s := (story{page: Page{Name: "settings"}, backend: func() *fake { return b }}).stage(t, staging{})
+	k := configured(s).keystore
+	test.Tap(k.move)
+	s.key(fyne.KeyReturn) // "Cancel" has the keyboard
+	if b.called("move secrets file") {
+		t.Fatal("moved without being confirmed")
+	}
+	test.Tap(k.move)
+	s.w.win.Canvas().FocusNext()
+	s.key(fyne.KeyReturn)
+	s.until("it moves", func() bool { return b.called("move secrets file") })
+	s.w.show(Page{})
+	s.w.show(Page{Name: "settings"})
+	if !k.move.Disabled() || k.result.Text != "Moving…" || !k.result.Visible() {
+		t.Errorf("while it moves, the button is enabled: %t; says %q", !k.move.Disabled(), k.result.Text)
+	}
+	b.snapshot.Keystore.Kind = "file"
+	s.shows()
+	close(held)
+	s.until("it is moved", func() bool { return k.result.Text == "Done. 7 secrets were moved." })
+	if k.move.Disabled() || k.name.Text != "An encrypted file" || k.move.Text != "Move to the system’s keychain…" {
+		t.Errorf("is in %q, offers %q, disabled: %t", k.name.Text, k.move.Text, k.move.Disabled())
+	}
+	b.move = func(context.Context) (int, error) { return 0, errors.New("the keychain is locked; unlock it") }
+	s.w.options.Cure = func(error) string { return "unlock it" }
+	k.begin(k.to)
+	s.until("it says why not", func() bool { return k.notice.Visible() })
+	if got := k.notice.words.Text + "|" + k.notice.cure.Text; got != "The keychain is locked.|Unlock it." || k.result.Visible() {
+		t.Errorf("says %q", got)
+	}
+	b.snapshot.Keystore.Kind = "memory"
+	s.shows()
+	if k.move.Visible() {
+		t.Error("offers to move what ends with Waxseal")
 	}
 }
 

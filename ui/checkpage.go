@@ -23,7 +23,7 @@ type checkPage struct {
 }
 
 func newCheck(w *window) *checkPage {
-	p := &checkPage{w: w, checks: newChecks(), verdict: newText("", kind{bold: true})}
+	p := &checkPage{w: w, checks: newChecks(w), verdict: newText("", kind{bold: true})}
 	p.run = w.kit.primary(tr("Check everything"), theme.ConfirmIcon(), func() { p.begin() })
 	p.end = w.kit.button(tr("Cancel"), nil, func() { p.stop() })
 	p.end.Hide()
@@ -81,7 +81,7 @@ func (p *checkPage) ended(failed int, err error) {
 	switch {
 	case err != nil:
 		words, cure := p.w.explain(err)
-		p.verdict.set(words + " " + cure)
+		p.verdict.set(plain(words) + " " + plain(cure))
 		p.verdict.mark(bad.importance())
 	case failed > 0:
 		p.verdict.set(trn("{{.N}} checks failed.", int64(failed)))

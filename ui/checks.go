@@ -21,10 +21,12 @@ type checks struct {
 	spinner *widget.Activity
 	now     *text
 	all     []proxy.Check
+	acts    []*button // do what a check's cure is
+	w       *window
 }
 
-func newChecks() *checks {
-	c := &checks{done: newColumn(12), spinner: widget.NewActivity(), now: newMuted("")}
+func newChecks(w *window) *checks {
+	c := &checks{w: w, done: newColumn(12), spinner: widget.NewActivity(), now: newMuted("")}
 	c.waiting = newLine(10, []fyne.CanvasObject{container.New(exactly(20), c.spinner)}, c.now)
 	c.waiting.Hide()
 	c.root = newColumn(12, c.done, c.waiting)
@@ -32,7 +34,7 @@ func newChecks() *checks {
 }
 
 func (c *checks) clear() {
-	c.all, c.done.Objects = nil, nil
+	c.all, c.acts, c.done.Objects = nil, nil, nil
 	c.done.Refresh()
 	c.wait("")
 }
@@ -52,21 +54,31 @@ func (c *checks) wait(what string) {
 // add shows a check that has ended.
 func (c *checks) add(ch proxy.Check) {
 	c.all = append(c.all, ch)
-	c.done.Add(newCheckLine(ch))
+	c.done.Add(c.line(ch))
 }
 
-func newCheckLine(ch proxy.Check) fyne.CanvasObject {
+func (c *checks) line(ch proxy.Check) fyne.CanvasObject {
 	icon := fyne.Resource(theme.NewSuccessThemedResource(theme.ConfirmIcon()))
 	if !ch.OK {
 		icon = theme.NewErrorThemedResource(theme.CancelIcon())
 	}
 	head := newLine(10, nil, newText(checkName(ch.Name), kind{bold: true}),
 		newWord(took(ch.Took), kind{size: theme.SizeNameCaptionText, muted: lowImportance}))
-	lines := newColumn(2, head, newMuted(checkResult(ch)))
-	if ch.Cure != "" {
-		cure := newText(tr("What to do: {{.Cure}}", values{"Cure": sentence(ch.Cure)}), kind{})
+	result, act := errandIn(checkResult(ch))
+	lines := newColumn(2, head, newMuted(result))
+	said, other := errandIn(ch.Cure)
+	if said != "" {
+		cure := newText(tr("What to do: {{.Cure}}", values{"Cure": sentence(said)}), kind{})
 		cure.mark(bad.importance())
 		lines.Add(cure)
+	}
+	if other != (errand{}) {
+		act = other
+	}
+	if act != (errand{}) {
+		b := c.w.kit.button(act.label, nil, func() { c.w.do(act) })
+		c.acts = append(c.acts, b)
+		lines.Add(padded(0, 6, newFlow(8, b)))
 	}
 	return newBeside(20, newSymbol(icon, 20), lines)
 }
@@ -106,15 +118,17 @@ func (l beside) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 type notice struct {
 	*fyne.Container
 	words, cure *text
+	act         *button // does it, where the window can
+	acts        *fyne.Container
+	errand      errand
 }
 
-func newNotice(actions ...fyne.CanvasObject) *notice {
+func newNotice(w *window, actions ...fyne.CanvasObject) *notice {
 	n := &notice{words: newText("", kind{bold: true}), cure: newBody("")}
 	n.words.mark(bad.importance())
-	lines := newColumn(6, n.words, n.cure)
-	if len(actions) > 0 {
-		lines.Add(newFlow(8, actions...))
-	}
+	n.act = w.kit.button("", nil, func() { w.do(n.errand) })
+	n.acts = newFlow(8, append(actions, n.act)...)
+	lines := newColumn(6, n.words, n.cure, n.acts)
 	n.Container = newStack(newSheet(colorBadTint, colorNone, 10), padded(14, 12, lines))
 	n.Hide()
 	return n
@@ -122,6 +136,17 @@ func newNotice(actions ...fyne.CanvasObject) *notice {
 
 // say shows the notice; "" hides it.
 func (n *notice) say(words, cure string) {
+	words, first := errandIn(words)
+	cure, second := errandIn(cure)
+	if n.errand = first; second != (errand{}) {
+		n.errand = second
+	}
+	if words == "" {
+		words = n.errand.label
+	}
+	n.act.SetText(n.errand.label)
+	show(n.act, n.errand != (errand{}))
+	show(n.acts, len(n.acts.Objects) > 1 || n.act.Visible())
 	n.words.set(words)
 	n.cure.set(cure)
 	show(n.cure, cure != "")

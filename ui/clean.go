@@ -41,8 +41,8 @@ func sentence(s string) string {
 		return ""
 	}
 	r, n := utf8.DecodeRuneInString(s)
-	// An address or a command at the beginning stays as it is.
-	if word, _, _ := strings.Cut(s, " "); !strings.ContainsAny(word, "@`.:/_") {
+	// An address, a command or a name like iCloud at the beginning stays as it is.
+	if word, _, _ := strings.Cut(s, " "); !strings.ContainsAny(word, "@`.:/_") && !strings.ContainsFunc(word, unicode.IsUpper) {
 		s = string(unicode.ToUpper(r)) + s[n:]
 	}
 	if !strings.ContainsRune(".!?…”\"`", lastRune(s)) {

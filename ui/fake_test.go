@@ -11,6 +11,13 @@ import (
 	"github.com/waxseal/waxseal/proxy"
 )
 
+// prospect is what the fake says of an account.
+type prospect struct {
+	proxy.Prospect
+	domains []string
+	err     error
+}
+
 // fake is a backend whose answers a test chooses. What was asked is in asked.
 type fake struct {
 	mu        sync.Mutex
@@ -18,13 +25,14 @@ type fake struct {
 	snapshot  proxy.Snapshot
 	watched   chan proxy.Snapshot // what Watch gives beside the first
 	activity  []proxy.Activity
-	providers []proxy.Provider
+	prospects []prospect
 	settings  proxy.Settings
 	mail      proxy.MailSettings
 	cert      proxy.CertificateInfo
 
 	err       error // of everything that is asked
 	configure func(proxy.Settings) ([]string, error)
+	move      func(ctx context.Context) (int, error)
 	prompts   []proxy.Prompt
 	consent   func(ctx context.Context) (bool, error) // after the prompts; nil waits until cancelled
 	checks    []proxy.Check
@@ -76,21 +84,23 @@ func (f *fake) Activity(_ context.Context, after uint64) ([]proxy.Activity, erro
 	return f.activity[i:], f.ask("activity")
 }
 
-func (f *fake) Recognise(_ context.Context, address string) (proxy.Provider, error) {
-	if err := f.ask("recognise " + address); err != nil {
-		return proxy.Provider{}, err
+// Prospect answers from prospects: by the provider's ID where one is chosen, and
+// by the address's domain.
+func (f *fake) Prospect(_ context.Context, a proxy.Account) (proxy.Prospect, error) {
+	if err := f.ask(strings.TrimSpace("prospect " + a.Address + " " + a.Provider)); err != nil {
+		return proxy.Prospect{}, err
 	}
-	_, domain, _ := strings.Cut(address, "@")
-	for _, p := range f.providers {
-		if slices.Contains(p.Domains, domain) {
-			return p, nil
+	_, domain, _ := strings.Cut(a.Address, "@")
+	unknown := proxy.Prospect{Unknown: "no provider is known"}
+	for _, p := range f.prospects {
+		if p.err == nil {
+			unknown.Choices = append(unknown.Choices, proxy.Choice{ID: p.Provider, Name: p.Name})
+		}
+		if a.Provider == "" && slices.Contains(p.domains, domain) || a.Provider != "" && p.Provider == a.Provider {
+			return p.Prospect, p.err
 		}
 	}
-	return proxy.Provider{}, errors.New("no provider is known")
-}
-
-func (f *fake) Providers(context.Context) ([]proxy.Provider, error) {
-	return f.providers, f.ask("providers")
+	return unknown, nil
 }
 
 func (f *fake) Add(_ context.Context, a proxy.Account, secret string) (string, error) {
@@ -170,6 +180,16 @@ func (f *fake) Configure(_ context.Context, s proxy.Settings) ([]string, error) 
 
 func (f *fake) Certificate(context.Context) (proxy.CertificateInfo, error) {
 	return f.cert, f.ask("certificate")
+}
+
+func (f *fake) MoveSecrets(ctx context.Context, kind string) (int, error) {
+	if err := f.ask("move secrets " + kind); err != nil {
+		return 0, err
+	}
+	if f.move != nil {
+		return f.move(ctx)
+	}
+	return 7, nil
 }
 
 func (f *fake) Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error) {

@@ -42,7 +42,7 @@ func TestAddAccount(t *testing.T) {
 	test.Tap(a.who.next)
 	s.until("the settings are shown", func() bool { return s.w.name == "setup" && s.w.pages["setup"].(*setup).all.Visible() })
 	want := []string{"add grace@corp.example microsoft", "authorize grace@corp.example", "open " + consentPage, "settings of grace@corp.example"}
-	calls := slices.DeleteFunc(b.calls(), func(c string) bool { return strings.HasPrefix(c, "recognise") })
+	calls := slices.DeleteFunc(b.calls(), func(c string) bool { return strings.HasPrefix(c, "prospect") })
 	if !slices.Equal(calls, want) {
 		t.Errorf("asked %q, want %q", calls, want)
 	}
@@ -176,6 +176,7 @@ func TestUnknownProviderIsChosen(t *testing.T) {
 		t.Error("one can go on without a provider")
 	}
 	who.choice.SetSelected("Google")
+	s.until("one can go on", func() bool { return !who.next.Disabled() })
 	who.submit()
 	s.until("it is asked for consent", func() bool { return b.called("authorize me@home.example") })
 	if !b.called("add me@home.example google") {
@@ -194,13 +195,19 @@ func TestProviderWithoutOAuth(t *testing.T) {
 
 func TestRegistration(t *testing.T) {
 	b := base()
-	b.providers[0].ClientID = ""
+	b.prospects[0].NoClientID = true
 	s, _ := begun(t, b)
 	who := typeAddress(s, "me@gmail.com")
 	if !who.register.root.Visible() || !who.next.Disabled() {
 		t.Fatal("it does not ask for a client ID")
 	}
+	if len(who.register.how.Objects) != len(google().Registration.Steps) {
+		t.Errorf("%d steps", len(who.register.how.Objects))
+	}
 	test.Type(who.register.id, "the-id")
+	if !who.next.Disabled() {
+		t.Error("one can go on without the secret, which Google wants")
+	}
 	test.Type(who.register.secret, "the-secret")
 	who.submit()
 	s.until("it is added", func() bool { return b.called("add me@gmail.com google the-id the-secret") })
@@ -351,4 +358,22 @@ func TestShortcuts(t *testing.T) {
 	s.w.win.Canvas().FocusNext()
 	s.key(fyne.KeyReturn)
 	s.until("it ends", func() bool { return b.called("quit") })
+}
+
+// A secret that was typed for another provider is not handed to one that gives
+// none.
+func TestSecretStaysWithItsProvider(t *testing.T) {
+	b := base()
+	b.prospects[0].NoClientID, b.prospects[1].NoClientID = true, true
+	s, _ := begun(t, b)
+	who := typeAddress(s, "me@gmail.com")
+	test.Type(who.register.id, "the-id")
+	test.Type(who.register.secret, "the-secret")
+	who.address.SetText("me@corp.example")
+	s.until("the other provider is known", func() bool { return who.prospect.Provider == "microsoft" })
+	if who.register.secretField.Visible() {
+		t.Error("a secret is asked for that there is none of")
+	}
+	who.submit()
+	s.until("it is added", func() bool { return b.called("add me@corp.example microsoft the-id") })
 }

@@ -103,6 +103,7 @@ func TestSentence(t *testing.T) {
 		"me@x.example is gone": "me@x.example is gone.",
 		"`waxseal x` helps":    "`waxseal x` helps.",
 		"log_level changes":    "log_level changes.",
+		"iCloud cannot":        "iCloud cannot.",
 		"ünder":                "Ünder.",
 	} {
 		if got := sentence(in); got != want {

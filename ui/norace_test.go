@@ -2,7 +2,4 @@
 
 package ui
 
-const (
-	racing = false
-	rounds = 18_000
-)
+const racing = false

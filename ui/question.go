@@ -7,14 +7,15 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// question asks before something that cannot be taken back.
-func (w *window) question(title, words, yes string, then func()) {
+// question asks before something that goes far. importance is the button's:
+// danger for what cannot be taken back.
+func (w *window) question(title, words, yes string, importance widget.Importance, then func()) {
 	no := w.kit.button(tr("Cancel"), nil, func() { w.closeOverlays() })
 	do := w.kit.button(yes, nil, func() {
 		w.closeOverlays()
 		then()
 	})
-	do.Importance = widget.DangerImportance
+	do.Importance = importance
 	content := newColumn(12, newHeading(title), newBody(words), newActions(no, do))
 	card := newStack(newSheet("overlayBackground", colorCardBorder, 14), padded(22, 18, content))
 	overlay := container.New(inTheMiddle(420), newCurtain(), card)
@@ -51,7 +52,7 @@ func (l inTheMiddle) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 // askQuit asks whether to end Waxseal as a whole.
 func (w *window) askQuit() {
 	w.question(tr("Quit Waxseal?"), tr("Until it is started again, mail programs cannot send through it. Messages under way are finished first."),
-		tr("Quit Waxseal"), func() {
+		tr("Quit Waxseal"), widget.DangerImportance, func() {
 			w.inBackground(w.backend.Quit, func(err error) {
 				if err != nil && !w.view.gone {
 					w.frame.banners.fail(err)
@@ -67,7 +68,7 @@ func (w *window) askRemove(address string) {
 	w.question(tr("Remove this account?"),
 		tr("{{.Address}} can no longer send through Waxseal. The consent is given back to the provider, and the password for mail programs is forgotten.",
 			values{"Address": clean(address)}),
-		tr("Remove"), func() {
+		tr("Remove"), widget.DangerImportance, func() {
 			var note string
 			w.inBackground(func(ctx ctx) (err error) {
 				note, err = w.backend.Remove(ctx, address)

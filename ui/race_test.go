@@ -2,9 +2,6 @@
 
 package ui
 
-// With the race detector all is ten times as slow: memory is watched for a
-// shorter time, and pictures are not drawn.
-const (
-	racing = true
-	rounds = 2_000
-)
+// With the race detector all is ten times as slow: how the window looks and what
+// memory it takes are tested without.
+const racing = true

@@ -26,7 +26,7 @@ type sendTest struct {
 }
 
 func newSendTest(w *window) *sendTest {
-	t := &sendTest{w: w, checks: newChecks(), verdict: newText("", kind{bold: true})}
+	t := &sendTest{w: w, checks: newChecks(w), verdict: newText("", kind{bold: true})}
 	t.to = w.kit.entry("", func(string) { t.field.refuse("") })
 	t.to.OnSubmitted = func(string) { t.run() }
 	t.field = newField(tr("To"), "", t.to)
@@ -97,7 +97,7 @@ func (t *sendTest) ended(err error) {
 		if n := len(t.checks.all); n > 0 && !t.checks.all[n-1].OK {
 			words = tr("The message was not sent.")
 		}
-		t.verdict.set(words)
+		t.verdict.set(plain(words))
 	}
 	t.verdict.Show()
 	t.w.settle()

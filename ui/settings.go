@@ -26,8 +26,7 @@ type settings struct {
 	level                             *choice
 	folder                            *text
 	openFolder                        *button
-	keystore                          *text
-	keystoreState                     *text
+	keystore                          *keystore
 	certificate                       *certificate
 
 	now     proxy.Settings // as the engine has them
@@ -39,7 +38,7 @@ type settings struct {
 var levels = []string{"debug", "info", "warn", "error"}
 
 func newSettings(w *window) *settings {
-	s := &settings{w: w, notice: newNotice(), loading: newMuted(tr("Loading the settings…")), certificate: newCertificate(w)}
+	s := &settings{w: w, notice: newNotice(w), loading: newMuted(tr("Loading the settings…")), certificate: newCertificate(w), keystore: newKeystore(w)}
 	s.notes = newText("", kind{bold: true})
 	s.notes.mark(good.importance())
 	s.notes.Hide()
@@ -58,7 +57,6 @@ func newSettings(w *window) *settings {
 	})
 	s.folder = newText("", kind{mono: true, size: theme.SizeNameCaptionText})
 	s.openFolder = w.kit.button(tr("Open folder"), theme.FolderOpenIcon(), func() { s.showFolder() })
-	s.keystore, s.keystoreState = newText("", kind{bold: true}), newMuted("")
 
 	section := func(title string, objects ...fyne.CanvasObject) fyne.CanvasObject {
 		return newCard(newColumn(14, append([]fyne.CanvasObject{newHeading(title)}, objects...)...)).Container
@@ -68,7 +66,7 @@ func newSettings(w *window) *settings {
 		section(tr("Mail programs connect to"), s.listen.root, s.listenTLS.root),
 		section(tr("Certificate"), s.certificate.root),
 		section(tr("Network"), s.proxy.root, s.metrics.root),
-		section(tr("Passwords and consents"), newColumn(2, s.keystore, s.keystoreState)),
+		section(tr("Passwords and consents"), s.keystore.root),
 		section(tr("Log"), newField(tr("How much is written"), "", s.level.framed()).Container, newColumn(8, s.folder, newFlow(8, s.openFolder))),
 		padded(-8, 0, newFlow(8, w.kit.quiet(tr("About Waxseal"), theme.InfoIcon(), func() { w.show(Page{Name: "about"}) }))))
 	s.scroll = newScroll(720, newColumn(16, newTitle(tr("Settings")), s.notes, s.loading, s.notice.Container, s.all))
@@ -77,6 +75,7 @@ func newSettings(w *window) *settings {
 
 func (s *settings) root() fyne.CanvasObject { return s.scroll.Container }
 func (s *settings) scroller() *scroll       { return s.scroll }
+func (s *settings) draw(v view)             { s.keystore.draw(v) }
 
 func (s *settings) leave() {
 	if s.cancel != nil {
@@ -91,6 +90,7 @@ func (s *settings) enter() {
 	s.all.Hide()
 	s.loading.Show()
 	s.notice.say("", "")
+	s.keystore.clear()
 	ask(s.w.work, ctx, s.w.backend.Settings, func(p proxy.Settings, err error) {
 		s.loading.Hide()
 		s.notice.say(s.w.explain(err))
@@ -128,18 +128,6 @@ func (s *settings) fill(p proxy.Settings) {
 	s.folder.set(p.LogFolder)
 	show(s.openFolder, p.LogFolder != "" && s.w.options.OpenFolder != nil)
 	s.filling = false
-}
-
-func (s *settings) draw(v view) {
-	k := v.snapshot.Keystore
-	s.keystore.set(keystoreName(k.Kind))
-	if k.Error == "" {
-		s.keystoreState.mark(good.importance())
-		s.keystoreState.set(tr("Can be read."))
-		return
-	}
-	s.keystoreState.mark(bad.importance())
-	s.keystoreState.set(keystoreTrouble(k) + ". " + keystoreCure(k))
 }
 
 // change asks the engine for other settings. What goes wrong is told at a field,
@@ -268,7 +256,7 @@ func (t *setting) apply() {
 // one at hand.
 func (t *setting) refuse(err error) {
 	words, cure := t.s.w.explain(err)
-	t.field.refuse(strings.TrimSpace(words + " " + cure))
+	t.field.refuse(strings.TrimSpace(plain(words) + " " + plain(cure)))
 	var taken *proxy.PortTakenError
 	if errors.As(err, &taken) && taken.Free != "" {
 		t.offer = strings.Replace(strings.TrimSpace(t.entry.Text), taken.Address, taken.Free, 1)

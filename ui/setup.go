@@ -7,6 +7,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
 
 	"github.com/waxseal/waxseal/proxy"
 )
@@ -38,12 +39,12 @@ type setup struct {
 }
 
 func newSetup(w *window) *setup {
-	s := &setup{w: w, values: map[string]*valueRow{}, steps: newPrograms(w), test: newSendTest(w), state: newBadge(), notice: newNotice()}
+	s := &setup{w: w, values: map[string]*valueRow{}, steps: newPrograms(w), test: newSendTest(w), state: newBadge(), notice: newNotice(w)}
 	k := w.kit
 	s.title = newText("", kind{size: theme.SizeNameHeadingText, bold: true, single: true})
 	s.facts = newMuted("")
 	s.signIn = k.button(tr("Sign in again"), theme.LoginIcon(), func() { w.show(Page{Name: "add", Account: s.account}) })
-	s.trouble = newNotice(s.signIn)
+	s.trouble = newNotice(w, s.signIn)
 	s.welcomed = newText("", kind{bold: true})
 	s.welcomed.mark(good.importance())
 	s.welcomed.Hide()
@@ -112,7 +113,7 @@ func (s *setup) menu() []*fyne.MenuItem {
 	items := s.w.accountMenu(s.account)[2:]
 	renew := fyne.NewMenuItemWithIcon(tr("New password…"), theme.ViewRefreshIcon(), func() {
 		s.w.question(tr("Make a new password?"), tr("Mail programs that have the old one can no longer send until they are given the new one."),
-			tr("Make a new one"), func() { s.load(true) })
+			tr("Make a new one"), widget.DangerImportance, func() { s.load(true) })
 	})
 	return append([]*fyne.MenuItem{renew}, items...)
 }
@@ -124,8 +125,9 @@ func (s *setup) load(renew bool) {
 	}
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancel(s.w.work.ctx)
-	show(s.loading, !renew)
-	show(s.all, renew)
+	keep := renew && s.settings.User != "" // what is shown stays until the answer
+	show(s.loading, !keep)
+	show(s.all, keep)
 	s.notice.say("", "")
 	account := s.account
 	ask(s.w.work, ctx, func(ctx context.Context) (proxy.MailSettings, error) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"fyne.io/fyne/v2/test"
+
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/oauth"
@@ -49,12 +51,22 @@ func (y story) stage(t testing.TB, g staging) *stage {
 	return s
 }
 
-func google() proxy.Provider {
-	return proxy.Provider{ID: "google", Name: "Google", Domains: []string{"gmail.com"}, ClientID: "id", SMTP: "smtp.gmail.com:465", DailyLimit: 500}
+func google() prospect {
+	return prospect{domains: []string{"gmail.com"}, Prospect: proxy.Prospect{Provider: "google", Name: "Google", Registration: registrationAt("google")}}
 }
 
-func microsoft() proxy.Provider {
-	return proxy.Provider{ID: "microsoft", Name: "Microsoft 365", Domains: []string{"corp.example"}, ClientID: "id", SMTP: "smtp.office365.com:587", DeviceURL: "https://login.example/device"}
+func microsoft() prospect {
+	return prospect{domains: []string{"corp.example"}, Prospect: proxy.Prospect{Provider: "microsoft", Name: "Microsoft 365", Device: true, Registration: registrationAt("microsoft")}}
+}
+
+// registrationAt is how the real engine has a provider registered.
+func registrationAt(id string) proxy.Registration {
+	for _, p := range (proxy.Config{}).Catalogue() {
+		if p.ID == id {
+			return p.Registration()
+		}
+	}
+	panic("no provider " + id)
 }
 
 // base is a backend with nothing wrong and no account.
@@ -62,9 +74,8 @@ func base() *fake {
 	return &fake{
 		snapshot: proxy.Snapshot{Version: "1.0.0", State: "serving", Started: noon.Add(-time.Hour),
 			Keystore: proxy.KeystoreStatus{Kind: "system"}, Totals: map[string]int64{}, PerMinute: make([]int64, 60)},
-		providers: []proxy.Provider{google(), microsoft(),
-			{ID: "fastmail", Name: "Fastmail", Domains: []string{"fastmail.com"}, SMTP: "smtp.fastmail.com:465"},
-			{ID: "icloud", Name: "iCloud Mail", Domains: []string{"icloud.com"}, NoOAuth: "make an app-specific password at account.apple.com and give it to the mail program directly"},
+		prospects: []prospect{google(), microsoft(),
+			{domains: []string{"icloud.com"}, err: errors.New("iCloud Mail cannot be used here: make an app-specific password at account.apple.com and give it to the mail program directly")},
 		},
 		settings: proxy.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
 			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true},
@@ -206,8 +217,13 @@ var stories = []story{
 	{name: "add recognised", page: Page{Name: "add"}, backend: base, shot: "add", act: func(s *stage) { typeAddress(s, "ada@corp.example") }},
 	{name: "add unknown", page: Page{Name: "add"}, backend: base, act: func(s *stage) { typeAddress(s, "ada@home.example") }},
 	{name: "add without oauth", page: Page{Name: "add"}, backend: base, act: func(s *stage) { typeAddress(s, "ada@icloud.com") }},
-	{name: "add register", page: Page{Name: "add"}, backend: with(func(b *fake) { b.providers[0].ClientID = "" }),
+	{name: "add register", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[0].NoClientID = true }),
 		act: func(s *stage) { typeAddress(s, "ada@gmail.com") }},
+	{name: "add register nowhere", page: Page{Name: "add"}, backend: with(func(b *fake) {
+		b.prospects[0] = prospect{domains: []string{"yahoo.com"}, Prospect: proxy.Prospect{Provider: "yahoo", Name: "Yahoo", NoClientID: true, Registration: registrationAt("yahoo")}}
+	}), act: func(s *stage) { typeAddress(s, "ada@yahoo.com") }},
+	{name: "add there", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[1].There = true }),
+		act: func(s *stage) { typeAddress(s, "ada@corp.example") }},
 	{name: "add waiting", page: Page{Name: "add"}, backend: with(func(b *fake) {
 		b.prompts = []proxy.Prompt{{URL: "https://login.example/authorize?x"}}
 	}), act: func(s *stage) {
@@ -274,6 +290,25 @@ var stories = []story{
 	{name: "settings wrong", page: Page{Name: "settings"}, backend: busyOffice, act: func(s *stage) {
 		configured(s).listen.entry.SetText("127.0.0.1:99999")
 	}},
+	{name: "settings move", page: Page{Name: "settings"}, backend: busyOffice, act: func(s *stage) { test.Tap(configured(s).keystore.move) }},
+	{name: "settings moving", page: Page{Name: "settings"}, backend: with(func(b *fake) {
+		b.move = func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
+	}), act: func(s *stage) {
+		configured(s).keystore.begin("file")
+		s.w.pages["settings"].(*settings).scroll.bar.ScrollToBottom()
+	}},
+	{name: "settings moved not", page: Page{Name: "settings"}, backend: with(func(b *fake) {
+		b.move = func(context.Context) (int, error) {
+			return 0, errors.New("the keystore file needs a passphrase, and none is given")
+		}
+	}), options: Options{Cure: func(error) string {
+		return "set WAXSEAL_KEYSTORE_PASSPHRASE_FILE to a file that holds it, or WAXSEAL_KEYSTORE_PASSPHRASE to the passphrase itself"
+	}}, act: func(s *stage) {
+		k := configured(s).keystore
+		k.begin("file")
+		s.until("it says why", func() bool { return k.notice.Visible() })
+		s.w.pages["settings"].(*settings).scroll.bar.ScrollToBottom()
+	}},
 	{name: "check", page: Page{Name: "check"}, backend: busyOffice},
 	{name: "check done", page: Page{Name: "check"}, image: true, backend: with(func(b *fake) {
 		b.checks = []proxy.Check{{Name: "keystore", OK: true, Result: "system: stores and reads", Took: 3 * time.Millisecond}, {Name: "ports", OK: true, Result: "listening on 127.0.0.1:1587"},
@@ -283,6 +318,17 @@ var stories = []story{
 		p.begin()
 		s.until("all is checked", func() bool { return p.verdict.Visible() })
 	}},
+	{name: "check password", page: Page{Name: "check"}, backend: with(func(b *fake) {
+		b.checks = []proxy.Check{{Name: "local password of ada@corp.example", Result: "there is none", Cure: "`waxseal account password ada@corp.example --new` makes one"},
+			{Name: "token of ada.lovelace@gmail.com", Result: "sign in again with `waxseal account reauthorize ada.lovelace@gmail.com`: invalid_grant"}}
+	}), act: func(s *stage) {
+		p := s.w.pages["check"].(*checkPage)
+		p.begin()
+		s.until("all is checked", func() bool { return p.verdict.Visible() })
+	}},
+	{name: "setup without password", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
+		b.err = errors.New("ada@corp.example has no local password; `waxseal account password ada@corp.example --new` makes one")
+	})},
 	{name: "about", page: Page{Name: "about"}, backend: busyOffice, image: true},
 	{name: "question", backend: busyOffice, act: func(s *stage) { s.w.askRemove("ada@corp.example") }},
 }

@@ -32,8 +32,7 @@ import (
 type Backend interface {
 	Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error]
 	Activity(ctx context.Context, after uint64) ([]proxy.Activity, error)
-	Recognise(ctx context.Context, address string) (proxy.Provider, error)
-	Providers(ctx context.Context) ([]proxy.Provider, error)
+	Prospect(ctx context.Context, a proxy.Account) (proxy.Prospect, error)
 	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
 	Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt)) (consented bool, err error)
 	MailSettings(ctx context.Context, address string, renew bool) (proxy.MailSettings, error)
@@ -43,6 +42,7 @@ type Backend interface {
 	Settings(ctx context.Context) (proxy.Settings, error)
 	Configure(ctx context.Context, s proxy.Settings) (notes []string, err error)
 	Certificate(ctx context.Context) (proxy.CertificateInfo, error)
+	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
 	Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error)
 	Quit(ctx context.Context) error
 }

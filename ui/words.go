@@ -119,9 +119,10 @@ func accountState(a proxy.AccountStatus) (string, mood) {
 // accountTrouble says what is wrong with an account, in our own words where we
 // have some.
 func accountTrouble(a proxy.AccountStatus) string {
+	detail, _ := errandIn(a.Detail) // the account's own buttons do it
 	switch {
-	case a.Detail != "":
-		return sentence(a.Detail)
+	case detail != "":
+		return sentence(detail)
 	case a.State == "needs_consent":
 		return tr("The provider wants a new sign-in.")
 	case a.State == "keystore":

@@ -50,8 +50,6 @@ type Backend interface {
 	Accounts() []proxy.AccountStatus
 	Activity(after uint64) []proxy.Activity
 	SetPaused(paused bool)
-	Recognise(ctx context.Context, address string) (proxy.Provider, error)
-	Providers() []proxy.Provider
 	MailSettings(ctx context.Context, address string, renew bool) (proxy.MailSettings, error)
 	Settings() proxy.Settings
 	Configure(ctx context.Context, to proxy.Settings) (notes []string, err error)

@@ -116,12 +116,6 @@ func (f *fake) Activity(after uint64) []proxy.Activity {
 
 func (f *fake) SetPaused(paused bool) { f.ask("pause %t", paused) }
 
-func (f *fake) Recognise(_ context.Context, address string) (proxy.Provider, error) {
-	return proxy.Provider{ID: "corp", Scopes: []string{"mail"}}, f.ask("recognise %s", address)
-}
-
-func (f *fake) Providers() []proxy.Provider { return []proxy.Provider{{ID: "corp"}, {ID: "other"}} }
-
 func (f *fake) MailSettings(_ context.Context, address string, renew bool) (proxy.MailSettings, error) {
 	return proxy.MailSettings{User: address, Password: "secret", Servers: []proxy.MailServer{{Host: "::1", Port: 1587, Security: "tls"}}},
 		f.ask("mail settings %s %t", address, renew)

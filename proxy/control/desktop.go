@@ -18,18 +18,6 @@ func (c *Client) SetPaused(ctx context.Context, paused bool) error {
 	return c.call(ctx, http.MethodPost, "/pause", pauseRequest{paused}, nil)
 }
 
-// Recognise is the provider that Add would choose for an address.
-func (c *Client) Recognise(ctx context.Context, address string) (p proxy.Provider, err error) {
-	err = c.call(ctx, http.MethodPost, "/recognise", addressRequest{Address: address}, &p)
-	return p, err
-}
-
-// Providers are all that the instance knows.
-func (c *Client) Providers(ctx context.Context) (p []proxy.Provider, err error) {
-	err = c.call(ctx, http.MethodGet, "/providers", nil, &p)
-	return p, err
-}
-
 // MailSettings are what to enter in a mail program for an account; renew makes
 // a new password first.
 func (c *Client) MailSettings(ctx context.Context, address string, renew bool) (s proxy.MailSettings, err error) {

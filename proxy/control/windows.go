@@ -18,12 +18,6 @@ func (h *handler) forWindows(b Backend, d Desktop) {
 		b.SetPaused(p.Paused)
 		return struct{}{}, nil
 	}))
-	h.mux.HandleFunc("POST /recognise", with(func(ctx context.Context, a addressRequest) (any, error) {
-		return b.Recognise(ctx, a.Address)
-	}))
-	h.mux.HandleFunc("GET /providers", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, b.Providers(), nil)
-	})
 	h.mux.HandleFunc("POST /mail-settings", with(func(ctx context.Context, a addressRequest) (any, error) {
 		return b.MailSettings(ctx, a.Address, a.Renew)
 	}))

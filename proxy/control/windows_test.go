@@ -26,12 +26,6 @@ func TestWindowsRequests(t *testing.T) {
 			if err := c.SetPaused(ctx, true); err != nil {
 				t.Errorf("SetPaused: %v", err)
 			}
-			if p, err := c.Recognise(ctx, "a@b"); err != nil || p.ID != "corp" || len(p.Scopes) != 1 {
-				t.Errorf("Recognise: %+v, %v", p, err)
-			}
-			if p, err := c.Providers(ctx); err != nil || !reflect.DeepEqual(p, b.Providers()) {
-				t.Errorf("Providers: %+v, %v", p, err)
-			}
 			s, err := c.MailSettings(ctx, "a@b", true)
 			if err != nil || s.User != "a@b" || s.Password != "secret" || len(s.Servers) != 1 || s.Servers[0].Port != 1587 {
 				t.Errorf("MailSettings: %+v, %v", s, err)
@@ -46,7 +40,7 @@ func TestWindowsRequests(t *testing.T) {
 			if i, err := c.Certificate(ctx); err != nil || i.Fingerprint != "AB:CD" {
 				t.Errorf("Certificate: %+v, %v", i, err)
 			}
-			want := []string{"pause true", "recognise a@b", "mail settings a@b true", fmt.Sprintf("configure %+v", b.Settings())}
+			want := []string{"pause true", "mail settings a@b true", fmt.Sprintf("configure %+v", b.Settings())}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}
@@ -204,12 +198,12 @@ func TestPortTakenSurvivesTheSocket(t *testing.T) {
 			taken := &proxy.PortTakenError{Address: "127.0.0.1:1587", Owner: "other", Free: "127.0.0.1:1588"}
 			c := dial(t, &fake{err: taken})
 			defer c.Close()
-			_, err := c.Recognise(t.Context(), "a@b")
+			_, err := c.Prospect(t.Context(), proxy.Account{Address: "a@b"})
 			var got *proxy.PortTakenError
 			if !errors.As(err, &got) || *got != *taken || err.Error() != taken.Error() {
 				t.Errorf("got %v", err)
 			}
-			_, err = dial(t, &fake{err: errors.New("else")}).Recognise(t.Context(), "a@b")
+			_, err = dial(t, &fake{err: errors.New("else")}).Prospect(t.Context(), proxy.Account{Address: "a@b"})
 			if errors.As(err, &got) {
 				t.Errorf("%v is about a port", err)
 			}

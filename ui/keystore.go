@@ -1,0 +1,110 @@
+package ui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/widget"
+
+	"github.com/waxseal/waxseal/proxy"
+)
+
+// keystore shows where the secrets are, and moves them.
+type keystore struct {
+	w      *window
+	root   *fyne.Container
+	name   *text
+	state  *text
+	move   *button
+	result *text
+	notice *notice
+
+	to     string // the kind that they can be moved to, "" for none
+	moving bool
+}
+
+func newKeystore(w *window) *keystore {
+	k := &keystore{w: w, name: newText("", kind{bold: true}), state: newMuted(""), result: newText("", kind{}), notice: newNotice(w)}
+	k.move = w.kit.button("", nil, k.ask)
+	k.root = newColumn(12, newColumn(2, k.name, k.state), newFlow(8, k.move), k.result, k.notice.Container)
+	k.clear()
+	return k
+}
+
+// clear takes back what became of the last move, unless one is under way.
+func (k *keystore) clear() {
+	if !k.moving {
+		k.result.Hide()
+		k.notice.say("", "")
+	}
+}
+
+func (k *keystore) draw(v view) {
+	s := v.snapshot.Keystore
+	k.name.set(keystoreName(s.Kind))
+	if s.Error == "" {
+		k.state.mark(good.importance())
+		k.state.set(tr("Can be read."))
+	} else {
+		k.state.mark(bad.importance())
+		k.state.set(keystoreTrouble(s) + ". " + keystoreCure(s))
+	}
+	k.offer(s)
+	k.move.enable(!k.moving && !v.gone && s.Error == "")
+}
+
+// offer says where the secrets can be moved to: those in memory end with
+// Waxseal, and stay there.
+func (k *keystore) offer(s proxy.KeystoreStatus) {
+	label := ""
+	switch k.to = ""; s.Kind {
+	case "system":
+		k.to, label = "file", tr("Move to an encrypted file…")
+	case "file":
+		k.to, label = "system", tr("Move to the system’s keychain…")
+	}
+	show(k.move, k.to != "")
+	if k.move.Text != label {
+		k.move.SetText(label)
+	}
+}
+
+// ask says what a move does before it begins.
+func (k *keystore) ask() {
+	to, title := k.to, tr("Move to the system’s keychain?")
+	words := tr("All consents and passwords are copied into the keychain and compared, then deleted from the file. Mail goes on meanwhile. From then on Waxseal needs the keychain to be unlocked, and no passphrase.")
+	if to == "file" {
+		title = tr("Move to an encrypted file?")
+		words = tr("All consents and passwords are copied into the file and compared, then deleted from the keychain. Mail goes on meanwhile. The file is encrypted with the passphrase that Waxseal was started with, in WAXSEAL_KEYSTORE_PASSPHRASE or WAXSEAL_KEYSTORE_PASSPHRASE_FILE, and each later start needs it too.")
+	}
+	k.w.question(title, words, tr("Move"), widget.HighImportance, func() { k.begin(to) })
+}
+
+func (k *keystore) begin(to string) {
+	if k.moving {
+		return
+	}
+	k.moving = true
+	k.move.enable(false)
+	k.notice.say("", "")
+	k.say(tr("Moving…"), calm)
+	var moved int
+	k.w.inBackground(func(ctx ctx) (err error) {
+		moved, err = k.w.backend.MoveSecrets(ctx, to)
+		return err
+	}, func(err error) {
+		k.moving = false
+		k.draw(k.w.view)
+		if err != nil {
+			k.result.Hide()
+			k.notice.say(k.w.explain(err))
+			return
+		}
+		k.say(trn("Done. {{.N}} secrets were moved.", int64(moved)), good)
+	})
+	k.w.settle()
+}
+
+func (k *keystore) say(words string, m mood) {
+	k.result.mark(m.importance())
+	k.result.set(words)
+	k.result.Show()
+}
