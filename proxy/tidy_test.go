@@ -15,7 +15,7 @@ func TestUnfinishedFilesGoAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stay := []string{".config.toml.", ".config.toml.swp", ".other.toml.12", "config.toml", "config.toml.12"}
+	stay := []string{".config.toml.1x", ".config.toml.swp", ".other.toml.12", "config.toml", "config.toml.12"}
 	for _, name := range slices.Concat(stay, []string{".config.toml.12", ".consents.json.3", ".localhost.crt.4", ".localhost.key.5"}) {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
