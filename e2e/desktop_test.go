@@ -49,7 +49,7 @@ func TestDesktop(t *testing.T) {
 		t.Errorf("activity %+v, %v", activity, err)
 	}
 	s.changes(window, "sent", empty)
-	s.picture("root", "desktop")
+	s.picture("root", "end")
 
 	item.Click("Quit")
 	program.ends(t, nil, 0)

@@ -52,6 +52,7 @@ func (s *screen) enter(window, address string) (page string) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { pipe.Close() })
+	s.settled(window, "add") // ready for keys
 	s.output("xdotool", "windowfocus", "--sync", window)
 	s.output("xdotool", "type", "--delay", "20", address)
 	opened := bufio.NewReader(pipe)
@@ -76,7 +77,7 @@ func (s *screen) picture(window, name string) []byte {
 		s.t.Fatalf("there is no picture of %s", window)
 	}
 	if dir := os.Getenv("WAXSEAL_E2E_PICTURES"); dir != "" {
-		if err := os.WriteFile(filepath.Join(dir, name+".png"), data, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "desktop-"+name+".png"), data, 0o644); err != nil {
 			s.t.Fatal(err)
 		}
 	}
@@ -97,11 +98,11 @@ func (s *screen) settled(window, name string) (picture []byte) {
 // turn has the window show another page, and waits until it does.
 func (s *screen) turn(client *control.Client, window, page string) (picture []byte) {
 	s.t.Helper()
-	before := s.picture(window, "before-"+page)
+	before := s.picture(window, page)
 	if err := client.Show(s.t.Context(), page, ""); err != nil {
 		s.t.Fatal(err)
 	}
-	s.changes(window, "turned", before)
+	s.changes(window, page, before)
 	return s.settled(window, page)
 }
 
