@@ -52,15 +52,26 @@ func startKeychain(dir string) (*keychain, error) {
 		return nil, errors.Join(err, k.stop())
 	}
 	k.env = append(k.env, "DBUS_SESSION_BUS_ADDRESS="+address[0])
-	daemon := exec.Command("gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets")
-	daemon.Env, daemon.Stdin = k.env, strings.NewReader("login password")
-	if k.daemon, err = start(daemon); err == nil {
-		err = owned(address[0], "org.freedesktop.secrets", k.daemon.exited)
+	if k.daemon, err = startKeyring(k.env, true); err == nil {
+		err = owned(address[0], secretsName, k.daemon.exited)
 	}
 	if err != nil {
 		return nil, errors.Join(err, k.stop())
 	}
 	return k, nil
+}
+
+const secretsName = "org.freedesktop.secrets"
+
+// startKeyring starts GNOME Keyring, unlocked or locked, on the bus of env.
+func startKeyring(env []string, unlocked bool) (*process, error) {
+	daemon := exec.Command("gnome-keyring-daemon", "--foreground", "--components=secrets")
+	daemon.Env = env
+	if unlocked {
+		daemon.Args = append(daemon.Args, "--unlock")
+		daemon.Stdin = strings.NewReader("login password")
+	}
+	return start(daemon)
 }
 
 // owned waits until somebody has a name on a bus, or end comes.

@@ -104,13 +104,19 @@ func TestDovecotChallengesABadToken(t *testing.T) {
 	}
 }
 
+// password is the one that mail programs need for an account.
+func (d *desk) password(address string) string {
+	d.t.Helper()
+	var settings struct{ Password string }
+	if err := json.Unmarshal([]byte(d.waxseal(0, "account", "password", address, "--json")), &settings); err != nil {
+		d.t.Fatal(err)
+	}
+	return settings.Password
+}
+
 // swaks sends the text with swaks, as a program that knows only passwords.
 func (d *desk) swaks(from, security, to string) *process {
 	d.t.Helper()
-	var settings struct{ Password string }
-	if err := json.Unmarshal([]byte(d.waxseal(0, "account", "password", from, "--json")), &settings); err != nil {
-		d.t.Fatal(err)
-	}
 	server, flag := d.starttls, "--tls"
 	if security == implicit {
 		server, flag = d.implicit, "--tls-on-connect"
@@ -121,7 +127,7 @@ func (d *desk) swaks(from, security, to string) *process {
 	}
 	return d.startProgram("swaks", "--server", host, "--port", port, flag, "--tls-verify", "--tls-ca-path", filepath.Join(d.dir, "localhost.crt"),
 		"--from", from, "--to", to+"@else.test", "--ehlo", "client.test", "--auth", "PLAIN", "--auth-user", from,
-		"--auth-password", settings.Password, "--data", "@"+d.write("message", strings.TrimSuffix(text, "\n"))) // swaks adds the last line end
+		"--auth-password", d.password(from), "--data", "@"+d.write("message", strings.TrimSuffix(text, "\n"))) // swaks adds the last line end
 }
 
 // send sends the text, which the provider must take.
