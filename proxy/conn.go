@@ -47,6 +47,7 @@ type conn struct {
 	seen   int        // bytes of a line that has not ended
 	chunk  int64      // bytes still to come of a BDAT chunk
 	body   *dotReader // the body of DATA, until go-smtp has seen its end
+	pieces bool       // the last read was of a body, and not its end
 	tail   string     // what go-smtp must still read to see that end
 	inAuth bool       // the last reply was 334: the next line is no command
 
@@ -257,9 +258,11 @@ func (c *conn) fill(p []byte) (int, error) {
 			c.goodbye("421 4.3.2 Waxseal is shutting down; try again when it runs")
 			break
 		}
-		if c.body != nil || c.chunk > 0 {
+		inBody := c.body != nil || c.chunk > 0
+		if inBody && c.pieces { // most bodies come whole
 			quickAck(c.tcp)
 		}
+		c.pieces = inBody
 		n, err := c.Conn.Read(p)
 		switch {
 		case n > 0:

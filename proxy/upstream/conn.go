@@ -38,6 +38,7 @@ type conn struct {
 
 	used    time.Time     // the last reply, or since when it is warm
 	timeout time.Duration // for each reply and write
+	until   time.Time     // the deadline that within has set
 	reused  bool          // this lease found it warm
 	pending bool          // a transaction is open up there: RSET comes before the next MAIL
 	broken  bool          // fit for nothing but close
@@ -72,8 +73,13 @@ func (c *conn) guard(ctx context.Context) (stop func()) {
 // within renews the deadline of what comes next. It must look at ctx behind
 // setting it, since guard may have set its own just before.
 func (c *conn) within(ctx context.Context, d time.Duration) error {
-	if err := c.raw.SetDeadline(time.Now().Add(d)); err != nil {
-		return err
+	now := time.Now()
+	// One set a moment ago will do: several are due for each message.
+	if want := now.Add(d); c.until.After(want) || want.Sub(c.until) > d/64 {
+		if err := c.raw.SetDeadline(want); err != nil {
+			return err
+		}
+		c.until = want
 	}
 	return ctx.Err()
 }
@@ -190,6 +196,7 @@ func (c *conn) quiet() error {
 	case time.Since(c.used) < probeAfter:
 		return nil
 	}
+	c.until = time.Time{}
 	if err := c.raw.SetDeadline(time.Now().Add(probeFor)); err != nil {
 		return err
 	}
