@@ -15,6 +15,7 @@ func TestPaste(t *testing.T) {
 	p := newConsentProvider(t)
 	g := p.grant(t, me, keystore.Memory())
 	var page, address string
+	b := newBrowser(t)
 	err := g.Consent(t.Context(), func(url string) error {
 		page = url
 		away := &http.Client{
@@ -42,7 +43,6 @@ func TestPaste(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		b := newBrowser(t)
 		b.all.Go(func() {
 			if err := Paste(t.Context(), url, " "+address+"\n"); err != nil {
 				t.Errorf("the right one: %v", err)
@@ -50,6 +50,7 @@ func TestPaste(t *testing.T) {
 		})
 		return nil
 	})
+	b.all.Wait() // t.Context ends before it would be waited for
 	if err != nil {
 		t.Fatal(err)
 	}
