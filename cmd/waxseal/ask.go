@@ -16,8 +16,7 @@ var errNoAnswer = errors.New("the question was left unanswered")
 
 // interactive reports whether somebody is there to be asked.
 func (m *Main) interactive() bool {
-	in, ok := m.In.(*os.File)
-	return ok && term.IsTerminal(int(in.Fd())) && isTerminal(m.Err)
+	return isTerminal(m.In) && isTerminal(m.Err)
 }
 
 // ask prints a question and waits for a line, until ctx ends.

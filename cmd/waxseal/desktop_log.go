@@ -5,15 +5,10 @@ package main
 import (
 	"os"
 	"path/filepath"
-
-	"golang.org/x/term"
 )
 
 // fromTerminal tells whether somebody reads standard error.
-func (m *Main) fromTerminal() bool {
-	f, ok := m.Err.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
+func (m *Main) fromTerminal() bool { return isTerminal(m.Err) }
 
 // logBeside has a program that was started by a double click log into the folder
 // that the system has for that, unless a flag names a file. Where there can be no

@@ -26,6 +26,8 @@ import (
 	"time"
 	"unicode"
 
+	"golang.org/x/term"
+
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/control"
 )
@@ -139,12 +141,9 @@ func rough(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
-// isTerminal reports whether output goes to somebody's eyes.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+// isTerminal reports whether input comes from somebody's hands, or output goes to
+// somebody's eyes. The null device is a character device too, and neither.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -1,21 +1,12 @@
 package control
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// ownPeer asks the system who connected (unix(4), LOCAL_PEERCRED).
-func ownPeer(c *net.UnixConn) bool {
-	raw, err := c.SyscallConn()
+// peerUID asks who connected (unix(4), LOCAL_PEERCRED).
+func peerUID(fd int) (uint32, error) {
+	cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
-		return false
+		return 0, err
 	}
-	own := false
-	err = raw.Control(func(fd uintptr) {
-		cred, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
-		own = err == nil && mayTalk(int(cred.Uid))
-	})
-	return err == nil && own
+	return cred.Uid, nil
 }

@@ -1,21 +1,12 @@
 package control
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// ownPeer asks the system who connected (unix(7), SO_PEERCRED).
-func ownPeer(c *net.UnixConn) bool {
-	raw, err := c.SyscallConn()
+// peerUID asks who connected (unix(7), SO_PEERCRED).
+func peerUID(fd int) (uint32, error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
-		return false
+		return 0, err
 	}
-	own := false
-	err = raw.Control(func(fd uintptr) {
-		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		own = err == nil && mayTalk(int(cred.Uid))
-	})
-	return err == nil && own
+	return cred.Uid, nil
 }
