@@ -66,6 +66,7 @@ func (s *session) authenticated(username, password string) error {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, authTimeout)
 	defer cancel()
+	defer context.AfterFunc(s.srv.serving, cancel)() // a stop waits for messages, not for logins
 	if err := box.password.load(ctx, s.srv.secrets, box.address); err != nil {
 		if errors.Is(err, keystore.ErrNotFound) {
 			err = answer(535, "5.7.8", "There is no local password for "+box.address+": make one with `waxseal account password "+box.address+" --new`")
@@ -122,7 +123,7 @@ func (s *session) wrongPassword(account, why string) error {
 var errLockedOut = answer(421, "4.7.0", "Too many wrong passwords; try again later")
 
 // elsewhere reports whether the client is on another machine.
-func (s *session) elsewhere() bool { return !isLoopback(s.c.RemoteAddr()) }
+func (s *session) elsewhere() bool { return !isLoopback(s.c.tcp.RemoteAddr()) }
 
 func accountOf(box *mailbox) string {
 	if box == nil {
