@@ -17,7 +17,7 @@ func sessionsSaid(t *testing.T, log string) map[string][]string {
 	said := map[string][]string{}
 	for line := range strings.Lines(log) {
 		_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "msg=")
-		if strings.HasPrefix(rest, "serving ") || strings.HasPrefix(rest, `"token refreshed"`) {
+		if strings.HasPrefix(rest, "serving ") || strings.HasPrefix(rest, `"account added"`) || strings.HasPrefix(rest, `"token refreshed"`) {
 			continue
 		}
 		_, id, found := strings.Cut(rest, " session=")
