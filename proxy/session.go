@@ -90,7 +90,7 @@ func (s *session) Auth(mech string) (sasl.Server, error) {
 	case sasl.Plain:
 		return ownWords{sasl.NewPlainServer(func(identity, username, password string) error {
 			if identity != "" && Fold(identity) != Fold(username) {
-				return s.wrongPassword("", "asked to act as another user")
+				return s.wrongPassword(username, "", "asked to act as another user")
 			}
 			return s.authenticate(username, password)
 		})}, nil
