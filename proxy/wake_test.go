@@ -117,6 +117,7 @@ func TestWatchNetwork(t *testing.T) {
 			if b.Check() == nil {
 				t.Fatalf("before the %s the breaker lets calls through", name)
 			}
+			synctest.Wait() // the look of this moment is over
 			before := strings.Count(log.String(), "connected to anew")
 			tc.happens()
 			if tc.at > 0 {
