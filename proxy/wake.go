@@ -90,15 +90,20 @@ func newWatch() *watch {
 //
 // A look that comes late by the wall clock tells of a sleep. The monotonic clock
 // could not: it stands still meanwhile on Linux and macOS, and goes on on Windows.
-// A clock that somebody sets ahead looks the same and costs some new connections;
-// one set back says nothing.
+// A clock that somebody sets ahead looks the same and costs some new connections.
+// One set back hides a sleep of before the next look, and makes warm connections
+// look young: it costs them too.
 func (w *watch) look() (why string) {
 	now := w.now().Round(0)
 	late := now.Sub(w.last) - lookEvery
-	if !w.last.IsZero() && late > sleptFor {
-		why = "the machine slept, or its clock was set, for " + late.Round(time.Second).String()
-	}
 	first := w.last.IsZero()
+	switch {
+	case first:
+	case late > sleptFor:
+		why = "the machine slept, or its clock was set, for " + late.Round(time.Second).String()
+	case late < -sleptFor:
+		why = "the machine's clock was set back by " + (-late).Round(time.Second).String()
+	}
 	w.last = now
 	addrs, err := w.addresses()
 	if err != nil {
