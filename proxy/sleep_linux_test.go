@@ -221,7 +221,7 @@ func TestServerHearsLogind(t *testing.T) {
 	bus := newSystemBus(t)
 	bus.start()
 	logind := bus.logind()
-	r := newRig(t, rigOptions{})
+	r := newRig(t, rigOptions{prepare: func(s *Server) { s.watch = newWatch() }})
 	eventually(t, "the server listens to logind", func() bool { return strings.Contains(r.log.String(), listening) })
 	b := r.server.smtpBreakers.Get("smtp x")
 	openBreaker(b)
