@@ -231,3 +231,18 @@ func TestServerHearsLogind(t *testing.T) {
 		t.Errorf("the log does not say that %s:\n%s", want, r.log.String())
 	}
 }
+
+// Signals that come faster than they are judged are dropped, not kept.
+func TestFloodOfSleep(t *testing.T) {
+	s := make(sleepSignals, 8)
+	for range 1000 {
+		s.DeliverSignal(login1+".Manager", "PrepareForSleep", &dbus.Signal{Body: []any{false}})
+		s.DeliverSignal(login1+".Manager", "PrepareForShutdown", &dbus.Signal{Body: []any{true}})
+		s.DeliverSignal(login1+".Manager", "PrepareForSleep", &dbus.Signal{})
+	}
+	for len(s) > 0 {
+		if signal := <-s; signal.Body[0] != false {
+			t.Errorf("%+v was kept", signal)
+		}
+	}
+}
