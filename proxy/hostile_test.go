@@ -96,7 +96,10 @@ func TestUnknownAccountsAreAlike(t *testing.T) {
 	failures := map[string]int{}
 	for key, s := range r.server.guard.sources.Range {
 		_, name, _ := strings.Cut(key.(string), " ")
-		failures[name] = s.(*source).failures
+		s := s.(*source)
+		s.mu.Lock()
+		failures[name] = s.failures
+		s.mu.Unlock()
 	}
 	want := map[string]int{me: 1, "nobody@corp.test": 1, "no name": 1, "": 2} // "" is what no address can be
 	if !maps.Equal(failures, want) {
