@@ -89,7 +89,24 @@ func (s *Server) use(ctx context.Context, cfg Config, boxes map[string]*mailbox)
 	}
 	s.cfg.Store(&cfg)
 	s.boxes.Store(&boxes)
+	s.logChanges(old, boxes)
 	s.changed.wake()
+}
+
+// logChanges tells of the accounts that came, went or are others now.
+func (s *Server) logChanges(old, now map[string]*mailbox) {
+	for key, b := range now {
+		if was := old[key]; was == nil {
+			s.log.Info("account added", "account", b.address, "provider", b.provider.ID)
+		} else if was != b {
+			s.log.Info("account changed", "account", b.address, "provider", b.provider.ID)
+		}
+	}
+	for key, b := range old {
+		if now[key] == nil {
+			s.log.Info("account removed", "account", b.address)
+		}
+	}
 }
 
 // Add makes an account and its local password, which it returns. Without a

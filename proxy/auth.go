@@ -54,18 +54,19 @@ func (s *session) authenticated(username, password string) error {
 		return paused(454)
 	}
 	box := s.srv.mailbox(username)
-	if account := accountOf(box); s.elsewhere() && s.srv.guard.locked(s.source(account)) {
+	if s.elsewhere() && s.srv.guard.locked(s.source(username)) {
 		s.srv.stats.authFailures.Add(1)
-		s.log.Warn("locked out", "account", account, "client", s.c.RemoteAddr().String())
+		s.log.Warn("locked out", "account", accountOf(box), "client", s.c.RemoteAddr().String())
 		s.c.last = true
 		return errLockedOut
 	}
 	if box == nil {
 		(&localPassword{}).matches(password) // as slow as for an account that is there
-		return s.wrongPassword("", "no account of that name: "+namable(username))
+		return s.wrongPassword(username, "", "no account of that name: "+namable(username))
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, authTimeout)
 	defer cancel()
+	defer context.AfterFunc(s.srv.serving, cancel)() // a stop waits for messages, not for logins
 	if err := box.password.load(ctx, s.srv.secrets, box.address); err != nil {
 		if errors.Is(err, keystore.ErrNotFound) {
 			err = answer(535, "5.7.8", "There is no local password for "+box.address+": make one with `waxseal account password "+box.address+" --new`")
@@ -73,9 +74,9 @@ func (s *session) authenticated(username, password string) error {
 		return s.authFailed(box, err)
 	}
 	if !box.password.matches(password) {
-		return s.wrongPassword(box.address, "wrong local password")
+		return s.wrongPassword(username, box.address, "wrong local password")
 	}
-	s.srv.guard.passed(s.source(box.address))
+	s.srv.guard.passed(s.source(username))
 	if limit := int64(s.srv.config().MaxConnectionsPerAccount); box.connections.Add(1) > limit {
 		box.connections.Add(-1)
 		s.srv.stats.refused.Add(1)
@@ -104,7 +105,7 @@ func (s *session) authFailed(box *mailbox, err error) error {
 
 // wrongPassword answers all wrong credentials alike, so that nobody learns which
 // accounts there are, and slows their source. account is empty when unknown.
-func (s *session) wrongPassword(account, why string) error {
+func (s *session) wrongPassword(username, account, why string) error {
 	s.srv.stats.authFailures.Add(1)
 	s.log.Warn("login refused", "account", account, "client", s.c.RemoteAddr().String(), "reason", why)
 	s.srv.changed.wake()
@@ -112,7 +113,7 @@ func (s *session) wrongPassword(account, why string) error {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	defer context.AfterFunc(s.srv.serving, cancel)()
-	if err := s.srv.guard.failed(ctx, s.source(account)); err != nil {
+	if err := s.srv.guard.failed(ctx, s.source(username)); err != nil {
 		s.c.last = true
 		return errLockedOut
 	}
@@ -122,7 +123,7 @@ func (s *session) wrongPassword(account, why string) error {
 var errLockedOut = answer(421, "4.7.0", "Too many wrong passwords; try again later")
 
 // elsewhere reports whether the client is on another machine.
-func (s *session) elsewhere() bool { return !isLoopback(s.c.RemoteAddr()) }
+func (s *session) elsewhere() bool { return !isLoopback(s.c.tcp.RemoteAddr()) }
 
 func accountOf(box *mailbox) string {
 	if box == nil {
@@ -131,13 +132,23 @@ func accountOf(box *mailbox) string {
 	return box.address
 }
 
-// source is who is slowed after wrong passwords: the client's host, for one account.
-func (s *session) source(account string) string {
+// longestName is more than any account's address has, in bytes: what is longer is
+// not remembered.
+const longestName = 320
+
+// source is who is slowed after wrong passwords: the client's host, for the name
+// it gives. Names without an account have a source each, as those with one do:
+// being slowed by others, or not, would tell them apart.
+func (s *session) source(username string) string {
+	name := Fold(username)
+	if len(name) > longestName {
+		name = ""
+	}
 	host, _, err := net.SplitHostPort(s.c.RemoteAddr().String())
 	if err != nil {
 		host = s.c.RemoteAddr().String()
 	}
-	return host + " " + account
+	return host + " " + name
 }
 
 // localPassword is an account's local password as memory keeps it: a hash,

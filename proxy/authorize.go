@@ -43,6 +43,9 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 	check := Check{Name: "consent", OK: err == nil, Result: "given", Took: time.Since(start)}
 	if err != nil {
 		check.Result = err.Error()
+		s.log.Warn("no consent", "account", box.address, "err", err)
+	} else {
+		s.log.Info("consent given", "account", box.address)
 	}
 	if serr := show(Prompt{Check: &check}); serr != nil && err == nil {
 		err = serr

@@ -115,6 +115,9 @@ func (c *conn) handshaking() bool {
 
 // goodbye says the last line of a connection.
 func (c *conn) goodbye(line string) {
+	if !c.srv.stopping.Load() { // which has a line of its own, for all of them
+		c.srv.log.Info("closing", "session", c.id, "client", c.tcp.RemoteAddr().String(), "reply", line)
+	}
 	c.out = append(append(c.out, line...), "\r\n"...)
 	c.tcp.SetWriteDeadline(time.Now().Add(lastWords))
 	c.Conn.Write(c.out)

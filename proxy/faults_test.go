@@ -312,3 +312,39 @@ func sendOnce(r *rig, address, body string) bool {
 	}
 	return true
 }
+
+// TestStopDoesNotWaitForALogin: a program whose AUTH waits, for a token or for
+// the mail server, hears at once that the server stops. It is one who must come
+// back anyway.
+func TestStopDoesNotWaitForALogin(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	for name, faults := range map[string]providertest.Faults{
+		"token endpoint hangs": {Token: func(*http.Request) providertest.TokenFault {
+			asked <- struct{}{}
+			return providertest.TokenFault{Hang: true}
+		}},
+		"mail server hangs": {SMTP: func(e providertest.Event) providertest.Action {
+			if e.Step == providertest.StepAuth {
+				asked <- struct{}{}
+				return providertest.Action{Hang: true}
+			}
+			return providertest.Action{}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, rigOptions{})
+			r.provider.SetFaults(faults)
+			p := r.dial()
+			p.do("EHLO x", "250")
+			p.send("AUTH PLAIN " + plainResponse(me, password) + "\r\n")
+			<-asked
+			done := make(chan error, 1)
+			go func() { done <- r.server.Shutdown(context.Background()) }() // without a limit
+			p.expect("454 4.7.0")
+			p.expect("421 4.3.2")
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

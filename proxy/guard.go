@@ -24,7 +24,7 @@ var errGuesses = errors.New("too many wrong passwords at once")
 
 // guard slows those who guess passwords. Only wrong answers wait, and only
 // behind wrong ones of their own source: a right password is never delayed, by
-// nobody. A source is a client's host and the account it names. Hosts elsewhere
+// nobody. A source is a client's host and the name it gives. Hosts elsewhere
 // can be locked out too, see locked.
 type guard struct {
 	sources sync.Map // string -> *source

@@ -50,8 +50,9 @@ type rigOptions struct {
 	accounts  []string // besides me
 	plain     bool     // to the provider's address without TLS
 	prepare   func(*Server)
-	idle      bool // do not serve
-	noAccount bool // not even me
+	idle      bool                // do not serve
+	noAccount bool                // not even me
+	clock     *providertest.Clock // nil: the machine's
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -102,8 +103,12 @@ max_connections = 10
 	if o.config != nil {
 		o.config(&cfg)
 	}
+	var now func() time.Time
+	if o.clock != nil {
+		now = o.clock.Now
+	}
 	r.server, err = New(Options{
-		Config: cfg, ConfigPath: r.config, Secrets: r.secrets, Version: "test",
+		Now: now, Config: cfg, ConfigPath: r.config, Secrets: r.secrets, Version: "test",
 		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

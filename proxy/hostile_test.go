@@ -3,8 +3,10 @@ package proxy
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +76,35 @@ func TestSyntaxOfPlain(t *testing.T) {
 	p.do("EHLO x", "250")
 	p.do("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("abc")), "501 5.5.2")
 	p.do("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("other\x00"+me+"\x00"+password)), "535 5.7.8")
+}
+
+// TestUnknownAccountsAreAlike: neither the answer nor who is slowed tells which
+// names have an account. Names without one shared a source, so that a guesser whose
+// next name was answered at once had found an account.
+func TestUnknownAccountsAreAlike(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	p := r.dial()
+	p.do("EHLO x", "250")
+	names := []string{me, "nobody@corp.test", "no name", strings.Repeat("x", 1000) + "@corp.test", strings.Repeat("y", 1000)}
+	answers := map[string]bool{}
+	for _, name := range names {
+		answers[p.do("AUTH PLAIN "+plainResponse(name, "wrong"), "535 5.7.8 ")] = true
+	}
+	if len(answers) != 1 {
+		t.Errorf("they are answered apart: %q", slices.Collect(maps.Keys(answers)))
+	}
+	failures := map[string]int{}
+	for key, s := range r.server.guard.sources.Range {
+		_, name, _ := strings.Cut(key.(string), " ")
+		s := s.(*source)
+		s.mu.Lock()
+		failures[name] = s.failures
+		s.mu.Unlock()
+	}
+	want := map[string]int{me: 1, "nobody@corp.test": 1, "no name": 1, "": 2} // "" is what no address can be
+	if !maps.Equal(failures, want) {
+		t.Errorf("slowed are %v, want %v", failures, want)
+	}
 }
 
 // TestRefusedRecipientIsNotTheMessage: what is wrong with one address ends

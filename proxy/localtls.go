@@ -23,12 +23,12 @@ type certificate struct {
 }
 
 func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if cert := s.cert.now.Load(); cert != nil && time.Until(cert.Leaf.NotAfter) > certificateRenew {
+	if cert := s.cert.now.Load(); cert != nil && usable(cert.Leaf, s.opts.Now()) {
 		return cert, nil
 	}
 	s.cert.mu.Lock()
 	defer s.cert.mu.Unlock()
-	if cert := s.cert.now.Load(); cert != nil && time.Until(cert.Leaf.NotAfter) > certificateRenew {
+	if cert := s.cert.now.Load(); cert != nil && usable(cert.Leaf, s.opts.Now()) {
 		return cert, nil
 	}
 	cert, err := s.newCertificate()
@@ -45,9 +45,9 @@ func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // server without one keeps it in memory.
 func (s *Server) newCertificate() (tls.Certificate, error) {
 	if s.opts.ConfigPath != "" {
-		return LocalCertificate(filepath.Dir(s.opts.ConfigPath), time.Now())
+		return LocalCertificate(filepath.Dir(s.opts.ConfigPath), s.opts.Now())
 	}
-	certPEM, keyPEM, err := newCertificate(time.Now())
+	certPEM, keyPEM, err := newCertificate(s.opts.Now())
 	if err != nil {
 		return tls.Certificate{}, err
 	}

@@ -58,7 +58,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 		Scopes: p.Scopes, AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
 		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,
 	}, Fold(a.Address), oauth.Deps{
-		Secrets: s.secrets, HTTP: client, Timeout: s.opts.Patience.Token, Breaker: s.tokenBreakers.Get("token " + endpoint(p.TokenURL)), Log: s.log,
+		Secrets: s.secrets, Now: s.opts.Now, HTTP: client, Timeout: s.opts.Patience.Token, Breaker: s.tokenBreakers.Get("token " + endpoint(p.TokenURL)), Log: s.log,
 		OnRefresh: func(result string) { s.stats.refreshed(p.ID, result) },
 		OnChange:  s.changed.wake,
 	})
@@ -70,7 +70,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 	b.pool = upstream.New(upstream.Config{
 		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), RootCAs: roots, Proxy: s.outbound.proxy, Login: login, Tokens: b.grant,
 		MaxConnections: p.MaxConnections, Breaker: s.smtpBreakers.Get("smtp " + p.SMTP),
-		Log: s.log.With("account", a.Address), Stats: &s.stats.upstream,
+		Log: s.log.With("account", a.Address), Stats: &s.stats.upstream, Now: s.opts.Now,
 		DialTimeout: wait.Dial, ReplyTimeout: wait.Reply, FinalTimeout: wait.Final, WaitTimeout: wait.Turn, IdleTimeout: wait.Idle,
 	})
 	return b, nil

@@ -11,8 +11,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// fail turns an error into the reply for the client, counts the message it
-// ended and writes the whole chain to the log.
+// fail turns an error into the reply for the client, and counts the message it
+// ended.
 func (s *session) fail(at string, err error) error {
 	r := replyTo(at, s.box, err)
 	res := failed
@@ -23,46 +23,55 @@ func (s *session) fail(at string, err error) error {
 	case errors.Is(err, errCutOff):
 		res = aborted
 	}
-	s.finish(res, r, "")
-	s.log.Warn("message failed", "account", s.box.address, "at", at, "result", res.String(), "reply", r.Code, "err", err)
+	s.finish(res, r, "", fmt.Errorf("%s: %w", at, err))
 	return r
 }
 
 // refuse gives a recipient's refusal to the client. Where no other recipient is
 // taken, it is what became of the message. cure may be "".
 func (s *session) refuse(r *smtp.SMTPError, cure string) error {
+	s.log.Info("recipient refused", "account", s.box.address, "reply", replyText(r))
 	s.msg.refusal, s.msg.cure = r, cure
 	return r
 }
 
 // turnAway refuses a message before it has begun.
 func (s *session) turnAway(r *smtp.SMTPError) error {
-	s.record(&message{started: time.Now()}, resultOf(r.Code), r, "")
+	s.record(&message{started: time.Now()}, resultOf(r.Code), r, "", nil)
 	return r
 }
 
 // finish counts the message once. r is what the client was told, nil where it
-// did not stay to hear it, and cure explains it where it is the provider's.
-func (s *session) finish(res result, r *smtp.SMTPError, cure string) {
+// did not stay to hear it. Where r is the provider's, cure explains it; where it
+// is ours, err is why.
+func (s *session) finish(res result, r *smtp.SMTPError, cure string, err error) {
 	if s.msg == nil || s.msg.counted {
 		return
 	}
 	s.msg.counted = true
-	s.record(s.msg, res, r, cure)
+	s.record(s.msg, res, r, cure, err)
 }
 
-// record is the one place where a message goes into the statistics.
-func (s *session) record(m *message, res result, r *smtp.SMTPError, cure string) {
+// record is the one place where a message goes into the statistics, and its end
+// into the log.
+func (s *session) record(m *message, res result, r *smtp.SMTPError, cure string, err error) {
 	now := time.Now()
 	a := &Activity{
 		Time: now, Session: s.c.id, Account: s.box.address, Recipients: m.rcpts, Bytes: m.bytes,
 		Took: now.Sub(m.started), Result: res.String(), Cure: cure,
 	}
+	line := []any{"account", a.Account, "result", a.Result, "recipients", a.Recipients, "bytes", a.Bytes, "seconds", a.Took.Seconds()}
 	if r != nil {
 		a.Reply = discreet(replyText(r), s.box.address)
+		line = append(line, "reply", replyText(r))
 	}
 	s.srv.stats.ended(res, a)
 	s.box.ended(res, a)
+	if err != nil {
+		s.log.Warn("message failed", append(line, "err", err)...)
+	} else {
+		s.log.Info("message", line...)
+	}
 	s.srv.changed.wake()
 }
 
@@ -76,9 +85,9 @@ func (s *session) end() {
 	}
 	switch {
 	case s.msg.rcpts > 0:
-		s.finish(aborted, nil, "")
+		s.finish(aborted, nil, "", nil)
 	case s.msg.refusal != nil:
-		s.finish(resultOf(s.msg.refusal.Code), s.msg.refusal, s.msg.cure)
+		s.finish(resultOf(s.msg.refusal.Code), s.msg.refusal, s.msg.cure, nil)
 	}
 	s.msg.cancel()
 	s.msg = nil

@@ -147,7 +147,7 @@ func (s *Server) renewIdle(ctx context.Context) {
 func (s *Server) renewDueOnes(ctx context.Context, longest time.Duration) {
 	s.noteAges()
 	for _, b := range *s.boxes.Load() {
-		if !s.shouldRenew(b, time.Now()) {
+		if !s.shouldRenew(b, s.opts.Now()) {
 			continue
 		}
 		if !pause(ctx, time.Duration(rand.Int64N(int64(longest)))) { // #nosec G404 -- spreads load, guards nothing
@@ -164,13 +164,14 @@ func (s *Server) renewDueOnes(ctx context.Context, longest time.Duration) {
 }
 
 // shouldRenew decides by the account's age. One of unknown age gets a time of
-// its own, at random within a day.
+// its own, at random within a day. So does one whose time is further off than
+// its consent may last: that was noted while the clock was ahead.
 func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
 	if b.provider.ConsentDays == 0 || b.removed.Load() || b.grant.Status().State == oauth.NeedsConsent {
 		return false
 	}
 	of := s.ages.get(b.address)
-	if of.Next.IsZero() {
+	if of.Next.IsZero() || of.Next.After(consentEnds(b.provider, now)) {
 		s.ages.set(b.address, age{Next: now.Add(time.Duration(rand.Int64N(int64(renewSpread))))}) // #nosec G404 -- as above
 		return false
 	}
@@ -189,10 +190,15 @@ func (s *Server) accountStatus(b *mailbox) AccountStatus {
 	return st
 }
 
-// noteAges takes over what the grants know.
+// noteAges takes over what the grants know. A refresh from the future happened
+// while the clock was ahead; the monotonic one tells how long ago that was.
 func (s *Server) noteAges() {
+	now := s.opts.Now()
 	for _, b := range *s.boxes.Load() {
 		if t := b.grant.Status().LastRefresh; !t.IsZero() && b.provider.ConsentDays > 0 {
+			if t.Round(0).After(now) {
+				t = now.Add(t.Sub(now))
+			}
 			s.ages.set(b.address, age{Renewed: t, Next: renewDue(b.provider, b.address, t)})
 		}
 	}

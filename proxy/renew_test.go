@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
 // TestRenewalsSpread: accounts that were added together are not renewed
@@ -79,5 +81,36 @@ func TestIdleAccountsAreRenewed(t *testing.T) {
 	again, err := loadAges(agesPath(r.config))
 	if err != nil || again.get("due@corp.test").Renewed.Before(past) {
 		t.Errorf("not kept: %+v, %v", again.get("due@corp.test"), err)
+	}
+}
+
+// TestClockThatWasAhead: what was noted while the clock was ahead keeps no
+// consent from being renewed in time, and no certificate that is not valid yet
+// in use.
+func TestClockThatWasAhead(t *testing.T) {
+	var clock providertest.Clock
+	r := newRig(t, rigOptions{accounts: []string{"unused@corp.test"}, idle: true, clock: &clock})
+	clock.Set(400 * 24 * time.Hour)
+	if _, err := r.server.mailbox(me).grant.Token(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.server.renewDueOnes(t.Context(), time.Millisecond)
+	ahead, err := r.server.certificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock.Set(0)
+	r.server.renewDueOnes(t.Context(), time.Millisecond)
+	for _, address := range []string{me, "unused@corp.test"} {
+		if of := r.server.ages.get(address); of.Renewed.After(time.Now()) || of.Next.After(time.Now().AddDate(0, 0, 13)) {
+			t.Errorf("%s: %+v", address, of)
+		}
+	}
+	right, err := r.server.certificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now := time.Now(); right == ahead || now.Before(right.Leaf.NotBefore) {
+		t.Errorf("the certificate in use is good from %v", right.Leaf.NotBefore)
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -42,6 +41,10 @@ type Options struct {
 	LogFile    string          // where Log is kept, for people; "" when it is kept nowhere
 	LastCrash  string          // the report that a crash left, for people; "" for none
 	Version    string
+
+	// Now tells the time; nil is time.Now. It matters where the wall clock decides:
+	// over the ends of tokens, connections, consents and certificates.
+	Now func() time.Time
 
 	// WaitForPort has Serve wait for a port that another program has, where it
 	// would fail. Snapshot.PortTaken says so; the port is tried again now and
@@ -113,6 +116,10 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Log = slog.New(bySession{o.Log.Handler()})
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	o.Config = o.Config.withDefaults()
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
@@ -123,6 +130,7 @@ func New(o Options) (*Server, error) {
 		configured:  make(chan struct{}, 1),
 		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
 	}
+	s.watch.now = o.Now
 	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
 	s.hard, s.kill = context.WithCancel(context.Background())
 	s.serving, s.endServe = context.WithCancel(s.hard)
@@ -159,21 +167,6 @@ func (s *Server) newSMTP() *smtp.Server {
 	srv.ErrorLog = smtpLog{s.log}
 	return srv
 }
-
-// smtpLog is where go-smtp reports: panics, and clients that broke off, which is
-// their business and no error of ours.
-type smtpLog struct{ log *slog.Logger }
-
-func (l smtpLog) Printf(format string, v ...any) {
-	text := strings.TrimSpace(fmt.Sprintf(format, v...))
-	if strings.HasPrefix(format, "panic") {
-		l.log.Error(text)
-		return
-	}
-	l.log.Info(text)
-}
-
-func (l smtpLog) Println(v ...any) { l.Printf("%s", fmt.Sprintln(v...)) }
 
 func (s *Server) config() *Config { return s.cfg.Load() }
 

@@ -63,7 +63,7 @@ var (
 
 func (s *Server) newSession(sc *smtp.Conn) (smtp.Session, error) {
 	c := sc.Conn().(*conn)
-	ctx, cancel := context.WithCancel(s.hard)
+	ctx, cancel := context.WithCancel(context.WithValue(s.hard, sessionKey{}, c.id))
 	log := s.log.With("session", c.id)
 	log.Debug("connected", "client", c.RemoteAddr().String())
 	return &session{srv: s, c: c, ctx: ctx, cancel: cancel, log: log}, nil
@@ -90,7 +90,7 @@ func (s *session) Auth(mech string) (sasl.Server, error) {
 	case sasl.Plain:
 		return ownWords{sasl.NewPlainServer(func(identity, username, password string) error {
 			if identity != "" && Fold(identity) != Fold(username) {
-				return s.wrongPassword("", "asked to act as another user")
+				return s.wrongPassword(username, "", "asked to act as another user")
 			}
 			return s.authenticate(username, password)
 		})}, nil
@@ -181,7 +181,6 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 	}
 	r := replies[0]
 	if r.Code/100 != 2 {
-		s.log.Info("recipient refused", "account", s.box.address, "reply", r.String())
 		known, _ := meaningOf(r)
 		return s.refuse(passThrough(r), known.cure)
 	}
@@ -227,13 +226,10 @@ func (s *session) Data(r io.Reader) error {
 		}
 		return s.fail("DATA", err)
 	}
-	took := time.Since(m.started)
+	s.srv.stats.seconds.Observe(time.Since(m.started).Seconds())
 	answered := passThrough(reply)
 	known, _ := meaningOf(reply)
-	s.finish(resultOf(reply.Code), answered, known.cure)
-	s.srv.stats.seconds.Observe(took.Seconds())
-	s.log.Info("message", "account", s.box.address, "result", resultOf(reply.Code).String(), "recipients", m.rcpts,
-		"bytes", body.n, "seconds", took.Seconds(), "reply", reply.String())
+	s.finish(resultOf(reply.Code), answered, known.cure, nil)
 	return answered
 }
 
@@ -255,6 +251,7 @@ func (s *session) Logout() error {
 		s.box = nil
 		s.srv.changed.wake()
 	}
+	s.log.Debug("disconnected")
 	return nil
 }
 

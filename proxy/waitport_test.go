@@ -7,26 +7,44 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 )
 
-// With a screen a taken port is no end: another one is chosen there.
-func TestWaitForPort(t *testing.T) {
+// waiting is a server that waits for a port which another program has.
+func waiting(t *testing.T) (s *Server, taken string, ended chan error) {
+	t.Helper()
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
-	s, err := New(Options{Config: Config{Listen: []string{other.Addr().String()}}, Secrets: keystore.Memory(), WaitForPort: true})
+	t.Cleanup(func() { other.Close() })
+	taken = other.Addr().String()
+	s, err = New(Options{Config: Config{Listen: []string{taken}}, Secrets: keystore.Memory(), WaitForPort: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
+	ended = make(chan error, 1)
 	go func() { ended <- s.Serve(t.Context()) }()
 	for snap := range s.Watch(t.Context(), 0) {
 		if snap.PortTaken != nil {
-			if snap.State != "starting" || snap.PortTaken.Address != other.Addr().String() || snap.PortTaken.Free == "" {
-				t.Errorf("state %q, %+v", snap.State, snap.PortTaken)
-			}
 			break
 		}
+	}
+	return s, taken, ended
+}
+
+func shutDown(t *testing.T, s *Server, ended chan error) {
+	t.Helper()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// With a screen a taken port is no end: another one is chosen there.
+func TestWaitForPort(t *testing.T) {
+	s, taken, ended := waiting(t)
+	if snap := s.Snapshot(); snap.State != "starting" || snap.PortTaken.Address != taken || snap.PortTaken.Free == "" {
+		t.Errorf("state %q, %+v", snap.State, snap.PortTaken)
 	}
 	to := s.Settings()
 	if _, err := s.Configure(t.Context(), to); err != nil {
@@ -40,35 +58,10 @@ func TestWaitForPort(t *testing.T) {
 	if snap := s.Snapshot(); snap.PortTaken != nil || snap.State != "serving" || len(snap.Listeners) != 1 {
 		t.Errorf("%+v", snap)
 	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	shutDown(t, s, ended)
 }
 
 func TestWaitForPortEndsWithTheServer(t *testing.T) {
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	s, err := New(Options{Config: Config{Listen: []string{other.Addr().String()}}, Secrets: keystore.Memory(), WaitForPort: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(t.Context()) }()
-	for snap := range s.Watch(t.Context(), 0) {
-		if snap.PortTaken != nil {
-			break
-		}
-	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	s, _, ended := waiting(t)
+	shutDown(t, s, ended)
 }

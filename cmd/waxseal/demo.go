@@ -101,7 +101,7 @@ func (m *Main) demo(ctx context.Context, once bool) error {
 		return err
 	}
 	defer listener.Close()
-	d.server, err = proxy.New(proxy.Options{Config: cfg, ConfigPath: d.config, Secrets: keystore.Memory(), Log: log, Version: versionText()})
+	d.server, err = proxy.New(proxy.Options{Config: cfg, ConfigPath: d.config, Secrets: keystore.Memory(), Log: log, LogFile: m.logFile(), Version: versionText()})
 	if err != nil {
 		return err
 	}

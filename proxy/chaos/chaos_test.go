@@ -80,6 +80,7 @@ type world struct {
 	senders []string // all accounts, guests too
 	calm    atomic.Bool
 	log     *tail
+	clock   providertest.Clock
 
 	all    []job
 	first  bool // this is the server of the run
@@ -224,7 +225,7 @@ func (w *world) serve() {
 	}
 	short := 500 * time.Millisecond
 	w.server, err = proxy.New(proxy.Options{
-		Config: cfg, ConfigPath: w.config, Secrets: w.secrets, Version: "chaos",
+		Config: cfg, ConfigPath: w.config, Secrets: w.secrets, Version: "chaos", Now: w.clock.Now,
 		Log:      slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Patience: proxy.Patience{Dial: short, Reply: short, Final: short, Turn: 2 * short, Idle: 3 * short, Token: short, Breaker: short / 2},
 	})

@@ -2,7 +2,7 @@
 // at once, and looks at what became of each message.
 //
 // Mail programs of all habits send through it, and some break off; their providers,
-// the way there, the DNS, the token endpoints, the keychain, the disk and the
+// the way there, the DNS, the token endpoints, the keychain, the disk, the clock and the
 // configuration fail. In the end each 250 stands for one message that arrived
 // once and unchanged, nothing arrived that was refused, and nothing is left over.
 //

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
@@ -53,6 +54,8 @@ func (e *events) happen() {
 		{"account added, config deleted", func() { e.deleted(e.add) }},
 		{"account removed, config deleted", func() { e.deleted(e.remove) }},
 		{"wake from a suspend", func() { e.server.Wake("a suspend, by chaos") }},
+		{"clock set ahead", func() { e.clock.Set(pick(e.rng, jumps)) }},
+		{"clock set back", func() { e.clock.Set(-pick(e.rng, jumps)) }},
 		{"pause", func() { e.server.SetPaused(true) }},
 		{"reload", e.reload},
 		{"settings changed", e.settings},
@@ -62,8 +65,12 @@ func (e *events) happen() {
 	event.do()
 }
 
+// jumps are how far a clock is off: a little, a day, a battery that died.
+var jumps = []time.Duration{8 * time.Second, time.Hour, 24 * time.Hour, 2 * 365 * 24 * time.Hour}
+
 // heal ends what lasts.
 func (e *events) heal() {
+	e.clock.Set(0)
 	e.names.clear()
 	e.secrets.Fail(nil)
 	e.server.SetPaused(false)

@@ -19,8 +19,9 @@ import (
 // names is the DNS of the run: it answers *.chaos.test with this machine, or
 // fails as it is told.
 type names struct {
-	mu    sync.Mutex
-	fault map[string]string // by host
+	mu     sync.Mutex
+	fault  map[string]string // by host
+	silent []net.Conn        // left without an answer
 }
 
 func (n *names) set(host, fault string) {
@@ -33,6 +34,22 @@ func (n *names) clear() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.fault)
+	// Go's resolver goes on waiting when nobody waits for it any more, and would
+	// look like a leak.
+	for _, c := range n.silent {
+		c.Close()
+	}
+	n.silent = nil
+}
+
+// ignore says nothing until the resolver gives up, or faults are cleared.
+func (n *names) ignore(c net.Conn) {
+	n.mu.Lock()
+	if len(n.fault) > 0 {
+		n.silent = append(n.silent, c)
+		defer io.Copy(io.Discard, c)
+	}
+	n.mu.Unlock()
 }
 
 // resolver takes the place of net.DefaultResolver.
@@ -65,7 +82,7 @@ func (n *names) answer(c net.Conn) {
 		}
 		reply := n.reply(ask)
 		if reply == nil {
-			io.Copy(io.Discard, c)
+			n.ignore(c)
 			return
 		}
 		if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...)); err != nil {

@@ -66,7 +66,8 @@ func (g *Grant) appToken(ctx context.Context) (*cached, error) {
 	}
 	e := g.endpoint
 	if g.cfg.GrantType == JWTBearer { // the assertion says who asks (RFC 7521 section 4.1)
-		e = newEndpoint(tokenEndpoint, e.url, "", e.http)
+		e = e.sibling(tokenEndpoint, e.url)
+		e.clientID = ""
 	}
 	a, err := g.guarded(ctx, func() (answer, error) { return e.post(ctx, form, secret) })
 	if r, ok := errors.AsType[*RefusedError](err); ok {
@@ -123,7 +124,7 @@ func (g *Grant) assertion(ctx context.Context, scope string) (string, error) {
 	if err != nil {
 		return "", g.adminError("the key of the service account " + g.cfg.ClientID + " " + err.Error())
 	}
-	now := time.Now()
+	now := g.deps.Now()
 	payload, err := json.Marshal(map[string]any{
 		"iss": k.Email, "sub": g.user(), "scope": scope, "aud": g.cfg.TokenURL,
 		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),

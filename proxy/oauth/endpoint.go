@@ -69,7 +69,8 @@ type endpoint struct {
 	clientID  string // "" where the request itself says who asks
 	http      *http.Client
 	timeout   time.Duration // of one request
-	basic     atomic.Bool   // it wants the secret in a header
+	now       func() time.Time
+	basic     atomic.Bool // it wants the secret in a header
 }
 
 func newEndpoint(kind, address, clientID string, c *http.Client) *endpoint {
@@ -77,14 +78,14 @@ func newEndpoint(kind, address, clientID string, c *http.Client) *endpoint {
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		host = u.Host
 	}
-	return &endpoint{kind: kind, url: address, host: host, clientID: clientID, http: c, timeout: tryTimeout}
+	return &endpoint{kind: kind, url: address, host: host, clientID: clientID, http: c, timeout: tryTimeout, now: time.Now}
 }
 
 // sibling is another endpoint of the same provider, which authenticates clients
 // in the same way.
 func (e *endpoint) sibling(kind, address string) *endpoint {
 	s := newEndpoint(kind, address, e.clientID, e.http)
-	s.timeout = e.timeout
+	s.timeout, s.now = e.timeout, e.now
 	s.basic.Store(e.basic.Load())
 	return s
 }
@@ -140,7 +141,7 @@ func try[T any](ctx context.Context, e *endpoint, make func(context.Context) (*h
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	var none T
-	sent := time.Now()
+	sent := e.now()
 	res, body, err := e.do(ctx, make)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {

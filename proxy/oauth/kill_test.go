@@ -9,9 +9,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -20,8 +22,8 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 )
 
-// victimVariable names the keystore file of a process that asks for a token and
-// is killed on the way.
+// victimVariable names the keystore file of a process that asks for a token, or
+// with victimVariable_CONSENT for consent, and is killed on the way.
 const victimVariable = "WAXSEAL_TEST_VICTIM"
 
 // victim says each step it has taken, and never ends by itself while its input
@@ -29,8 +31,17 @@ const victimVariable = "WAXSEAL_TEST_VICTIM"
 func victim(path, url string) {
 	secrets := fileStore(path)
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	g := New(Config{ClientID: clientID, TokenURL: url}, me, Deps{Secrets: secrets, HTTP: &http.Client{Transport: telling{transport}}})
-	if _, err := g.Token(context.Background()); err != nil {
+	g := New(Config{ClientID: clientID, AuthURL: url, TokenURL: url}, me, Deps{Secrets: secrets, HTTP: &http.Client{Transport: telling{transport}}})
+	var err error
+	if os.Getenv(victimVariable+"_CONSENT") == "" {
+		_, err = g.Token(context.Background())
+	} else {
+		err = g.Consent(context.Background(), func(url string) error {
+			fmt.Println("open " + url)
+			return nil
+		})
+	}
+	if err != nil {
 		fmt.Println("error:", err)
 		os.Exit(1)
 	}
@@ -131,13 +142,24 @@ func TestKilledInRotation(t *testing.T) {
 			t.Run(fmt.Sprintf("strict=%t/%s", strict, step), func(t *testing.T) {
 				t.Parallel()
 				lost := strict && step != "asked" && step != "used"
-				killAt(t, strict, step, lost)
+				killAt(t, strict, step, lost, false)
 			})
 		}
 	}
 }
 
-func killAt(t *testing.T, strict bool, step string, lost bool) {
+// kill -9 in the middle of a consent leaves an account that worked before as it
+// was, until the new token is stored.
+func TestKilledInConsent(t *testing.T) {
+	for _, step := range []string{"asked", "rotated", "half answered", "answered", "used"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			killAt(t, false, step, false, true)
+		})
+	}
+}
+
+func killAt(t *testing.T, strict bool, step string, lost, consent bool) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "secrets")
 	secrets := fileStore(path)
@@ -157,6 +179,9 @@ func killAt(t *testing.T, strict bool, step string, lost bool) {
 
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), victimVariable+"="+path, victimVariable+"_URL="+srv.URL)
+	if consent {
+		cmd.Env = append(cmd.Env, victimVariable+"_CONSENT=1")
+	}
 	said, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +193,21 @@ func killAt(t *testing.T, strict bool, step string, lost bool) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(said)
+	var browser sync.WaitGroup
+	defer browser.Wait()
+	if consent {
+		lines.Scan()
+		asked, err := url.Parse(strings.TrimPrefix(lines.Text(), "open "))
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := asked.Query().Get("redirect_uri") + "?code=c&state=" + asked.Query().Get("state")
+		browser.Go(func() {
+			if resp, err := http.Get(back); err == nil { // else it was killed before it answered
+				resp.Body.Close()
+			}
+		})
+	}
 	switch step {
 	case "answered", "used":
 		for lines.Scan() && lines.Text() != step {
@@ -182,6 +222,9 @@ func killAt(t *testing.T, strict bool, step string, lost bool) {
 	cmd.Wait()
 	close(e.killed)
 	lock.Close()
+	if left, err := secrets.Get(ctx, "refresh/"+me); consent && (left == "refresh-1") == (step == "used") {
+		t.Errorf("left in the keystore: %q, %v", left, err)
+	}
 
 	g := New(Config{ClientID: clientID, TokenURL: srv.URL}, me, Deps{Secrets: secrets, HTTP: srv.Client()})
 	defer g.Close(ctx)

@@ -110,6 +110,9 @@ type Deps struct {
 
 	Log *slog.Logger
 
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+
 	// OnRefresh is told how each refresh ended: "ok", "consent", "error" or
 	// "breaker" (it was open). OnChange is told that Status says something new.
 	// Both may ask for Status, and must call nothing else of the Grant.
@@ -159,6 +162,10 @@ func New(cfg Config, account string, deps Deps) *Grant {
 	}
 	e := newEndpoint(tokenEndpoint, cfg.TokenURL, cfg.ClientID, client(deps.HTTP))
 	e.timeout = cmp.Or(deps.Timeout, tryTimeout)
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	e.now = deps.Now
 	if deps.Breaker == nil {
 		deps.Breaker = breaker.New(e.host, breaker.Settings{})
 	}
@@ -261,7 +268,7 @@ func (g *Grant) Status() Status {
 		s.State = Refreshing
 	case isConsent(g.lastErr):
 		s.State = NeedsConsent
-	case g.lastErr != nil && !c.valid(time.Now()):
+	case g.lastErr != nil && !c.valid(g.deps.Now()):
 		s.State = Failed
 		if errors.Is(g.lastErr, ErrAdmin) {
 			s.State = NeedsAdmin

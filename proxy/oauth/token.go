@@ -36,7 +36,7 @@ type flight struct {
 // until ctx ends. When the refresh fails, or takes long, while the old token is
 // still good, that one is given.
 func (g *Grant) Token(ctx context.Context) (Token, error) {
-	if c := g.cached.Load(); c.fresh(time.Now()) {
+	if c := g.cached.Load(); c.fresh(g.deps.Now()) {
 		return c.Token, nil
 	}
 	var enough *time.Timer
@@ -62,7 +62,7 @@ func (g *Grant) Token(ctx context.Context) (Token, error) {
 			}
 			return f.token, nil
 		case <-enough.C:
-			if c := g.cached.Load(); c.valid(time.Now()) {
+			if c := g.cached.Load(); c.valid(g.deps.Now()) {
 				return c.Token, nil
 			}
 			// Nothing to fall back on: wait on.
@@ -74,7 +74,7 @@ func (g *Grant) Token(ctx context.Context) (Token, error) {
 
 // fallback is the old token while it is good, else the error.
 func (g *Grant) fallback(err error) (Token, error) {
-	if c := g.cached.Load(); c.valid(time.Now()) {
+	if c := g.cached.Load(); c.valid(g.deps.Now()) {
 		return c.Token, nil
 	}
 	return Token{}, err
@@ -107,7 +107,7 @@ func (g *Grant) Renew(ctx context.Context) error {
 func (g *Grant) join(force bool) (*flight, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := time.Now()
+	now := g.deps.Now()
 	if c := g.cached.Load(); !force && c.fresh(now) { // another flight landed as we came
 		f := &flight{done: make(chan struct{}), token: c.Token}
 		close(f.done)
@@ -168,7 +168,7 @@ func (g *Grant) land(f *flight, c *cached, err error) {
 	default:
 		f.token = c.Token
 		g.cached.Store(c)
-		g.lastErr, g.lastRefresh, g.paused = nil, time.Now(), time.Time{}
+		g.lastErr, g.lastRefresh, g.paused = nil, g.deps.Now(), time.Time{}
 	}
 	g.mu.Unlock()
 
@@ -197,14 +197,14 @@ func (g *Grant) fail(err error) {
 			g.cached.Store(nil)
 		}
 	case *RefusedError:
-		g.paused = time.Now().Add(refusedPause)
+		g.paused = g.deps.Now().Add(refusedPause)
 	case *AdminError:
 		if e.Err != nil { // the provider's word
-			g.paused = time.Now().Add(refusedPause)
+			g.paused = g.deps.Now().Add(refusedPause)
 		}
 	case *EndpointError:
 		if e.RetryAfter > 0 {
-			g.paused = time.Now().Add(min(e.RetryAfter, maxPause))
+			g.paused = g.deps.Now().Add(min(e.RetryAfter, maxPause))
 		}
 	}
 	g.lastErr = err

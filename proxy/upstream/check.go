@@ -12,7 +12,7 @@ import (
 func (p *Pool) Check(ctx context.Context) error {
 	token, err := p.cfg.Tokens.Token(ctx)
 	if err != nil {
-		return p.note(fmt.Errorf("token for %s: %w", p.cfg.Login, err))
+		return p.note(ctx, fmt.Errorf("token for %s: %w", p.cfg.Login, err))
 	}
 	if p.isAccepted(token.Value) {
 		return nil

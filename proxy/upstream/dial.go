@@ -23,11 +23,11 @@ func (p *Pool) connect(ctx context.Context) (*conn, error) {
 		// The token comes first: without one no connection is of use.
 		token, err := p.cfg.Tokens.Token(ctx)
 		if err != nil {
-			return nil, p.note(fmt.Errorf("token for %s: %w", p.cfg.Login, err))
+			return nil, p.note(ctx, fmt.Errorf("token for %s: %w", p.cfg.Login, err))
 		}
 		c, err := p.reach(ctx)
 		if err != nil {
-			return nil, p.note(err)
+			return nil, p.note(ctx, err)
 		}
 		err = p.login(ctx, c, token.Value)
 		if err == nil && c.broken { // cut in the last moment
@@ -39,10 +39,10 @@ func (p *Pool) connect(ctx context.Context) (*conn, error) {
 		c.close()
 		var auth *AuthError
 		if refused != "" || !errors.As(err, &auth) || !p.stale(auth, token.Value) {
-			return nil, p.note(err)
+			return nil, p.note(ctx, err)
 		}
 		refused = token.Value
-		p.cfg.Log.Info("the provider refused the token, refreshing it", "login", p.cfg.Login, "reply", auth.Reply.String())
+		p.cfg.Log.InfoContext(ctx, "the provider refused the token, refreshing it", "login", p.cfg.Login, "reply", auth.Reply.String())
 		p.cfg.Tokens.Reject(refused)
 	}
 }

@@ -36,7 +36,7 @@ func (p *Pool) sweep() {
 // stand still while the machine sleeps; the wall clock tells of the time that
 // went by, and a server has long hung up unheard.
 func (p *Pool) outlived(c *conn) bool {
-	return time.Now().Round(0).Sub(c.used.Round(0)) > p.cfg.IdleTimeout
+	return p.cfg.Now().Round(0).Sub(c.used.Round(0)) > p.cfg.IdleTimeout
 }
 
 // dismiss closes the n longest idle connections. The caller holds p.mu.

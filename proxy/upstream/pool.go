@@ -168,7 +168,7 @@ func (p *Pool) release(c *conn) {
 	default:
 		p.cfg.Stats.Busy.Add(-1)
 		p.cfg.Stats.Warm.Add(1)
-		c.used, c.reused = time.Now(), false
+		c.used, c.reused = p.cfg.Now(), false
 		p.warm = append(p.warm, c)
 		p.arm()
 	}
@@ -202,8 +202,8 @@ func (p *Pool) Status() Status {
 }
 
 // note keeps an error for Status.
-func (p *Pool) note(err error) error {
+func (p *Pool) note(ctx context.Context, err error) error {
 	p.lastErr.Store(&failure{err.Error(), time.Now()})
-	p.cfg.Log.Debug("no connection to the provider", "login", p.cfg.Login, "err", err)
+	p.cfg.Log.DebugContext(ctx, "no connection to the provider", "login", p.cfg.Login, "err", err)
 	return err
 }

@@ -104,7 +104,7 @@ func (t *Transaction) dead(ctx context.Context) bool {
 // replace puts a new connection in the place of a dead one. It has heard nothing
 // of the envelope yet.
 func (t *Transaction) replace(ctx context.Context) (err error) {
-	t.p.cfg.Log.Debug("replacing a warm connection that was dead", "login", t.p.cfg.Login)
+	t.p.cfg.Log.DebugContext(ctx, "replacing a warm connection that was dead", "login", t.p.cfg.Login)
 	t.p.discard(t.c)
 	t.mailed, t.verdict = false, nil
 	t.c, err = t.p.renew(ctx)

@@ -90,6 +90,7 @@ type Config struct {
 	Breaker *breaker.Breaker // for the host; nil: none
 	Log     *slog.Logger     // nil: nowhere
 	Stats   *Stats           // may be shared by many pools; nil: own
+	Now     func() time.Time // nil: time.Now
 
 	DialTimeout  time.Duration // connecting up to EHLO, and the login after it; 0 is 20 s
 	ReplyTimeout time.Duration // each reply and each write; 0 is 2 min
@@ -113,6 +114,9 @@ func (c Config) withDefaults() Config {
 	c.Hello = cmp.Or(c.Hello, "localhost")
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	c.Stats = cmp.Or(c.Stats, new(Stats))
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	c.DialTimeout = cmp.Or(c.DialTimeout, 20*time.Second)
 	c.ReplyTimeout = cmp.Or(c.ReplyTimeout, 2*time.Minute)
 	c.FinalTimeout = cmp.Or(c.FinalTimeout, 10*time.Minute)

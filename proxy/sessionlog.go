@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+)
+
+// Whatever the log says about a session names it: session.log does for the
+// session's own lines, bySession for what is logged on its behalf deeper down,
+// and smtpLog for what go-smtp says.
+
+// sessionKey is where a context keeps the id of the session it works for.
+type sessionKey struct{}
+
+// bySession names the session in what is logged with a session's context.
+type bySession struct{ slog.Handler }
+
+func (h bySession) Handle(ctx context.Context, r slog.Record) error {
+	if id, ok := ctx.Value(sessionKey{}).(string); ok {
+		r = r.Clone()
+		r.AddAttrs(slog.String("session", id))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h bySession) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return bySession{h.Handler.WithAttrs(attrs)}
+}
+
+func (h bySession) WithGroup(name string) slog.Handler { return bySession{h.Handler.WithGroup(name)} }
+
+// peer is a client's address that knows its session: it is all that go-smtp
+// names a connection by.
+type peer struct {
+	net.Addr
+	session string
+}
+
+func (c *conn) RemoteAddr() net.Addr { return peer{c.tcp.RemoteAddr(), c.id} }
+
+// smtpLog is where go-smtp reports: panics, and clients that broke off, which is
+// their business and no error of ours. The address comes first, then the cause,
+// then a panic's stack.
+type smtpLog struct{ log *slog.Logger }
+
+func (l smtpLog) Printf(format string, v ...any) {
+	log := l.log
+	if len(v) > 1 {
+		if p, ok := v[0].(peer); ok {
+			log = log.With("session", p.session, "client", p.String())
+			switch {
+			case len(v) == 3 && strings.HasPrefix(format, "panic"):
+				log.Error("panic in a session; it ends, the others go on", "panic", fmt.Sprint(v[1]), "stack", fmt.Sprintf("%s", v[2]))
+				return
+			case len(v) == 2:
+				log.Info("the connection broke", "err", v[1])
+				return
+			}
+		}
+	}
+	log.Info(strings.TrimSpace(fmt.Sprintf(format, v...)))
+}
+
+func (l smtpLog) Println(v ...any) { l.Printf("%s", fmt.Sprintln(v...)) }
