@@ -113,6 +113,7 @@ func (t *transfer) write(fd uintptr) bool {
 }
 
 func call(trap, fd uintptr, p []byte) (int, syscall.Errno) {
+	// #nosec G103 -- p outlives the call, and the kernel keeps no pointer to it
 	n, _, errno := syscall.RawSyscall(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 	return int(n), errno
 }
