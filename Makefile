@@ -106,9 +106,9 @@ e2e-tests: build
 soak: ## the long forms of the chaos, kill -9 and suspend tests: MESSAGES (100000), KILLS (200), SEED
 	@MESSAGES=$(or $(MESSAGES),100000) KILLS=$(or $(KILLS),200) go test -count=1 -timeout 4h -v -run 'TestChaos|TestKill|TestFrozen' ./proxy/chaos
 
-clients: packages ## 25 MB with each mail program; Thunderbird and Claws Mail on a virtual screen
+clients: packages ## every mail program in every case of docs/clients.md, those with windows on a virtual screen
 	$(STAGE) packages .ci/packages $(CLIENT_PACKAGES)
-	$(STAGE) "mail programs" go run ./.ci/tests -tags nogui,clients -race -count=1 -run 'Thunderbird|ClawsMail|LargeAttachment' ./cmd/waxseal
+	$(STAGE) "mail programs" go run ./.ci/tests -tags nogui,clients -race -count=1 -run 'RealClients|ClientsSee|UTF8Addresses|LargeAttachment|SystemCertificates|Thunderbird|ClawsMail' ./cmd/waxseal
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)

@@ -117,9 +117,9 @@ func neomutt(e endpoint) []string {
 	return append(args, e.to)
 }
 
-// mailutils chooses the mechanism itself, and takes STARTTLS where it is offered.
+// mailutils chooses LOGIN where it is not told, and takes STARTTLS where it is offered.
 func mailutils(e endpoint) []string {
-	login := strings.ReplaceAll(sender, "@", "%40") + ":" + e.password + "@"
+	login := strings.ReplaceAll(sender, "@", "%40") + ":" + e.password + ";auth=" + e.auth + "@"
 	url := e.pick("smtp://"+login+e.address+";notls", "smtp://"+login+e.address, "smtps://"+login+e.address)[0]
 	return append(append([]string{"--no-config", "--set=tls.ssl-ca-file=" + e.certificate, "-n", "-r", sender, "-s", "From mailutils",
 		"-E", `set sendmail="` + url + `"`}, e.attach("-A")...), e.to)
