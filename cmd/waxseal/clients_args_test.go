@@ -103,6 +103,7 @@ func neomutt(e endpoint) []string {
 	}
 	settings := []string{"from=" + sender, "realname=Me", "smtp_pass=" + e.password, "smtp_authenticators=" + strings.ToLower(e.auth),
 		"record=", "use_envelope_from=yes", "allow_8bit=yes", "send_charset=utf-8", "certificate_file=" + e.certificate,
+		"ssl_ca_certificates_file=/etc/ssl/certs/ca-certificates.crt", // as in Debian's neomuttrc
 		"ssl_starttls=" + e.pick("no", "yes", "no")[0], "ssl_force_tls=" + e.pick("no", "yes", "yes")[0],
 		"smtp_url=" + e.pick("smtp", "smtp", "smtps")[0] + "://" + strings.ReplaceAll(sender, "@", "%40") + "@" + host + ":" + e.port()}
 	args := []string{"-n", "-F", "/dev/null"}

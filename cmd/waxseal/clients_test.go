@@ -42,6 +42,7 @@ type mailClient struct {
 	ownHeader bool   // it writes a header of its own and keeps what follows
 	tail      string // what it adds at the end
 	ascii     string // what is said where it cannot send to addresses beyond ASCII (RFC 6531)
+	unchecked bool   // it looks at no certificate, whatever it is told
 	rejected  string // what it says when the provider refuses a recipient,
 	refused   string // when the provider refuses the message,
 	wrong     string // when the password is wrong,
@@ -82,7 +83,8 @@ var mailClients = []mailClient{
 	{program: "neomutt", args: neomutt, file: text, ownHeader: true,
 		rejected: noMailbox, refused: unwelcome, wrong: wrongPassword, revoked: consentGone},
 	{name: "mailutils", program: "mail.mailutils", packages: "mailutils", args: mailutils, file: text, ownHeader: true,
-		rejected: "Operation rejected by remote party", refused: "Operation rejected by remote party", wrong: wrongPassword, revoked: consentGone, ascii: "Cannot parse address"},
+		rejected: "Operation rejected by remote party", refused: "Operation rejected by remote party", wrong: wrongPassword, revoked: consentGone,
+		ascii: "Cannot parse address", unchecked: true},
 	{name: "smtplib", program: "python3", args: library("send.py"), file: header + rough,
 		rejected: noMailbox, refused: unwelcome, wrong: wrongPassword, revoked: consentGone},
 	{name: "nodemailer", program: "node", packages: "nodejs node-nodemailer", parts: `node -e 'require("nodemailer")'`,
@@ -91,7 +93,8 @@ var mailClients = []mailClient{
 	{name: "PHPMailer", program: "php", packages: "php-cli libphp-phpmailer", parts: "test -e /usr/share/php/libphp-phpmailer/autoload.php",
 		args: library("send.php"), file: text, ownHeader: true, tail: "\r\n",
 		rejected: "No mailbox of that name here", refused: "data not accepted",
-		wrong: "Could not authenticate", revoked: "Could not authenticate", ascii: "Invalid address"},
+		wrong: "Could not authenticate", revoked: "Could not authenticate",
+		ascii: "Invalid address"},
 }
 
 // TestRealClients sends with the programs people use, through `waxseal serve`,
