@@ -54,7 +54,8 @@ func startThunderbird(t *testing.T, e endpoint, display string) *thunderbird {
 	var hello, none any
 	b.read(&hello)
 	b.command("WebDriver:NewSession", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
-		"unhandledPromptBehavior": "ignore", "timeouts": map[string]any{"script": 180_000}}}}, &none)
+		"unhandledPromptBehavior": "ignore"}}}, &none)
+	b.command("WebDriver:SetTimeouts", map[string]any{"script": 240_000}, &none)
 	b.command("Marionette:SetContext", map[string]any{"value": "chrome"}, &none)
 	t.Cleanup(func() { b.command("Marionette:Quit", map[string]any{"flags": []string{"eForceQuit"}}, &none) })
 	return b
