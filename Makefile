@@ -108,7 +108,7 @@ soak: ## the long forms of the chaos, kill -9 and suspend tests: MESSAGES (10000
 
 clients: packages ## every mail program in every case of docs/clients.md, those with windows on a virtual screen
 	$(STAGE) packages .ci/packages $(CLIENT_PACKAGES)
-	$(STAGE) "mail programs" go run ./.ci/tests -tags nogui,clients -race -count=1 -run 'RealClients|ClientsSee|UTF8Addresses|LargeAttachment|SystemCertificates|Thunderbird|ClawsMail' ./cmd/waxseal
+	$(STAGE) "mail programs" go run ./.ci/tests -tags nogui,clients -race -count=1 -timeout 30m -run 'RealClients|ClientsSee|UTF8Addresses|LargeAttachment|SystemCertificates|Thunderbird|ClawsMail' ./cmd/waxseal
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)
