@@ -44,7 +44,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck gosec rules race e2e e2e-tests clients soak lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -79,13 +79,13 @@ fmt-check:
 	$(STAGE) gofmt .ci/gofmt
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui,ci ./...
 	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
 
 gosec: ## look for mistakes that hurt security (compiles gosec for minutes the first time)
@@ -105,6 +105,11 @@ e2e-tests: build
 
 soak: ## the long forms of the chaos, kill -9 and suspend tests: MESSAGES (100000), KILLS (200), SEED
 	@MESSAGES=$(or $(MESSAGES),100000) KILLS=$(or $(KILLS),200) go test -count=1 -timeout 4h -v -run 'TestChaos|TestKill|TestFrozen' ./proxy/chaos
+
+suspend: ## put a machine of qemu's to sleep under the program (fetches Debian's kernel); ROOT=FOLDER with systemd: see -h
+	@.ci/packages qemu-system-x86 cpio
+	@CGO_ENABLED=0 go build -tags nogui -trimpath -o bin/suspend/ ./cmd/waxseal ./.ci/suspend
+	@bin/suspend/suspend -waxseal bin/suspend/waxseal $(if $(ROOT),-root $(ROOT))
 
 clients: packages ## every mail program in every case of docs/clients.md, those with windows on a virtual screen
 	$(STAGE) packages .ci/packages $(CLIENT_PACKAGES)

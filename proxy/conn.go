@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/tcp"
 )
 
 const (
@@ -65,12 +67,13 @@ type conn struct {
 	pace    pace
 }
 
-func newConn(tcp net.Conn, srv *Server, id string, implicitTLS bool) *conn {
-	c := &conn{Conn: tcp, tcp: tcp, id: id, srv: srv, pace: pace{opened: time.Now()}}
+func newConn(raw net.Conn, srv *Server, id string, implicitTLS bool) *conn {
+	raw = tcp.Direct(raw)
+	c := &conn{Conn: raw, tcp: raw, id: id, srv: srv, pace: pace{opened: time.Now()}}
 	if implicitTLS {
 		// The handshake happens with the first byte written, in the
 		// connection's own goroutine and under its deadlines.
-		c.Conn, c.secure = tls.Server(tcp, srv.tls), true
+		c.Conn, c.secure = tls.Server(raw, srv.tls), true
 	}
 	return c
 }
@@ -272,7 +275,7 @@ func (c *conn) fill(p []byte) (int, error) {
 		}
 		inBody := c.body != nil || c.chunk > 0
 		if inBody && c.pieces { // most bodies come whole
-			quickAck(c.tcp)
+			tcp.QuickAck(c.tcp)
 		}
 		c.pieces = inBody
 		n, err := c.Conn.Read(p)

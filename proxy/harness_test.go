@@ -109,6 +109,7 @@ max_connections = 10
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.server.watch.tellOfSleep = told(nil) // this machine's sleep is none of a test's business
 	if !o.noAccount {
 		r.add(append([]string{me}, o.accounts...)...)
 	}

@@ -3,8 +3,10 @@ package proxy
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -38,7 +40,9 @@ func TestLook(t *testing.T) {
 		"nothing":                {after: lookEvery, addrs: home},
 		"a busy machine":         {after: lookEvery + sleptFor, addrs: home},
 		"a sleep":                {after: time.Hour, addrs: home, want: "the machine slept, or its clock was set, for 59m57s"},
-		"a clock set back":       {after: -time.Hour, addrs: home},
+		"a clock set back":       {after: lookEvery - time.Hour, addrs: home, want: "the machine's clock was set back by 1h0m0s"},
+		"and slept, too":         {after: 10*time.Minute - time.Hour, addrs: home, want: "the machine's clock was set back by 50m3s"},
+		"a clock set right":      {after: lookEvery - sleptFor, addrs: home},
 		"another network":        {after: lookEvery, addrs: addresses("127.0.0.1/8", "10.0.0.7/8"), want: "the machine's network changed"},
 		"no network":             {after: lookEvery, addrs: addresses("127.0.0.1/8"), want: "the machine's network changed"},
 		"another order":          {after: lookEvery, addrs: []net.Addr{home[2], home[1], home[0]}},
@@ -64,10 +68,28 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// A server notices by itself, and an open breaker does not outlive that.
+// told is a system that tells of sleep when the test says so.
+func told(says <-chan bool) func(context.Context, *slog.Logger, chan<- bool) {
+	return func(ctx context.Context, _ *slog.Logger, tell chan<- bool) {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case asleep := <-says:
+				select {
+				case tell <- asleep:
+				case <-ctx.Done():
+				}
+			}
+		}
+	}
+}
+
+// A server notices by itself, once, and an open breaker does not outlive that.
 func TestWatchNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(Options{Config: DefaultConfig(), Secrets: keystore.Memory()})
+		var log lockedBuffer
+		s, err := New(Options{Config: DefaultConfig(), Secrets: keystore.Memory(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,30 +98,69 @@ func TestWatchNetwork(t *testing.T) {
 		s.watch.addresses = func() ([]net.Addr, error) {
 			return addresses([]string{"10.0.0.1/8", "10.0.0.2/8"}[moved.Load()]), nil
 		}
+		says := make(chan bool)
+		s.watch.tellOfSleep = told(says)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); s.watchNetwork(ctx) }()
 
 		b := s.smtpBreakers.Get("smtp x")
-		for name, happens := range map[string]func(){
-			"sleep": func() { slept.Add(int64(time.Hour)) },
-			"move":  func() { moved.Add(1) },
+		for name, tc := range map[string]struct {
+			happens func()
+			at      time.Duration // when it is noticed
+		}{
+			"sleep":                  {func() { slept.Add(int64(time.Hour)) }, lookEvery},
+			"move":                   {func() { moved.Add(1) }, lookEvery},
+			"sleep, and being told":  {func() { slept.Add(int64(time.Hour)); says <- true; says <- false }, 0},
+			"being told and nothing": {func() { says <- false }, 0},
 		} {
 			openBreaker(b)
 			<-time.After(2 * lookEvery)
 			if b.Check() == nil {
 				t.Fatalf("before the %s the breaker lets calls through", name)
 			}
-			happens()
-			<-time.After(lookEvery)
+			synctest.Wait() // the look of this moment is over
+			before := strings.Count(log.String(), "connected to anew")
+			tc.happens()
+			if tc.at > 0 {
+				<-time.After(tc.at)
+			}
 			synctest.Wait()
 			if err := b.Check(); err != nil {
 				t.Errorf("after the %s: %v", name, err)
+			}
+			<-time.After(2 * lookEvery)
+			if n := strings.Count(log.String(), "connected to anew") - before; n != 1 {
+				t.Errorf("the %s was noticed %d times", name, n)
 			}
 		}
 		cancel()
 		<-done
 	})
+}
+
+// Before a machine sleeps, idle connections are closed; nothing is known to be
+// better, so that breakers stay as they are.
+func TestBeforeSleep(t *testing.T) {
+	says := make(chan bool)
+	r := newRig(t, rigOptions{prepare: func(s *Server) { s.watch.tellOfSleep = told(says) }})
+	p := r.login(me)
+	if got := p.message(me, "a@there.test", "before\r\n"); got[:3] != "250" {
+		t.Fatal(got)
+	}
+	if st := r.server.Snapshot(); st.Upstream.Warm != 1 {
+		t.Fatalf("no warm connection: %+v", st.Upstream)
+	}
+	b := r.server.smtpBreakers.Get("smtp x")
+	openBreaker(b)
+	says <- true
+	eventually(t, "no connection is warm", func() bool { return r.server.Snapshot().Upstream.Warm == 0 })
+	if b.Check() == nil {
+		t.Error("the breaker lets calls through")
+	}
+	if got := p.message(me, "a@there.test", "still awake\r\n"); got[:3] != "250" {
+		t.Error(got)
+	}
 }
 
 func openBreaker(b *breaker.Breaker) {

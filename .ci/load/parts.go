@@ -344,27 +344,24 @@ func (b *bench) breaker() error {
 	return nil
 }
 
-// scale compares few accounts with many: 20 clients at a time, then as many as
-// there are accounts.
+// scale compares few accounts with many: 10 clients at a time, then as many as
+// there are accounts. Directly too: the mail programs and the provider are on
+// this machine, and have caches to miss themselves.
 func (b *bench) scale() error {
 	s, err := b.set(0, 1000)
 	if err != nil {
 		return err
 	}
 	defer s.end()
-	rate := func(accounts, clients int) ([]float64, error) {
-		var all []float64
-		for range b.rounds {
-			f, err := load{accounts: s.upstream.Accounts[:accounts], clients: clients, persistent: clients == accounts, body: body(10 << 10), lasting: b.lasting}.run(s.ways[2])
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, f.perSecond)
-		}
-		return all, nil
+	if err := s.tokens(); err != nil {
+		return err
+	}
+	direct, waxseal := s.ways[0], s.ways[2]
+	run := func(w way, accounts, clients int) (figure, error) {
+		return load{accounts: s.upstream.Accounts[:accounts], clients: clients, persistent: clients == accounts, body: body(10 << 10), lasting: b.lasting}.run(w)
 	}
 	// Each account's first message connects to the provider; that is not what is compared.
-	if _, err := rate(1000, 1000); err != nil {
+	if _, err := run(waxseal, 1000, 1000); err != nil {
 		return err
 	}
 	for _, c := range []struct {
@@ -374,15 +371,23 @@ func (b *bench) scale() error {
 		{"10 connections against 1,000", 10, 1000, 10, 1000},
 		{"10 accounts against 1,000, a connection each", 10, 1000, 9, 9},
 	} {
-		few, err := rate(c.few, c.fewAt)
-		if err != nil {
-			return err
+		var few, many, own, cpuFew, cpuMany []float64
+		var figures [4]figure
+		for range b.rounds {
+			for i, r := range []struct {
+				w                 way
+				accounts, clients int
+			}{{waxseal, c.few, c.fewAt}, {waxseal, c.many, c.manyAt}, {direct, c.few, c.fewAt}, {direct, c.many, c.manyAt}} {
+				if figures[i], err = run(r.w, r.accounts, r.clients); err != nil {
+					return err
+				}
+			}
+			few, many = append(few, figures[0].perSecond), append(many, figures[1].perSecond)
+			own = append(own, figures[3].perSecond/figures[2].perSecond)
+			cpuFew, cpuMany = append(cpuFew, figures[0].cpu), append(cpuMany, figures[1].cpu)
 		}
-		many, err := rate(c.many, c.manyAt)
-		if err != nil {
-			return err
-		}
-		b.add(result{what: c.what, ratio: ratio(many, few), limit: 0.8, got: fmt.Sprintf("messages/s: %.0f, then %.0f", median(few), median(many))})
+		b.add(result{what: c.what, ratio: ratio(many, few), limit: 0.8, got: fmt.Sprintf("messages/s: %.0f, then %.0f; CPU s for 1,000: %.3f, then %.3f; sent directly, the ratio is %.2f",
+			median(few), median(many), median(cpuFew), median(cpuMany), median(own))})
 	}
 	return nil
 }

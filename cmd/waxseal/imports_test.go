@@ -16,10 +16,11 @@ func TestImportsPointOneWay(t *testing.T) {
 		"assets":             {},
 		"proxy/breaker":      {},
 		"proxy/oauth":        {"keystore", "proxy/breaker"},
-		"proxy/upstream":     {"keystore", "proxy/breaker", "proxy/oauth"},
+		"proxy/tcp":          {},
+		"proxy/upstream":     {"keystore", "proxy/breaker", "proxy/oauth", "proxy/tcp"},
 		"proxy/emailproxy":   {},
-		"proxy":              {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/upstream"},
-		"proxy/control":      {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/upstream", "proxy"},
+		"proxy":              {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream"},
+		"proxy/control":      {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream", "proxy"},
 		"proxy/providertest": {},
 	}
 	for pkg, may := range allowed {

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+
+	"github.com/waxseal/waxseal/proxy/tcp"
 )
 
 // connect makes a logged-in connection. A token that the provider calls bad is
@@ -78,7 +80,7 @@ func (p *Pool) greet(ctx context.Context) (*conn, error) {
 		}
 		return nil, &ConnError{Op: "connecting", Addr: p.cfg.Addr, Err: err}
 	}
-	c := newConn(raw, p.cfg.Addr, p.cfg.ReplyTimeout)
+	c := newConn(tcp.Direct(raw), p.cfg.Addr, p.cfg.ReplyTimeout)
 	stop := c.guard(ctx)
 	err = p.introduce(ctx, c)
 	stop()

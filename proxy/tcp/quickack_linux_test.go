@@ -1,4 +1,4 @@
-package proxy
+package tcp
 
 import (
 	"net"
@@ -36,7 +36,7 @@ func TestAcknowledgementsAreNotHeldBack(t *testing.T) {
 	if heldBack(t, server) != true {
 		t.Skip("NOT TESTED: this system does not hold acknowledgements back in a dialogue")
 	}
-	quickAck(server)
+	QuickAck(server)
 	if heldBack(t, server) {
 		t.Error("acknowledgements are held back")
 	}
