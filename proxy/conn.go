@@ -152,6 +152,7 @@ func (c *conn) readLine(p []byte) (int, error) {
 		}
 		if whole {
 			c.seen = 0
+			n = trimEnd(p, n)
 		}
 		switch verb {
 		case "STARTTLS":
@@ -166,6 +167,17 @@ func (c *conn) readLine(p []byte) (int, error) {
 		}
 		return n, nil
 	}
+}
+
+// trimEnd takes the blanks off a line's end and says how long it is then. RFC 5321
+// section 4.1.1 wants them borne, and go-smtp takes "DATA " for no command.
+func trimEnd(p []byte, n int) int {
+	end := "\n"
+	if bytes.HasSuffix(p[:n], []byte("\r\n")) {
+		end = "\r\n"
+	}
+	kept := len(bytes.TrimRight(p[:n-len(end)], " \t"))
+	return kept + copy(p[kept:n], end)
 }
 
 // line reads to the end of one line, or as much of it as p holds.

@@ -65,8 +65,9 @@ func (c *conn) reply(line []byte) {
 }
 
 // rephrased are go-smtp's replies that would mislead: a passing code for a
-// lasting fault, or 502 "not implemented" for commands out of order, which
-// RFC 5321 section 4.2.4 answers with 503.
+// lasting fault, 502 "not implemented" for commands out of order, which RFC 5321
+// section 4.2.4 answers with 503, 500 for parameters (555, section 4.1.1.11), or a
+// last reply that is not 421.
 var rephrased = map[string]string{
 	"454 4.7.0 Invalid base64 data\r\n":              "501 5.5.2 This is not base64\r\n",
 	"502 5.5.1 Please introduce yourself first.\r\n": "503 5.5.1 EHLO comes first\r\n",
@@ -75,6 +76,13 @@ var rephrased = map[string]string{
 	"502 5.5.4 Missing parameter\r\n":                "501 5.5.4 AUTH needs a mechanism\r\n",
 	"501 5.0.0 Negotiation cancelled\r\n":            "501 5.7.0 Authentication cancelled\r\n",
 	"421 4.0.0 Internal server error\r\n":            "421 4.3.0 Waxseal met an error of its own; the log has it\r\n",
+	"501 5.5.2 Bad command\r\n":                      "500 5.5.2 Command not recognized\r\n",
+	"500 5.5.1 Too many errors. Quiting now\r\n":     "421 4.7.0 Too many commands that are none; closing\r\n",
+	"500 5.5.4 Unknown MAIL FROM argument\r\n":       "555 5.5.4 A parameter of MAIL is not known here\r\n",
+	"500 5.5.4 Unknown RCPT TO argument\r\n":         "555 5.5.4 A parameter of RCPT is not known here\r\n",
+	"500 5.5.4 Malformed AUTH parameter value\r\n":   "501 5.5.4 Malformed AUTH parameter value\r\n",
+	"500 5.5.4 Malformed AUTH parameter mailbox\r\n": "501 5.5.4 Malformed AUTH parameter mailbox\r\n",
+	"502 5.5.1 HELP command not implemented\r\n":     "214 2.0.0 EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT\r\n",
 }
 
 func (c *conn) flush() error {

@@ -103,6 +103,7 @@ func neomutt(e endpoint) []string {
 	}
 	settings := []string{"from=" + sender, "realname=Me", "smtp_pass=" + e.password, "smtp_authenticators=" + strings.ToLower(e.auth),
 		"record=", "use_envelope_from=yes", "allow_8bit=yes", "send_charset=utf-8", "certificate_file=" + e.certificate,
+		"ssl_ca_certificates_file=/etc/ssl/certs/ca-certificates.crt", // as in Debian's neomuttrc
 		"ssl_starttls=" + e.pick("no", "yes", "no")[0], "ssl_force_tls=" + e.pick("no", "yes", "yes")[0],
 		"smtp_url=" + e.pick("smtp", "smtp", "smtps")[0] + "://" + strings.ReplaceAll(sender, "@", "%40") + "@" + host + ":" + e.port()}
 	args := []string{"-n", "-F", "/dev/null"}
@@ -117,9 +118,9 @@ func neomutt(e endpoint) []string {
 	return append(args, e.to)
 }
 
-// mailutils chooses the mechanism itself, and takes STARTTLS where it is offered.
+// mailutils chooses LOGIN where it is not told, and takes STARTTLS where it is offered.
 func mailutils(e endpoint) []string {
-	login := strings.ReplaceAll(sender, "@", "%40") + ":" + e.password + "@"
+	login := strings.ReplaceAll(sender, "@", "%40") + ":" + e.password + ";auth=" + e.auth + "@"
 	url := e.pick("smtp://"+login+e.address+";notls", "smtp://"+login+e.address, "smtps://"+login+e.address)[0]
 	return append(append([]string{"--no-config", "--set=tls.ssl-ca-file=" + e.certificate, "-n", "-r", sender, "-s", "From mailutils",
 		"-E", `set sendmail="` + url + `"`}, e.attach("-A")...), e.to)

@@ -39,6 +39,7 @@ func TestClawsMail(t *testing.T) {
 		"rejected recipient": {func(r *running, e *endpoint) { r.rejectRecipients() }, noMailbox},
 		"wrong password":     {func(r *running, e *endpoint) { e.password = "wrong" }, wrongPassword},
 		"revoked consent":    {func(r *running, e *endpoint) { r.provider.Revoke(sender) }, consentGone},
+		"UTF-8 address":      {func(r *running, e *endpoint) { e.to = utf8Address }, notASCII},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := startProgram(t)

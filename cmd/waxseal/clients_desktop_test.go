@@ -4,6 +4,9 @@ package main_test
 
 import (
 	"bytes"
+	"net"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,20 +17,46 @@ import (
 func TestThunderbird(t *testing.T) {
 	findTool(t, "thunderbird", "thunderbird")
 	display := startScreen(t)
-	for _, security := range []string{clear, starttls, implicit} {
+	for name, tc := range map[string]struct {
+		offers func(net.Conn) net.Conn
+		says   string
+	}{
+		"PLAIN": {func(server net.Conn) net.Conn { return server }, "AUTH PLAIN "},
+		"LOGIN": {func(server net.Conn) net.Conn { return onlyLogin{server} }, "AUTH LOGIN\r\n"},
+	} {
+		t.Run(clear+"/"+name, func(t *testing.T) {
+			r := startProgram(t)
+			e := r.endpoint(clear, name)
+			wire := recordThrough(t, e.address, tc.offers)
+			e.address = wire.address
+			t.Run("sends", func(t *testing.T) {
+				if sent, said := startThunderbird(t, e, display).send(false, ""); !sent {
+					t.Fatal(said)
+				}
+			})
+			wantDesktopText(t, r)
+			if <-wire.done; !strings.Contains(wire.said.String(), tc.says) {
+				t.Errorf("no %q in %q", tc.says, wire.said.String())
+			}
+		})
+	}
+	for _, security := range []string{starttls, implicit} {
 		t.Run(security, func(t *testing.T) {
 			r := startProgram(t)
 			e := r.endpoint(security, "PLAIN")
-			if security != clear {
-				sent, said := startThunderbird(t, e, display).send(false, "")
-				if want := "The certificate is not trusted because it is self-signed."; sent || !strings.Contains(said, want) {
-					t.Errorf("without trust in the certificate: sent %v, it shows %q, want %q", sent, said, want)
-				}
+			b := startThunderbird(t, e, display)
+			sent, said := b.send(false, "")
+			if want := "The certificate is not trusted because it is self-signed."; sent || !strings.Contains(said, want) {
+				t.Errorf("without trust in the certificate: sent %v, it shows %q, want %q", sent, said, want)
 			}
-			if sent, said := startThunderbird(t, e, display).send(security != clear, ""); !sent {
-				t.Fatal(said)
+			sent, said = b.send(true, "")
+			if want := "Add Security Exception [Confirm Security Exception]\naccepted for " + e.address + ": " + r.fingerprint(t); !sent || !strings.Contains(said, want) {
+				t.Errorf("with an exception: sent %v, it shows %q, want %q", sent, said, want)
 			}
 			wantDesktopText(t, r)
+			if sent, said := b.send(false, ""); !sent || said != "" {
+				t.Errorf("the next message: sent %v, it shows %q", sent, said)
+			}
 		})
 	}
 	for name, tc := range map[string]struct {
@@ -67,6 +96,17 @@ func TestThunderbird(t *testing.T) {
 		}
 		wantAttachment(t, r.provider.Messages(), want)
 	})
+}
+
+// fingerprint is what `waxseal certificate` shows, to be compared with.
+func (r *running) fingerprint(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("waxseal", "certificate", "--config", filepath.Join(r.dir, "config.toml")).CombinedOutput()
+	_, after, found := strings.Cut(string(out), "SHA-256")
+	if err != nil || !found {
+		t.Fatalf("waxseal certificate: %v\n%s", err, out)
+	}
+	return strings.Fields(after)[0]
 }
 
 // rejectRecipients makes the provider refuse every recipient.

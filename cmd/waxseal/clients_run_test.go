@@ -121,7 +121,21 @@ type recorder struct {
 	said    bytes.Buffer
 }
 
+// onlyLogin is a connection that says of PLAIN nothing to the client.
+type onlyLogin struct{ net.Conn }
+
+func (o onlyLogin) Read(p []byte) (int, error) {
+	n, err := o.Conn.Read(p)
+	return copy(p, bytes.ReplaceAll(p[:n], []byte(" PLAIN LOGIN\r\n"), []byte(" LOGIN\r\n"))), err
+}
+
 func record(t *testing.T, to string) *recorder {
+	t.Helper()
+	return recordThrough(t, to, func(server net.Conn) net.Conn { return server })
+}
+
+// recordThrough records, with the server changed for the client.
+func recordThrough(t *testing.T, to string, change func(net.Conn) net.Conn) *recorder {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -149,7 +163,7 @@ func record(t *testing.T, to string) *recorder {
 		defer context.AfterFunc(ctx, func() { client.Close(); server.Close() })()
 		var both sync.WaitGroup
 		both.Go(func() { io.Copy(io.MultiWriter(server, &r.said), client); server.(*net.TCPConn).CloseWrite() })
-		both.Go(func() { io.Copy(client, server); client.(*net.TCPConn).CloseWrite() })
+		both.Go(func() { io.Copy(client, change(server)); client.(*net.TCPConn).CloseWrite() })
 		both.Wait()
 	}()
 	return r

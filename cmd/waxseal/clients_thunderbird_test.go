@@ -4,9 +4,7 @@ package main_test
 
 import (
 	"bufio"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -56,7 +54,8 @@ func startThunderbird(t *testing.T, e endpoint, display string) *thunderbird {
 	var hello, none any
 	b.read(&hello)
 	b.command("WebDriver:NewSession", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
-		"unhandledPromptBehavior": "ignore", "timeouts": map[string]any{"script": 180_000}}}}, &none)
+		"unhandledPromptBehavior": "ignore"}}}, &none)
+	b.command("WebDriver:SetTimeouts", map[string]any{"script": 240_000}, &none)
 	b.command("Marionette:SetContext", map[string]any{"value": "chrome"}, &none)
 	t.Cleanup(func() { b.command("Marionette:Quit", map[string]any{"flags": []string{"eForceQuit"}}, &none) })
 	return b
@@ -95,19 +94,10 @@ func (b *thunderbird) command(name string, params, result any) {
 	}
 }
 
-// send writes and sends a message. said is what Thunderbird showed meanwhile.
+// send writes and sends a message. Where trust is set, it accepts a certificate
+// that Thunderbird shows and sends again. said is what Thunderbird showed meanwhile.
 func (b *thunderbird) send(trust bool, attachment string) (sent bool, said string) {
 	b.t.Helper()
-	certificate := ""
-	if trust {
-		text, err := os.ReadFile(b.e.certificate)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		block, _ := pem.Decode(text)
-		certificate = base64.StdEncoding.EncodeToString(block.Bytes)
-	}
-	port, _ := strconv.Atoi(b.e.port())
 	script, err := os.ReadFile("testdata/clients/thunderbird.js")
 	if err != nil {
 		b.t.Fatal(err)
@@ -119,6 +109,6 @@ func (b *thunderbird) send(trust bool, attachment string) (sent bool, said strin
 		}
 	}
 	b.command("WebDriver:ExecuteAsyncScript", map[string]any{"script": string(script),
-		"args": []any{b.e.to, text, attachment, b.e.password, certificate, b.e.host(), port}}, &result)
+		"args": []any{b.e.to, text, attachment, b.e.password, trust}}, &result)
 	return result.Value.Sent, strings.Join(result.Value.Said, "\n")
 }

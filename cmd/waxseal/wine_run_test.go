@@ -109,16 +109,16 @@ func command(t *testing.T, env []string, name string, args ...string) {
 	}
 }
 
-// command is the Windows program with its output going to a file: wine's own
+// command is a Windows program with its output going to a file: wine's own
 // processes outlive it for seconds, and would keep a pipe open for as long.
-func (w *wine) command(args ...string) (cmd *exec.Cmd, output *os.File) {
+func (w *wine) command(program string, args ...string) (cmd *exec.Cmd, output *os.File) {
 	w.t.Helper()
 	output, err := os.CreateTemp(filepath.Dir(w.program), "output")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { output.Close() })
-	cmd = exec.CommandContext(w.t.Context(), w.loader, append([]string{w.program}, args...)...)
+	cmd = exec.CommandContext(w.t.Context(), w.loader, append([]string{program}, args...)...)
 	cmd.Env, cmd.Dir = w.env, w.dir
 	cmd.Stdout = output
 	return cmd, output
@@ -134,14 +134,19 @@ func content(t *testing.T, file *os.File) string {
 	return string(data)
 }
 
-// run runs the Windows program to its end, which must be a success, and returns
-// what it printed.
+// execute runs a Windows program to its end and returns what it printed.
+func (w *wine) execute(program string, args ...string) (printed string, err error) {
+	w.t.Helper()
+	cmd, output := w.command(program, args...)
+	cmd.Stderr = output
+	err = cmd.Run()
+	return content(w.t, output), err
+}
+
+// run is execute of Waxseal, which must succeed.
 func (w *wine) run(args ...string) string {
 	w.t.Helper()
-	cmd, output := w.command(args...)
-	cmd.Stderr = output
-	err := cmd.Run()
-	printed := content(w.t, output)
+	printed, err := w.execute(w.program, args...)
 	if err != nil {
 		w.t.Fatalf("waxseal.exe %s: %v\n%s", strings.Join(args, " "), err, printed)
 	}
@@ -159,7 +164,7 @@ type instance struct {
 
 func (w *wine) start(args ...string) *instance {
 	w.t.Helper()
-	cmd, log := w.command(args...)
+	cmd, log := w.command(w.program, args...)
 	cmd.Stderr = log
 	i := &instance{w: w, cmd: cmd, log: log, exited: make(chan struct{})}
 	if err := i.cmd.Start(); err != nil {
@@ -190,7 +195,7 @@ func (i *instance) status(t *testing.T, config string) (address string, pid int)
 			t.Fatalf("waxseal.exe serve ended: %v", i.err)
 		default:
 		}
-		cmd, output := i.w.command("status", "--json", "--config", config)
+		cmd, output := i.w.command(i.w.program, "status", "--json", "--config", config)
 		var status struct {
 			State     string
 			PID       int

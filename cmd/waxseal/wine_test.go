@@ -17,12 +17,19 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// TestWindowsEnds runs the Windows program under wine, ends it in the middle of a
-// message in each way that Windows has of asking, and expects what is expected
-// on every system: the message arrives whole, its sender gets the provider's 250,
-// and the exit code is 0.
-func TestWindowsEnds(t *testing.T) {
+// TestWindows runs the Windows program, and tests of its packages, in one Windows.
+func TestWindows(t *testing.T) {
 	w := newWine(t)
+	t.Run("ends", func(t *testing.T) { windowsEnds(t, w) })
+	t.Run("killed", func(t *testing.T) { windowsKilled(t, w.within(t)) })
+	t.Run("second instance", func(t *testing.T) { windowsSecondInstance(t, w.within(t)) })
+	t.Run("packages", func(t *testing.T) { windowsPackagesPass(t, w) })
+}
+
+// windowsEnds ends the program in the middle of a message in each way that Windows
+// has of asking, and expects what is expected on every system: the message arrives
+// whole, its sender gets the provider's 250, and the exit code is 0.
+func windowsEnds(t *testing.T, w *wine) {
 	for name, end := range map[string]func(*testing.T, *instance, int){
 		"Ctrl-C":         func(t *testing.T, i *instance, _ int) { i.interrupt(t) },
 		"Ctrl-Break":     consoleEvent(1),
@@ -31,44 +38,64 @@ func TestWindowsEnds(t *testing.T) {
 		"shutdown":       consoleEvent(6),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := newWindowsDesk(t, w.within(t))
 			c := dialSMTP(t, d.address)
 			c.login(sender)
-			c.want(250, "MAIL FROM:<"+sender+">")
-			c.want(250, "RCPT TO:<you@else.example>")
-			c.want(354, "DATA")
-			body := windowsMessage()
-			half := len(body) / 2
-			c.send(body[:half])
+			rest := c.half()
 
 			end(t, d.serve, d.pid)
 			waitRefused(t, d.address)
 
-			c.send(append(body[half:len(body):len(body)], ".\r\n"...))
-			if answer := c.want(250, ""); !strings.Contains(answer, "queued as") {
-				t.Errorf("the client got %q, which are not the provider's words", answer)
-			}
+			c.wantQueued(rest)
 			d.serve.wantExit(t, 0)
-			messages := d.provider.Messages()
-			if len(messages) != 1 {
-				t.Fatalf("the provider has %d messages, want 1", len(messages))
-			}
-			if got, want := messages[0].SHA256, hashOf(body); got != want {
-				t.Errorf("the message that arrived has SHA-256 %s, the one sent %s", got, want)
-			}
+			d.wantMessages(t, 1)
 		})
 	}
 }
 
-// TestWindowsSecondInstance: a second program for the same configuration says
-// that the first is there, and leaves it alone.
-func TestWindowsSecondInstance(t *testing.T) {
-	w := newWine(t)
+// windowsKilled: taskkill asks windows to close, of which the program has none, and
+// so nothing ends. With /F it is killed in the middle of a message: that one is
+// lost, its sender has had no 250, and the next start is clean.
+func windowsKilled(t *testing.T, w *wine) {
+	taskkill := "/usr/lib/x86_64-linux-gnu/wine/x86_64-windows/taskkill.exe"
+	if _, err := os.Stat(taskkill); err != nil {
+		t.Skipf("NOT TESTED: this wine keeps its taskkill elsewhere: %v", err)
+	}
 	d := newWindowsDesk(t, w)
-	cmd, output := w.command("serve", "--config", d.config, "--keystore", "memory")
-	cmd.Stderr = output
-	err := cmd.Run()
-	if said := content(t, output); err == nil || !strings.Contains(said, "already running") {
+	c := dialSMTP(t, d.address)
+	c.login(sender)
+	rest := c.half()
+	if said, err := w.execute(taskkill, "/PID", strconv.Itoa(d.pid)); err == nil || !strings.Contains(said, "Could not find process") {
+		t.Errorf("taskkill: %v, it says %q", err, said)
+	}
+	c.wantQueued(rest)
+	c.half()
+	if said, err := w.execute(taskkill, "/F", "/PID", strconv.Itoa(d.pid)); err != nil || !strings.Contains(said, "forcibly terminated") {
+		t.Errorf("taskkill /F: %v, it says %q", err, said)
+	}
+	select {
+	case <-d.serve.exited:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("it lives two minutes after taskkill /F")
+	}
+	d.wantMessages(t, 1)
+
+	d.start(t, w)
+	c = dialSMTP(t, d.address)
+	c.login(sender)
+	c.wantQueued(c.half())
+	d.wantMessages(t, 2)
+	d.serve.interrupt(t)
+	d.serve.wantExit(t, 0)
+}
+
+// windowsSecondInstance: a second program for the same configuration says that the
+// first is there, and leaves it alone.
+func windowsSecondInstance(t *testing.T, w *wine) {
+	d := newWindowsDesk(t, w)
+	said, err := w.execute(w.program, "serve", "--config", d.config, "--keystore", "memory")
+	if err == nil || !strings.Contains(said, "already running") {
 		t.Errorf("exit: %v; it says %q", err, said)
 	}
 	if list := w.run("account", "list", "--config", d.config); !strings.Contains(list, sender) {
@@ -82,14 +109,15 @@ func TestWindowsSecondInstance(t *testing.T) {
 
 // windowsDesk is `waxseal serve` under wine with one account.
 type windowsDesk struct {
-	provider        *providertest.Provider
-	serve           *instance
-	config, address string
-	pid             int // as Windows counts
+	provider         *providertest.Provider
+	serve            *instance
+	config, accounts string
+	address          string
+	pid              int // as Windows counts
 }
 
 // newWindowsDesk starts the program with its files where people have them.
-func newWindowsDesk(t *testing.T, w *wine) windowsDesk {
+func newWindowsDesk(t *testing.T, w *wine) *windowsDesk {
 	t.Helper()
 	provider, err := providertest.Start(providertest.Options{})
 	if err != nil {
@@ -106,12 +134,52 @@ func newWindowsDesk(t *testing.T, w *wine) windowsDesk {
 	}
 	folder := `C:\` + filepath.Base(inside) + `\`
 	writeFile(t, filepath.Join(inside, "config.toml"), configFor(provider, folder+filepath.Base(ca)))
-	d := windowsDesk{provider: provider, config: folder + "config.toml"}
+	writeFile(t, filepath.Join(inside, "accounts.json"), importFor(t, provider, sender))
+	d := &windowsDesk{provider: provider, config: folder + "config.toml", accounts: folder + "accounts.json"}
+	d.start(t, w)
+	return d
+}
+
+// start starts the program, which keeps its secrets in memory and is given them anew.
+func (d *windowsDesk) start(t *testing.T, w *wine) {
+	t.Helper()
 	d.serve = w.start("serve", "--config", d.config, "--keystore", "memory")
 	d.address, d.pid = d.serve.status(t, d.config)
-	writeFile(t, filepath.Join(inside, "accounts.json"), importFor(t, provider, sender))
-	w.run("account", "import", folder+"accounts.json", "--config", d.config)
-	return d
+	w.run("account", "import", d.accounts, "--config", d.config)
+}
+
+// wantMessages: so many have arrived, all of them whole.
+func (d *windowsDesk) wantMessages(t *testing.T, n int) {
+	t.Helper()
+	messages := d.provider.Messages()
+	if len(messages) != n {
+		t.Fatalf("the provider has %d messages, want %d", len(messages), n)
+	}
+	for _, m := range messages {
+		if got, want := m.SHA256, hashOf(windowsMessage()); got != want {
+			t.Errorf("the message that arrived has SHA-256 %s, the one sent %s", got, want)
+		}
+	}
+}
+
+// half sends a message to its middle and returns the rest.
+func (c *smtpClient) half() (rest []byte) {
+	c.t.Helper()
+	c.want(250, "MAIL FROM:<"+sender+">")
+	c.want(250, "RCPT TO:<you@else.example>")
+	c.want(354, "DATA")
+	body := windowsMessage()
+	c.send(body[:len(body)/2])
+	return body[len(body)/2:]
+}
+
+// wantQueued sends the rest, which is answered in the provider's words.
+func (c *smtpClient) wantQueued(rest []byte) {
+	c.t.Helper()
+	c.send(append(rest[:len(rest):len(rest)], ".\r\n"...))
+	if answer := c.want(250, ""); !strings.Contains(answer, "queued as") {
+		c.t.Errorf("the client got %q, which are not the provider's words", answer)
+	}
 }
 
 // consoleEvent is a way to end an instance: see testdata/wine/consoleevent.c.

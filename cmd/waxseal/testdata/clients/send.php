@@ -7,7 +7,9 @@ $mail->Host = $host; $mail->Port = (int)$port;
 $mail->SMTPAuth = true; $mail->AuthType = $auth; $mail->Username = $user; $mail->Password = $password;
 $mail->SMTPSecure = ["clear" => "", "STARTTLS" => "tls", "TLS" => "ssl"][$security];
 $mail->SMTPAutoTLS = false;
-$mail->SMTPOptions = ["ssl" => ["cafile" => $cert]];
+if ($cert != "") {
+    $mail->SMTPOptions = ["ssl" => ["cafile" => $cert]];
+}
 $mail->CharSet = "utf-8"; $mail->Encoding = "8bit";
 $mail->setFrom($user, "Me"); $mail->addAddress($to);
 $mail->Subject = "From PHP";

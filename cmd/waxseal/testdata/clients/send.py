@@ -2,7 +2,7 @@
 # by hiding the other.
 import smtplib, ssl, sys
 host, port, security, auth, user, password, to, file, certificate = sys.argv[1:10]
-context = ssl.create_default_context(cafile=certificate)
+context = ssl.create_default_context(cafile=certificate or None)
 if security == "TLS":
     s = smtplib.SMTP_SSL(host, int(port), context=context)
 else:

@@ -1,12 +1,12 @@
 // Writes one message and sends it, as its user would; answers the dialogs that
 // come, and tells what each said. Arguments: recipient, text, file to attach or
-// "", password to type, certificate to accept or "", host and port it is for.
-const [to, body, attachment, password, certificate, host, port] = arguments;
+// "", password to type, whether a certificate that is not trusted is accepted and
+// the message sent again.
+const [to, body, attachment, password, trust] = arguments;
 const done = arguments[arguments.length - 1];
 const { setTimeout } = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
 const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
 const create = (contract, type) => Cc[contract].createInstance(type);
-const service = (contract, type) => Cc[contract].getService(type);
 const windows = () => [...Services.wm.getEnumerator(null)].filter((w) => w.document.readyState == "complete");
 
 async function until(condition) {
@@ -17,12 +17,6 @@ async function until(condition) {
     }
     await new Promise((again) => setTimeout(again, 50));
   }
-}
-
-// "Confirm Security Exception".
-function accept() {
-  const parsed = service("@mozilla.org/security/x509certdb;1", Ci.nsIX509CertDB).constructX509FromBase64(certificate);
-  service("@mozilla.org/security/certoverride;1", Ci.nsICertOverrideService).rememberValidityOverride(host, port, {}, parsed, false);
 }
 
 async function write() {
@@ -67,20 +61,42 @@ function answer(window, said) {
   }
 }
 
-async function send() {
-  if (certificate) {
-    accept();
+// The dialog that comes by itself where the certificate is not trusted.
+const exception = () => windows().find((w) => w.location.href.startsWith("chrome://pippki/content/exceptionDialog"));
+
+async function accept(said) {
+  const dialog = await until(exception);
+  const button = dialog.document.getElementById("exceptiondialog").getButton(trust ? "extra1" : "cancel");
+  await until(() => !button.disabled);
+  said.push(`${dialog.document.title} [${button.label}]`);
+  button.click();
+  await until(() => dialog.closed);
+  if (trust) {
+    const overrides = Cc["@mozilla.org/security/certoverride;1"].getService(Ci.nsICertOverrideService).getOverrides();
+    said.push(...overrides.map((o) => `accepted for ${o.hostPort}: ${o.fingerprint}`));
   }
-  const composing = await write();
-  const said = [];
+}
+
+async function sendOnce(composing, said) {
+  const before = said.length;
   composing.goDoCommand("cmd_sendNow");
   await until(() => {
     const dialogs = windows().filter((w) => w.location.href.startsWith("chrome://global/content/commonDialog"));
     dialogs.forEach((w) => answer(w, said));
-    const failed = said.some((text) => text.startsWith("Send Message Error"));
+    const failed = said.slice(before).some((text) => text.startsWith("Send Message Error"));
     return composing.closed || (failed && !dialogs.length && !composing.gSendOperationInProgress);
   });
-  const sent = composing.closed;
+  return composing.closed;
+}
+
+async function send() {
+  const composing = await write();
+  const said = [];
+  let sent = await sendOnce(composing, said);
+  if (said.some((text) => text.includes("The certificate is not trusted"))) {
+    await accept(said);
+    sent = trust && (await sendOnce(composing, said));
+  }
   if (!sent) {
     composing.gContentChanged = false;
     composing.gMsgCompose.bodyModified = false;
