@@ -131,3 +131,11 @@ func wantDesktopText(t *testing.T, r *running) {
 		t.Errorf("the text %q arrived as %q", text, got)
 	}
 }
+
+// onlyLogin is a connection that says of PLAIN nothing to the client.
+type onlyLogin struct{ net.Conn }
+
+func (o onlyLogin) Read(p []byte) (int, error) {
+	n, err := o.Conn.Read(p)
+	return copy(p, bytes.ReplaceAll(p[:n], []byte(" PLAIN LOGIN\r\n"), []byte(" LOGIN\r\n"))), err
+}

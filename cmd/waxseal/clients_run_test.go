@@ -121,14 +121,6 @@ type recorder struct {
 	said    bytes.Buffer
 }
 
-// onlyLogin is a connection that says of PLAIN nothing to the client.
-type onlyLogin struct{ net.Conn }
-
-func (o onlyLogin) Read(p []byte) (int, error) {
-	n, err := o.Conn.Read(p)
-	return copy(p, bytes.ReplaceAll(p[:n], []byte(" PLAIN LOGIN\r\n"), []byte(" LOGIN\r\n"))), err
-}
-
 func record(t *testing.T, to string) *recorder {
 	t.Helper()
 	return recordThrough(t, to, func(server net.Conn) net.Conn { return server })
