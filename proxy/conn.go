@@ -49,7 +49,7 @@ type conn struct {
 	seen   int        // bytes of a line that has not ended
 	chunk  int64      // bytes still to come of a BDAT chunk
 	body   *dotReader // the body of DATA, until go-smtp has seen its end
-	pieces bool       // the last read was of a body, and not its end
+	pieces bool       // the last read was of a body, and all that had come
 	tail   string     // what go-smtp must still read to see that end
 	inAuth bool       // the last reply was 334: the next line is no command
 
@@ -274,11 +274,11 @@ func (c *conn) fill(p []byte) (int, error) {
 			break
 		}
 		inBody := c.body != nil || c.chunk > 0
-		if inBody && c.pieces { // most bodies come whole
+		if inBody && c.pieces { // most bodies come whole, or faster than they are read
 			tcp.QuickAck(c.tcp)
 		}
-		c.pieces = inBody
 		n, err := c.Conn.Read(p)
+		c.pieces = inBody && n < len(p)
 		switch {
 		case n > 0:
 			c.pace.bytes += int64(n)
