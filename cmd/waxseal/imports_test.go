@@ -65,7 +65,7 @@ func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 // TestTrayKnowsNoWindow: the process of the tray starts no window system.
 func TestTrayKnowsNoWindow(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	may := []string{"assets", "keystore", "proxy", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/upstream"}
+	may := []string{"assets", "keystore", "proxy", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream"}
 	out, err := exec.Command("go", "list", "-deps", module+"ui/tray").Output()
 	if err != nil {
 		t.Fatalf("go list ui/tray: %v", err)
