@@ -64,6 +64,7 @@ func newWine(t *testing.T) *wine {
 		os.Symlink("../drive_c", filepath.Join(devices, "c:")),
 		os.Symlink("/", filepath.Join(devices, "z:")),
 		os.WriteFile(filepath.Join(prefix, ".update-timestamp"), []byte("disable"), 0o644),
+		os.WriteFile(filepath.Join(prefix, "user.reg"), []byte(noScreen), 0o644),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -86,6 +87,13 @@ func newWine(t *testing.T) *wine {
 	t.Logf("%s", w.run("version"))
 	return w
 }
+
+// noScreen has wine make windows where there is no screen.
+const noScreen = `WINE REGISTRY Version 2
+
+[Software\\Wine\\Drivers]
+"Graphics"="null"
+`
 
 // findTool returns the first of the names that is there, or skips the test.
 func findTool(t *testing.T, pkg string, names ...string) string {

@@ -32,10 +32,17 @@ func TestWindows(t *testing.T) {
 func windowsEnds(t *testing.T, w *wine) {
 	for name, end := range map[string]func(*testing.T, *instance, int){
 		"Ctrl-C":         func(t *testing.T, i *instance, _ int) { i.interrupt(t) },
-		"Ctrl-Break":     consoleEvent(1),
-		"console closed": consoleEvent(2),
-		"logoff":         consoleEvent(5),
-		"shutdown":       consoleEvent(6),
+		"Ctrl-Break":     consoleEvent("1"),
+		"console closed": consoleEvent("2"),
+		"logoff":         consoleEvent("5"),
+		"shutdown":       consoleEvent("6"),
+		"session":        consoleEvent("session"),
+		"taskkill": func(t *testing.T, _ *instance, pid int) {
+			said, err := taskkill(t, w.within(t), "/PID", strconv.Itoa(pid))
+			if err != nil || !strings.Contains(said, "Close message sent") {
+				t.Errorf("%v, it says %q", err, said)
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,24 +61,23 @@ func windowsEnds(t *testing.T, w *wine) {
 	}
 }
 
-// windowsKilled: taskkill asks windows to close, of which the program has none, and
-// so nothing ends. With /F it is killed in the middle of a message: that one is
-// lost, its sender has had no 250, and the next start is clean.
-func windowsKilled(t *testing.T, w *wine) {
-	taskkill := "/usr/lib/x86_64-linux-gnu/wine/x86_64-windows/taskkill.exe"
-	if _, err := os.Stat(taskkill); err != nil {
+// taskkill runs wine's, and returns what it says.
+func taskkill(t *testing.T, w *wine, args ...string) (string, error) {
+	const program = "/usr/lib/x86_64-linux-gnu/wine/x86_64-windows/taskkill.exe"
+	if _, err := os.Stat(program); err != nil {
 		t.Skipf("NOT TESTED: this wine keeps its taskkill elsewhere: %v", err)
 	}
+	return w.execute(program, args...)
+}
+
+// windowsKilled: taskkill /F kills the program in the middle of a message: that one
+// is lost, its sender has had no 250, and the next start is clean.
+func windowsKilled(t *testing.T, w *wine) {
 	d := newWindowsDesk(t, w)
 	c := dialSMTP(t, d.address)
 	c.login(sender)
-	rest := c.half()
-	if said, err := w.execute(taskkill, "/PID", strconv.Itoa(d.pid)); err == nil || !strings.Contains(said, "Could not find process") {
-		t.Errorf("taskkill: %v, it says %q", err, said)
-	}
-	c.wantQueued(rest)
 	c.half()
-	if said, err := w.execute(taskkill, "/F", "/PID", strconv.Itoa(d.pid)); err != nil || !strings.Contains(said, "forcibly terminated") {
+	if said, err := taskkill(t, w, "/F", "/PID", strconv.Itoa(d.pid)); err != nil || !strings.Contains(said, "forcibly terminated") {
 		t.Errorf("taskkill /F: %v, it says %q", err, said)
 	}
 	select {
@@ -79,13 +85,13 @@ func windowsKilled(t *testing.T, w *wine) {
 	case <-time.After(2 * time.Minute):
 		t.Fatal("it lives two minutes after taskkill /F")
 	}
-	d.wantMessages(t, 1)
+	d.wantMessages(t, 0)
 
 	d.start(t, w)
 	c = dialSMTP(t, d.address)
 	c.login(sender)
 	c.wantQueued(c.half())
-	d.wantMessages(t, 2)
+	d.wantMessages(t, 1)
 	d.serve.interrupt(t)
 	d.serve.wantExit(t, 0)
 }
@@ -183,10 +189,10 @@ func (c *smtpClient) wantQueued(rest []byte) {
 }
 
 // consoleEvent is a way to end an instance: see testdata/wine/consoleevent.c.
-func consoleEvent(event int) func(*testing.T, *instance, int) {
+func consoleEvent(event string) func(*testing.T, *instance, int) {
 	return func(t *testing.T, i *instance, pid int) {
 		t.Helper()
-		command(t, i.w.env, i.w.loader, i.w.tool, strconv.Itoa(pid), strconv.Itoa(event))
+		command(t, i.w.env, i.w.loader, i.w.tool, strconv.Itoa(pid), event)
 	}
 }
 

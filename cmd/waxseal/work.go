@@ -34,15 +34,18 @@ type work struct {
 // run serves until a signal, or ready, asks for the end, lets the messages in
 // flight finish and returns. A second signal makes it return at once.
 //
-// SIGINT and SIGTERM end. On Windows, closing the console, logging off and
-// shutting down arrive as SIGTERM, and the system kills what has not ended some
-// seconds later. SIGHUP reads the configuration again; Windows never sends it.
+// SIGINT and SIGTERM end. On Windows, closing the console arrives as SIGTERM,
+// logging off, shutting down and taskkill by relayCloses, and the system kills
+// what has not ended some seconds later. SIGHUP reads the configuration again;
+// Windows never sends it.
 func (w work) run(ctx context.Context) error {
 	ends, hups := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
 	signal.Notify(hups, syscall.SIGHUP)
 	defer signal.Stop(ends)
 	defer signal.Stop(hups)
+	closes := make(chan struct{}, 1)
+	defer relayCloses(closes, w.log)()
 
 	ctx, cancel := context.WithCancel(ctx)
 	if w.desktop.Quit == nil {
@@ -78,18 +81,22 @@ func (w work) run(ctx context.Context) error {
 		case <-hups:
 			running.Go(func() { w.reload(ctx) })
 		case err := <-readied:
-			return finish(errors.Join(err, w.end(ends, served)))
+			return finish(errors.Join(err, w.end(ends, false, served)))
 		case s := <-ends:
 			w.log.Info("ending", "signal", s.String())
-			return finish(w.end(ends, served))
+			return finish(w.end(ends, false, served))
+		case <-closes:
+			w.log.Info("ending", "signal", "close")
+			return finish(w.end(ends, true, served))
 		case <-ctx.Done():
-			return finish(w.end(ends, served))
+			return finish(w.end(ends, false, served))
 		}
 	}
 }
 
-// end shuts the server down.
-func (w work) end(ends <-chan os.Signal, served <-chan error) error {
+// end shuts the server down. A signal meanwhile ends it at once. After a close
+// SIGTERM is no second wish: a console was asked to close together with the program.
+func (w work) end(ends <-chan os.Signal, closed bool, served <-chan error) error {
 	stopped := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), w.patience)
@@ -97,11 +104,15 @@ func (w work) end(ends <-chan os.Signal, served <-chan error) error {
 		err := w.server.Shutdown(ctx)
 		stopped <- errors.Join(err, <-served)
 	}()
-	select {
-	case err := <-stopped:
-		return err
-	case <-ends:
-		return errAtOnce
+	for {
+		select {
+		case err := <-stopped:
+			return err
+		case s := <-ends:
+			if !closed || s != syscall.SIGTERM {
+				return errAtOnce
+			}
+		}
 	}
 }
 

@@ -1,12 +1,22 @@
 /* consoleevent PID EVENT: gives a process a console event as the console's host
  * does: by a thread at kernelbase's CtrlRoutine. Wine 8 has no other way from
- * outside to Ctrl-Break (1), the closed console (2), logoff (5) and shutdown (6). */
+ * outside to Ctrl-Break (1), the closed console (2), logoff (5) and shutdown (6).
+ * EVENT session tells its windows that the session ends, as Windows does. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <windows.h>
+
+static BOOL CALLBACK tell(HWND window, LPARAM pid) {
+    DWORD owner = 0;
+    GetWindowThreadProcessId(window, &owner);
+    if (owner == (DWORD)pid) SendNotifyMessageA(window, WM_ENDSESSION, TRUE, ENDSESSION_LOGOFF);
+    return TRUE;
+}
 
 int main(int argc, char **argv) {
     if (argc != 3) return 2;
+    if (!strcmp(argv[2], "session")) return !EnumWindows(tell, atoi(argv[1]));
     HANDLE process = OpenProcess(PROCESS_ALL_ACCESS, FALSE, atoi(argv[1]));
     FARPROC routine = GetProcAddress(GetModuleHandleA("kernelbase.dll"), "CtrlRoutine");
     if (!process || !routine) {
