@@ -20,7 +20,7 @@ func TestDesktop(t *testing.T) {
 
 	item.Click("Add account…")
 	window := s.window("waxseal")
-	page := s.enter(window, dee)
+	page := s.enter(client, window, dee)
 	p := newPerson(t)
 	p.open(page)
 	p.approve(dee)

@@ -45,7 +45,7 @@ func (s *screen) noWindow(class string) {
 
 // enter types an address into the window, and waits for the page that opens in
 // the browser. Return does nothing before the provider is found, so it comes again.
-func (s *screen) enter(window, address string) (page string) {
+func (s *screen) enter(client *control.Client, window, address string) (page string) {
 	s.t.Helper()
 	pipe, err := os.OpenFile(s.opens, os.O_RDWR, 0)
 	if err != nil {
@@ -57,8 +57,14 @@ func (s *screen) enter(window, address string) (page string) {
 	s.output("xdotool", "type", "--delay", "20", address)
 	opened := bufio.NewReader(pipe)
 	traytest.Until(s.t, "a page is opened in the browser", func() bool {
-		s.output("xdotool", "key", "Return")
-		pipe.SetReadDeadline(time.Now().Add(time.Second))
+		// Once to look for the provider, once to sign in. Behind that it would be
+		// Cancel's.
+		if accounts, err := client.Accounts(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		} else if len(accounts) == 0 {
+			s.output("xdotool", "key", "Return")
+		}
+		pipe.SetReadDeadline(time.Now().Add(3 * time.Second))
 		page, err = opened.ReadString('\n')
 		return !errors.Is(err, os.ErrDeadlineExceeded)
 	})
