@@ -12,7 +12,7 @@ import "net"
 // more than some 20 µs. A write to a socket of the same machine takes about that
 // long, as the system carries the bytes all the way to the reader meanwhile, and
 // never longer: the socket does not block. So threads woke each other for
-// nothing, a fifth of all CPU time of a small message. Direct's calls are not
+// nothing, up to a fifth of all CPU time of a small message. Direct's calls are not
 // announced to the scheduler; waiting is done where Go does it, in its poller.
 func Direct(c net.Conn) net.Conn { return direct(c) }
 
