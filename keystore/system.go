@@ -130,7 +130,7 @@ func (r ring) call(f func() error) error {
 		// Without an address godbus starts a bus by dbus-launch, a stray daemon
 		// on which no keychain listens.
 		run := filepath.Join("/run/user", strconv.Itoa(os.Getuid()))
-		if !hasSessionBus(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), run) {
+		if !HasSessionBus(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), run) {
 			return fmt.Errorf("%w: there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)", ErrMissing)
 		}
 	}
@@ -146,12 +146,15 @@ func (r ring) call(f func() error) error {
 	return classify(runtime.GOOS, err)
 }
 
-// hasSessionBus reports whether godbus will find a bus that runs already: by
+// HasSessionBus reports whether godbus will find a bus that runs already: by
 // its address, or beside the runtime folder's other sockets, as on a login
-// without a desktop.
-func hasSessionBus(address, runtimeDir string) bool {
+// without a desktop. runtimeDir "" is none.
+func HasSessionBus(address, runtimeDir string) bool {
 	if address != "" && address != "autolaunch:" {
 		return true
+	}
+	if runtimeDir == "" {
+		return false
 	}
 	for _, name := range []string{"bus", "dbus-session"} {
 		if _, err := os.Stat(filepath.Join(runtimeDir, name)); err == nil {

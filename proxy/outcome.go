@@ -62,8 +62,9 @@ func (s *session) record(m *message, res result, r *smtp.SMTPError, cure string,
 	}
 	line := []any{"account", a.Account, "result", a.Result, "recipients", a.Recipients, "bytes", a.Bytes, "seconds", a.Took.Seconds()}
 	if r != nil {
-		a.Reply = discreet(replyText(r), s.box.address)
-		line = append(line, "reply", replyText(r))
+		text := replyText(r)
+		a.Reply = discreet(text, s.box.address)
+		line = append(line, "reply", text)
 	}
 	s.srv.stats.ended(res, a)
 	s.box.ended(res, a)

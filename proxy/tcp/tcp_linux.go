@@ -20,6 +20,8 @@ type conn struct {
 // transfer is one direction. Its functions are made once, so that a call
 // allocates nothing.
 type transfer struct {
+	op   string                                        // as package net names it
+	trap uintptr                                       // the system call
 	wait func(step func(fd uintptr) (done bool)) error // for the socket, under its deadline
 	step func(fd uintptr) (done bool)
 
@@ -39,8 +41,8 @@ func direct(c net.Conn) net.Conn {
 		return c // closed: reading it will say so
 	}
 	d := &conn{TCPConn: t, raw: raw}
-	d.in.wait, d.in.step = raw.Read, d.in.read
-	d.out.wait, d.out.step = raw.Write, d.out.write
+	d.in.op, d.in.trap, d.in.wait, d.in.step = "read", syscall.SYS_READ, raw.Read, d.in.carry
+	d.out.op, d.out.trap, d.out.wait, d.out.step = "write", syscall.SYS_WRITE, raw.Write, d.out.carry
 	return d
 }
 
@@ -48,7 +50,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := c.in.run(p, "read", c.TCPConn)
+	n, err := c.in.run(p, c.TCPConn)
 	if n == 0 && err == nil {
 		err = io.EOF
 	}
@@ -59,11 +61,11 @@ func (c *conn) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	return c.out.run(p, "write", c.TCPConn)
+	return c.out.run(p, c.TCPConn)
 }
 
 // run carries p, in as many steps as it takes.
-func (t *transfer) run(p []byte, op string, c *net.TCPConn) (int, error) {
+func (t *transfer) run(p []byte, c *net.TCPConn) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.p, t.n, t.err = p, 0, nil
@@ -71,45 +73,31 @@ func (t *transfer) run(p []byte, op string, c *net.TCPConn) (int, error) {
 	n := t.n
 	t.p = nil // an idle connection holds nobody's buffer
 	if err == nil && t.err != nil {
-		err = &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: t.err}
+		err = &net.OpError{Op: t.op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: t.err}
 	} else if oe, ok := err.(*net.OpError); ok {
-		oe.Op = op // raw-read, raw-write
+		oe.Op = t.op // raw-read, raw-write
 	}
 	return n, err
 }
 
-func (t *transfer) read(fd uintptr) bool {
+// carry reads once, or writes until all of p is gone; false when the socket must
+// be waited for.
+func (t *transfer) carry(fd uintptr) (done bool) {
 	for {
-		n, errno := call(syscall.SYS_READ, fd, t.p)
+		n, errno := call(t.trap, fd, t.p[t.n:])
 		switch errno {
 		case 0:
-			t.n = n
-			return true
+			if t.n += n; t.trap == syscall.SYS_READ || t.n == len(t.p) {
+				return true
+			}
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return false
 		default:
-			t.err = os.NewSyscallError("read", errno)
+			t.err = os.NewSyscallError(t.op, errno)
 			return true
 		}
 	}
-}
-
-func (t *transfer) write(fd uintptr) bool {
-	for t.n < len(t.p) {
-		n, errno := call(syscall.SYS_WRITE, fd, t.p[t.n:])
-		switch errno {
-		case 0:
-			t.n += n
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return false
-		default:
-			t.err = os.NewSyscallError("write", errno)
-			return true
-		}
-	}
-	return true
 }
 
 func call(trap, fd uintptr, p []byte) (int, syscall.Errno) {

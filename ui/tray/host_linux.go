@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/waxseal/waxseal/keystore"
 )
 
 // hostPatience is how long a desktop may take to bring up its tray. Programs
@@ -17,22 +19,10 @@ const callPatience = 5 * time.Second
 
 const watcher = "org.kde.StatusNotifierWatcher"
 
-// reachable tells whether there is a session bus, as godbus looks for one. Without
-// one it would start one, and nobody would end it.
+// reachable tells whether there is a session bus. Without one godbus would start
+// one, and nobody would end it.
 func reachable() bool {
-	if address := os.Getenv("DBUS_SESSION_BUS_ADDRESS"); address != "" && address != "autolaunch:" {
-		return true
-	}
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	if dir == "" {
-		return false
-	}
-	for _, name := range []string{"/bus", "/dbus-session"} {
-		if _, err := os.Stat(dir + name); err == nil { // #nosec G703 -- the user's own environment, and nothing is read
-			return true
-		}
-	}
-	return false
+	return keystore.HasSessionBus(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), os.Getenv("XDG_RUNTIME_DIR"))
 }
 
 // WatchHost calls report with whether something shows tray icons: when it is
