@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// chunkSize is how much of a body is held at a time, whatever its size.
-	chunkSize = 64 << 10
 	// headRoom is room for the command before a chunk: both go in one write.
 	headRoom = 32
+	// chunkSize is how much of a body is held at a time, whatever its size: with
+	// the command before it four TLS records, and no fifth with a few bytes.
+	chunkSize = 4*record - headRoom
 	// dataSize is how much is read at a time for DATA; with its dots doubled it
 	// still fits into a chunk.
 	dataSize = chunkSize / 2

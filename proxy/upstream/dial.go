@@ -145,7 +145,7 @@ func (p *Pool) hello(ctx context.Context, c *conn) error {
 }
 
 func (p *Pool) handshake(ctx context.Context, c *conn) error {
-	t := tls.Client(c.raw, p.tls)
+	t := secure(c.raw, p.tls)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return c.fail(ctx, "TLS handshake", err)
 	}

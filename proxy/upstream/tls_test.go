@@ -55,6 +55,46 @@ func TestSessionsResume(t *testing.T) {
 	}
 }
 
+// Each 64 KiB of a body went up in five writes: four full TLS records and a
+// fifth, with the dozen bytes that the command before them takes.
+func TestRecordsGoUpInPairs(t *testing.T) {
+	cert, roots := certificate(t, "127.0.0.1")
+	f := start(t, &fake{tls: cert, implicit: true})
+	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = Implicit, roots })
+	var sizes []int
+	dial := p.dial
+	p.dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		c, err := dial(ctx, addr)
+		return &noted{Conn: c, sizes: &sizes}, err
+	}
+	mustSend(t, p, "one\r\n")
+	for _, body := range []struct {
+		size  int
+		pairs int // and one write more: MAIL and RCPT
+	}{{1, 1}, {record, 1}, {record + 1, 1}, {2*record - headRoom, 1}, {2 * record, 2}, {chunkSize - 1, 2}, {3*chunkSize - 1, 6}} {
+		sizes = nil
+		text := strings.Repeat("x", body.size)
+		mustSend(t, p, text)
+		if len(sizes) != 1+body.pairs {
+			t.Errorf("MAIL, RCPT and %d bytes went up in writes of %d", body.size, sizes)
+		}
+		if got := f.delivered(); string(got[len(got)-1].body) != text {
+			t.Errorf("of %d bytes %d arrived", body.size, len(got[len(got)-1].body))
+		}
+	}
+}
+
+// noted notes how large each write is.
+type noted struct {
+	net.Conn
+	sizes *[]int
+}
+
+func (n *noted) Write(p []byte) (int, error) {
+	*n.sizes = append(*n.sizes, len(p))
+	return n.Conn.Write(p)
+}
+
 func TestNoStartTLS(t *testing.T) {
 	f := start(t, &fake{})
 	p := newPool(t, f, func(c *Config) {
