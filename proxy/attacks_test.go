@@ -157,6 +157,9 @@ func TestThousandsOfConnections(t *testing.T) {
 	if s := r.server.Snapshot(); s.Connections > limit {
 		t.Errorf("%d connections at a time", s.Connections)
 	}
+	if n := strings.Count(r.log.String(), "too many connections"); n != 1 {
+		t.Errorf("the log says %d times within a minute that they are refused", n)
+	}
 	if got := first.message(me, "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250 2.0.0 OK") {
 		t.Errorf("one who is in: %q", got)
 	}

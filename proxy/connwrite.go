@@ -79,7 +79,7 @@ var rephrased = map[string]string{
 	"501 5.5.2 Bad command\r\n":                      "500 5.5.2 Command not recognized\r\n",
 	"500 5.5.1 Too many errors. Quiting now\r\n":     "421 4.7.0 Too many commands that are none; closing\r\n",
 	"500 5.5.4 Unknown MAIL FROM argument\r\n":       "555 5.5.4 A parameter of MAIL is not known here\r\n",
-	"500 5.5.4 Unknown RCPT TO argument\r\n":         "555 5.5.4 A parameter of RCPT is not known here\r\n",
+	"500 5.5.4 Unknown RCPT TO argument\r\n":         "555 5.5.4 RCPT takes one address; what is behind it is no parameter known here\r\n",
 	"500 5.5.4 Malformed AUTH parameter value\r\n":   "501 5.5.4 Malformed AUTH parameter value\r\n",
 	"500 5.5.4 Malformed AUTH parameter mailbox\r\n": "501 5.5.4 Malformed AUTH parameter mailbox\r\n",
 	"502 5.5.1 HELP command not implemented\r\n":     "214 2.0.0 EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT\r\n",

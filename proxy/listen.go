@@ -25,6 +25,7 @@ type listener struct {
 
 	mu      sync.Mutex // guards what follows
 	closed  bool       // no more rejects
+	warned  time.Time  // when the log last heard of the limit
 	rejects sync.WaitGroup
 }
 
@@ -101,10 +102,18 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 	return c
 }
 
+// warnEvery is how often the log hears that connections are refused.
+const warnEvery = time.Minute
+
 // reject says 421 and closes, without holding up those who may come in.
 func (l *listener) reject(tcp net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if time.Since(l.warned) >= warnEvery {
+		l.warned = time.Now()
+		l.srv.log.Warn("too many connections; more are refused", "address", l.Addr().String(), "client", tcp.RemoteAddr().String(),
+			"max_connections", l.srv.config().MaxConnections, "refused_total", l.srv.stats.refused.Load())
+	}
 	if l.closed || l.rejecting.Add(1) > maxRejects {
 		if !l.closed {
 			l.rejecting.Add(-1)

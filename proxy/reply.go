@@ -101,7 +101,7 @@ func replyTo(at string, box *mailbox, err error) *smtp.SMTPError {
 	case errors.Is(err, upstream.ErrNoOAuth), errors.Is(err, upstream.ErrNotLoopback):
 		return lasting(at, "5.7.4", fmt.Sprintf("%s cannot be used as it is configured: %v", provider, err))
 	case errors.Is(err, upstream.ErrEnvelope):
-		return answer(553, "5.1.3", "An address or parameter of this message cannot be sent: "+err.Error())
+		return answer(553, "5.1.3", "Nothing was sent: "+innermost(err, upstream.ErrEnvelope).Error())
 	case errors.Is(err, upstream.ErrClosed):
 		return passing(at, address+" is being changed in Waxseal; try again")
 	case errors.Is(err, upstream.ErrUTF8):

@@ -40,7 +40,7 @@ func checkText(address string, allowUTF8 bool) error {
 		case c < ' ' || c == 0x7f:
 			return fmt.Errorf("%w: a control character in %q", ErrEnvelope, address)
 		case c >= utf8.RuneSelf && !allowUTF8:
-			return fmt.Errorf("%w: %q is not ASCII, and the message is not an SMTPUTF8 one", ErrEnvelope, address)
+			return fmt.Errorf("%w: %q is not ASCII, and the mail program did not ask for SMTPUTF8", ErrEnvelope, address)
 		}
 	}
 	if !utf8.ValidString(address) {

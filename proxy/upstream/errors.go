@@ -20,7 +20,7 @@ var (
 	ErrUTF8 = errors.New("the server does not offer SMTPUTF8")
 	// ErrEnvelope: an address or parameter that cannot be put on a command line;
 	// nothing of it was written.
-	ErrEnvelope = errors.New("unusable envelope")
+	ErrEnvelope = errors.New("unusable address or parameter")
 	// ErrBareLineEnd: the body has a dot alone between line ends that are not
 	// both CRLF. Servers disagree on whether it ends the message (SMTP
 	// smuggling), so DATA cannot carry it.
