@@ -2,6 +2,7 @@ package tray
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,8 +75,9 @@ type child struct {
 func start(t *testing.T, bus *traytest.Bus, first State) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "WAXSEAL_TRAY_CHILD=1", "DBUS_SESSION_BUS_ADDRESS="+bus.Address, "LC_ALL=C.UTF-8")
-	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), "WAXSEAL_TRAY_CHILD=1", "DBUS_SESSION_BUS_ADDRESS="+bus.Address, "LC_ALL=C.UTF-8", "GORACE=exitcode=0")
+	var stderr bytes.Buffer
+	cmd.Stderr = io.MultiWriter(os.Stderr, &stderr)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -86,13 +89,34 @@ func start(t *testing.T, bus *traytest.Bus, first State) *child {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &child{t: t, in: json.NewEncoder(in), out: bufio.NewScanner(out), done: cmd.Wait}
+	c := &child{t: t, in: json.NewEncoder(in), out: bufio.NewScanner(out)}
+	c.done = sync.OnceValue(func() error {
+		err := cmd.Wait()
+		if n := races(stderr.String()); n > 0 {
+			t.Errorf("%d data races in the process with the tray", n)
+		}
+		return err
+	})
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		io.Copy(io.Discard, out)
+		c.done()
 	})
 	c.show(first)
 	return c
+}
+
+// races counts the race detector's reports, but for those of a race in systray:
+// it announces the layout anew 150 ms behind a panel's first look, and writes its
+// number under another lock than a second look reads it under.
+func races(stderr string) (n int) {
+	for report := range strings.SplitSeq(stderr, "==================") {
+		systrays := strings.Contains(report, "systray.refresh()") && strings.Contains(report, "systray.(*tray).GetLayout()")
+		if strings.Contains(report, "WARNING: DATA RACE") && !systrays {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *child) show(s State) {
