@@ -31,8 +31,8 @@ func (c *conn) Write(p []byte) (int, error) {
 // errors have others.
 var cutOff = []byte("554 5.0.0 Error: transaction failed: ")
 
-// reply queues one line of a reply, in RFC 5321's or the provider's words where
-// go-smtp's differ.
+// reply queues one line of a reply, in RFC 5321's words where go-smtp's differ, or
+// the provider's.
 func (c *conn) reply(line []byte) {
 	c.inAuth = bytes.HasPrefix(line, []byte("334"))
 	if c.answer != nil {
@@ -40,6 +40,11 @@ func (c *conn) reply(line []byte) {
 			c.out = append(append(c.out, l...), "\r\n"...)
 		}
 		c.answer = nil
+		return
+	}
+	if own := len("250 "); len(line) > own && bytes.HasPrefix(line[own:], []byte(verbatim)) {
+		c.started = false
+		c.out = append(append(c.out, line[:own]...), line[own+len(verbatim):]...)
 		return
 	}
 	broken := bytes.HasPrefix(line, cutOff)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -232,6 +233,51 @@ func TestUpstreamFaults(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A provider's reply that begins as one of go-smtp's does was taken for that: its
+// 554 became a 451 with words of ours, and the program sent the message again.
+func TestProvidersWordsThatAreGoSMTPsToo(t *testing.T) {
+	for _, said := range []string{
+		"554 5.0.0 Error: transaction failed: rejected as spam", "501 5.5.2 Bad command", "250 2.0.0 Continue",
+		"550-5.7.1 not\there\n550 5.0.0 Error: transaction failed: nor there", "421 4.0.0 Internal server error",
+	} {
+		var a providertest.Action
+		a.Code, _ = strconv.Atoi(said[:3])
+		a.Text = strings.ReplaceAll(said[4:], "\n550 ", "\n")
+		r := newRig(t, rigOptions{})
+		for _, how := range []string{"RCPT", "DATA", "BDAT"} {
+			step := providertest.StepFinal
+			if how == "RCPT" {
+				step = providertest.StepRcpt
+			}
+			r.provider.SetFaults(providertest.Faults{SMTP: at(step, a)})
+			p := r.login(me)
+			p.do("MAIL FROM:<me@corp.test>", "250")
+			p.send("RCPT TO:<you@there.test>\r\n")
+			got := p.reply()
+			switch how {
+			case "DATA":
+				p.do("DATA", "354")
+				p.send("hello\r\n.\r\n")
+				got = p.reply()
+			case "BDAT":
+				p.send("BDAT 5 LAST\r\nhello")
+				got = p.reply()
+			}
+			if strings.TrimRight(strings.ReplaceAll(got, "\r", ""), "\n") != said {
+				t.Errorf("%s: got %q, want %q", how, got, said)
+			}
+		}
+		for _, m := range r.server.Activity(0) {
+			if !strings.HasPrefix(m.Reply, said[:3]+" ") || strings.Contains(m.Reply, verbatim) {
+				t.Errorf("the activity says %q", m.Reply)
+			}
+		}
+		if strings.Contains(r.log.String(), `\x00`) {
+			t.Errorf("the log has the mark: %s", r.log.String())
+		}
 	}
 }
 

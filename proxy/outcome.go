@@ -110,7 +110,7 @@ func resultOf(code int) result {
 
 // replyText is a reply on one line, as the client got it.
 func replyText(r *smtp.SMTPError) string {
-	text := strings.ReplaceAll(r.Message, "\n", " ")
+	text := strings.ReplaceAll(strings.ReplaceAll(r.Message, verbatim, ""), "\n", " ")
 	if e := r.EnhancedCode; e[0] > 0 { // else it stands in the text, or there is none
 		text = fmt.Sprintf("%d.%d.%d %s", e[0], e[1], e[2], text)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/emersion/go-smtp"
@@ -22,15 +21,21 @@ var errCutOff = errors.New("the client's message was cut off")
 // errSyntax answers an AUTH exchange that is not one.
 var errSyntax = &smtp.SMTPError{Code: 501, EnhancedCode: smtp.EnhancedCode{5, 5, 2}, Message: "That is not a user name"}
 
+// verbatim stands before each line that is the provider's own, on its way through
+// go-smtp: conn puts go-smtp's words right, and those could be the provider's
+// too. No reply holds it, since upstream takes control characters out.
+const verbatim = "\x00"
+
 // passThrough is the provider's reply as go-smtp must be given it: code and
 // every line as they came, the enhanced code being part of the text. It is an
 // error to go-smtp even when it is a success, since that is the only way to
-// give it words (a nil means "OK: queued", whatever the provider said).
+// give it words (a nil means "OK: queued", whatever the provider said). Its lines
+// are marked verbatim.
 func passThrough(r upstream.Reply) *smtp.SMTPError {
 	if r.Code < 200 || r.Code > 599 || r.Code/100 == 3 {
 		return temporary("4.5.0", fmt.Sprintf("The provider answered out of turn (%d)", r.Code))
 	}
-	return &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.NoEnhancedCode, Message: strings.Join(r.Lines, "\n")}
+	return &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.NoEnhancedCode, Message: verbatim + strings.Join(r.Lines, "\n"+verbatim)}
 }
 
 // replyLines are a reply's lines as they go down the wire, without line ends.
@@ -86,8 +91,7 @@ func replyTo(at string, box *mailbox, err error) *smtp.SMTPError {
 		if strings.HasPrefix(open.Name, "smtp") {
 			what = provider + "'s mail server"
 		}
-		secs := int(math.Ceil(max(open.RetryIn.Seconds(), 1)))
-		return passing(at, fmt.Sprintf("%s is not answering; Waxseal tries again in %d seconds", what, secs))
+		return passing(at, fmt.Sprintf("%s is not answering; Waxseal tries again in %d seconds", what, open.Seconds()))
 	case errors.Is(err, keystore.ErrUnavailable):
 		return passing(at, "The keystore cannot be read: "+keystore.Cure(err))
 	case errors.As(err, &refusal):
