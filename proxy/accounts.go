@@ -55,6 +55,19 @@ func (s *Server) build(cfg Config, old map[string]*mailbox) (map[string]*mailbox
 	return boxes, nil
 }
 
+// editing begins a change of accounts or settings: one at a time. What it waits
+// for ends with the server, so that a stop waits for no provider and no keychain.
+func (s *Server) editing(ctx context.Context) (_ context.Context, done func()) {
+	s.edit.Lock()
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(s.serving, cancel)
+	return ctx, func() {
+		unhook()
+		cancel()
+		s.edit.Unlock()
+	}
+}
+
 // plan validates a configuration and builds what it needs, so that nothing is
 // written that would not work.
 func (s *Server) plan(cfg Config) (map[string]*mailbox, error) {
@@ -73,7 +86,7 @@ func (s *Server) use(ctx context.Context, cfg Config, boxes map[string]*mailbox)
 	var ending sync.WaitGroup
 	for key, b := range old {
 		if boxes[key] != b {
-			ending.Go(func() { b.retire(ctx, s.log) })
+			ending.Go(func() { s.retire(ctx, b) })
 		}
 	}
 	ending.Wait()
@@ -114,8 +127,8 @@ func (s *Server) logChanges(old, now map[string]*mailbox) {
 // that of the registration, "" for a public client or one that is stored
 // already. The account is asked for consent by Authorize.
 func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (password string, err error) {
-	s.edit.Lock()
-	defer s.edit.Unlock()
+	ctx, done := s.editing(ctx)
+	defer done()
 	if b := s.mailbox(a.Address); b != nil {
 		return "", fmt.Errorf("%s is there already; `waxseal account reauthorize %s` signs in again", b.address, b.address)
 	}
@@ -185,8 +198,8 @@ func (s *Server) add(ctx context.Context, own []Provider, accounts []Account) er
 // taken; what is there already and the same is left alone. Secrets are stored
 // before the configuration names their account.
 func (s *Server) Import(ctx context.Context, data []byte) (ImportReport, error) {
-	s.edit.Lock()
-	defer s.edit.Unlock()
+	ctx, done := s.editing(ctx)
+	defer done()
 	entries, bad, warnings, err := ParseImport(data, *s.config())
 	if err != nil {
 		return ImportReport{}, err
@@ -303,8 +316,8 @@ func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool
 // the provider could not be told, the account is forgotten all the same and note
 // says so.
 func (s *Server) Remove(ctx context.Context, address string) (note string, err error) {
-	s.edit.Lock()
-	defer s.edit.Unlock()
+	ctx, done := s.editing(ctx)
+	defer done()
 	b := s.mailbox(address)
 	if b == nil {
 		return "", unknownAccount(address)
@@ -336,6 +349,10 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	}
 	s.ages.forget(b.address)
 	s.use(ctx, cfg, boxes)
+	// Whoever was signing in meanwhile may have stored a token again.
+	if err := b.grant.Forget(context.WithoutCancel(ctx)); err != nil {
+		return note, fmt.Errorf("forgetting the consent of %s: %w", b.address, err)
+	}
 	return note, nil
 }
 

@@ -53,6 +53,9 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 	if err != nil {
 		return false, err
 	}
+	if now := s.mailbox(address); now != nil { // it was changed in the last moment
+		box = now
+	}
 	return true, s.tryLogin(c, box)
 }
 

@@ -22,8 +22,8 @@ func (s *Server) Settings() Settings {
 // that another program has is a *PortTakenError. The notes name what holds only
 // from the next start on. The keystore and the log's folder are not changed here.
 func (s *Server) Configure(ctx context.Context, to Settings) (notes []string, err error) {
-	s.edit.Lock()
-	defer s.edit.Unlock()
+	ctx, done := s.editing(ctx)
+	defer done()
 	if to.Keystore != "" && to.Keystore != s.secrets.Kind() {
 		return nil, errors.New("another keystore is chosen by moving the secrets there")
 	}
@@ -53,8 +53,8 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 	if s.opts.ConfigPath == "" {
 		return nil, errors.New("this instance has no configuration file")
 	}
-	s.edit.Lock()
-	defer s.edit.Unlock()
+	ctx, done := s.editing(ctx)
+	defer done()
 	cfg, err := ReadConfig(s.opts.ConfigPath)
 	if err != nil {
 		return nil, fmt.Errorf("the configuration stays as it was: %w", err)

@@ -51,6 +51,7 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"DATA", fmt.Errorf("%w: %w", errCutOff, io.ErrUnexpectedEOF), "451 4.4.2"},
 		{"AUTH", &upstream.ConnError{Op: "TLS handshake", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, "454 4.7.0 Corp Mail's mail server shows a certificate"},
 		{"MAIL", upstream.ErrClosed, "451 4.7.0"},
+		{"AUTH", fmt.Errorf("x: %w", oauth.ErrClosed), "454 4.7.0 me@corp.test is being changed"},
 		{"RCPT", upstream.ErrEnvelope, "553 5.1.3"},
 		{"AUTH", upstream.ErrNoOAuth, "535 5.7.4"},
 		{"DATA", upstream.ErrBareLineEnd, "554 5.6.0"},

@@ -26,8 +26,8 @@ import (
 // A provider that the catalogue does not have is written into the configuration.
 // Bad entries are reported and the others taken; importing twice changes nothing.
 func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (ImportReport, error) {
-	s.edit.Lock()
-	defer s.edit.Unlock()
+	ctx, done := s.editing(ctx)
+	defer done()
 	file, err := emailproxy.Parse(data)
 	if err != nil {
 		return ImportReport{}, fmt.Errorf("import file: %w", err)

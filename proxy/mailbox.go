@@ -145,15 +145,16 @@ func (b *mailbox) providerName() string {
 // retireTimeout bounds the wait for a token refresh under way.
 const retireTimeout = 15 * time.Second
 
-// retire ends the mailbox's use; messages in flight finish. Sessions that hold
-// it look for its successor at their next message.
-func (b *mailbox) retire(ctx context.Context, log *slog.Logger) {
+// retire ends a mailbox's use; messages in flight finish. Sessions that hold it
+// look for its successor at their next message.
+func (s *Server) retire(ctx context.Context, b *mailbox) {
 	b.removed.Store(true)
 	b.pool.Drop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retireTimeout)
 	defer cancel()
+	defer context.AfterFunc(s.serving, func() { time.AfterFunc(closeTimeout, cancel) })()
 	if err := b.grant.Close(ctx); err != nil {
-		log.Error("a new refresh token could not be stored", "account", b.address, "err", err)
+		s.log.Error("a new refresh token could not be stored", "account", b.address, "err", err)
 	}
 	b.http.CloseIdleConnections()
 }

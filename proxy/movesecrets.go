@@ -12,8 +12,8 @@ import (
 // finishes the work; moved is how many secrets were copied this time. See
 // [keystore.Store.Move].
 func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err error) {
-	s.edit.Lock()
-	defer s.edit.Unlock()
+	ctx, done := s.editing(ctx)
+	defer done()
 	other := map[string]string{"system": "file", "file": "system"}[kind]
 	there := s.secrets.Kind() == kind
 	switch {

@@ -106,7 +106,7 @@ func replyTo(at string, box *mailbox, err error) *smtp.SMTPError {
 		return lasting(at, "5.7.4", fmt.Sprintf("%s cannot be used as it is configured: %v", provider, err))
 	case errors.Is(err, upstream.ErrEnvelope):
 		return answer(553, "5.1.3", "Nothing was sent: "+innermost(err, upstream.ErrEnvelope).Error())
-	case errors.Is(err, upstream.ErrClosed):
+	case errors.Is(err, upstream.ErrClosed), errors.Is(err, oauth.ErrClosed):
 		return passing(at, address+" is being changed in Waxseal; try again")
 	case errors.Is(err, upstream.ErrUTF8):
 		return answer(550, "5.6.7", provider+" does not take non-ASCII addresses (SMTPUTF8)")

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// closeTimeout is the moment that tokens not stored yet, and QUITs, have of their own.
+const closeTimeout = 5 * time.Second
+
 // Shutdown stops accepting, tells idle clients 421, lets messages in flight
 // finish, stores what must be stored and closes the connections to providers.
 // When ctx ends first, what is left is cut off and the error says so.
@@ -54,13 +57,12 @@ func (s *Server) shutdown(ctx context.Context) error {
 	<-drained
 	s.live.Wait()
 
-	// Tokens not stored yet and QUITs have a moment of their own.
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	var closing sync.WaitGroup
-	s.edit.Lock()
+	s.edit.Lock() // a change under way has been told to end
 	boxes := append(slices.Collect(maps.Values(*s.boxes.Load())), s.retired...)
 	s.edit.Unlock()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	var closing sync.WaitGroup
 	for _, b := range boxes {
 		closing.Go(func() {
 			if serr := b.grant.Close(end); serr != nil {

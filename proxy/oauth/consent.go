@@ -33,6 +33,8 @@ func (g *Grant) Consent(ctx context.Context, open func(url string) error) error 
 	if g.cfg.GrantType != "" {
 		return errNoSignIn
 	}
+	ctx, over := g.whileOpen(ctx)
+	defer over()
 	state, nonce, verifier := rand.Text(), rand.Text(), oauth2.GenerateVerifier()
 	back, err := listen(ctx, g.cfg.RedirectHost, g.cfg.RedirectPath, state)
 	if err != nil {
@@ -52,6 +54,16 @@ func (g *Grant) Consent(ctx context.Context, open func(url string) error) error 
 	err = g.finish(ctx, callback, back.url, nonce, verifier)
 	back.answer(g.account, err)
 	return err
+}
+
+// whileOpen is ctx, which ends with the Grant too.
+func (g *Grant) whileOpen(ctx context.Context) (_ context.Context, over func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(g.life, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+	}
 }
 
 // consentURL is the address of the provider's page (RFC 6749 section 4.1.1).

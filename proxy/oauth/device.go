@@ -51,6 +51,8 @@ func (g *Grant) Device(ctx context.Context, show func(DeviceCode) error) error {
 	case g.cfg.DeviceURL == "":
 		return ErrNoDevice
 	}
+	ctx, over := g.whileOpen(ctx)
+	defer over()
 	secret, err := g.secret(ctx)
 	if err != nil {
 		return err

@@ -16,8 +16,9 @@ import (
 // ErrConsent is what errors.Is finds in every [*ConsentError].
 var ErrConsent = errors.New("the user must sign in")
 
-// errClosed is the answer of a Grant after Close.
-var errClosed = errors.New("the program is stopping")
+// ErrClosed is the answer of a Grant after Close: its account is another now or
+// gone, or the program stops.
+var ErrClosed = errors.New("the account was changed or removed meanwhile, or Waxseal is stopping; try again")
 
 // ConsentError says that only the account's user can help, by signing in.
 type ConsentError struct {

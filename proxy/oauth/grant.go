@@ -95,6 +95,10 @@ func (g *Grant) adopt(ctx context.Context, a answer) error {
 	}
 	s := old.rotate(a.refresh)
 	g.mu.Lock()
+	if g.closed { // whatever has come after it would not know of the token
+		g.mu.Unlock()
+		return ErrClosed
+	}
 	g.clearLocked(true)
 	g.unsaved = &s
 	g.mu.Unlock()
@@ -111,7 +115,7 @@ func (g *Grant) adopt(ctx context.Context, a answer) error {
 
 // Close ends the Grant: a refresh under way may finish until ctx ends, and a
 // token that is still not stored is tried a last time. No refresh starts
-// afterwards.
+// afterwards, and who waits for the user's consent gets [ErrClosed].
 func (g *Grant) Close(ctx context.Context) error {
 	g.mu.Lock()
 	if g.closed {

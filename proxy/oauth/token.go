@@ -117,7 +117,7 @@ func (g *Grant) join(force bool) (*flight, error) {
 	case g.flight != nil:
 		return g.flight, nil
 	case g.closed:
-		return nil, errClosed
+		return nil, ErrClosed
 	case g.consent != nil:
 		return nil, g.consent
 	case before(now, g.paused):

@@ -231,10 +231,21 @@ func TestClose(t *testing.T) {
 			}
 			r.wantKept(t, "refresh-2")
 			r.Reject("access")
-			if _, err := r.Token(t.Context()); !errors.Is(err, errClosed) {
+			if _, err := r.Token(t.Context()); !errors.Is(err, ErrClosed) {
 				t.Errorf("Token after Close = %v", err)
 			}
 		})
+	})
+	// Its account may be gone, or have a Grant that does not know of this token.
+	t.Run("takes no consent any more", func(t *testing.T) {
+		r := newRig(t)
+		if err := r.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.adopt(t.Context(), answer{access: "access", refresh: "refresh-2"}); !errors.Is(err, ErrClosed) {
+			t.Errorf("a consent after Close = %v", err)
+		}
+		r.wantKept(t, "refresh-1")
 	})
 	t.Run("until ctx ends", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/oauth"
+)
+
+// A sign-in held on to an account that was removed or changed under it: it ended
+// well, but its token was stored for nobody, or the account went on asking for it.
+func TestAccountChangesDuringItsSignIn(t *testing.T) {
+	for name, change := range map[string]func(r *rig) error{
+		"removed": func(r *rig) error { _, err := r.server.Remove(t.Context(), me); return err },
+		"changed": func(r *rig) error {
+			text, err := os.ReadFile(r.config)
+			if err != nil {
+				return err
+			}
+			text = bytes.Replace(text, []byte("max_connections = 10"), []byte("max_connections = 7"), 1)
+			if err := os.WriteFile(r.config, text, 0o600); err != nil {
+				return err
+			}
+			_, err = r.server.Reload(t.Context())
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, rigOptions{})
+			_, err := r.server.Authorize(t.Context(), me, false, func(p Prompt) error {
+				if p.URL == "" {
+					return nil
+				}
+				return change(r)
+			})
+			if !errors.Is(err, oauth.ErrClosed) {
+				t.Errorf("the sign-in says %v", err)
+			}
+			_, err = r.secrets.Get(t.Context(), "refresh/"+me)
+			if kept := name == "changed"; kept != (err == nil) || !kept && !errors.Is(err, keystore.ErrNotFound) {
+				t.Errorf("the refresh token: %v", err)
+			}
+			if name == "changed" {
+				r.login(me)
+			}
+		})
+	}
+}
+
+// A stop waited for a change under way, up to 24 s for a provider that takes a
+// consent back and does not answer.
+func TestStopEndsAChangeUnderWay(t *testing.T) {
+	asked, left := make(chan struct{}, 1), make(chan struct{})
+	provider := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // or nobody sees the client leave
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		select {
+		case <-r.Context().Done():
+		case <-left:
+		}
+	}))
+	defer provider.Close()
+	defer close(left)
+	r := newRig(t, rigOptions{config: func(c *Config) { c.Providers[0].RevokeURL = provider.URL }})
+	var removing sync.WaitGroup
+	removing.Go(func() {
+		if _, err := r.server.Remove(t.Context(), me); !errors.Is(err, context.Canceled) {
+			t.Errorf("removing the account ended with %v", err)
+		}
+	})
+	<-asked
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := r.server.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	removing.Wait()
+}
