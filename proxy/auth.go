@@ -81,6 +81,10 @@ func (s *session) authenticated(username, password string) error {
 		box.connections.Add(-1)
 		s.srv.stats.refused.Add(1)
 		s.c.last = true
+		if box.full.first() {
+			s.log.Warn("too many connections of the account; more are refused", "account", box.address,
+				"client", s.c.RemoteAddr().String(), "max_connections_per_account", limit)
+		}
 		return answer(421, "4.7.0", fmt.Sprintf("%s has %d connections open, its limit; close one", box.address, limit))
 	}
 	if err := box.usable(ctx); err != nil {

@@ -67,6 +67,8 @@ type conn struct {
 	pace    pace
 }
 
+const shuttingDown = "421 4.3.2 Waxseal is shutting down; try again when it runs"
+
 func newConn(raw net.Conn, srv *Server, id string, implicitTLS bool) *conn {
 	raw = tcp.Direct(raw)
 	c := &conn{Conn: raw, tcp: raw, id: id, srv: srv, pace: pace{opened: time.Now()}}
@@ -270,7 +272,7 @@ func (c *conn) fill(p []byte) (int, error) {
 		}
 		// After the deadline is set, so that a nudge between the two is not lost.
 		if c.srv.stopping.Load() && !c.busy.Load() {
-			c.goodbye("421 4.3.2 Waxseal is shutting down; try again when it runs")
+			c.goodbye(shuttingDown)
 			break
 		}
 		inBody := c.body != nil || c.chunk > 0

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,6 @@ type listener struct {
 
 	mu      sync.Mutex // guards what follows
 	closed  bool       // no more rejects
-	warned  time.Time  // when the log last heard of the limit
 	rejects sync.WaitGroup
 }
 
@@ -102,18 +102,17 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 	return c
 }
 
-// warnEvery is how often the log hears that connections are refused.
-const warnEvery = time.Minute
-
 // reject says 421 and closes, without holding up those who may come in.
 func (l *listener) reject(tcp net.Conn) {
+	limit := l.srv.config().MaxConnections
+	words := fmt.Sprintf("421 4.3.2 Waxseal has %d connections open, its limit (max_connections); try again later\r\n", limit)
+	if l.srv.stopping.Load() {
+		words = shuttingDown + "\r\n"
+	} else if l.srv.full.first() {
+		l.srv.log.Warn("too many connections; more are refused", "client", tcp.RemoteAddr().String(), "max_connections", limit)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Since(l.warned) >= warnEvery {
-		l.warned = time.Now()
-		l.srv.log.Warn("too many connections; more are refused", "address", l.Addr().String(), "client", tcp.RemoteAddr().String(),
-			"max_connections", l.srv.config().MaxConnections, "refused_total", l.srv.stats.refused.Load())
-	}
 	if l.closed || l.rejecting.Add(1) > maxRejects {
 		if !l.closed {
 			l.rejecting.Add(-1)
@@ -128,8 +127,25 @@ func (l *listener) reject(tcp net.Conn) {
 		if l.implicitTLS.Load() {
 			tcp = tls.Server(tcp, l.srv.tls)
 		}
-		fmt.Fprintf(tcp, "421 4.3.2 Waxseal has %d connections open, its limit (max_connections); try again later\r\n", l.srv.config().MaxConnections)
+		io.WriteString(tcp, words)
 	})
+}
+
+// perMinute lets one through in a minute: what can come by the thousand is said
+// to the log no more often.
+type perMinute struct {
+	mu   sync.Mutex
+	last time.Time // guarded by mu
+}
+
+func (p *perMinute) first() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.last) < time.Minute {
+		return false
+	}
+	p.last = time.Now()
+	return true
 }
 
 // pause waits; false when ctx ended first.

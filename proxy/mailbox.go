@@ -32,6 +32,7 @@ type mailbox struct {
 	removed  atomic.Bool
 
 	connections atomic.Int64
+	full        perMinute // the log hears of max_connections_per_account
 	messages    atomic.Int64
 	sent        atomic.Int64
 	failed      atomic.Int64

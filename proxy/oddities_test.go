@@ -62,7 +62,7 @@ func TestOldPrograms(t *testing.T) {
 		"parameters of MAIL": {[]turn{in, {"MAIL FROM:<" + me + "> BODY=8BITMIME SIZE=1000 SMTPUTF8 AUTH=<>", "250"}, to, data, body},
 			"me@corp.test SIZE=1000 BODY=8BITMIME SMTPUTF8 AUTH=<>>you@there.test"},
 		"AUTH= an address":           {[]turn{in, {"MAIL FROM:<" + me + "> AUTH=" + me, "250"}, to, data, body}, "me@corp.test AUTH=me@corp.test>you@there.test"},
-		"UTF-8 without SMTPUTF8":     {[]turn{in, from, {"RCPT TO:<jürgen@there.test>", `553 5.1.3 Nothing was sent: unusable address or parameter: "jürgen@there.test" is not ASCII`}, to, data, body}, envelope},
+		"UTF-8 without SMTPUTF8":     {[]turn{in, from, {"RCPT TO:<jürgen@there.test>", "553 5.6.7 The address is not ASCII"}, to, data, body}, envelope},
 		"a parameter nobody knows":   {[]turn{in, {"MAIL FROM:<" + me + "> X-SCAN=1", "555 5.5.4"}, from, {"RCPT TO:<you@there.test> X-SCAN=1", "555 5.5.4"}, to, data, body}, envelope},
 		"a parameter with bad value": {[]turn{in, {"MAIL FROM:<" + me + "> SIZE=big", "501 5.5.4"}, {"MAIL FROM:<" + me + "> AUTH=", "501 5.5.4"}, {"MAIL FROM:<" + me + "> AUTH=+", "501 5.5.4"}, from, to, data, body}, envelope},
 		"parameters of RCPT":         {[]turn{in, from, {"RCPT TO:<you@there.test> NOTIFY=success,failure", "250"}, data, body}, envelope},

@@ -22,6 +22,8 @@ func (s *session) fail(at string, err error) error {
 		res = unknown
 	case errors.Is(err, errCutOff):
 		res = aborted
+	case errors.Is(err, upstream.ErrEnvelope), errors.Is(err, upstream.ErrUTF8):
+		res = refused
 	}
 	s.finish(res, r, "", fmt.Errorf("%s: %w", at, err))
 	return r

@@ -104,8 +104,14 @@ func replyTo(at string, box *mailbox, err error) *smtp.SMTPError {
 		return lasting(at, "5.7.10", provider+" offers no TLS; Waxseal does not send your token in clear text")
 	case errors.Is(err, upstream.ErrNoOAuth), errors.Is(err, upstream.ErrNotLoopback):
 		return lasting(at, "5.7.4", fmt.Sprintf("%s cannot be used as it is configured: %v", provider, err))
+	case errors.Is(err, upstream.ErrNotASCII): // RFC 6531 section 3.5
+		return answer(553, "5.6.7", "The address is not ASCII, and the mail program did not ask for SMTPUTF8")
 	case errors.Is(err, upstream.ErrEnvelope):
-		return answer(553, "5.1.3", "Nothing was sent: "+innermost(err, upstream.ErrEnvelope).Error())
+		enhanced := "5.1.3"
+		if at == "MAIL" {
+			enhanced = "5.1.7"
+		}
+		return answer(553, enhanced, "Not passed on: "+innermost(err, upstream.ErrEnvelope).Error())
 	case errors.Is(err, upstream.ErrClosed), errors.Is(err, oauth.ErrClosed):
 		return passing(at, address+" is being changed in Waxseal; try again")
 	case errors.Is(err, upstream.ErrUTF8):

@@ -67,6 +67,7 @@ type Server struct {
 	stats         *stats
 	changed       notifier
 	guard         guard
+	full          perMinute // the log hears of max_connections
 	tokenBreakers *breaker.Set
 	smtpBreakers  *breaker.Set
 

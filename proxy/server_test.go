@@ -298,6 +298,11 @@ func TestLimits(t *testing.T) {
 	if s := r.server.Snapshot(); s.Connections != 4 || s.Refused != 2 {
 		t.Errorf("%d connections, %d refused", s.Connections, s.Refused)
 	}
+	for _, limit := range []string{"max_connections=4", "max_connections_per_account=2"} {
+		if n := strings.Count(r.log.String(), limit); n != 1 {
+			t.Errorf("the log has %s %d times", limit, n)
+		}
+	}
 }
 
 func awaitLine421(c net.Conn) bool {

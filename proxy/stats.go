@@ -16,7 +16,7 @@ type result int
 const (
 	sent     result = iota // the provider said 2xx
 	deferred               // the provider said 4xx, or Waxseal while it is paused
-	refused                // the provider said 5xx, to the message or to every recipient
+	refused                // the provider said 5xx, to the message or to every recipient, or it could not be passed on
 	failed                 // it never reached the end: no connection, no token, connection lost
 	unknown                // all of it was sent and the answer was lost
 	aborted                // the client left or took it back

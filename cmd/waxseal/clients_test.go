@@ -60,7 +60,7 @@ const (
 
 // What the provider says, in the last line of its reply, and Waxseal.
 const (
-	notASCII      = `"` + utf8Address + `" is not ASCII`
+	notASCII      = "The address is not ASCII"
 	noMailbox     = "5.1.1 No mailbox of that name here"
 	unwelcome     = "5.7.1 This message is not wanted here"
 	wrongPassword = "5.7.8 Wrong user name or local password"

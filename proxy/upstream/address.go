@@ -26,7 +26,7 @@ func quotePath(address string, allowUTF8 bool) (string, error) {
 		local, domain = address[:at], address[at:]
 	}
 	if strings.ContainsAny(domain, "<>()\",;\\ ") {
-		return "", fmt.Errorf("%w: the domain of %q", ErrEnvelope, address)
+		return "", fmt.Errorf("%w: the domain of %+q", ErrEnvelope, address)
 	}
 	if local != "" && !strings.ContainsAny(local, "()<>[]:;\\,\"@ ") {
 		return address, nil
@@ -38,13 +38,13 @@ func checkText(address string, allowUTF8 bool) error {
 	for i := range len(address) {
 		switch c := address[i]; {
 		case c < ' ' || c == 0x7f:
-			return fmt.Errorf("%w: a control character in %q", ErrEnvelope, address)
+			return fmt.Errorf("%w: a control character in %+q", ErrEnvelope, address)
 		case c >= utf8.RuneSelf && !allowUTF8:
-			return fmt.Errorf("%w: %q is not ASCII, and the mail program did not ask for SMTPUTF8", ErrEnvelope, address)
+			return ErrNotASCII
 		}
 	}
 	if !utf8.ValidString(address) {
-		return fmt.Errorf("%w: %q is not UTF-8", ErrEnvelope, address)
+		return fmt.Errorf("%w: %+q is not UTF-8", ErrEnvelope, address)
 	}
 	return nil
 }

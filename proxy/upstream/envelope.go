@@ -126,7 +126,7 @@ func rcptLine(to Recipient, utf8 bool, x extensions) (string, error) {
 		words := make([]string, len(to.Opts.Notify))
 		for i, n := range to.Opts.Notify {
 			if !slices.Contains(notifies, n) {
-				return "", fmt.Errorf("%w: NOTIFY %q", ErrEnvelope, n)
+				return "", fmt.Errorf("%w: NOTIFY %+q", ErrEnvelope, n)
 			}
 			words[i] = string(n)
 		}

@@ -21,6 +21,9 @@ var (
 	// ErrEnvelope: an address or parameter that cannot be put on a command line;
 	// nothing of it was written.
 	ErrEnvelope = errors.New("unusable address or parameter")
+	// ErrNotASCII is the [ErrEnvelope] of an address that needs SMTPUTF8 in a
+	// message that did not ask for it (RFC 6531 section 3.2).
+	ErrNotASCII = fmt.Errorf("%w: not ASCII, without SMTPUTF8", ErrEnvelope)
 	// ErrBareLineEnd: the body has a dot alone between line ends that are not
 	// both CRLF. Servers disagree on whether it ends the message (SMTP
 	// smuggling), so DATA cannot carry it.
