@@ -8,7 +8,7 @@
 // ends; tests and demonstrations use it.
 //
 // Keys are names such as "refresh/me@example.org", "password/me@example.org"
-// or "client/CLIENT-ID". They are not secret: error texts and keychain
+// or "client/CLIENT-ID@HOST". They are not secret: error texts and keychain
 // programs show them. Values never appear in an error.
 //
 // # What can be relied upon

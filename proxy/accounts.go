@@ -146,10 +146,9 @@ func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (passw
 	if p.ClientID == "" {
 		return "", fmt.Errorf("%s must know this program: register it there and give the client ID with --client-id, or as client_id of the provider in the configuration; docs/providers.md says how", p.Name)
 	}
-	if clientSecret != "" {
-		if _, err := putSecret(ctx, s.secrets, clientSecretKey(p.ClientID, p.Grant == oauth.JWTBearer), clientSecret); err != nil {
-			return "", fmt.Errorf("storing the client secret: %w", err)
-		}
+	e, known := ImportEntry{Account: a, ClientSecret: clientSecret}, s.config().catalogue()
+	if _, err := s.importSecret(ctx, known, s.shareSecrets(ctx, known, []ImportEntry{e}), e); err != nil {
+		return "", fmt.Errorf("storing the %w", err)
 	}
 	password = newPassword()
 	if err := s.secrets.Set(ctx, passwordKey(a.Address), password); err != nil {
@@ -216,6 +215,10 @@ func (s *Server) take(ctx context.Context, own []Provider, entries []ImportEntry
 			entries[i].Account.Login = box.account.Login
 		}
 	}
+	cfg := *s.config()
+	cfg.Providers = slices.Concat(cfg.Providers, own)
+	known := cfg.catalogue()
+	shared := s.shareSecrets(ctx, known, entries)
 	changed := make([]bool, len(entries))
 	failures := make([]error, len(entries))
 	var workers errgroup.Group
@@ -225,7 +228,11 @@ func (s *Server) take(ctx context.Context, own []Provider, entries []ImportEntry
 			continue
 		}
 		workers.Go(func() error {
-			changed[i], failures[i] = s.importSecrets(ctx, e)
+			another, err := s.importSecret(ctx, known, shared, e)
+			if err == nil {
+				changed[i], err = s.importSecrets(ctx, e)
+			}
+			changed[i], failures[i] = changed[i] || another, err
 			return nil
 		})
 	}
@@ -269,14 +276,10 @@ func (s *Server) untold(e ImportEntry) bool {
 	return b != nil && e.RefreshToken == "" && b.provider.Grant == ""
 }
 
-// importSecrets stores an entry's secrets where they differ from what is there.
+// importSecrets stores an entry's password and token where they differ from what
+// is there.
 func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool, err error) {
 	address := e.Account.Address
-	if e.ClientSecret != "" {
-		if _, err := putSecret(ctx, s.secrets, clientSecretKey(e.Account.ClientID, e.service), e.ClientSecret); err != nil {
-			return false, fmt.Errorf("client secret: %w", err)
-		}
-	}
 	password := e.Password
 	if password == "" {
 		password, err = s.secrets.Get(ctx, passwordKey(address))
@@ -341,6 +344,9 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	}
 	if err := s.secrets.Delete(ctx, passwordKey(b.address)); err != nil {
 		return note, fmt.Errorf("forgetting the local password of %s: %w", b.address, err)
+	}
+	if err := s.secrets.Delete(ctx, b.provider.ownSecretKey(b.address)); err != nil {
+		return note, fmt.Errorf("forgetting the client secret of %s: %w", b.address, err)
 	}
 	if s.opts.ConfigPath != "" {
 		if err := RemoveAccount(s.opts.ConfigPath, b.address); err != nil {

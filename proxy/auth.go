@@ -228,17 +228,8 @@ func (l *localPassword) load(ctx context.Context, secrets *keystore.Store, addre
 	return nil
 }
 
-// The keystore's keys. Addresses are folded, so that one mailbox has one secret.
+// passwordKey is the keystore's. Addresses are folded, so that one mailbox has one secret.
 func passwordKey(address string) string { return "password/" + Fold(address) }
-
-// clientSecretKey is that of a registration's secret or, for a service account,
-// of its key file as the provider gave it.
-func clientSecretKey(client string, service bool) string {
-	if service {
-		return "service/" + client
-	}
-	return "client/" + client
-}
 
 // newPassword makes a local password: 28 letters and digits without look-alikes,
 // 140 random bits, in groups of four for those who must type it on a scanner.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // MoveSecrets moves all secrets of all accounts into another kind of keystore,
@@ -57,17 +59,18 @@ func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 // secretKeys are the keys under which something may be kept.
 func (s *Server) secretKeys() []string {
 	var keys []string
-	clients := map[string]bool{}
+	shared := map[string]bool{}
+	note := func(p Provider) {
+		if p.ClientID != "" {
+			shared[p.secretKey()] = true
+		}
+	}
 	for _, p := range s.config().catalogue() {
-		clients[p.ClientID] = true
+		note(p)
 	}
 	for _, b := range *s.boxes.Load() {
-		keys = append(keys, "refresh/"+Fold(b.address), passwordKey(b.address))
-		clients[b.provider.ClientID] = true
+		keys = append(keys, "refresh/"+Fold(b.address), passwordKey(b.address), b.provider.ownSecretKey(b.address))
+		note(b.provider)
 	}
-	delete(clients, "")
-	for id := range clients {
-		keys = append(keys, clientSecretKey(id, false), clientSecretKey(id, true))
-	}
-	return keys
+	return slices.AppendSeq(keys, maps.Keys(shared))
 }

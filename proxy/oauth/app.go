@@ -113,7 +113,7 @@ type serviceKey struct {
 // account's user (RFC 7523 section 3). x/oauth2 could make it, but not without
 // asking for the token too, in its own way.
 func (g *Grant) assertion(ctx context.Context, scope string) (string, error) {
-	file, err := g.deps.Secrets.Get(ctx, "service/"+g.cfg.ClientID)
+	file, err := g.deps.Secrets.Get(ctx, ServiceKey(g.cfg.ClientID))
 	if errors.Is(err, keystore.ErrNotFound) {
 		return "", g.adminError("the key of the service account " + g.cfg.ClientID + " is not stored")
 	}

@@ -27,7 +27,7 @@ func TestClientCredentials(t *testing.T) {
 		wantState(t, r.Grant, NeedsAdmin, "client secret")
 		r.endpoint.wantRequests(t, 0)
 
-		r.put(t, "client/"+clientID, "client-secret")
+		r.put(t, clientKey, "client-secret")
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() { wantToken(t, r.Grant, "access-1") })
@@ -50,7 +50,7 @@ func TestAppRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.cfg.GrantType = ClientCredentials
-		r.put(t, "client/"+clientID, "client-secret")
+		r.put(t, clientKey, "client-secret")
 		r.endpoint.says(answers(400, `{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys for app are expired. client-secret"}`))
 		for range 3 {
 			_, err := r.Token(t.Context())
@@ -77,7 +77,7 @@ func TestAppFaultsPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.cfg.GrantType = ClientCredentials
-		r.put(t, "client/"+clientID, "client-secret")
+		r.put(t, clientKey, "client-secret")
 		r.endpoint.failTwice(answers(503, ""))
 		if _, err := r.Token(t.Context()); err != nil {
 			t.Errorf("Token = %v, want it tried again", err)
@@ -124,12 +124,12 @@ func TestAppNeedsNoConsent(t *testing.T) {
 func TestClientCredentialsAtAProvider(t *testing.T) {
 	p := startProvider(t, providertest.Options{ClientID: clientID, ClientSecret: "client-secret"})
 	g, secrets := grantAt(t, p, func(c *Config) { c.GrantType = ClientCredentials })
-	secrets.Set(t.Context(), "client/"+clientID, "wrong")
+	secrets.Set(t.Context(), ClientKey(p.TokenURL(), clientID), "wrong")
 	if _, err := g.Token(t.Context()); !errors.Is(err, ErrAdmin) {
 		t.Errorf("Token = %v with a wrong secret", err)
 	}
 	h, secrets := grantAt(t, p, func(c *Config) { c.GrantType = ClientCredentials })
-	secrets.Set(t.Context(), "client/"+clientID, "client-secret")
+	secrets.Set(t.Context(), ClientKey(p.TokenURL(), clientID), "client-secret")
 	if _, err := h.Token(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -74,11 +74,15 @@ type endpoint struct {
 }
 
 func newEndpoint(kind, address, clientID string, c *http.Client) *endpoint {
-	host := address
+	return &endpoint{kind: kind, url: address, host: hostOf(address), clientID: clientID, http: c, timeout: tryTimeout, now: time.Now}
+}
+
+// hostOf is an address' host, and its port where it is not the usual one.
+func hostOf(address string) string {
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		host = u.Host
+		return u.Host
 	}
-	return &endpoint{kind: kind, url: address, host: host, clientID: clientID, http: c, timeout: tryTimeout, now: time.Now}
+	return address
 }
 
 // sibling is another endpoint of the same provider, which authenticates clients

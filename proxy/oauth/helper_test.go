@@ -41,6 +41,8 @@ type fakeEndpoint struct {
 
 const endpointHost = "login.example"
 
+var clientKey = ClientKey("https://"+endpointHost+"/token", clientID)
+
 // newFakeEndpoint answers every request with an access token "access-N", N counting,
 // until told otherwise.
 func newFakeEndpoint(t testing.TB) *fakeEndpoint {

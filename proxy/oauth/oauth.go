@@ -42,6 +42,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,13 +87,29 @@ type Config struct {
 	GrantType string
 }
 
+// ClientKey is the keystore's key for the secret that a registration's accounts
+// share. A registration is a client ID at the host of a token endpoint: no other
+// host is sent its secret, whatever client ID it is asked with.
+func ClientKey(tokenURL, clientID string) string {
+	return "client/" + clientID + "@" + strings.ToLower(hostOf(tokenURL))
+}
+
+// OwnClientKey is the key for the secret of one account, which goes before the
+// one that is shared.
+func OwnClientKey(tokenURL, clientID, account string) string {
+	return ClientKey(tokenURL, clientID) + "/" + account
+}
+
+// ServiceKey is the key for a service account's key file.
+func ServiceKey(clientID string) string { return "service/" + clientID }
+
 // user is who signs in for the account.
 func (g *Grant) user() string { return cmp.Or(g.cfg.Login, g.account) }
 
 // Deps are what a Grant works with. Secrets is needed, the rest may be zero.
 type Deps struct {
-	// Secrets holds "refresh/<account>", "client/<client ID>" where the
-	// registration has a secret, and "service/<client ID>" for [JWTBearer].
+	// Secrets holds "refresh/<account>", [ClientKey] and [OwnClientKey] where the
+	// registration has a secret, and [ServiceKey] for [JWTBearer].
 	Secrets *keystore.Store
 
 	// HTTP may be shared by all grants. Its transport is used; redirects are

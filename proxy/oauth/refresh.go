@@ -69,12 +69,15 @@ func (g *Grant) guarded(ctx context.Context, try func() (answer, error)) (a answ
 	return a, cmp.Or(err, refused)
 }
 
-// secret is the registration's: the keystore's, else the one that came with the
-// program, "" for a public client. One read before
-// serves while the keystore can't be read: a refresh token that waits in memory
-// to be stored must not die of it.
+// secret is the registration's: the account's own in the keystore, the one that
+// is shared there, or the one that came with the program; "" for a public client.
+// One read before serves while the keystore can't be read: a refresh token that
+// waits in memory to be stored must not die of it.
 func (g *Grant) secret(ctx context.Context) (string, error) {
-	secret, err := g.deps.Secrets.Get(ctx, "client/"+g.cfg.ClientID)
+	secret, err := g.deps.Secrets.Get(ctx, OwnClientKey(g.cfg.TokenURL, g.cfg.ClientID, g.account))
+	if errors.Is(err, keystore.ErrNotFound) {
+		secret, err = g.deps.Secrets.Get(ctx, ClientKey(g.cfg.TokenURL, g.cfg.ClientID))
+	}
 	if errors.Is(err, keystore.ErrNotFound) {
 		secret, err = g.cfg.ClientSecret, nil
 	}

@@ -341,7 +341,7 @@ func TestClientSecret(t *testing.T) {
 	}
 	t.Run("in the body", func(t *testing.T) {
 		r := newRig(t)
-		r.put(t, "client/"+clientID, "s+cret")
+		r.put(t, clientKey, "s+cret")
 		wantToken(t, r.Grant, "access-1")
 		if got := r.endpoint.last().Get("client_secret"); got != "s+cret" {
 			t.Errorf("client_secret %q", got)
@@ -349,7 +349,7 @@ func TestClientSecret(t *testing.T) {
 	})
 	t.Run("by Basic where only that works, remembered", func(t *testing.T) {
 		r := newRig(t)
-		r.put(t, "client/"+clientID, "s+cret")
+		r.put(t, clientKey, "s+cret")
 		r.endpoint.says(basicOnly)
 		wantToken(t, r.Grant, "access")
 		r.endpoint.wantRequests(t, 2)
@@ -362,7 +362,7 @@ func TestClientSecret(t *testing.T) {
 	})
 	t.Run("wrong both ways", func(t *testing.T) {
 		r := newRig(t)
-		r.put(t, "client/"+clientID, "wrong")
+		r.put(t, clientKey, "wrong")
 		r.endpoint.says(basicOnly)
 		if _, err := r.Token(t.Context()); !badClient(err) {
 			t.Errorf("Token = %v, want invalid_client", err)

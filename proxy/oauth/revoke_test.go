@@ -89,7 +89,7 @@ func TestRevokeWaitsForRotation(t *testing.T) {
 func TestRevokeAtAProvider(t *testing.T) {
 	p := startProvider(t, providertest.Options{ClientID: clientID, ClientSecret: "client-secret"})
 	g, secrets := grantAt(t, p, nil)
-	secrets.Set(t.Context(), "client/"+clientID, "client-secret")
+	secrets.Set(t.Context(), ClientKey(p.TokenURL(), clientID), "client-secret")
 	if err := g.Consent(t.Context(), as(p, me)); err != nil {
 		t.Fatal(err)
 	}

@@ -268,7 +268,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 				r := newRig(t)
 				var log bytes.Buffer
 				r.put(t, "refresh/"+me, refresh)
-				r.put(t, "client/"+clientID, client)
+				r.put(t, clientKey, client)
 				r.endpoint.says(func(w http.ResponseWriter, req *http.Request) {
 					if name == "fine" {
 						r.secrets.Fail(keystore.ErrLocked)

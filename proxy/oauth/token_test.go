@@ -60,7 +60,7 @@ func TestBuiltInSecret(t *testing.T) {
 	if got := r.endpoint.last().Get("client_secret"); got != "built-in" {
 		t.Errorf("client_secret %q", got)
 	}
-	r.put(t, "client/"+clientID, "own")
+	r.put(t, clientKey, "own")
 	if err := r.Renew(t.Context()); err != nil {
 		t.Fatal(err)
 	}

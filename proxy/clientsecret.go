@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/oauth"
+)
+
+// secretKey is where the keystore has what the registration that p names proves
+// itself with: its secret or, for a service account, its key file as the provider
+// gave it.
+func (p Provider) secretKey() string {
+	if p.Grant == oauth.JWTBearer {
+		return oauth.ServiceKey(p.ClientID)
+	}
+	return oauth.ClientKey(p.TokenURL, p.ClientID)
+}
+
+// ownSecretKey is where an account has a secret of its own for that registration.
+func (p Provider) ownSecretKey(address string) string {
+	return oauth.OwnClientKey(p.TokenURL, p.ClientID, Fold(address))
+}
+
+// registration is one that entries bring secrets for.
+type registration struct {
+	service bool
+	secrets map[string]bool // that they bring
+	brought map[string]bool // the entries' accounts, by folded address
+	first   string          // secret, in the order of the entries
+
+	shared  string // what all of its accounts share
+	changed bool   // that is new
+	err     error  // it could not be read or stored
+}
+
+// shareSecrets decides for each registration which secret its accounts share, and
+// stores it: the first that comes, or another that all who use it bring. One that
+// not all bring is its accounts' own (see importSecret), so that a mistyped one
+// stops nobody else.
+func (s *Server) shareSecrets(ctx context.Context, known providers, entries []ImportEntry) map[string]*registration {
+	all := map[string]*registration{}
+	for _, e := range entries {
+		p, err := known.resolve(e.Account)
+		if e.ClientSecret == "" || err != nil {
+			continue
+		}
+		r := all[p.secretKey()]
+		if r == nil {
+			r = &registration{service: p.Grant == oauth.JWTBearer, secrets: map[string]bool{}, brought: map[string]bool{}, first: e.ClientSecret}
+			all[p.secretKey()] = r
+		}
+		r.secrets[e.ClientSecret], r.brought[Fold(e.Account.Address)] = true, true
+	}
+	elsewhere := map[string]bool{}
+	for address, b := range *s.boxes.Load() {
+		if r := all[b.provider.secretKey()]; r != nil && !r.brought[address] {
+			elsewhere[b.provider.secretKey()] = true
+		}
+	}
+	for key, r := range all {
+		r.shared, r.err = s.secrets.Get(ctx, key)
+		none := errors.Is(r.err, keystore.ErrNotFound)
+		if r.err != nil && !none {
+			continue
+		}
+		r.err = nil
+		if none || r.shared != r.first && (r.service || len(r.secrets) == 1 && !elsewhere[key]) {
+			r.shared, r.changed = r.first, true
+			r.err = s.secrets.Set(ctx, key, r.first)
+		}
+	}
+	return all
+}
+
+// importSecret stores an entry's secret where it is not the one that is shared.
+func (s *Server) importSecret(ctx context.Context, known providers, all map[string]*registration, e ImportEntry) (changed bool, err error) {
+	p, err := known.resolve(e.Account)
+	if err != nil || e.ClientSecret == "" {
+		return false, err
+	}
+	r, own := all[p.secretKey()], p.ownSecretKey(e.Account.Address)
+	switch {
+	case r.err != nil:
+		err = r.err
+	case e.ClientSecret != r.shared && !r.service:
+		changed, err = putSecret(ctx, s.secrets, own, e.ClientSecret)
+	default:
+		changed = r.changed
+		if s.mailbox(e.Account.Address) == nil {
+			break
+		}
+		if _, had := s.secrets.Get(ctx, own); !errors.Is(had, keystore.ErrNotFound) {
+			changed, err = true, s.secrets.Delete(ctx, own)
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("client secret: %w", err)
+	}
+	return changed, nil
+}

@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/providertest"
+)
+
+// One account's mistyped client secret took the place of that of all accounts
+// with the same client ID, and any host was sent it.
+func TestASecretHurtsNoOtherAccount(t *testing.T) {
+	r := newRig(t, rigOptions{noAccount: true, provider: providertest.Options{ClientID: "waxseal-test", ClientSecret: "right"}})
+	url := r.provider.TokenURL()
+	elsewhere := strings.Replace(url, "127.0.0.1", "localhost", 1)
+	if elsewhere == url {
+		elsewhere = strings.Replace(url, "localhost", "127.0.0.1", 1)
+	}
+	kept := func() map[string]string {
+		all := map[string]string{}
+		for _, u := range []string{url, elsewhere} {
+			for _, who := range []string{"", "a", "b", "c", "d"} {
+				key, name := oauth.ClientKey(u, "waxseal-test"), who
+				if who != "" {
+					key = oauth.OwnClientKey(u, "waxseal-test", who+"@corp.test")
+				}
+				if u == elsewhere {
+					name += " elsewhere"
+				}
+				if secret, err := r.secrets.Get(t.Context(), key); err == nil {
+					all[name] = secret
+				}
+			}
+		}
+		return all
+	}
+	tokens := map[string]string{}
+	for _, who := range []string{"a", "b", "c", "d"} {
+		tokens[who] = r.provider.Grant(who + "@corp.test")
+	}
+	for _, step := range []struct {
+		name    string
+		secrets map[string]string // by account
+		tokenAt string
+		want    [2]int // imported, unchanged
+		kept    map[string]string
+	}{
+		{"two that agree, one that does not", map[string]string{"a": "right", "b": "right", "c": "wrong"}, "", [2]int{3, 0}, map[string]string{"": "right", "c": "wrong"}},
+		{"the same again", map[string]string{"a": "right", "b": "right", "c": "wrong"}, "", [2]int{0, 3}, map[string]string{"": "right", "c": "wrong"}},
+		{"one more", map[string]string{"d": "wrong"}, "", [2]int{1, 0}, map[string]string{"": "right", "c": "wrong", "d": "wrong"}},
+		{"one put right", map[string]string{"c": "right"}, "", [2]int{1, 0}, map[string]string{"": "right", "d": "wrong"}},
+		{"one with another", map[string]string{"a": "newer"}, "", [2]int{1, 0}, map[string]string{"": "right", "a": "newer", "d": "wrong"}},
+		{"all with another", map[string]string{"a": "newest", "b": "newest", "c": "newest", "d": "newest"}, "", [2]int{4, 0}, map[string]string{"": "newest"}},
+		{"another host, and no secret", map[string]string{"d": ""}, elsewhere, [2]int{1, 0}, map[string]string{"": "newest"}},
+		{"another host", map[string]string{"d": "theirs"}, elsewhere, [2]int{1, 0}, map[string]string{"": "newest", " elsewhere": "theirs"}},
+	} {
+		var list []map[string]string
+		for _, who := range slices.Sorted(maps.Keys(step.secrets)) {
+			e := map[string]string{"email": who + "@corp.test", "provider": "corp", "client_id": "waxseal-test",
+				"refresh_token": tokens[who], "client_secret": step.secrets[who], "smtp_password": password}
+			if step.tokenAt != "" {
+				e["oauth_token_url"] = step.tokenAt
+			}
+			list = append(list, e)
+		}
+		data, err := json.Marshal(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := r.server.Import(t.Context(), data)
+		if err != nil || report.Failed > 0 || report.Imported != step.want[0] || report.Unchanged != step.want[1] {
+			t.Fatalf("%s: %+v, %v", step.name, report, err)
+		}
+		if got := kept(); !maps.Equal(got, step.kept) {
+			t.Errorf("%s: the keystore has %v, want %v", step.name, got, step.kept)
+		}
+		if step.name == "one more" {
+			r.login("a@corp.test")
+			p := r.dial()
+			p.do("EHLO x", "250")
+			p.do("AUTH PLAIN "+plainResponse("d@corp.test", password), "535 5.7.8 The password is right")
+			r.login("b@corp.test")
+		}
+	}
+	if _, err := r.server.Remove(t.Context(), "d@corp.test"); err != nil {
+		t.Fatal(err)
+	}
+}
