@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +50,7 @@ func (m *Main) serve(ctx context.Context) error {
 		return err
 	}
 	return work{
-		server: server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout),
+		server: server, listener: listener, log: log,
 		ready: func(context.Context) (bool, error) {
 			m.say("accepting mail on %s", addresses(server.Snapshot()))
 			return false, nil
