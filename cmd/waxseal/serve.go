@@ -14,8 +14,8 @@ func (m *Main) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run without a screen",
 		Long: `Run without a screen, until SIGINT or SIGTERM. Messages in flight are finished
-first, for at most shutdown_timeout; a second signal ends at once. SIGHUP reads
-the configuration again.`,
+first, for at most shutdown_timeout; a second signal ends at once. SIGHUP, or
+` + "`waxseal reload`" + `, reads the configuration again.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return m.serve(cmd.Context()) },
 	}

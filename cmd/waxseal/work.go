@@ -35,7 +35,7 @@ type work struct {
 // SIGINT and SIGTERM end. On Windows, closing the console arrives as SIGTERM,
 // logging off, shutting down and taskkill by relayCloses, and the system kills
 // what has not ended some seconds later. SIGHUP reads the configuration again;
-// Windows never sends it.
+// Windows never sends it, and has `waxseal reload`.
 func (w work) run(ctx context.Context) error {
 	ends, hups := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
