@@ -88,10 +88,9 @@ func TestHasSessionBus(t *testing.T) {
 		{"", withBus, true},
 		{"autolaunch:", withFile, true},
 		{"", strings.Repeat("/none", 3), false},
-		{"", "", false},
 	} {
-		if got := HasSessionBus(test.address, test.dir); got != test.want {
-			t.Errorf("HasSessionBus(%q, %q) = %v", test.address, test.dir, got)
+		if got := hasSessionBus(test.address, test.dir); got != test.want {
+			t.Errorf("hasSessionBus(%q, %q) = %v", test.address, test.dir, got)
 		}
 	}
 }

@@ -40,7 +40,7 @@ const (
 
 // helperEnv is all that a helper inherits: how to find the bus, and the
 // program's libraries. Without a PATH no bus can be started by mistake.
-var helperEnv = []string{"DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HOME", "LD_LIBRARY_PATH"}
+var helperEnv = []string{"DBUS_SESSION_BUS_ADDRESS", "HOME", "LD_LIBRARY_PATH"}
 
 // request asks a helper for one call on an item.
 type request struct {

@@ -245,7 +245,7 @@ func activated() error {
 // Without a bus, and with an address that leads nowhere: an answer, and no
 // stray daemon from dbus-launch.
 func TestNoSessionBus(t *testing.T) {
-	if HasSessionBus("", fmt.Sprintf("/run/user/%d", os.Getuid())) {
+	if hasSessionBus("", fmt.Sprintf("/run/user/%d", os.Getuid())) {
 		t.Log("a session bus in the runtime folder: only a dead address is tried")
 	} else {
 		tripwire(t, "")

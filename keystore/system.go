@@ -129,8 +129,7 @@ func (r ring) call(f func() error) error {
 	default:
 		// Without an address godbus starts a bus by dbus-launch, a stray daemon
 		// on which no keychain listens.
-		run := filepath.Join("/run/user", strconv.Itoa(os.Getuid()))
-		if !HasSessionBus(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), run) {
+		if !HasSessionBus() {
 			return fmt.Errorf("%w: there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)", ErrMissing)
 		}
 	}
@@ -148,13 +147,15 @@ func (r ring) call(f func() error) error {
 
 // HasSessionBus reports whether godbus will find a bus that runs already: by
 // its address, or beside the runtime folder's other sockets, as on a login
-// without a desktop. runtimeDir "" is none.
-func HasSessionBus(address, runtimeDir string) bool {
+// without a desktop. godbus takes that folder from the user's number, whatever
+// XDG_RUNTIME_DIR says.
+func HasSessionBus() bool {
+	return hasSessionBus(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), filepath.Join("/run/user", strconv.Itoa(os.Getuid())))
+}
+
+func hasSessionBus(address, runtimeDir string) bool {
 	if address != "" && address != "autolaunch:" {
 		return true
-	}
-	if runtimeDir == "" {
-		return false
 	}
 	for _, name := range []string{"bus", "dbus-session"} {
 		if _, err := os.Stat(filepath.Join(runtimeDir, name)); err == nil {

@@ -24,15 +24,12 @@ const configHead = `# Waxseal's configuration. Accounts are added and removed by
 // editing is held from reading the file to having written it.
 var editing sync.Mutex
 
-// AddAccounts writes accounts into the configuration file. The text is edited,
-// so that comments and order stay; an account whose address is there already
-// takes the place of the old one, and one that is there just so changes
-// nothing. A missing file is made, with its folder. The result is validated
-// first and put in place in one step: on an error the file is as it was.
-func AddAccounts(path string, add []Account) error { return addTables(path, nil, add) }
-
-// addTables is AddAccounts for accounts that bring their providers along. A
-// provider whose id is there already stays as it is.
+// addTables writes accounts into the configuration file, with the providers that
+// they bring along. The text is edited, so that comments and order stay; an
+// account whose address is there already takes the place of the old one, and one
+// that is there just so changes nothing. A provider whose id is there already
+// stays as it is. A missing file is made, with its folder. The result is
+// validated first and put in place in one step: on an error the file is as it was.
 func addTables(path string, own []Provider, add []Account) error {
 	return editConfig(path, func(text string, c Config) (string, Config) {
 		var blocks []string
@@ -70,7 +67,7 @@ func addTables(path string, own []Provider, add []Account) error {
 	}, true)
 }
 
-// RemoveAccount cuts an account out of the configuration file, as AddAccounts
+// RemoveAccount cuts an account out of the configuration file, as addTables
 // writes it in. It works on a file with wrong values too, so that a bad account
 // can be removed.
 func RemoveAccount(path, address string) error {
@@ -90,7 +87,7 @@ func RemoveAccount(path, address string) error {
 }
 
 // setKeystore writes into the configuration file where the secrets are, as
-// AddAccounts writes an account.
+// addTables writes an account.
 func setKeystore(path, kind string) error {
 	return editConfig(path, func(text string, c Config) (string, Config) {
 		c.Keystore = kind

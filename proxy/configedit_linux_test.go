@@ -55,7 +55,7 @@ func TestReadOnlyFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	asNobody(t, func() {
-		err := AddAccounts(path, []Account{{Address: "a@gmail.com"}})
+		err := addTables(path, nil, []Account{{Address: "a@gmail.com"}})
 		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), path+" cannot be written and is left as it was; let this user write it and its folder") {
 			t.Errorf("error %v", err)
 		}
@@ -72,8 +72,8 @@ func TestUnreadableFile(t *testing.T) {
 	}
 	asNobody(t, func() {
 		for name, err := range map[string]error{
-			"LoadConfig":  func() error { _, err := LoadConfig(path); return err }(),
-			"AddAccounts": AddAccounts(path, []Account{{Address: "a@gmail.com"}}),
+			"LoadConfig": func() error { _, err := LoadConfig(path); return err }(),
+			"addTables":  addTables(path, nil, []Account{{Address: "a@gmail.com"}}),
 		} {
 			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), path+" cannot be read; let this user read it") {
 				t.Errorf("%s: %v", name, err)
@@ -116,7 +116,7 @@ func TestFullDisk(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 20, Max: old.Max}); err != nil {
 		t.Fatal(err)
 	}
-	err := AddAccounts(path, []Account{{Address: "a@gmail.com"}})
+	err := addTables(path, nil, []Account{{Address: "a@gmail.com"}})
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
 		t.Fatal(err)
 	}

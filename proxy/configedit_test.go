@@ -28,7 +28,7 @@ func TestAddAccountsMakesTheFile(t *testing.T) {
 		{Address: "a@gmail.com", Provider: "google"},
 		{Address: `b@corp.example`, Provider: "microsoft", Login: `c"\é@corp.example`, ClientID: "id", TokenURL: "https://t.example/", SMTP: "s.example:465", MaxConnections: 9},
 	}
-	if err := AddAccounts(path, add); err != nil {
+	if err := addTables(path, nil, add); err != nil {
 		t.Fatal(err)
 	}
 	want := configHead + `[[account]]
@@ -76,18 +76,18 @@ b@gmail.com""" # odd but allowed
 		want string
 	}{
 		"add": {
-			func(path string) error { return AddAccounts(path, []Account{{Address: "c@gmail.com"}}) },
+			func(path string) error { return addTables(path, nil, []Account{{Address: "c@gmail.com"}}) },
 			before + "\n\n[[account]]\naddress = \"c@gmail.com\"\n",
 		},
 		"add the same": {
 			func(path string) error {
-				return AddAccounts(path, []Account{{Address: "a@gmail.com"}, {Address: "B@Gmail.com", Login: "b@gmail.com"}})
+				return addTables(path, nil, []Account{{Address: "a@gmail.com"}, {Address: "B@Gmail.com", Login: "b@gmail.com"}})
 			},
 			before,
 		},
 		"add another way": {
 			func(path string) error {
-				return AddAccounts(path, []Account{{Address: "b@gmail.com", Provider: "google"}, {Address: "c@gmail.com"}, {Address: "C@gmail.com", SMTP: "x.example:25"}})
+				return addTables(path, nil, []Account{{Address: "b@gmail.com", Provider: "google"}, {Address: "c@gmail.com"}, {Address: "C@gmail.com", SMTP: "x.example:25"}})
 			},
 			before[:strings.Index(before, "[[account]]\naddress = \"B")] + "[[account]]\naddress = \"b@gmail.com\"\nprovider = \"google\"\n\n# last words\n\n[[account]]\naddress = \"C@gmail.com\"\nsmtp = \"x.example:25\"\n",
 		},
@@ -151,7 +151,7 @@ func TestEditsOfUnusualNotations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := AddAccounts(path, []Account{{Address: "c@gmail.com"}}); err != nil {
+			if err := addTables(path, nil, []Account{{Address: "c@gmail.com"}}); err != nil {
 				t.Fatal(err)
 			}
 			if err := RemoveAccount(path, "a@gmail.com"); err != nil {
@@ -176,7 +176,7 @@ func TestEditsOfUnusualNotations(t *testing.T) {
 func TestEditsRefused(t *testing.T) {
 	const good = "[[account]]\naddress = 'a@gmail.com'\n"
 	add := func(a Account) func(string) error {
-		return func(path string) error { return AddAccounts(path, []Account{{Address: "ok@gmail.com"}, a}) }
+		return func(path string) error { return addTables(path, nil, []Account{{Address: "ok@gmail.com"}, a}) }
 	}
 	for name, test := range map[string]struct {
 		text string
@@ -234,18 +234,18 @@ func TestEditsThatCannotBeWritten(t *testing.T) {
 	}
 	t.Run("a folder", func(t *testing.T) {
 		dir := tempDir(t)
-		check(t, AddAccounts(dir, add), dir)
+		check(t, addTables(dir, nil, add), dir)
 	})
 	t.Run("below a file", func(t *testing.T) {
 		path := filepath.Join(writeTestConfig(t, ""), "config.toml")
-		check(t, AddAccounts(path, add), path)
+		check(t, addTables(path, nil, add), path)
 	})
 	t.Run("a read-only file", func(t *testing.T) {
 		path := writeTestConfig(t, "# mine\n")
 		if err := os.Chmod(path, 0o444); err != nil {
 			t.Fatal(err)
 		}
-		err := AddAccounts(path, add)
+		err := addTables(path, nil, add)
 		check(t, err, path)
 		if !errors.Is(err, fs.ErrPermission) || readText(t, path) != "# mine\n" {
 			t.Errorf("error %v, text %q", err, readText(t, path))
@@ -268,7 +268,7 @@ func TestEditsKeepModeAndLink(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := AddAccounts(link, []Account{{Address: "a@gmail.com"}}); err != nil {
+	if err := addTables(link, nil, []Account{{Address: "a@gmail.com"}}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
@@ -305,14 +305,14 @@ func TestEditsAtOnce(t *testing.T) {
 		writers.Go(func() {
 			address := fmt.Sprintf("new%d@gmail.com", i)
 			for range 3 {
-				if err := AddAccounts(path, []Account{{Address: address}}); err != nil {
+				if err := addTables(path, nil, []Account{{Address: address}}); err != nil {
 					t.Error(err)
 				}
 				if err := RemoveAccount(path, address); err != nil {
 					t.Error(err)
 				}
 			}
-			if err := AddAccounts(path, []Account{{Address: address}}); err != nil {
+			if err := addTables(path, nil, []Account{{Address: address}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -331,7 +331,7 @@ func BenchmarkAddAccounts1000(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := AddAccounts(filepath.Join(tempDir(b), "config.toml"), c.Accounts); err != nil {
+		if err := addTables(filepath.Join(tempDir(b), "config.toml"), nil, c.Accounts); err != nil {
 			b.Fatal(err)
 		}
 	}

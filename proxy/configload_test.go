@@ -284,7 +284,7 @@ func checkEdits(t *testing.T, data []byte, c Config) {
 		t.Fatal(err)
 	}
 	const address = "added-by-the-fuzzer@gmail.com"
-	if err := AddAccounts(path, []Account{{Address: address, Provider: "google"}}); err != nil {
+	if err := addTables(path, nil, []Account{{Address: address, Provider: "google"}}); err != nil {
 		t.Fatalf("add: %v", err)
 	}
 	added, err := LoadConfig(path)

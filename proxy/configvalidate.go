@@ -199,7 +199,7 @@ func checkHTTPProxy(raw string) error {
 		return nil
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !validHost(u.Hostname()) || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isProxyAddress(u) {
 		return errors.New(`http_proxy is not the address of a proxy; write it like "http://proxy.example.com:3128"`)
 	}
 	if _, secret := u.User.Password(); secret {

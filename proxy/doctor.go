@@ -102,7 +102,7 @@ func (s *Server) checkConfig(context.Context) (string, error) {
 	was := s.config()
 	same := func(a, b Provider) bool { return reflect.DeepEqual(a, b) }
 	if !slices.Equal(was.Accounts, cfg.Accounts) || !slices.EqualFunc(was.Providers, cfg.Providers, same) {
-		return "", &finding{path + " has changed since it was read", "let the running Waxseal read it: send it SIGHUP, or start it again"}
+		return "", &finding{path + " has changed since it was read", "have the running Waxseal read it: `waxseal reload`, SIGHUP, or a new start"}
 	}
 	return fmt.Sprintf("%s: %d accounts, %d own providers", path, len(cfg.Accounts), len(cfg.Providers)), nil
 }

@@ -43,7 +43,7 @@ func TestImportIntoConfig(t *testing.T) {
 	path := writeTestConfig(t, "")
 	for range 2 { // importing twice changes nothing
 		for _, e := range entries {
-			if err := AddAccounts(path, []Account{e.Account}); err != nil {
+			if err := addTables(path, nil, []Account{e.Account}); err != nil {
 				t.Fatal(err)
 			}
 		}

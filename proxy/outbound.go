@@ -1,11 +1,15 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/net/http/httpproxy"
+
+	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
 // outbound decides which HTTP proxy, if any, leads to a provider. It may change
@@ -22,7 +26,45 @@ func (o *outbound) set(httpProxy string) {
 		c.HTTPProxy, c.HTTPSProxy, c.CGI = httpProxy, httpProxy, false
 	}
 	via := c.ProxyFunc()
+	if httpProxy == "" && !namesProxy(c.HTTPSProxy) {
+		via = refusing(*c)
+	}
 	o.via.Store(&via)
+}
+
+// errHTTPSProxy does not repeat what it refuses: that may hold a password.
+var errHTTPSProxy = &upstream.ProxyError{Proxy: "in HTTPS_PROXY", Err: errors.New(
+	`that is not the address of a proxy; write it like "http://user:password@proxy.example.com:3128", with the password percent-encoded`)}
+
+// namesProxy reports whether the environment's https_proxy is one that httpproxy
+// takes: it goes without a scheme, too, and may hold a password. "" names none.
+func namesProxy(raw string) bool {
+	if raw == "" {
+		return true
+	}
+	via, err := (&httpproxy.Config{HTTPSProxy: raw}).ProxyFunc()(&url.URL{Scheme: "https", Host: "smtp.example.com"})
+	return err == nil && via != nil && isProxyAddress(via)
+}
+
+// isProxyAddress reports whether a URL is no more than the address of a proxy. A
+// path is mostly the rest of a password that was not percent-encoded.
+func isProxyAddress(u *url.URL) bool {
+	return validHost(u.Hostname()) && strings.TrimPrefix(u.Path, "/")+u.RawQuery+u.Fragment == ""
+}
+
+// refusing is for an https_proxy that names no proxy. httpproxy would connect
+// directly, which whoever set it does not want. What NO_PROXY names, and this
+// machine, is reached as ever.
+func refusing(c httpproxy.Config) func(*url.URL) (*url.URL, error) {
+	c.HTTPSProxy = "http://unknown.invalid"
+	via := c.ProxyFunc()
+	return func(u *url.URL) (*url.URL, error) {
+		found, err := via(u)
+		if found != nil && u.Scheme == "https" {
+			return nil, errHTTPSProxy
+		}
+		return found, err
+	}
 }
 
 // proxy is the proxy to u's host, nil for none.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/providertest"
+	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
 // connectProxy is an HTTP proxy in whose network names lead elsewhere.
@@ -159,6 +161,49 @@ func TestOutbound(t *testing.T) {
 		}
 		if got != tc.want {
 			t.Errorf("with %q, %s goes through %q, want %q", tc.configured, tc.to, got, tc.want)
+		}
+	}
+}
+
+// TestHTTPSProxyThatCannotBeRead: httpproxy takes such a value for none, and mail
+// and tokens went past the proxy that somebody had asked for.
+func TestHTTPSProxyThatCannotBeRead(t *testing.T) {
+	t.Setenv("NO_PROXY", "inside.test")
+	for value, good := range map[string]bool{
+		"": true, "proxy.corp.test:3128": true, "proxy.corp.test": true, "http://proxy.corp.test:3128/": true, "socks5://proxy.corp.test:1080": true,
+		"http://user:secret%20word@proxy.corp.test:3128": true, "http://user:secret%zzword@proxy.corp.test:3128": false,
+		"http://user:secret/word@proxy.corp.test:3128": false, "http://user:1234#secret@proxy.corp.test:3128": false,
+		" http://proxy.corp.test:3128": false, "http://": false, "http:proxy.corp.test:3128": false, "http//proxy.corp.test:3128": false,
+	} {
+		t.Setenv("HTTPS_PROXY", value)
+		var o outbound
+		o.set("")
+		to := func(target string) (*url.URL, error) {
+			r, err := http.NewRequest(http.MethodPost, target, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return o.forRequest(r)
+		}
+		via, err := to("https://login.corp.test/token")
+		if (err == nil) != good || (via != nil) != (good && value != "") {
+			t.Errorf("%q: through %v, %v", value, via, err)
+		}
+		for _, near := range []string{"https://mail.inside.test/token", "https://127.0.0.1:9400/token", "http://localhost:9400/token"} {
+			if via, err := to(near); via != nil || err != nil {
+				t.Errorf("%q: %s goes through %v, %v", value, near, via, err)
+			}
+		}
+		if good {
+			continue
+		}
+		_, err = upstream.Dial(t.Context(), &net.Dialer{}, o.proxy, "smtp.corp.test:587")
+		if text := fmt.Sprint(err); !strings.Contains(text, "the proxy in HTTPS_PROXY") || strings.Contains(text, "secret") || strings.Contains(text, "1234") {
+			t.Errorf("%q: mail answers %v", value, err)
+		}
+		o.set("http://own.test:8080") // the configuration's does not need it
+		if via, err := to("https://login.corp.test/token"); err != nil || via == nil || via.Host != "own.test:8080" {
+			t.Errorf("%q beside http_proxy: through %v, %v", value, via, err)
 		}
 	}
 }

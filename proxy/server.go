@@ -177,8 +177,10 @@ func (s *Server) mailbox(address string) *mailbox { return (*s.boxes.Load())[Fol
 
 // Serve listens and serves until ctx ends or Shutdown is called, and returns
 // when everything has ended. It can be called once. An address that cannot be
-// listened on is an error that says why and what to do.
-func (s *Server) Serve(ctx context.Context) error {
+// listened on is an error that says why and what to do. When ctx ends, messages in
+// flight have the configuration's shutdown_timeout as it is then; what it cuts off
+// is an error, as it is Shutdown's.
+func (s *Server) Serve(ctx context.Context) (err error) {
 	if err := s.listenPatiently(ctx); errors.Is(err, errStopping) {
 		<-s.stopped
 		return nil
@@ -200,12 +202,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 		limit, done := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(s.config().ShutdownTimeout))
 		defer done()
-		s.Shutdown(limit)
+		err = s.Shutdown(limit)
 	case <-s.stopped:
 	}
 	cancel()
 	s.wg.Wait()
-	return nil
+	return err
 }
 
 // listen opens what the configuration says, and serves there.

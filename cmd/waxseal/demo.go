@@ -106,7 +106,7 @@ func (m *Main) demo(ctx context.Context, once bool) error {
 		return err
 	}
 	d.client = control.Local(d.server)
-	w := work{server: d.server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout), ready: d.show}
+	w := work{server: d.server, listener: listener, log: log, ready: d.show}
 	if !once && m.hasDisplay() {
 		return m.demoDesktop(ctx, d, w)
 	}

@@ -93,7 +93,7 @@ func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
 		return false, err
 	}
 	d := newDesktop(path, server, log, hidden, m.windowArgs(path))
-	return d.run(ctx, work{server: server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout)})
+	return d.run(ctx, work{server: server, listener: listener, log: log})
 }
 
 // demoDesktop is the demonstration with icon and window, in which the user does

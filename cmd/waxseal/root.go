@@ -54,7 +54,7 @@ OAuth 2.0, and answers what the provider answered.`,
 	root.Flags().BoolVar(&hidden, "hidden", false, "start without a window, as at login")
 	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(),
-		m.sendTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.versionCommand())
+		m.reloadCommand(), m.sendTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.versionCommand())
 	return root, started
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +14,8 @@ func (m *Main) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run without a screen",
 		Long: `Run without a screen, until SIGINT or SIGTERM. Messages in flight are finished
-first, for at most shutdown_timeout; a second signal ends at once. SIGHUP reads
-the configuration again.`,
+first, for at most shutdown_timeout; a second signal ends at once. SIGHUP, or
+` + "`waxseal reload`" + `, reads the configuration again.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return m.serve(cmd.Context()) },
 	}
@@ -51,7 +50,7 @@ func (m *Main) serve(ctx context.Context) error {
 		return err
 	}
 	return work{
-		server: server, listener: listener, log: log, patience: time.Duration(cfg.ShutdownTimeout),
+		server: server, listener: listener, log: log,
 		ready: func(context.Context) (bool, error) {
 			m.say("accepting mail on %s", addresses(server.Snapshot()))
 			return false, nil

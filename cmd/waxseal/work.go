@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/control"
@@ -23,7 +22,6 @@ type work struct {
 	server   *proxy.Server
 	listener *control.Listener
 	log      *slog.Logger
-	patience time.Duration // for messages in flight at the end
 	desktop  control.Desktop
 
 	// ready is called when the server accepts mail. The program ends when it
@@ -37,7 +35,7 @@ type work struct {
 // SIGINT and SIGTERM end. On Windows, closing the console arrives as SIGTERM,
 // logging off, shutting down and taskkill by relayCloses, and the system kills
 // what has not ended some seconds later. SIGHUP reads the configuration again;
-// Windows never sends it.
+// Windows never sends it, and has `waxseal reload`.
 func (w work) run(ctx context.Context) error {
 	ends, hups := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
@@ -58,7 +56,9 @@ func (w work) run(ctx context.Context) error {
 			w.log.Error("the command line cannot reach this instance", "err", err)
 		}
 	})
-	go func() { served <- w.server.Serve(context.WithoutCancel(ctx)) }()
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() { served <- w.server.Serve(serving) }()
 	whenReady := w.server.Ready()
 	finish := func(err error) error {
 		cancel()
@@ -66,6 +66,10 @@ func (w work) run(ctx context.Context) error {
 			running.Wait()
 		}
 		return err
+	}
+	end := func(closed bool) error {
+		stop()
+		return awaitEnd(served, ends, closed)
 	}
 	for {
 		select {
@@ -81,32 +85,26 @@ func (w work) run(ctx context.Context) error {
 		case <-hups:
 			running.Go(func() { w.reload(ctx) })
 		case err := <-readied:
-			return finish(errors.Join(err, w.end(ends, false, served)))
+			return finish(errors.Join(err, end(false)))
 		case s := <-ends:
 			w.log.Info("ending", "signal", s.String())
-			return finish(w.end(ends, false, served))
+			return finish(end(false))
 		case <-closes:
 			w.log.Info("ending", "signal", "close")
-			return finish(w.end(ends, true, served))
+			return finish(end(true))
 		case <-ctx.Done():
-			return finish(w.end(ends, false, served))
+			return finish(end(false))
 		}
 	}
 }
 
-// end shuts the server down. A signal meanwhile ends it at once. After a close
-// SIGTERM is no second wish: a console was asked to close together with the program.
-func (w work) end(ends <-chan os.Signal, closed bool, served <-chan error) error {
-	stopped := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), w.patience)
-		defer cancel()
-		err := w.server.Shutdown(ctx)
-		stopped <- errors.Join(err, <-served)
-	}()
+// awaitEnd waits for a server that was told to stop. A signal meanwhile ends it at
+// once. After a close SIGTERM is no second wish: a console was asked to close
+// together with the program.
+func awaitEnd(served <-chan error, ends <-chan os.Signal, closed bool) error {
 	for {
 		select {
-		case err := <-stopped:
+		case err := <-served:
 			return err
 		case s := <-ends:
 			if !closed || s != syscall.SIGTERM {

@@ -202,13 +202,6 @@ func (c *Client) Remove(ctx context.Context, address string) (note string, err e
 	return out.Note, err
 }
 
-// Password returns an account's local password, a new one when renew is set.
-func (c *Client) Password(ctx context.Context, address string, renew bool) (string, error) {
-	var out passwordAnswer
-	err := c.call(ctx, http.MethodPost, "/password", addressRequest{Address: address, Renew: renew}, &out)
-	return out.Password, err
-}
-
 // MoveSecrets moves all secrets into another kind of keystore; see
 // [proxy.Server.MoveSecrets].
 func (c *Client) MoveSecrets(ctx context.Context, kind string) (moved int, err error) {

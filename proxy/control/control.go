@@ -45,7 +45,6 @@ type Backend interface {
 	Import(ctx context.Context, data []byte) (proxy.ImportReport, error)
 	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (proxy.ImportReport, error)
 	Remove(ctx context.Context, address string) (note string, err error)
-	Password(ctx context.Context, address string, renew bool) (string, error)
 	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
 	Accounts() []proxy.AccountStatus
 	Activity(after uint64) []proxy.Activity

@@ -100,10 +100,6 @@ func (f *fake) Remove(_ context.Context, address string) (string, error) {
 	return "not given back", f.ask("remove %s", address)
 }
 
-func (f *fake) Password(_ context.Context, address string, renew bool) (string, error) {
-	return "secret", f.ask("password %s %t", address, renew)
-}
-
 func (f *fake) MoveSecrets(_ context.Context, kind string) (int, error) {
 	return 3, f.ask("move secrets %s", kind)
 }
@@ -231,9 +227,6 @@ func TestRequests(t *testing.T) {
 			if p, err := c.Add(ctx, proxy.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}, "s"); p != "added" || err != nil {
 				t.Errorf("Add: %q, %v", p, err)
 			}
-			if p, err := c.Password(ctx, "a@b", true); p != "secret" || err != nil {
-				t.Errorf("Password: %q, %v", p, err)
-			}
 			r, err := c.Import(ctx, []byte("[not checked here"))
 			if err != nil || r.Imported != 2 || len(r.Problems) != 1 || r.Problems[0].Problem != "no token" {
 				t.Errorf("Import: %+v, %v", r, err)
@@ -263,7 +256,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch proxy.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"prospect a@b", "add a@b corp 3 s", "password a@b true", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
+			want := []string{"prospect a@b", "add a@b corp 3 s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}

@@ -84,7 +84,7 @@ func TestLoopbackPort(t *testing.T) {
 		t.Fatalf("dial: %+v, %v", h, err)
 	}
 	c.Close()
-	req, _ := http.NewRequest("GET", "http://"+l.Addr().String()+"/status", nil)
+	req, _ := http.NewRequest("GET", "http://"+l.inner.Addr().String()+"/status", nil)
 	req.Host = host
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {

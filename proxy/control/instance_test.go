@@ -250,7 +250,7 @@ func TestSocketIsItsOwnersAlone(t *testing.T) {
 // A connection that says nothing must not keep an instance from ending.
 func TestEndsWithASilentClient(t *testing.T) {
 	l, stop := serveAt(t, filepath.Join(folder(t), "config.toml"), &fake{})
-	c, err := net.Dial(l.Addr().Network(), l.Addr().String())
+	c, err := net.Dial(l.inner.Addr().Network(), l.inner.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

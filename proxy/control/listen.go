@@ -41,9 +41,6 @@ func Listen(ctx context.Context, configPath string) (*Listener, error) {
 	return l, err
 }
 
-// Addr returns where the instance listens.
-func (l *Listener) Addr() net.Addr { return l.inner.Addr() }
-
 // Close closes the socket and gives up the lock. Call it last of all: from then
 // on another instance may start and use the same files.
 func (l *Listener) Close() error {

@@ -106,10 +106,6 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 	h.mux.HandleFunc("POST /send-test", growing(func(ctx context.Context, a sendRequest, send func(event) error) event {
 		return event{Error: errorOf(b.SendTest(ctx, a.Address, a.To, func(c proxy.Check) { send(event{Check: &c}) }))}
 	}))
-	h.mux.HandleFunc("POST /password", with(func(ctx context.Context, a addressRequest) (any, error) {
-		password, err := b.Password(ctx, a.Address, a.Renew)
-		return passwordAnswer{password}, err
-	}))
 	h.mux.HandleFunc("POST /move-secrets", with(func(ctx context.Context, m moveRequest) (any, error) {
 		moved, err := b.MoveSecrets(ctx, m.Keystore)
 		return moveAnswer{moved}, err

@@ -11,9 +11,9 @@ import (
 
 // extensions are what a server offered in its reply to EHLO, as far as we care.
 type extensions struct {
-	startTLS, pipelining, chunking    bool
-	eightBit, binary, size, utf8, dsn bool
-	auth                              []string // SASL mechanisms, upper case
+	startTLS, pipelining, chunking bool
+	eightBit, size, utf8, dsn      bool
+	auth                           []string // SASL mechanisms, upper case
 }
 
 // parseExtensions reads the lines of an EHLO reply behind the first (RFC 5321
@@ -37,8 +37,6 @@ func parseExtensions(hello Reply) extensions {
 			x.chunking = true
 		case "8BITMIME":
 			x.eightBit = true
-		case "BINARYMIME":
-			x.binary = true
 		case "SIZE":
 			x.size = true
 		case "SMTPUTF8":
@@ -59,7 +57,8 @@ type Recipient struct {
 }
 
 // mailLine is the MAIL command with the parameters that the server knows; the
-// others are left out. RequireTLS is not supported: it is offered to no client.
+// others are left out. RequireTLS and BINARYMIME are not supported: they are offered
+// to no client.
 func mailLine(from string, opts *smtp.MailOptions, x extensions) (string, error) {
 	if opts == nil {
 		opts = &smtp.MailOptions{}
@@ -76,15 +75,8 @@ func mailLine(from string, opts *smtp.MailOptions, x extensions) (string, error)
 	if x.size && opts.Size > 0 {
 		b.WriteString(" SIZE=" + strconv.FormatInt(opts.Size, 10))
 	}
-	switch opts.Body {
-	case smtp.Body7Bit, smtp.Body8BitMIME:
-		if x.eightBit {
-			b.WriteString(" BODY=" + string(opts.Body))
-		}
-	case smtp.BodyBinaryMIME:
-		if x.binary && x.chunking {
-			b.WriteString(" BODY=BINARYMIME")
-		}
+	if x.eightBit && (opts.Body == smtp.Body7Bit || opts.Body == smtp.Body8BitMIME) {
+		b.WriteString(" BODY=" + string(opts.Body))
 	}
 	if opts.UTF8 {
 		b.WriteString(" SMTPUTF8")

@@ -113,8 +113,6 @@ func TestTextEncodings(t *testing.T) {
 func TestMailLine(t *testing.T) {
 	nobody, who := "", "a b@x.example"
 	everything := parseExtensions(Reply{250, append([]string{"hi"}, allExtensions...)})
-	binary := everything
-	binary.binary = true
 	for _, c := range []struct {
 		from string
 		opts *smtp.MailOptions
@@ -127,7 +125,6 @@ func TestMailLine(t *testing.T) {
 			"MAIL FROM:<me@x.example> SIZE=9 BODY=7BIT RET=FULL ENVID=e+20e AUTH=<>"},
 		{"me@x.example", &smtp.MailOptions{Auth: &who}, everything, `MAIL FROM:<me@x.example> AUTH="a+20b"@x.example`},
 		{"me@x.example", &smtp.MailOptions{Body: smtp.BodyBinaryMIME}, everything, "MAIL FROM:<me@x.example>"},
-		{"me@x.example", &smtp.MailOptions{Body: smtp.BodyBinaryMIME}, binary, "MAIL FROM:<me@x.example> BODY=BINARYMIME"},
 		{"me@x.example", &smtp.MailOptions{Body: "8BITMIME\r\nX", Return: "FULL X"}, everything, "MAIL FROM:<me@x.example>"},
 		{"ü@x.example", &smtp.MailOptions{UTF8: true}, everything, "MAIL FROM:<ü@x.example> SMTPUTF8"},
 	} {
@@ -180,12 +177,12 @@ func TestRcptLine(t *testing.T) {
 
 func TestParseExtensions(t *testing.T) {
 	x := parseExtensions(Reply{250, []string{"smtp.example PIPELINING is my name", "size 35882577", "8bitmime", "AUTH LOGIN xoauth2", "Chunking", "", "STARTTLS", "BINARYMIME"}})
-	want := extensions{size: true, eightBit: true, chunking: true, startTLS: true, binary: true}
+	want := extensions{size: true, eightBit: true, chunking: true, startTLS: true}
 	if got := mechanism(x.auth); got != xoauth2 {
 		t.Errorf("mechanism %q", got)
 	}
 	x.auth = nil
-	if x.pipelining || x.utf8 || x.dsn || x.size != want.size || x.eightBit != want.eightBit || x.chunking != want.chunking || x.startTLS != want.startTLS || x.binary != want.binary {
+	if x.pipelining || x.utf8 || x.dsn || x.size != want.size || x.eightBit != want.eightBit || x.chunking != want.chunking || x.startTLS != want.startTLS {
 		t.Errorf("%+v", x)
 	}
 }

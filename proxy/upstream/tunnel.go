@@ -18,7 +18,7 @@ const maxTunnelAnswer = 16 << 10
 
 // ProxyError is an HTTP proxy that does not lead to the server.
 type ProxyError struct {
-	Proxy string // its address; never the user's name or password
+	Proxy string // its address, or where that stands; never the user's name or password
 	Err   error
 }
 
@@ -36,7 +36,7 @@ func Dial(ctx context.Context, d *net.Dialer, proxy func(*url.URL) (*url.URL, er
 	}
 	via, err := proxy(&url.URL{Scheme: "https", Host: addr})
 	if err != nil {
-		return nil, errors.New("HTTPS_PROXY is not the address of a proxy") // its text may hold a password
+		return nil, err
 	}
 	if via == nil {
 		return d.DialContext(ctx, "tcp", addr)

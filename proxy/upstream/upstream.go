@@ -77,7 +77,8 @@ type Config struct {
 	Hello   string         // our name in EHLO; "" is "localhost"
 
 	// Proxy names the HTTP proxy through which a URL's host is reached; nil, or a
-	// nil URL, is none. The host is asked for as https://Addr.
+	// nil URL, is none. The host is asked for as https://Addr. People see its
+	// errors, which must hold no password.
 	Proxy func(*url.URL) (*url.URL, error)
 
 	Login  string // the SASL identity, mostly the mail address

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/ui/tray/traytest"
 )
@@ -304,9 +306,22 @@ func TestWatchHost(t *testing.T) {
 	})
 }
 
+// TestNoSessionBus: a bus below XDG_RUNTIME_DIR is none for godbus, which looks
+// below /run/user only; the tray took it for one, and godbus then started another.
 func TestNoSessionBus(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
-	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	if keystore.HasSessionBus() {
+		t.Skip("NOT TESTED where a session bus is in /run/user")
+	}
+	dir := t.TempDir()
+	wire := filepath.Join(dir, "tripped")
+	for name, text := range map[string]string{"bus": "", "dbus-launch": "#!/bin/sh\n: >" + wire + "\nexit 1\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	t.Setenv("PATH", dir)
 	WatchHost(t.Context(), func(present bool) {
 		if present {
 			t.Error("a host without a bus")
@@ -319,6 +334,9 @@ func TestNoSessionBus(t *testing.T) {
 	cancel()
 	if err := New(Actions{}).Run(ctx); err != nil {
 		t.Errorf("Run: %v", err)
+	}
+	if _, err := os.Stat(wire); err == nil {
+		t.Error("godbus started a bus")
 	}
 }
 

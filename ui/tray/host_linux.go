@@ -2,7 +2,6 @@ package tray
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -21,9 +20,7 @@ const watcher = "org.kde.StatusNotifierWatcher"
 
 // reachable tells whether there is a session bus. Without one godbus would start
 // one, and nobody would end it.
-func reachable() bool {
-	return keystore.HasSessionBus(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), os.Getenv("XDG_RUNTIME_DIR"))
-}
+func reachable() bool { return keystore.HasSessionBus() }
 
 // WatchHost calls report with whether something shows tray icons: when it is
 // known, after two seconds at the latest, and at each change until ctx ends.
