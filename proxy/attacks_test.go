@@ -199,6 +199,18 @@ func TestPipelinedBeforeItsTime(t *testing.T) {
 // its own (DNS rebinding) or across sites.
 func TestPagesAndMetrics(t *testing.T) {
 	r := newRig(t, rigOptions{idle: true})
+	open := newRig(t, rigOptions{idle: true, config: func(c *Config) { c.Metrics, c.AllowRemote = ":0", true }})
+	for host, want := range map[string]int{"waxseal:9587": 200, "": 421} { // in a container
+		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://x/metrics", nil)
+		req.Host = host
+		open.server.Handler().ServeHTTP(w, req)
+		if w.Code != want {
+			t.Errorf("open to the network, asked as %q: %d, want %d", host, w.Code, want)
+		}
+		if series := `waxseal_token_refreshes_total{provider="corp",result="error"} 0`; want == 200 && !strings.Contains(w.Body.String(), series) {
+			t.Errorf("the metrics do not begin with %s", series)
+		}
+	}
 	for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
 		for _, tc := range []struct {
 			host, site string

@@ -93,7 +93,7 @@ func (s *Server) SendTest(ctx context.Context, address, to string, report func(C
 		return unknownAccount(address)
 	}
 	if err := checkAddress(to); err != nil {
-		return fmt.Errorf("recipient: %w", err)
+		return fmt.Errorf("the recipient's address %w", err)
 	}
 	c := &checker{ctx: ctx, report: report}
 	var tx *upstream.Transaction

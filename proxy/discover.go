@@ -27,7 +27,7 @@ func (c Config) Discover(ctx context.Context, address string) (Provider, error) 
 
 func (l providers) discover(ctx context.Context, address string, lookup func(context.Context, string) ([]*net.MX, error)) (Provider, error) {
 	if err := checkAddress(address); err != nil {
-		return Provider{}, err
+		return Provider{}, fmt.Errorf("the address %w", err)
 	}
 	if p, ok := l.forAddress(address); ok {
 		return p.usable()

@@ -41,6 +41,7 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"AUTH", fmt.Errorf("x: %w", oauth.ErrConsent), "535 5.7.8 The password is right; "},
 		{"MAIL", fmt.Errorf("x: %w", oauth.ErrConsent), "550 5.7.8 x: the user must sign in"},
 		{"AUTH", &oauth.EndpointError{Err: secret}, "454 4.7.0"},
+		{"AUTH", &oauth.EndpointError{Err: errHTTPSProxy}, "454 4.7.0 Corp Mail's sign-in server cannot be reached through the proxy in HTTPS_PROXY; check"},
 		{"AUTH", fmt.Errorf("x: %w", &oauth.AdminError{Account: me, Reason: "the secret is missing"}), "535 5.7.8 The password is right; an administrator must"},
 		{"AUTH", fmt.Errorf("x: %w", keystore.ErrLocked), "454 4.7.0"},
 		{"MAIL", upstream.ErrBusy, "451 4.3.2"},

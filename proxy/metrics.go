@@ -10,6 +10,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 var (
@@ -49,7 +50,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for result, n := range st.totals() {
 		counter(descTotals, float64(n), result)
 	}
-	for key, n := range st.refreshCounts() {
+	refreshes := st.refreshCounts()
+	for _, b := range *c.s.boxes.Load() { // from 0, or rate() misses the first
+		for _, result := range oauth.Results {
+			refreshes[refreshKey{b.provider.ID, result}] += 0
+		}
+	}
+	for key, n := range refreshes {
 		counter(descRefreshes, float64(n), key.provider, key.result)
 	}
 	counter(descAuth, float64(st.authFailures.Load()))
@@ -97,14 +104,17 @@ func (s *Server) Handler() http.Handler {
 }
 
 // ownHost accepts IP addresses, localhost and the configured name, which is what
-// stops DNS rebinding: the attacker's page keeps its own name.
+// stops DNS rebinding: the attacker's page keeps its own name. Where the metrics
+// are open to the network on every address, as in a container, they are asked by
+// names that nobody here knows, and need no page to be read.
 func (s *Server) ownHost(hostport string) bool {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
 		host = hostport
 	}
 	configured, _, _ := net.SplitHostPort(s.config().Metrics)
-	return host == "localhost" || host == configured || net.ParseIP(host) != nil
+	everywhere := configured == "" || net.ParseIP(configured).IsUnspecified()
+	return host != "" && (everywhere || host == "localhost" || host == configured || net.ParseIP(host) != nil)
 }
 
 func answerText(w http.ResponseWriter, code int, text string) {

@@ -72,6 +72,7 @@ func replyTo(at string, box *mailbox, err error) *smtp.SMTPError {
 		token   *oauth.EndpointError
 		wrong   *oauth.RefusedError
 		already *smtp.SMTPError
+		via     *upstream.ProxyError
 	)
 	address, provider := "this account", "the provider"
 	if box != nil {
@@ -96,6 +97,8 @@ func replyTo(at string, box *mailbox, err error) *smtp.SMTPError {
 		return passing(at, "The keystore cannot be read: "+keystore.Cure(err))
 	case errors.As(err, &refusal):
 		return refusedLogin(at, address, refusal)
+	case errors.As(err, &token) && errors.As(err, &via):
+		return passing(at, provider+"'s sign-in server cannot be reached through the proxy "+via.Proxy+"; "+proxyCure)
 	case errors.As(err, &token):
 		return passing(at, provider+"'s sign-in server failed; nothing is wrong with your password, try again in a minute")
 	case errors.Is(err, upstream.ErrBusy):

@@ -65,7 +65,7 @@ type AccountStatus struct {
 	Address  string `json:"address"`
 	Provider string `json:"provider"`
 	Name     string `json:"provider_name"`    // the provider's, for people
-	State    string `json:"state"`            // "ready", "unknown", "needs_consent", "attention", "keystore"
+	State    string `json:"state"`            // an oauth.Status', or of a login that was refused "smtp_disabled", "provider_busy" or another kind
 	Detail   string `json:"detail,omitempty"` // what is wrong and what to do
 
 	Connections int64        `json:"connections"`

@@ -77,7 +77,7 @@ func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[Sna
 				return
 			}
 			var tick <-chan time.Time
-			if slices.ContainsFunc(snap.Breakers, func(b breaker.Status) bool { return b.State != breaker.Closed }) {
+			if slices.ContainsFunc(snap.Breakers, func(b breaker.Status) bool { return b.State == breaker.Open }) {
 				tick = time.After(max(interval, time.Second))
 			}
 			select {

@@ -23,9 +23,7 @@ const (
 // and can be changed later.
 func (m *Main) openLog(level *slog.LevelVar) (log *slog.Logger, done func(), err error) {
 	if m.flags.logLevel != "" {
-		if err := level.UnmarshalText([]byte(m.flags.logLevel)); err != nil {
-			return nil, nil, &usageError{fmt.Errorf("%q is no log level; it is debug, info, warn or error", m.flags.logLevel)}
-		}
+		level.UnmarshalText([]byte(m.flags.logLevel)) // one of four words
 	}
 	var to io.Writer = m.Err
 	done = func() {}
@@ -37,14 +35,10 @@ func (m *Main) openLog(level *slog.LevelVar) (log *slog.Logger, done func(), err
 		to, done = f, func() { f.Close() }
 	}
 	options := &slog.HandlerOptions{Level: level}
-	switch m.flags.logFormat {
-	case "", "text":
-		return slog.New(slog.NewTextHandler(to, options)), done, nil
-	case "json":
+	if m.flags.logFormat == "json" {
 		return slog.New(slog.NewJSONHandler(to, options)), done, nil
 	}
-	done()
-	return nil, nil, &usageError{fmt.Errorf("%q is no log format; it is text or json", m.flags.logFormat)}
+	return slog.New(slog.NewTextHandler(to, options)), done, nil
 }
 
 // openLogFile opens a file that is rotated. The rotation opens it at the first

@@ -151,7 +151,7 @@ func TestPrintStatus(t *testing.T) {
 mail programs  127.0.0.1:1587 (STARTTLS), 127.0.0.1:1465 (TLS)
 metrics        http://127.0.0.1:9587/metrics
 keystore       system: locked; unlock it
-connections    5 (3 over a limit, 4 wrong passwords)
+connections    5 (3 over a limit, 4 failed logins)
 messages       1 now, 2 rejected, 9 sent
 upstream       2 warm, 3 busy, 1 dialling
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -47,16 +48,60 @@ OAuth 2.0, and answers what the provider answered.`,
 	root.SetErr(m.Err)
 	p := root.PersistentFlags()
 	p.StringVar(&m.flags.config, "config", "", "configuration `FILE` (or "+configEnv+"; default: config.toml in the user's configuration folder)")
-	p.StringVar(&m.flags.keystore, "keystore", "", "`KIND` of keystore: system, file or memory (or "+keystoreEnv+"; default: as the configuration says)")
-	p.StringVar(&m.flags.logLevel, "log-level", "", "least `LEVEL` that is logged: debug, info, warn or error")
+	p.Var(choice{&m.flags.keystore, []string{"system", "file", "memory"}}, "keystore", "`KIND` of keystore: system, file or memory (or "+keystoreEnv+"; default: as the configuration says)")
+	p.Var(choice{&m.flags.logLevel, []string{"debug", "info", "warn", "error"}}, "log-level", "least `LEVEL` that is logged: debug, info, warn or error")
 	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to, rotated at 10 MB (default: standard error)")
-	p.StringVar(&m.flags.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
+	m.flags.logFormat = "text"
+	p.Var(choice{&m.flags.logFormat, []string{"text", "json"}}, "log-format", "`FORMAT` of the log: text or json")
 	root.Flags().BoolVar(&hidden, "hidden", false, "start without a window, as at login")
 	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(),
 		m.reloadCommand(), m.sendTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.versionCommand())
+	root.SetHelpCommand(helpCommand())
 	return root, started
 }
+
+// helpCommand is cobra's, but that nothing is no command and no topic is not done.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show what a command does",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err == nil && len(rest) > 0 {
+				err = noSuchCommand(about, rest)
+			}
+			if err != nil {
+				return &usageError{err}
+			}
+			return about.Help()
+		},
+	}
+}
+
+// choice is the value of a flag that takes one of a few words.
+type choice struct {
+	value *string
+	words []string
+}
+
+func (c choice) String() string {
+	if c.value == nil { // pflag asks a zero value
+		return ""
+	}
+	return *c.value
+}
+
+func (c choice) Set(s string) error {
+	if s = strings.ToLower(s); !slices.Contains(c.words, s) {
+		last := len(c.words) - 1
+		return fmt.Errorf("it is %s or %s", strings.Join(c.words[:last], ", "), c.words[last])
+	}
+	*c.value = s
+	return nil
+}
+
+func (c choice) Type() string { return "string" }
 
 func init() {
 	// Started from the desktop on Windows, cobra would say that this is a

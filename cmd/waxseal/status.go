@@ -93,7 +93,7 @@ func printStatus(w io.Writer, s proxy.Snapshot, now time.Time) {
 	}
 	rows = append(rows,
 		[]string{"keystore", keystoreText(s.Keystore)},
-		[]string{"connections", fmt.Sprintf("%d (%d over a limit, %d wrong passwords)", s.Connections, s.Refused, s.AuthFailures)},
+		[]string{"connections", fmt.Sprintf("%d (%d over a limit, %d failed logins)", s.Connections, s.Refused, s.AuthFailures)},
 		[]string{"messages", messagesText(s)},
 		[]string{"upstream", fmt.Sprintf("%d warm, %d busy, %d dialling", s.Upstream.Warm, s.Upstream.Busy, s.Upstream.Dialling)},
 	)

@@ -130,8 +130,7 @@ type Deps struct {
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 
-	// OnRefresh is told how each refresh ended: "ok", "consent", "error" or
-	// "breaker" (it was open). OnChange is told that Status says something new.
+	// OnRefresh is told how each refresh ended, one of Results. OnChange is told that Status says something new.
 	// Both may ask for Status, and must call nothing else of the Grant.
 	OnRefresh func(result string)
 	OnChange  func()
@@ -258,6 +257,9 @@ const (
 	NeedsAdmin   = "needs_admin"   // only an administrator can
 	Failed       = "error"         // Err says what
 )
+
+// Results are the ways that a refresh ends. "breaker" is that it was open.
+var Results = []string{"ok", "consent", "error", "breaker"}
 
 // Status is how a Grant stands at one moment.
 type Status struct {
