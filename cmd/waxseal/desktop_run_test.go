@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,7 +121,14 @@ func TestDesktopStarts(t *testing.T) {
 	s := newScreen(t, true)
 	p := s.waxseal(nil)
 	item := s.icon()
+	pid := func() string {
+		out, _ := exec.Command("xdotool", "search", "--onlyvisible", "--class", "waxseal", "getwindowpid").Output()
+		return strings.TrimSpace(string(out))
+	}
 	s.window()
+	first := pid()
+	s.xdotool("search", "--onlyvisible", "--class", "waxseal", "windowkill") // as X did to one that had just started
+	traytest.Until(t, "another window is there", func() bool { now := pid(); return now != "" && now != first })
 	s.xdotool("search", "--onlyvisible", "--class", "waxseal", "windowclose")
 	s.noWindow()
 	if !item.Has("Quit") {

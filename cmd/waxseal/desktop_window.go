@@ -9,7 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"time"
 )
+
+// soon is how shortly after its start a window that fails is tried once more.
+const soon = 15 * time.Second
 
 // window is the window's process: at most one at a time.
 type window struct {
@@ -38,6 +42,12 @@ func (w *window) open(page, account string) error {
 	if w.process != nil || w.closed {
 		return nil
 	}
+	return w.start(page, account, false)
+}
+
+// start starts the process; again is set where one has failed just before. The
+// caller holds w.mu.
+func (w *window) start(page, account string, again bool) error {
 	path, err := program()
 	if err != nil {
 		return err
@@ -56,22 +66,27 @@ func (w *window) open(page, account string) error {
 	}
 	w.failed(false)
 	w.process, w.ended = cmd.Process, make(chan struct{})
-	go w.wait(cmd, said, w.ended)
-	return nil
-}
-
-// wait is the end of a window: closed by its user, or failed.
-func (w *window) wait(cmd *exec.Cmd, said *tail, ended chan<- struct{}) {
-	defer close(ended)
-	err := cmd.Wait()
-	w.mu.Lock()
-	w.process = nil
-	closed := w.closed
-	w.mu.Unlock()
-	if err != nil && !closed {
+	began := time.Now()
+	go func(ended chan<- struct{}) {
+		defer close(ended)
+		err := cmd.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.process = nil
+		if err == nil || w.closed { // by its user, or by us
+			return
+		}
 		w.log.Error("the window ended", "err", err, "said", said.String())
+		// X ends a program that asks about a window which has just gone, as those of
+		// a panel that starts do.
+		if !again && time.Since(began) < soon {
+			if err := w.start(page, account, true); err == nil {
+				return
+			}
+		}
 		w.failed(true)
-	}
+	}(w.ended)
+	return nil
 }
 
 // close ends the window that is open, and opens no more. It has been told by

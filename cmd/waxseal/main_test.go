@@ -38,7 +38,8 @@ func TestExitCodes(t *testing.T) {
 		"status --jsn":           exitUsage,
 		"version now":            exitUsage,
 		"account":                exitUsage,
-		"--log-level x status":   exitFailed, // status logs nothing
+		"--log-level x status":   exitUsage, // though it logs nothing
+		"help stats":             exitUsage,
 		"--log-level x serve":    exitUsage,
 		"account import /none/x": exitFailed,
 	} {
