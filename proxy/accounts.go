@@ -270,10 +270,11 @@ func (s *Server) take(ctx context.Context, own []Provider, entries []ImportEntry
 }
 
 // untold tells of an entry that brings an account here nothing new: it may have
-// another registration, but no token of it.
+// another registration, but no token of it. Another client secret of the same
+// registration is something.
 func (s *Server) untold(e ImportEntry) bool {
 	b := s.mailbox(e.Account.Address)
-	return b != nil && e.RefreshToken == "" && b.provider.Grant == ""
+	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || b.account != e.Account)
 }
 
 // importSecrets stores an entry's password and token where they differ from what

@@ -75,6 +75,30 @@ func (s *Server) shareSecrets(ctx context.Context, known providers, entries []Im
 	return all
 }
 
+// SetClientSecret gives an account's registration another client secret, for all
+// accounts that use it, such as one that takes the place of an expired one.
+func (s *Server) SetClientSecret(ctx context.Context, address, secret string) error {
+	ctx, done := s.editing(ctx)
+	defer done()
+	box := s.mailbox(address)
+	if box == nil {
+		return unknownAccount(address)
+	}
+	key := box.provider.secretKey()
+	if err := s.secrets.Set(ctx, key, secret); err != nil {
+		return fmt.Errorf("storing the client secret: %w", err)
+	}
+	for _, b := range *s.boxes.Load() {
+		if b.provider.secretKey() != key {
+			continue
+		}
+		if err := s.secrets.Delete(ctx, b.provider.ownSecretKey(b.address)); err != nil {
+			return fmt.Errorf("forgetting the client secret of %s: %w", b.address, err)
+		}
+	}
+	return nil
+}
+
 // importSecret stores an entry's secret where it is not the one that is shared.
 func (s *Server) importSecret(ctx context.Context, known providers, all map[string]*registration, e ImportEntry) (changed bool, err error) {
 	p, err := known.resolve(e.Account)

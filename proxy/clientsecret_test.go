@@ -86,7 +86,15 @@ func TestASecretHurtsNoOtherAccount(t *testing.T) {
 			r.login("b@corp.test")
 		}
 	}
+	// Its own is forgotten with it, and a new one for all is everybody's.
 	if _, err := r.server.Remove(t.Context(), "d@corp.test"); err != nil {
 		t.Fatal(err)
+	}
+	r.secrets.Set(t.Context(), oauth.OwnClientKey(url, "waxseal-test", "b@corp.test"), "old")
+	if err := r.server.SetClientSecret(t.Context(), "a@corp.test", "right"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := kept(), map[string]string{"": "right", " elsewhere": "theirs"}; !maps.Equal(got, want) {
+		t.Errorf("in the end the keystore has %v, want %v", got, want)
 	}
 }

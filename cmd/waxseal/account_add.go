@@ -54,11 +54,16 @@ elsewhere, and paste the address at which that browser ends.`,
 
 func (m *Main) accountReauthorizeCommand() *cobra.Command {
 	var how consentFlags
+	var secretFile string
 	cmd := &cobra.Command{
 		Use:   "reauthorize ADDRESS",
 		Short: "Sign in again, after a consent has ended",
 		Args:  exactly("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			secret, err := m.readClientSecret(secretFile)
+			if err != nil {
+				return err
+			}
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				p, err := c.Prospect(ctx, proxy.Account{Address: args[0]})
 				if err == nil && !p.There {
@@ -66,6 +71,11 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 				}
 				if err != nil {
 					return err
+				}
+				if secret != "" {
+					if err := c.SetClientSecret(ctx, args[0], secret); err != nil {
+						return err
+					}
 				}
 				if _, err := m.authorize(ctx, c, args[0], p, how); err != nil {
 					return err
@@ -75,6 +85,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&secretFile, "client-secret-file", "", "`FILE` with a new client secret of the registration, for all accounts that use it; - for standard input")
 	how.add(cmd)
 	return cmd
 }

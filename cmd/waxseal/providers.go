@@ -16,7 +16,7 @@ func (m *Main) providersCommand() *cobra.Command {
 		Short: "List the mail providers that are known",
 		Long: `List the mail providers that are known: those of the configuration and those
 built in. A [[provider]] table in the configuration adds one, or replaces the
-one of that id.`,
+one of that id; what it leaves out stays as built in.`,
 		Args: exactly(),
 		RunE: func(*cobra.Command, []string) error {
 			_, cfg, err := m.load()

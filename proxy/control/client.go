@@ -128,6 +128,12 @@ func (c *Client) Add(ctx context.Context, a proxy.Account, clientSecret string) 
 	return out.Password, err
 }
 
+// SetClientSecret gives an account's registration another client secret; see
+// [proxy.Server.SetClientSecret].
+func (c *Client) SetClientSecret(ctx context.Context, address, secret string) error {
+	return c.call(ctx, http.MethodPost, "/client-secret", clientSecretRequest{address, secret}, nil)
+}
+
 // Authorize asks an account's user for consent; see [proxy.Server.Authorize].
 func (c *Client) Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt)) (consented bool, err error) {
 	last, err := c.follow(ctx, "/authorize", addressRequest{Address: address, Device: device}, func(e event) {

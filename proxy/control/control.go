@@ -39,6 +39,7 @@ type Backend interface {
 	Reload(ctx context.Context) (notes []string, err error)
 	Prospect(ctx context.Context, a proxy.Account) (proxy.Prospect, error)
 	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
+	SetClientSecret(ctx context.Context, address, secret string) error
 	Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt) error) (consented bool, err error)
 	Doctor(ctx context.Context, report func(proxy.Check)) (failed int)
 	SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error
@@ -123,6 +124,10 @@ type (
 	addRequest struct {
 		Account      proxy.Account `json:"account"`
 		ClientSecret string        `json:"client_secret,omitempty"`
+	}
+	clientSecretRequest struct {
+		Address      string `json:"address"`
+		ClientSecret string `json:"client_secret"`
 	}
 	emailProxyRequest struct {
 		Data      []byte            `json:"data"`

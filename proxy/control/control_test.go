@@ -68,6 +68,10 @@ func (f *fake) Add(_ context.Context, a proxy.Account, clientSecret string) (str
 	return "added", f.ask("add %s %s %d %s", a.Address, a.Provider, a.MaxConnections, clientSecret)
 }
 
+func (f *fake) SetClientSecret(_ context.Context, address, secret string) error {
+	return f.ask("client secret %s %s", address, secret)
+}
+
 func (f *fake) Authorize(_ context.Context, address string, device bool, show func(proxy.Prompt) error) (bool, error) {
 	if err := show(proxy.Prompt{URL: "https://login.corp.example/"}); err != nil {
 		return false, err
@@ -227,6 +231,9 @@ func TestRequests(t *testing.T) {
 			if p, err := c.Add(ctx, proxy.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}, "s"); p != "added" || err != nil {
 				t.Errorf("Add: %q, %v", p, err)
 			}
+			if err := c.SetClientSecret(ctx, "a@b", "s"); err != nil {
+				t.Errorf("SetClientSecret: %v", err)
+			}
 			r, err := c.Import(ctx, []byte("[not checked here"))
 			if err != nil || r.Imported != 2 || len(r.Problems) != 1 || r.Problems[0].Problem != "no token" {
 				t.Errorf("Import: %+v, %v", r, err)
@@ -256,7 +263,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch proxy.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"prospect a@b", "add a@b corp 3 s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
+			want := []string{"prospect a@b", "add a@b corp 3 s", "client secret a@b s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}

@@ -96,6 +96,9 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 		password, err := b.Add(ctx, a.Account, a.ClientSecret)
 		return passwordAnswer{password}, err
 	}))
+	h.mux.HandleFunc("POST /client-secret", with(func(ctx context.Context, a clientSecretRequest) (any, error) {
+		return nil, b.SetClientSecret(ctx, a.Address, a.ClientSecret)
+	}))
 	h.mux.HandleFunc("POST /authorize", growing(func(ctx context.Context, a addressRequest, send func(event) error) event {
 		consented, err := b.Authorize(ctx, a.Address, a.Device, func(p proxy.Prompt) error { return send(event{Prompt: &p}) })
 		return event{Consented: consented, Error: errorOf(err)}

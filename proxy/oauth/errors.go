@@ -150,7 +150,7 @@ var aadstsCures = map[string]string{
 	"700016":  "client_id is not known in this organisation",
 	"7000215": "the client secret is wrong; import the secret's value, not its ID",
 	"7000218": "allow public client flows in the registration, or import its client secret",
-	"7000222": "the client secret has expired; make a new one and import it",
+	"7000222": "the client secret has expired; make a new one and give it to `waxseal account reauthorize ADDRESS --client-secret-file FILE`",
 }
 
 // registrationCure says what to do about a refusal, or "".
