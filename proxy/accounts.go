@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -68,6 +69,17 @@ func (s *Server) editing(ctx context.Context) (_ context.Context, done func()) {
 	}
 }
 
+// finishing is for what must not be left half done: it outlives whoever asked, and
+// a stop by a moment.
+func (s *Server) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(s.serving, func() { time.AfterFunc(closeTimeout, cancel) })
+	return ctx, func() {
+		unhook()
+		cancel()
+	}
+}
+
 // plan validates a configuration and builds what it needs, so that nothing is
 // written that would not work.
 func (s *Server) plan(cfg Config) (map[string]*mailbox, error) {
@@ -85,9 +97,18 @@ func (s *Server) use(ctx context.Context, cfg Config, boxes map[string]*mailbox)
 	// other has rotated, and the provider would revoke both.
 	var ending sync.WaitGroup
 	for key, b := range old {
-		if boxes[key] != b {
-			ending.Go(func() { s.retire(ctx, b) })
+		now := boxes[key]
+		if now == b {
+			continue
 		}
+		ending.Go(func() {
+			s.retire(ctx, b)
+			if was := b.provider.ownSecretKey(key); now != nil && was != now.provider.ownSecretKey(key) {
+				if err := s.secrets.Delete(context.WithoutCancel(ctx), was); err != nil {
+					s.log.Error("a client secret is left in the keystore", "account", b.address, "err", err)
+				}
+			}
+		})
 	}
 	ending.Wait()
 	s.retired = slices.DeleteFunc(s.retired, func(b *mailbox) bool {
@@ -340,6 +361,8 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	if err := b.grant.Revoke(ctx); err != nil {
 		note = fmt.Sprintf("the consent of %s was forgotten here, but not given back (%v)", b.address, err)
 	}
+	ctx, cancel := s.finishing(ctx)
+	defer cancel()
 	if err := b.grant.Forget(ctx); err != nil {
 		return note, fmt.Errorf("forgetting the consent of %s: %w", b.address, err)
 	}
@@ -357,8 +380,8 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	s.ages.forget(b.address)
 	s.use(ctx, cfg, boxes)
 	// Whoever was signing in meanwhile may have stored a token again.
-	if err := b.grant.Forget(context.WithoutCancel(ctx)); err != nil {
-		return note, fmt.Errorf("forgetting the consent of %s: %w", b.address, err)
+	if err := b.grant.Forget(ctx); err != nil {
+		s.log.Error("a consent may be left in the keystore", "account", b.address, "err", err)
 	}
 	return note, nil
 }

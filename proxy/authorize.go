@@ -30,7 +30,14 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 	c := &checker{ctx: ctx, report: func(ch Check) { show(Prompt{Check: &ch}) }}
 	start := time.Now()
 	if box.provider.Grant != "" { // an administrator's word; there is nobody to ask
-		if !c.run("token", box, box.tokenCheck) {
+		box.grant.Retry()
+		ask := func(ctx context.Context) (string, error) {
+			if err := box.grant.Renew(ctx); err != nil { // one that is cached proves nothing
+				return "", err
+			}
+			return box.tokenCheck(ctx)
+		}
+		if !c.run("token", box, ask) {
 			return false, &finding{"no token for " + box.address + " yet", ""}
 		}
 		return true, s.tryLogin(c, box)

@@ -302,4 +302,13 @@ func TestAppOnlyAccount(t *testing.T) {
 	if got := p.message(me, "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250") {
 		t.Errorf("got %q", got)
 	}
+	// Another secret is tried at once, whatever is cached or was refused before.
+	for _, secret := range []string{"mistyped", "app-secret"} {
+		if err := r.server.SetClientSecret(t.Context(), me, secret); err != nil {
+			t.Fatal(err)
+		}
+		if consented, err := r.server.Authorize(t.Context(), me, false, show); consented != (secret == "app-secret") {
+			t.Errorf("with the secret %s: %t, %v", secret, consented, err)
+		}
+	}
 }

@@ -39,12 +39,12 @@ type registration struct {
 // shareSecrets decides for each registration which secret its accounts share, and
 // stores it: the first that comes, or another that all who use it bring. One that
 // not all bring is its accounts' own (see importSecret), so that a mistyped one
-// stops nobody else.
+// stops nobody else. A service account has one key for all.
 func (s *Server) shareSecrets(ctx context.Context, known providers, entries []ImportEntry) map[string]*registration {
 	all := map[string]*registration{}
 	for _, e := range entries {
 		p, err := known.resolve(e.Account)
-		if e.ClientSecret == "" || err != nil {
+		if e.ClientSecret == "" || err != nil || s.untold(e) {
 			continue
 		}
 		r := all[p.secretKey()]
@@ -61,6 +61,10 @@ func (s *Server) shareSecrets(ctx context.Context, known providers, entries []Im
 		}
 	}
 	for key, r := range all {
+		if r.service && len(r.secrets) > 1 {
+			r.err = errors.New("the file has two different keys for this service account")
+			continue
+		}
 		r.shared, r.err = s.secrets.Get(ctx, key)
 		none := errors.Is(r.err, keystore.ErrNotFound)
 		if r.err != nil && !none {
@@ -95,33 +99,39 @@ func (s *Server) SetClientSecret(ctx context.Context, address, secret string) er
 		if err := s.secrets.Delete(ctx, b.provider.ownSecretKey(b.address)); err != nil {
 			return fmt.Errorf("forgetting the client secret of %s: %w", b.address, err)
 		}
+		b.grant.Retry()
 	}
 	return nil
 }
 
-// importSecret stores an entry's secret where it is not the one that is shared.
+// importSecret stores an entry's secret where it is not the one that is shared, and
+// forgets another that the account had.
 func (s *Server) importSecret(ctx context.Context, known providers, all map[string]*registration, e ImportEntry) (changed bool, err error) {
 	p, err := known.resolve(e.Account)
-	if err != nil || e.ClientSecret == "" {
+	if err != nil {
 		return false, err
+	}
+	box := s.mailbox(e.Account.Address)
+	if e.ClientSecret == "" && box != nil {
+		return false, nil
 	}
 	r, own := all[p.secretKey()], p.ownSecretKey(e.Account.Address)
 	switch {
-	case r.err != nil:
+	case r != nil && r.err != nil:
 		err = r.err
-	case e.ClientSecret != r.shared && !r.service:
+	case r != nil && e.ClientSecret != "" && e.ClientSecret != r.shared:
 		changed, err = putSecret(ctx, s.secrets, own, e.ClientSecret)
-	default:
-		changed = r.changed
-		if s.mailbox(e.Account.Address) == nil {
-			break
-		}
+	default: // a new account, too: one of that address may have been taken out by hand
+		changed = r != nil && r.changed
 		if _, had := s.secrets.Get(ctx, own); !errors.Is(had, keystore.ErrNotFound) {
 			changed, err = true, s.secrets.Delete(ctx, own)
 		}
 	}
 	if err != nil {
 		return false, fmt.Errorf("client secret: %w", err)
+	}
+	if changed && box != nil {
+		box.grant.Retry()
 	}
 	return changed, nil
 }

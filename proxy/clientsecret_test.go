@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,50 @@ import (
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
+
+// An account's own secret outlived it, and went before the right one of the next.
+func TestASecretGoesWithItsAccount(t *testing.T) {
+	r := newRig(t, rigOptions{noAccount: true})
+	put := func(who, client, secret string) {
+		t.Helper()
+		data, err := json.Marshal([]map[string]string{{"email": who + "@corp.test", "provider": "corp", "client_id": client,
+			"refresh_token": r.provider.Grant(who + "@corp.test"), "client_secret": secret}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report, err := r.server.Import(t.Context(), data); err != nil || report.Imported != 1 {
+			t.Fatalf("%+v, %v", report, err)
+		}
+	}
+	own := func() bool {
+		_, err := r.secrets.Get(t.Context(), oauth.OwnClientKey(r.provider.TokenURL(), "waxseal-test", "b@corp.test"))
+		return err == nil
+	}
+	before, err := os.ReadFile(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("a", "waxseal-test", "right")
+	put("b", "waxseal-test", "wrong")
+	if !own() {
+		t.Fatal("there is none")
+	}
+	put("b", "another", "right")
+	if own() {
+		t.Error("it is left when the account changes its registration")
+	}
+	put("b", "waxseal-test", "wrong")
+	if err := os.WriteFile(r.config, before, 0o600); err != nil { // both are taken out by hand
+		t.Fatal(err)
+	}
+	if _, err := r.server.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	put("b", "waxseal-test", "right")
+	if own() {
+		t.Error("it is left when the account comes again with the right one")
+	}
+}
 
 // One account's mistyped client secret took the place of that of all accounts
 // with the same client ID, and any host was sent it.

@@ -151,9 +151,10 @@ const retireTimeout = 15 * time.Second
 func (s *Server) retire(ctx context.Context, b *mailbox) {
 	b.removed.Store(true)
 	b.pool.Drop()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retireTimeout)
+	ctx, done := s.finishing(ctx)
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, retireTimeout)
 	defer cancel()
-	defer context.AfterFunc(s.serving, func() { time.AfterFunc(closeTimeout, cancel) })()
 	if err := b.grant.Close(ctx); err != nil {
 		s.log.Error("a new refresh token could not be stored", "account", b.address, "err", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -76,8 +77,9 @@ func TestStopEndsAChangeUnderWay(t *testing.T) {
 	r := newRig(t, rigOptions{config: func(c *Config) { c.Providers[0].RevokeURL = provider.URL }})
 	var removing sync.WaitGroup
 	removing.Go(func() {
-		if _, err := r.server.Remove(t.Context(), me); !errors.Is(err, context.Canceled) {
-			t.Errorf("removing the account ended with %v", err)
+		note, err := r.server.Remove(t.Context(), me)
+		if err != nil || !strings.Contains(note, "not given back") || !strings.Contains(note, context.Canceled.Error()) {
+			t.Errorf("removing the account ended with %q, %v", note, err)
 		}
 	})
 	<-asked
@@ -87,4 +89,12 @@ func TestStopEndsAChangeUnderWay(t *testing.T) {
 		t.Error(err)
 	}
 	removing.Wait()
+	if cfg, err := LoadConfig(r.config); err != nil || len(cfg.Accounts) > 0 {
+		t.Errorf("the configuration has %d accounts, %v", len(cfg.Accounts), err)
+	}
+	for _, key := range []string{"refresh/" + me, passwordKey(me)} {
+		if _, err := r.secrets.Get(t.Context(), key); !errors.Is(err, keystore.ErrNotFound) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
 }

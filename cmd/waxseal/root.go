@@ -74,7 +74,18 @@ func helpCommand() *cobra.Command {
 			if err != nil {
 				return &usageError{err}
 			}
+			about.InitDefaultHelpFlag() // which is listed, too
 			return about.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			if about, rest, err := cmd.Root().Find(args); err == nil && len(rest) == 0 {
+				for _, c := range about.Commands() {
+					if c.IsAvailableCommand() {
+						names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 }
@@ -93,7 +104,7 @@ func (c choice) String() string {
 }
 
 func (c choice) Set(s string) error {
-	if s = strings.ToLower(s); !slices.Contains(c.words, s) {
+	if s = strings.ToLower(s); s != "" && !slices.Contains(c.words, s) { // "" is as if it were not there
 		last := len(c.words) - 1
 		return fmt.Errorf("it is %s or %s", strings.Join(c.words[:last], ", "), c.words[last])
 	}

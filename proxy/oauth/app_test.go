@@ -50,11 +50,11 @@ func TestAppRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.cfg.GrantType = ClientCredentials
-		r.put(t, clientKey, "client-secret")
-		r.endpoint.says(answers(400, `{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys for app are expired. client-secret"}`))
+		r.put(t, clientKey, "hush-hush")
+		r.endpoint.says(answers(400, `{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys for app are expired. hush-hush"}`))
 		for range 3 {
 			_, err := r.Token(t.Context())
-			if !errors.Is(err, ErrAdmin) || !strings.Contains(err.Error(), "the client secret has expired") || strings.Contains(err.Error(), "client-secret") {
+			if !errors.Is(err, ErrAdmin) || !strings.Contains(err.Error(), "the client secret has expired") || strings.Contains(err.Error(), "hush-hush") {
 				t.Fatalf("Token = %v", err)
 			}
 			if _, ok := errors.AsType[*RefusedError](err); !ok {

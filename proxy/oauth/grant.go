@@ -37,6 +37,10 @@ func (g *Grant) Accept(ctx context.Context, refreshToken string) (another bool, 
 	return true, nil
 }
 
+// Retry has the provider asked anew, whatever it said last: the registration may
+// have another secret now.
+func (g *Grant) Retry() { g.clear(false) }
+
 // Granted tells whether there is a refresh token, whatever it is worth.
 func (g *Grant) Granted(ctx context.Context) (bool, error) {
 	s, err := g.load(ctx)
@@ -59,8 +63,8 @@ func (g *Grant) Forget(ctx context.Context) error {
 	return nil
 }
 
-// clear forgets the troubles of the past, and with another refresh token all
-// that came from the old one. The caller has g.storing.
+// clear forgets the troubles of the past, and with another refresh token, for which
+// the caller has g.storing, all that came from the old one.
 func (g *Grant) clear(another bool) {
 	g.mu.Lock()
 	g.clearLocked(another)
