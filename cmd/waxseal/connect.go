@@ -27,6 +27,15 @@ func (c *connection) Close() {
 	}
 }
 
+// running is the instance that runs; an error where none does.
+func (m *Main) running(ctx context.Context) (*control.Client, error) {
+	path, err := m.configPath()
+	if err != nil {
+		return nil, err
+	}
+	return control.Dial(ctx, path)
+}
+
 // connect finds whom to ask about accounts. A command that reads or changes
 // secrets says so: without an instance it keeps all others away meanwhile.
 func (m *Main) connect(ctx context.Context, secrets bool) (*connection, error) {

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"github.com/spf13/cobra"
-
-	"github.com/waxseal/waxseal/proxy/control"
-)
+import "github.com/spf13/cobra"
 
 func (m *Main) reloadCommand() *cobra.Command {
 	return &cobra.Command{
@@ -17,11 +13,7 @@ configuration is wrong, it says where, and the instance goes on with what it had
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
-			path, err := m.configPath()
-			if err != nil {
-				return err
-			}
-			c, err := control.Dial(ctx, path)
+			c, err := m.running(ctx)
 			if err != nil {
 				return err
 			}

@@ -26,11 +26,7 @@ func (m *Main) statusCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
-			path, err := m.configPath()
-			if err != nil {
-				return err
-			}
-			c, err := control.Dial(ctx, path)
+			c, err := m.running(ctx)
 			if err != nil {
 				return err
 			}

@@ -48,11 +48,7 @@ func (m *Main) windowArgs(path string) []string { return []string{"--config", pa
 // window is the window's process. It talks to the tray's over the control
 // socket, and ends with it.
 func (m *Main) window(ctx context.Context, f windowFlags) error {
-	path, err := m.configPath()
-	if err != nil {
-		return err
-	}
-	client, err := control.Dial(ctx, path)
+	client, err := m.running(ctx)
 	if err != nil {
 		return err
 	}
