@@ -72,12 +72,15 @@ func explain(box *mailbox, err error) (result, cure string) {
 		_, cure := explainRefusal(refusal)
 		return "the provider said: " + refusal.Reply.String(), cure
 	}
+	if c, ok := errors.AsType[*oauth.ConsentError](err); ok {
+		return c.Reason, "sign in again with `waxseal account reauthorize " + c.Account + "`"
+	}
 	// A mail program's user is told less than who looks for the fault.
 	if fault, ok := errors.AsType[*oauth.EndpointError](err); ok {
 		return fault.Error(), "try again in some minutes; if it lasts, check the network, a proxy on the way, and the provider's token_url and ca_file"
 	}
-	text := replyTo("AUTH", box, err).Message
-	_, text, _ = strings.Cut(text, " ") // without the enhanced code
+	text := replyTo("MAIL", box, err).Message // AUTH's says first that the password is right
+	_, text, _ = strings.Cut(text, " ")       // without the enhanced code
 	result, cure, _ = strings.Cut(text, "; ")
 	if lost, ok := errors.AsType[*upstream.ConnError](err); ok && strings.HasSuffix(result, "cannot be reached") {
 		result += " (" + lost.Error() + ")"
