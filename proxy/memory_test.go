@@ -14,7 +14,7 @@ import (
 // passed is a small part of it, and so is what was allocated and freed again on
 // the way. Client and provider are in the same process and count too. Under the
 // race detector pools forget one of four things that they are given, which makes
-// 62 MiB; one pool fewer on the way would make over 100.
+// half the message's size; without the newest of the pools it would be nearly all of it.
 func TestMemoryDoesNotGrowWithTheMessage(t *testing.T) {
 	const size = 64 << 20
 	r := newRig(t, rigOptions{provider: providertest.Options{DropBodies: true, MaxSize: 2 * size}})
@@ -49,7 +49,7 @@ func TestMemoryDoesNotGrowWithTheMessage(t *testing.T) {
 		}
 		p.expect("250 2.0.0 OK")
 		runtime.ReadMemStats(&after)
-		if grown := after.TotalAlloc - before.TotalAlloc; !bdat && grown > size*3/2 {
+		if grown := after.TotalAlloc - before.TotalAlloc; !bdat && grown > size*5/8 {
 			t.Errorf("DATA: %d MiB were allocated for %d MiB", grown>>20, size>>20)
 		}
 		if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > size/8 {

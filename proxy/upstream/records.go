@@ -24,42 +24,40 @@ func secure(raw net.Conn, cfg *tls.Config) *secured {
 	return &secured{tls.Client(under, cfg), under}
 }
 
-func (s *secured) Write(p []byte) (n int, err error) {
-	for first := true; n < len(p) && err == nil; first = !first {
-		end := min(n+record, len(p))
-		s.under.hold = first && end < len(p)
-		var m int
-		m, err = s.Conn.Write(p[n:end])
-		n += m
+// Any version's records are little longer than what they hold.
+var heldRecords = sync.Pool{New: func() any { b := make([]byte, 0, 2*record+1<<10); return &b }}
+
+func (s *secured) Write(p []byte) (int, error) {
+	if len(p) <= record {
+		return s.Conn.Write(p)
 	}
+	buf := heldRecords.Get().(*[]byte)
+	defer heldRecords.Put(buf)
+	s.under.left, s.under.held = (len(p)+record-1)/record, *buf
+	n, err := s.Conn.Write(p)
+	s.under.left, s.under.held = 0, nil // what is still held is of a connection that broke
 	return n, err
 }
 
 // pairing is the connection under TLS. It belongs to one goroutine.
 type pairing struct {
 	net.Conn
-	hold bool    // what is written waits for the next write
-	held *[]byte // what waits; nil when nothing does
+	left int    // records to come of a long write; 0 when none is under way
+	held []byte // the first of two
 }
 
-// Any version's records are little longer than what they hold.
-var heldRecords = sync.Pool{New: func() any { b := make([]byte, 0, 2*record+1<<10); return &b }}
-
 func (c *pairing) Write(p []byte) (int, error) {
+	c.left = max(0, c.left-1)
+	first := len(c.held) == 0
 	switch {
-	case c.hold:
-		if c.held == nil {
-			c.held = heldRecords.Get().(*[]byte)
-		}
-		*c.held = append(*c.held, p...)
+	case first && c.left > 0:
+		c.held = append(c.held, p...)
 		return len(p), nil
-	case c.held == nil:
+	case first:
 		return c.Conn.Write(p)
 	}
-	both := append(*c.held, p...)
+	both := append(c.held, p...)
+	c.held = both[:0]
 	n, err := c.Conn.Write(both)
-	*c.held = both[:0]
-	heldRecords.Put(c.held)
-	c.held = nil
 	return max(0, n-len(both)+len(p)), err
 }
