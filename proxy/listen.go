@@ -104,11 +104,8 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 
 // reject says 421 and closes, without holding up those who may come in.
 func (l *listener) reject(tcp net.Conn) {
-	limit := l.srv.config().MaxConnections
-	words := fmt.Sprintf("421 4.3.2 Waxseal has %d connections open, its limit (max_connections); try again later\r\n", limit)
-	if l.srv.stopping.Load() {
-		words = shuttingDown + "\r\n"
-	} else if l.srv.full.first() {
+	limit, stopping := l.srv.config().MaxConnections, l.srv.stopping.Load()
+	if !stopping && l.srv.full.first() {
 		l.srv.log.Warn("too many connections; more are refused", "client", tcp.RemoteAddr().String(), "max_connections", limit)
 	}
 	l.mu.Lock()
@@ -127,7 +124,11 @@ func (l *listener) reject(tcp net.Conn) {
 		if l.implicitTLS.Load() {
 			tcp = tls.Server(tcp, l.srv.tls)
 		}
-		io.WriteString(tcp, words)
+		words := shuttingDown
+		if !stopping {
+			words = fmt.Sprintf("421 4.3.2 Waxseal has %d connections open, its limit (max_connections); try again later", limit)
+		}
+		io.WriteString(tcp, words+"\r\n")
 	})
 }
 

@@ -39,11 +39,7 @@ func (m *Main) running(ctx context.Context) (*control.Client, error) {
 // connect finds whom to ask about accounts. A command that reads or changes
 // secrets says so: without an instance it keeps all others away meanwhile.
 func (m *Main) connect(ctx context.Context, secrets bool) (*connection, error) {
-	path, err := m.configPath()
-	if err != nil {
-		return nil, err
-	}
-	client, err := control.Dial(ctx, path)
+	client, err := m.running(ctx)
 	if err == nil {
 		return &connection{Client: client, running: true, close: []func(){client.Close}}, nil
 	}
@@ -51,7 +47,7 @@ func (m *Main) connect(ctx context.Context, secrets bool) (*connection, error) {
 		return nil, err
 	}
 	c := &connection{}
-	if err := m.connectHere(ctx, c, path, secrets); err != nil {
+	if err := m.connectHere(ctx, c, secrets); err != nil {
 		c.Close()
 		var running *control.RunningError
 		if errors.As(err, &running) && running.PID != 0 { // it has started just now
@@ -74,8 +70,24 @@ func (m *Main) connected(cmd *cobra.Command, secrets bool, do func(ctx context.C
 	return do(ctx, c)
 }
 
+// withRunning is connected for what only the instance that runs can do.
+func (m *Main) withRunning(cmd *cobra.Command, do func(ctx context.Context, c *control.Client) error) error {
+	ctx, stop := interruptible(cmd.Context())
+	defer stop()
+	c, err := m.running(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return do(ctx, c)
+}
+
 // connectHere makes the server in this process.
-func (m *Main) connectHere(ctx context.Context, c *connection, path string, secrets bool) error {
+func (m *Main) connectHere(ctx context.Context, c *connection, secrets bool) error {
+	path, err := m.configPath()
+	if err != nil {
+		return err
+	}
 	log, closeLog, err := m.openLog(levelAt("warn"))
 	if err != nil {
 		return err

@@ -49,11 +49,7 @@ func (m *Main) findLog(ctx context.Context) (string, error) {
 	if file := m.logFile(); file != "" {
 		return file, nil
 	}
-	path, err := m.configPath()
-	if err != nil {
-		return "", err
-	}
-	client, err := control.Dial(ctx, path)
+	client, err := m.running(ctx)
 	switch {
 	case err == nil:
 		defer client.Close()

@@ -1,6 +1,12 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/proxy/control"
+)
 
 func (m *Main) reloadCommand() *cobra.Command {
 	return &cobra.Command{
@@ -11,22 +17,17 @@ there are signals. What changes at the next start only is named. When the
 configuration is wrong, it says where, and the instance goes on with what it had.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			c, err := m.running(ctx)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			notes, err := c.Reload(ctx)
-			if err != nil {
-				return err
-			}
-			m.say("the configuration was read again")
-			for _, n := range notes {
-				m.say("%s", n)
-			}
-			return nil
+			return m.withRunning(cmd, func(ctx context.Context, c *control.Client) error {
+				notes, err := c.Reload(ctx)
+				if err != nil {
+					return err
+				}
+				m.say("the configuration was read again")
+				for _, n := range notes {
+					m.say("%s", n)
+				}
+				return nil
+			})
 		},
 	}
 }

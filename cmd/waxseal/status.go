@@ -24,25 +24,20 @@ func (m *Main) statusCommand() *cobra.Command {
 		Short: "Show what the running instance does",
 		Args:  exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := interruptible(cmd.Context())
-			defer stop()
-			c, err := m.running(ctx)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			if watch {
-				return m.watch(ctx, c, asJSON)
-			}
-			snap, err := c.Status(ctx)
-			switch {
-			case err != nil:
-				return err
-			case asJSON:
-				return m.printJSON(snap)
-			}
-			printStatus(m.Out, snap, time.Now())
-			return nil
+			return m.withRunning(cmd, func(ctx context.Context, c *control.Client) error {
+				if watch {
+					return m.watch(ctx, c, asJSON)
+				}
+				snap, err := c.Status(ctx)
+				switch {
+				case err != nil:
+					return err
+				case asJSON:
+					return m.printJSON(snap)
+				}
+				printStatus(m.Out, snap, time.Now())
+				return nil
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

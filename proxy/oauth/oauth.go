@@ -130,8 +130,9 @@ type Deps struct {
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 
-	// OnRefresh is told how each refresh ended, one of Results. OnChange is told that Status says something new.
-	// Both may ask for Status, and must call nothing else of the Grant.
+	// OnRefresh is told how each refresh ended, one of Results. OnChange is told
+	// that Status says something new. Both may ask for Status, and must call
+	// nothing else of the Grant.
 	OnRefresh func(result string)
 	OnChange  func()
 }
