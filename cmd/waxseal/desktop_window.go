@@ -12,8 +12,10 @@ import (
 	"time"
 )
 
-// soon is how shortly after its start a window that fails is tried once more.
-const soon = 15 * time.Second
+const (
+	windowTries = 3                // of a window that fails soon after its start
+	soon        = 15 * time.Second // what that is
+)
 
 // window is the window's process: at most one at a time.
 type window struct {
@@ -42,12 +44,11 @@ func (w *window) open(page, account string) error {
 	if w.process != nil || w.closed {
 		return nil
 	}
-	return w.start(page, account, false)
+	return w.start(page, account, windowTries)
 }
 
-// start starts the process; again is set where one has failed just before. The
-// caller holds w.mu.
-func (w *window) start(page, account string, again bool) error {
+// start starts the process, tries times at most. The caller holds w.mu.
+func (w *window) start(page, account string, tries int) error {
 	path, err := program()
 	if err != nil {
 		return err
@@ -79,8 +80,8 @@ func (w *window) start(page, account string, again bool) error {
 		w.log.Error("the window ended", "err", err, "said", said.String())
 		// X ends a program that asks about a window which has just gone, as those of
 		// a panel that starts do.
-		if !again && time.Since(began) < soon {
-			if err := w.start(page, account, true); err == nil {
+		if tries > 1 && time.Since(began) < soon {
+			if err := w.start(page, account, tries-1); err == nil {
 				return
 			}
 		}
