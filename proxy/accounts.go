@@ -13,22 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/emailproxy"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
-
-// ImportReport says what an import did.
-type ImportReport struct {
-	Imported  int             `json:"imported"`
-	Unchanged int             `json:"unchanged"` // were there already, the same
-	Failed    int             `json:"failed"`
-	Problems  []ImportProblem `json:"problems,omitempty"` // one for each that failed
-	Warnings  []string        `json:"warnings,omitempty"`
-
-	// Consent are the accounts whose users must still sign in.
-	Consent []string `json:"consent,omitempty"`
-	// Servers are where their mail programs send to from now on.
-	Servers []MailServer `json:"servers,omitempty"`
-}
 
 // importers is how many accounts are imported at a time: keychains are slow, and
 // a keystore file writes what comes together in one go.
@@ -415,4 +402,38 @@ func (s *Server) Accounts() []AccountStatus { return s.Snapshot().Accounts }
 
 func unknownAccount(address string) error {
 	return fmt.Errorf("there is no account %s; `waxseal account list` shows them", address)
+}
+
+// ImportEmailProxy takes the accounts of email-oauth2-proxy's configuration
+// file, with their registrations. passwords are mail passwords by address, as
+// many as are known: with its own an account's tokens are taken over too, and it
+// stays the account's local password, so that its mail program needs no other.
+// Without, the report's Consent names the account, unless it has a consent here
+// already.
+//
+// A provider that the catalogue does not have is written into the configuration.
+// Bad entries are reported and the others taken; importing twice changes nothing.
+func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (ImportReport, error) {
+	ctx, done := s.editing(ctx)
+	defer done()
+	file, err := emailproxy.Parse(data)
+	if err != nil {
+		return ImportReport{}, fmt.Errorf("import file: %w", err)
+	}
+	m := s.config().fromEmailProxy(file, passwords)
+	report, err := s.take(ctx, m.own, m.entries, ImportReport{Problems: m.bad, Warnings: append(m.warnings, file.Warnings...)})
+	if err != nil {
+		return report, err
+	}
+	report.Servers = mailServers(s.places())
+	for _, e := range m.entries {
+		box := s.mailbox(e.Account.Address)
+		if box == nil || box.provider.Grant != "" {
+			continue
+		}
+		if there, err := box.grant.Granted(ctx); err == nil && !there {
+			report.Consent = append(report.Consent, box.address)
+		}
+	}
+	return report, nil
 }

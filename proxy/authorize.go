@@ -7,15 +7,6 @@ import (
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
-// Prompt is what the user is shown while an account is authorized: the address
-// of the provider's page, or a code to enter on any device, or a stage that has
-// ended.
-type Prompt struct {
-	URL    string            `json:"url,omitempty"` // to be opened in the user's own browser
-	Device *oauth.DeviceCode `json:"device,omitempty"`
-	Check  *Check            `json:"check,omitempty"`
-}
-
 // Authorize asks the user for consent: show is called with the address of the
 // provider's page, then with each stage as it ends. Before success is declared
 // the new token is tried at the provider's mail server, so that a mailbox that

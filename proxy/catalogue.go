@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 //go:embed catalogue.toml
@@ -267,4 +269,30 @@ func checkSMTP(p Provider) error {
 		return fmt.Errorf(`smtp_tls is %q; use "starttls" or "implicit" ("none" for servers on this machine only)`, p.SMTPTLS)
 	}
 	return nil
+}
+
+// choices are the providers that can be used, in the catalogue's order.
+func (l providers) choices() []Choice {
+	var list []Choice
+	for _, p := range l {
+		if p.NoOAuth == "" {
+			list = append(list, Choice{p.ID, p.Name})
+		}
+	}
+	return list
+}
+
+// secretKey is where the keystore has what the registration that p names proves
+// itself with: its secret or, for a service account, its key file as the provider
+// gave it.
+func (p Provider) secretKey() string {
+	if p.Grant == oauth.JWTBearer {
+		return oauth.ServiceKey(p.ClientID)
+	}
+	return oauth.ClientKey(p.TokenURL, p.ClientID)
+}
+
+// ownSecretKey is where an account has a secret of its own for that registration.
+func (p Provider) ownSecretKey(address string) string {
+	return oauth.OwnClientKey(p.TokenURL, p.ClientID, Fold(address))
 }

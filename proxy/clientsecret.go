@@ -9,21 +9,6 @@ import (
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
-// secretKey is where the keystore has what the registration that p names proves
-// itself with: its secret or, for a service account, its key file as the provider
-// gave it.
-func (p Provider) secretKey() string {
-	if p.Grant == oauth.JWTBearer {
-		return oauth.ServiceKey(p.ClientID)
-	}
-	return oauth.ClientKey(p.TokenURL, p.ClientID)
-}
-
-// ownSecretKey is where an account has a secret of its own for that registration.
-func (p Provider) ownSecretKey(address string) string {
-	return oauth.OwnClientKey(p.TokenURL, p.ClientID, Fold(address))
-}
-
 // registration is one that entries bring secrets for.
 type registration struct {
 	service bool

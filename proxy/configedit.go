@@ -175,3 +175,38 @@ func sameConfig(a, b Config) bool {
 	y, errY := toml.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y) && reflect.DeepEqual(a.Providers, b.Providers)
 }
+
+// setting is one that changes: its key in the file and its new value as TOML.
+type setting struct {
+	key, value string
+	apply      func(*Config)
+}
+
+// changedSettings are those of to that are not as c has them. Others are not
+// touched, so that what somebody has written into the file meanwhile stays.
+func changedSettings(c Config, to Settings) []setting {
+	var changed []setting
+	note := func(differs bool, key, value string, apply func(*Config)) {
+		if differs {
+			changed = append(changed, setting{key, value, apply})
+		}
+	}
+	note(!slices.Equal(c.Listen, to.Listen), "listen", quoteList(to.Listen), func(c *Config) { c.Listen = slices.Clone(to.Listen) })
+	note(!slices.Equal(c.ListenTLS, to.ListenTLS), "listen_tls", quoteList(to.ListenTLS), func(c *Config) { c.ListenTLS = slices.Clone(to.ListenTLS) })
+	note(c.Metrics != to.Metrics, "metrics", quote(to.Metrics), func(c *Config) { c.Metrics = to.Metrics })
+	note(c.LogLevel != to.LogLevel, "log_level", quote(to.LogLevel), func(c *Config) { c.LogLevel = to.LogLevel })
+	note(c.HTTPProxy != to.HTTPProxy, "http_proxy", quote(to.HTTPProxy), func(c *Config) { c.HTTPProxy = to.HTTPProxy })
+	note(c.Notifications != to.Notifications, "notifications", fmt.Sprint(to.Notifications), func(c *Config) { c.Notifications = to.Notifications })
+	return changed
+}
+
+// changeSettings writes settings into the configuration file; see editConfig.
+func changeSettings(path string, changes []setting) error {
+	return editConfig(path, func(text string, c Config) (string, Config) {
+		for _, s := range changes {
+			s.apply(&c)
+			text = setKey(text, s.key, s.value)
+		}
+		return text, c
+	}, true)
+}

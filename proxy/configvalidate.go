@@ -237,3 +237,9 @@ func (c Config) accountProblems() []problem {
 	}
 	return found
 }
+
+// isProxyAddress reports whether a URL is no more than the address of a proxy. A
+// path is mostly the rest of a password that was not percent-encoded.
+func isProxyAddress(u *url.URL) bool {
+	return validHost(u.Hostname()) && strings.TrimPrefix(u.Path, "/")+u.RawQuery+u.Fragment == ""
+}

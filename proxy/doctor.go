@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"reflect"
 	"runtime"
@@ -155,20 +154,6 @@ func (s *Server) checkPorts(ctx context.Context) (string, error) {
 		free = append(free, addr)
 	}
 	return "not running; free: " + strings.Join(free, ", "), nil
-}
-
-func hostOf(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	if u.Port() != "" {
-		return u.Host
-	}
-	if u.Scheme == "http" {
-		return net.JoinHostPort(u.Hostname(), "80")
-	}
-	return net.JoinHostPort(u.Hostname(), "443")
 }
 
 // reach looks a host up and opens a connection to it, as mail and tokens go there.

@@ -22,14 +22,6 @@ type ImportEntry struct {
 	service bool // ClientSecret is a service account's key
 }
 
-// ImportProblem is one account of an import file that cannot be taken, and why.
-// It holds no secret.
-type ImportProblem struct {
-	Index   int    `json:"index"`
-	Address string `json:"address,omitempty"`
-	Problem string `json:"problem"`
-}
-
 // importFields are the fields that an entry may have.
 var importFields = []string{
 	"email", "provider", "client_id", "client_secret", "refresh_token", "smtp_password",

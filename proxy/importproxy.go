@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,40 +14,6 @@ import (
 	"github.com/waxseal/waxseal/proxy/emailproxy"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
-
-// ImportEmailProxy takes the accounts of email-oauth2-proxy's configuration
-// file, with their registrations. passwords are mail passwords by address, as
-// many as are known: with its own an account's tokens are taken over too, and it
-// stays the account's local password, so that its mail program needs no other.
-// Without, the report's Consent names the account, unless it has a consent here
-// already.
-//
-// A provider that the catalogue does not have is written into the configuration.
-// Bad entries are reported and the others taken; importing twice changes nothing.
-func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (ImportReport, error) {
-	ctx, done := s.editing(ctx)
-	defer done()
-	file, err := emailproxy.Parse(data)
-	if err != nil {
-		return ImportReport{}, fmt.Errorf("import file: %w", err)
-	}
-	m := s.config().fromEmailProxy(file, passwords)
-	report, err := s.take(ctx, m.own, m.entries, ImportReport{Problems: m.bad, Warnings: append(m.warnings, file.Warnings...)})
-	if err != nil {
-		return report, err
-	}
-	report.Servers = mailServers(s.places())
-	for _, e := range m.entries {
-		box := s.mailbox(e.Account.Address)
-		if box == nil || box.provider.Grant != "" {
-			continue
-		}
-		if there, err := box.grant.Granted(ctx); err == nil && !there {
-			report.Consent = append(report.Consent, box.address)
-		}
-	}
-	return report, nil
-}
 
 // mover turns the accounts of email-oauth2-proxy into entries.
 type mover struct {

@@ -54,15 +54,6 @@ func (s *Server) newCertificate() (tls.Certificate, error) {
 	return tls.X509KeyPair(certPEM, keyPEM)
 }
 
-// CertificateInfo is the certificate for local TLS, for mail programs and people
-// to trust.
-type CertificateInfo struct {
-	PEM         string `json:"pem"` // the certificate alone, never its key
-	File        string `json:"file,omitempty"`
-	Fingerprint string `json:"fingerprint"` // SHA-256, hex in pairs with colons
-	NotAfter    string `json:"not_after"`   // RFC 3339
-}
-
 // Certificate is the certificate for local TLS as it is now; File is empty where
 // it could not be stored.
 func (s *Server) Certificate() (CertificateInfo, error) {

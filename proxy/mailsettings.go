@@ -9,20 +9,6 @@ import (
 	"strings"
 )
 
-// MailSettings is what somebody enters in a mail program.
-type MailSettings struct {
-	User     string       `json:"user"`
-	Password string       `json:"password"`
-	Servers  []MailServer `json:"servers"`
-}
-
-// MailServer is one way to reach the proxy.
-type MailServer struct {
-	Host     string `json:"host"`
-	Port     int    `json:"port"`
-	Security string `json:"security"` // "starttls" (or none, on loopback) or "tls"
-}
-
 // MailSettings are what to enter in a mail program for an account: where the
 // server listens or, when it does not serve, would listen, and the local
 // password; renew makes a new one first, after which the old one is refused.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/net/http/httpproxy"
@@ -44,12 +43,6 @@ func namesProxy(raw string) bool {
 	}
 	via, err := (&httpproxy.Config{HTTPSProxy: raw}).ProxyFunc()(&url.URL{Scheme: "https", Host: "smtp.example.com"})
 	return err == nil && via != nil && isProxyAddress(via)
-}
-
-// isProxyAddress reports whether a URL is no more than the address of a proxy. A
-// path is mostly the rest of a password that was not percent-encoded.
-func isProxyAddress(u *url.URL) bool {
-	return validHost(u.Hostname()) && strings.TrimPrefix(u.Path, "/")+u.RawQuery+u.Fragment == ""
 }
 
 // refusing is for an https_proxy that names no proxy. httpproxy would connect

@@ -5,17 +5,6 @@ import (
 	"strings"
 )
 
-// Registration says how a person makes Waxseal known to a provider, which must
-// know each program that asks for consent (RFC 6749 section 2). The window and
-// `waxseal account add` show it; it has all that is needed, and docs/providers.md
-// more.
-type Registration struct {
-	Steps  []string `json:"steps"`            // each one sentence, what to click and what to enter
-	Secret string   `json:"secret"`           // "none", "needed" or "maybe": whether a client secret comes with the ID
-	Page   string   `json:"page,omitempty"`   // where to click, a URL
-	Closed string   `json:"closed,omitempty"` // why there is no way, for providers that take nobody
-}
-
 // registrations are what is true of one provider and of no other. The menus are
 // as the providers' documentation has them; they change now and then.
 var registrations = map[string]Registration{

@@ -1,7 +1,5 @@
 package proxy
 
-import "path/filepath"
-
 // Settings are the parts of the configuration that the settings window shows
 // and changes. An address is host:port.
 type Settings struct {
@@ -19,9 +17,25 @@ type Settings struct {
 	Notifications bool   `json:"notifications"`
 }
 
-func logFolder(file string) string {
-	if file == "" {
-		return ""
-	}
-	return filepath.Dir(file)
+// MailSettings is what somebody enters in a mail program.
+type MailSettings struct {
+	User     string       `json:"user"`
+	Password string       `json:"password"`
+	Servers  []MailServer `json:"servers"`
+}
+
+// MailServer is one way to reach the proxy.
+type MailServer struct {
+	Host     string `json:"host"`
+	Port     int    `json:"port"`
+	Security string `json:"security"` // "starttls" (or none, on loopback) or "tls"
+}
+
+// CertificateInfo is the certificate for local TLS, for mail programs and people
+// to trust.
+type CertificateInfo struct {
+	PEM         string `json:"pem"` // the certificate alone, never its key
+	File        string `json:"file,omitempty"`
+	Fingerprint string `json:"fingerprint"` // SHA-256, hex in pairs with colons
+	NotAfter    string `json:"not_after"`   // RFC 3339
 }
