@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
 // fileLimit bounds one call. Deriving the key is work by design: a tenth of a
@@ -53,6 +54,7 @@ type file struct {
 	seen   fs.FileInfo // the file that held was read from or written to; nil when there is none
 	refuse refusal
 	writes int
+	tidied bool // whether an earlier process's leftovers have been removed
 }
 
 // change is one Set (or Delete, when secret is nil) on its way to the file.
@@ -151,6 +153,10 @@ func (f *file) write(ctx context.Context, batch []*change) error {
 		return fileError(err)
 	}
 	defer lock.Close()
+	if !f.tidied {
+		safeio.RemoveLeftovers(f.path)
+		f.tidied = true
+	}
 
 	if err := f.load(); err != nil {
 		return err
@@ -164,7 +170,7 @@ func (f *file) write(ctx context.Context, batch []*change) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(f.path, data); err != nil {
+	if err := safeio.Replace(f.path, data, 0o600); err != nil {
 		return fileError(err)
 	}
 	f.writes++
@@ -194,7 +200,7 @@ func (f *file) load() error {
 	case unchanged(f.refuse.seen, info):
 		return f.refuse.err
 	}
-	data, err := os.ReadFile(f.path)
+	data, err := safeio.ReadFile(f.path)
 	if err != nil {
 		return fileError(err)
 	}

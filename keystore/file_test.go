@@ -214,15 +214,17 @@ func TestFileIsNotWrittenForNothing(t *testing.T) {
 	}
 }
 
-// A crash in a write leaves a temporary file; the next write takes it away.
+// A process that is killed while it writes leaves a temporary file; the next
+// process's first write removes it.
 func TestFileLeftover(t *testing.T) {
 	path := filepath.Join(folder(t), "secrets")
-	if err := os.WriteFile(path+".tmp", []byte("half"), 0o400); err != nil {
+	left := filepath.Join(filepath.Dir(path), ".secrets.123")
+	if err := os.WriteFile(left, []byte("half"), 0o400); err != nil {
 		t.Fatal(err)
 	}
 	mustSet(t, testFile(t, path, "p"), "k", "v")
 	mustGet(t, testFile(t, path, "p"), "k", "v")
-	if _, err := os.Stat(path + ".tmp"); err == nil {
+	if _, err := os.Stat(left); err == nil {
 		t.Error("the temporary file is still there")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/emailproxy"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
@@ -341,7 +342,7 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 		return "", err
 	}
 	if s.opts.ConfigPath != "" { // before anything is forgotten that could not be taken out
-		if _, err := checkWritable(s.opts.ConfigPath); err != nil {
+		if _, err := safeio.Writable(s.opts.ConfigPath); err != nil {
 			return "", fmt.Errorf("configuration file %s cannot be written and is left as it was, with %s; let this user write it: %w", s.opts.ConfigPath, b.address, err)
 		}
 	}

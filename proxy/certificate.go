@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
 // ErrNotKept says that a new certificate could not be stored: it holds until
@@ -54,10 +56,10 @@ func LocalCertificate(dir string, now time.Time) (tls.Certificate, error) {
 	// start takes for unreadable.
 	err = os.MkdirAll(dir, 0o700)
 	if err == nil {
-		err = replaceFile(keyFile, keyPEM, 0o600)
+		err = safeio.Replace(keyFile, keyPEM, 0o600)
 	}
 	if err == nil {
-		err = replaceFile(certFile, certPEM, 0o644)
+		err = safeio.Replace(certFile, certPEM, 0o644)
 	}
 	if err != nil {
 		return cert, fmt.Errorf("%w in %s; let this user write there: %w", ErrNotKept, dir, err)

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
 // configHead opens a file that Waxseal makes.
@@ -139,15 +140,15 @@ func editConfig(path string, change func(text string, c Config) (string, Config)
 
 // writeConfig puts the new text in place, and the old one beside it if asked.
 func writeConfig(path string, old, text []byte, keep bool) error {
-	mode, err := checkWritable(path)
+	mode, err := safeio.Writable(path)
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}
 	if err == nil && keep {
-		err = replaceFile(path+".bak", old, mode)
+		err = safeio.Replace(path+".bak", old, mode)
 	}
 	if err == nil {
-		err = replaceFile(path, text, mode)
+		err = safeio.Replace(path, text, mode)
 	}
 	if err != nil {
 		return fmt.Errorf("configuration file %s cannot be written and is left as it was; let this user write it and its folder, or name another one with --config: %w", path, err)

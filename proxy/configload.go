@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
 // maxConfigSize bounds the file, in bytes: 10,000 accounts take about 1 MB, and
@@ -59,7 +60,7 @@ func ReadConfig(path string) (Config, error) {
 
 // readConfigFile is the text of the file, byte order mark and all.
 func readConfigFile(path string) ([]byte, error) {
-	f, err := openFile(path)
+	f, err := safeio.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("configuration file %s is not there; put it back, or name another one with --config: %w", path, err)
 	}

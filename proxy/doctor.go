@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -95,7 +96,7 @@ func (s *Server) checkConfig(context.Context) (string, error) {
 	if err != nil {
 		return "", &finding{strings.ReplaceAll(err.Error(), "\n", " / "), "correct the file; until then what was read before stays in use"}
 	}
-	if _, err := checkWritable(path); err != nil {
+	if _, err := safeio.Writable(path); err != nil {
 		return "", &finding{path + " cannot be written (" + err.Error() + ")", "let this user write it, or accounts can be neither added nor removed"}
 	}
 	was := s.config()

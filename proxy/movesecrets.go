@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
 // MoveSecrets moves all secrets of all accounts into another kind of keystore,
@@ -28,7 +30,7 @@ func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 	case !there:
 		other = kind
 	}
-	if _, err := checkWritable(s.opts.ConfigPath); err != nil {
+	if _, err := safeio.Writable(s.opts.ConfigPath); err != nil {
 		return 0, fmt.Errorf("configuration file %s cannot be written, and no secret was moved; let this user write it: %w", s.opts.ConfigPath, err)
 	}
 	store, err := s.opts.OpenKeystore(other)

@@ -8,11 +8,11 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -56,7 +56,7 @@ func loadAges(path string) (*ages, error) {
 	if path == "" {
 		return a, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := safeio.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
 	}
@@ -104,7 +104,7 @@ func (a *ages) save() error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(a.path, append(data, '\n'), 0o600); err != nil {
+	if err := safeio.Replace(a.path, append(data, '\n'), 0o600); err != nil {
 		return fmt.Errorf("the dates of consents: %w", err)
 	}
 	a.dirty = false

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
 // tidyEvery is how often the server looks whether it has become idle.
@@ -50,6 +52,6 @@ func (s *Server) tidyFolder() {
 	defer editing.Unlock()
 	certificate := filepath.Join(filepath.Dir(config), certificateFile)
 	for _, path := range []string{config, config + ".bak", agesPath(config), certificate, strings.TrimSuffix(certificate, ".crt") + ".key"} {
-		removeUnfinished(path)
+		safeio.RemoveLeftovers(path)
 	}
 }

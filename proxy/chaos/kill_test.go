@@ -397,14 +397,15 @@ func (l *lives) leftovers() {
 	}
 }
 
-// unfinishedFiles are those that are renamed when they are whole.
+// unfinishedFiles are those that are renamed when they are whole, except the
+// keystore's, which its next write removes.
 func (l *lives) unfinishedFiles() (names []string) {
 	all, err := os.ReadDir(l.dir)
 	if err != nil {
 		l.fail("%v", err)
 	}
 	for _, f := range all {
-		if strings.HasPrefix(f.Name(), ".") {
+		if strings.HasPrefix(f.Name(), ".") && !strings.HasPrefix(f.Name(), "."+filepath.Base(l.keys)+".") {
 			names = append(names, f.Name())
 		}
 	}

@@ -11,10 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy"
 )
 
@@ -84,7 +84,7 @@ func (p place) dial(ctx context.Context) (*Client, hello, error) {
 // another program's, which must not be sent anything.
 func (p place) readPort() (portFile, error) {
 	var f portFile
-	data, err := os.ReadFile(p.path(".port"))
+	data, err := safeio.ReadFile(p.path(".port"))
 	if err != nil {
 		return f, err
 	}

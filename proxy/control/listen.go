@@ -12,6 +12,7 @@ import (
 	"runtime"
 
 	"github.com/gofrs/flock"
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
 // Listener is the instance's end of the socket, and its lock.
@@ -80,24 +81,13 @@ func (p place) listenTCP() (*Listener, error) {
 	f := portFile{Address: inner.Addr().String(), Token: rand.Text() + rand.Text()} // 2 × 130 bits
 	data, err := json.Marshal(f)
 	if err == nil {
-		err = writeWhole(p.path(".port"), data)
+		err = safeio.Replace(p.path(".port"), data, 0o600)
 	}
 	if err != nil {
 		inner.Close()
 		return nil, fmt.Errorf("keep the control port: %w", err)
 	}
 	return &Listener{inner: inner, token: f.Token, files: []string{p.path(".port")}}, nil
-}
-
-// writeWhole writes a new 0600 file under another name first, so that no client
-// reads half of it.
-func writeWhole(path string, data []byte) error {
-	temp := path + ".new"
-	os.Remove(temp)
-	if err := os.WriteFile(temp, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
 }
 
 // sameToken compares in constant time, whatever the lengths.

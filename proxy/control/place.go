@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
 // maxSocketPath keeps the socket's path within sockaddr_un: 104 bytes on macOS,
@@ -89,6 +90,7 @@ func (p place) acquire(ctx context.Context) (*flock.Flock, error) {
 			// port may belong to another program by now.
 			os.Remove(p.path(".sock"))
 			os.Remove(p.path(".port"))
+			safeio.RemoveLeftovers(p.path(".port"))
 			return lock, nil
 		}
 		if c, h, err := p.dial(patience); err == nil {
