@@ -32,7 +32,7 @@ VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 
 # Registrations to build in, for who distributes Waxseal: see docs/providers.md.
 CLIENTS ?=
-LDFLAGS  = -s -w -X main.version=$(VERSION) -X 'github.com/waxseal/waxseal/proxy.builtClients=$(CLIENTS)'
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X 'github.com/waxseal/waxseal/proxy/config.builtClients=$(CLIENTS)'
 ifeq ($(GUI),yes)
 BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)"
 else

@@ -14,6 +14,8 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/emailproxy"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
@@ -24,15 +26,15 @@ const importers = 32
 
 // build makes the mailboxes of a configuration, keeping those of old that need
 // no change, so that their connections and tokens live on.
-func (s *Server) build(cfg Config, old map[string]*mailbox) (map[string]*mailbox, error) {
+func (s *Server) build(cfg config.Config, old map[string]*mailbox) (map[string]*mailbox, error) {
 	boxes := make(map[string]*mailbox, len(cfg.Accounts))
-	known := cfg.catalogue()
+	known := cfg.Catalogue()
 	for _, a := range cfg.Accounts {
-		p, err := known.resolve(a)
+		p, err := known.Resolve(a)
 		if err != nil {
 			return nil, err
 		}
-		key := Fold(a.Address)
+		key := config.Fold(a.Address)
 		if b := old[key]; b != nil && b.account == a && reflect.DeepEqual(b.provider, p) {
 			boxes[key] = b
 			continue
@@ -70,7 +72,7 @@ func (s *Server) finishing(ctx context.Context) (context.Context, context.Cancel
 
 // plan validates a configuration and builds what it needs, so that nothing is
 // written that would not work.
-func (s *Server) plan(cfg Config) (map[string]*mailbox, error) {
+func (s *Server) plan(cfg config.Config) (map[string]*mailbox, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func (s *Server) plan(cfg Config) (map[string]*mailbox, error) {
 }
 
 // use puts a planned configuration to work. The caller holds s.edit.
-func (s *Server) use(ctx context.Context, cfg Config, boxes map[string]*mailbox) {
+func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*mailbox) {
 	old := *s.boxes.Load()
 	// The old ones end before the new ones begin: of two grants of one account,
 	// each with its own idea of the refresh token, one would replay what the
@@ -91,7 +93,7 @@ func (s *Server) use(ctx context.Context, cfg Config, boxes map[string]*mailbox)
 		}
 		ending.Go(func() {
 			s.retire(ctx, b)
-			if was := b.provider.ownSecretKey(key); now != nil && was != now.provider.ownSecretKey(key) {
+			if was := b.provider.OwnSecretKey(key); now != nil && was != now.provider.OwnSecretKey(key) {
 				if err := s.secrets.Delete(context.WithoutCancel(ctx), was); err != nil {
 					s.log.Error("a client secret is left in the keystore", "account", b.address, "err", err)
 				}
@@ -135,7 +137,7 @@ func (s *Server) logChanges(old, now map[string]*mailbox) {
 // provider in a, the address tells it (see Config.Discover). clientSecret is
 // that of the registration, "" for a public client or one that is stored
 // already. The account is asked for consent by Authorize.
-func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (password string, err error) {
+func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
 	if b := s.mailbox(a.Address); b != nil {
@@ -155,15 +157,15 @@ func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (passw
 	if p.ClientID == "" {
 		return "", fmt.Errorf("%s must know this program: register it there and give the client ID with --client-id, or as client_id of the provider in the configuration; docs/providers.md says how", p.Name)
 	}
-	e, known := ImportEntry{Account: a, ClientSecret: clientSecret}, s.config().catalogue()
-	if _, err := s.importSecret(ctx, known, s.shareSecrets(ctx, known, []ImportEntry{e}), e); err != nil {
+	e, known := config.ImportEntry{Account: a, ClientSecret: clientSecret}, s.config().Catalogue()
+	if _, err := s.importSecret(ctx, known, s.shareSecrets(ctx, known, []config.ImportEntry{e}), e); err != nil {
 		return "", fmt.Errorf("storing the %w", err)
 	}
 	password = newPassword()
 	if err := s.secrets.Set(ctx, passwordKey(a.Address), password); err != nil {
 		return "", fmt.Errorf("storing the local password of %s: %w", a.Address, err)
 	}
-	if err := s.add(ctx, nil, []Account{a}); err != nil {
+	if err := s.add(ctx, nil, []api.Account{a}); err != nil {
 		return "", err
 	}
 	s.mailbox(a.Address).password.set(password)
@@ -173,16 +175,16 @@ func (s *Server) Add(ctx context.Context, a Account, clientSecret string) (passw
 // add writes accounts into the configuration file, in the place of those with the
 // same address, and new providers; then it puts them to work. The caller holds
 // s.edit.
-func (s *Server) add(ctx context.Context, own []Provider, accounts []Account) error {
+func (s *Server) add(ctx context.Context, own []config.Provider, accounts []api.Account) error {
 	cfg := *s.config()
 	cfg.Providers = slices.Concat(cfg.Providers, own)
 	at := make(map[string]int, len(cfg.Accounts))
 	for i, a := range cfg.Accounts {
-		at[Fold(a.Address)] = i
+		at[config.Fold(a.Address)] = i
 	}
 	cfg.Accounts = slices.Clone(cfg.Accounts)
 	for _, a := range accounts {
-		if i, there := at[Fold(a.Address)]; there {
+		if i, there := at[config.Fold(a.Address)]; there {
 			cfg.Accounts[i] = a
 		} else {
 			cfg.Accounts = append(cfg.Accounts, a)
@@ -193,7 +195,7 @@ func (s *Server) add(ctx context.Context, own []Provider, accounts []Account) er
 		return err
 	}
 	if s.opts.ConfigPath != "" {
-		if err := addTables(s.opts.ConfigPath, own, accounts); err != nil {
+		if err := config.AddAccounts(s.opts.ConfigPath, own, accounts); err != nil {
 			return err
 		}
 	}
@@ -205,20 +207,22 @@ func (s *Server) add(ctx context.Context, own []Provider, accounts []Account) er
 // the import file (see ParseImport). Bad entries are reported and the others
 // taken; what is there already and the same is left alone. Secrets are stored
 // before the configuration names their account.
-func (s *Server) Import(ctx context.Context, data []byte) (ImportReport, error) {
+func (s *Server) Import(ctx context.Context, data []byte) (api.ImportReport, error) {
 	ctx, done := s.editing(ctx)
 	defer done()
-	entries, bad, warnings, err := ParseImport(data, *s.config())
+	found, err := config.ParseImport(data, *s.config())
 	if err != nil {
-		return ImportReport{}, err
+		return api.ImportReport{}, err
 	}
-	return s.take(ctx, nil, entries, ImportReport{Problems: bad, Warnings: warnings})
+	return s.take(ctx, found)
 }
 
 // take stores entries' secrets, and adds their accounts and new providers. What
 // is there already and the same is left alone, and so is an account that is
 // there when its entry has no token for it. The caller holds s.edit.
-func (s *Server) take(ctx context.Context, own []Provider, entries []ImportEntry, report ImportReport) (ImportReport, error) {
+func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportReport, error) {
+	own, entries := found.Providers, found.Entries
+	report := api.ImportReport{Problems: found.Problems, Warnings: found.Warnings}
 	for i := range entries { // what was set by hand and the format does not have stays
 		if box := s.mailbox(entries[i].Account.Address); box != nil {
 			entries[i].Account.Login = box.account.Login
@@ -226,7 +230,7 @@ func (s *Server) take(ctx context.Context, own []Provider, entries []ImportEntry
 	}
 	cfg := *s.config()
 	cfg.Providers = slices.Concat(cfg.Providers, own)
-	known := cfg.catalogue()
+	known := cfg.Catalogue()
 	shared := s.shareSecrets(ctx, known, entries)
 	changed := make([]bool, len(entries))
 	failures := make([]error, len(entries))
@@ -247,12 +251,12 @@ func (s *Server) take(ctx context.Context, own []Provider, entries []ImportEntry
 	}
 	workers.Wait()
 
-	var taken []Account
+	var taken []api.Account
 	for i, e := range entries {
 		box := s.mailbox(e.Account.Address)
 		switch {
 		case failures[i] != nil:
-			report.Problems = append(report.Problems, ImportProblem{e.Index, e.Account.Address, failures[i].Error()})
+			report.Problems = append(report.Problems, api.ImportProblem{Index: e.Index, Address: e.Account.Address, Problem: failures[i].Error()})
 		case s.untold(e):
 			report.Unchanged++
 		case box == nil || box.account != e.Account:
@@ -264,11 +268,11 @@ func (s *Server) take(ctx context.Context, own []Provider, entries []ImportEntry
 			report.Unchanged++
 		}
 	}
-	slices.SortFunc(report.Problems, func(a, b ImportProblem) int { return cmp.Compare(a.Index, b.Index) })
+	slices.SortFunc(report.Problems, func(a, b api.ImportProblem) int { return cmp.Compare(a.Index, b.Index) })
 	report.Failed = len(report.Problems)
 	if len(taken) > 0 {
-		own = slices.DeleteFunc(slices.Clone(own), func(p Provider) bool {
-			return !slices.ContainsFunc(taken, func(a Account) bool { return a.Provider == p.ID })
+		own = slices.DeleteFunc(slices.Clone(own), func(p config.Provider) bool {
+			return !slices.ContainsFunc(taken, func(a api.Account) bool { return a.Provider == p.ID })
 		})
 		if err := s.add(ctx, own, taken); err != nil {
 			return report, err
@@ -281,14 +285,14 @@ func (s *Server) take(ctx context.Context, own []Provider, entries []ImportEntry
 // untold tells of an entry that brings an account here nothing new: it may have
 // another registration, but no token of it. Another client secret of the same
 // registration is something.
-func (s *Server) untold(e ImportEntry) bool {
+func (s *Server) untold(e config.ImportEntry) bool {
 	b := s.mailbox(e.Account.Address)
 	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || b.account != e.Account)
 }
 
 // importSecrets stores an entry's password and token where they differ from what
 // is there.
-func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool, err error) {
+func (s *Server) importSecrets(ctx context.Context, e config.ImportEntry) (changed bool, err error) {
 	address := e.Account.Address
 	password := e.Password
 	if password == "" {
@@ -317,7 +321,7 @@ func (s *Server) importSecrets(ctx context.Context, e ImportEntry) (changed bool
 		return changed || another, err
 	}
 	// The account is not there yet, and its secrets come first.
-	grant := oauth.New(oauth.Config{}, Fold(address), oauth.Deps{Secrets: s.secrets})
+	grant := oauth.New(oauth.Config{}, config.Fold(address), oauth.Deps{Secrets: s.secrets})
 	defer grant.Close(ctx)
 	_, err = grant.Accept(ctx, e.RefreshToken)
 	return true, err
@@ -336,7 +340,7 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 		return "", unknownAccount(address)
 	}
 	cfg := *s.config()
-	cfg.Accounts = slices.DeleteFunc(slices.Clone(cfg.Accounts), func(a Account) bool { return Fold(a.Address) == Fold(b.address) })
+	cfg.Accounts = slices.DeleteFunc(slices.Clone(cfg.Accounts), func(a api.Account) bool { return config.Fold(a.Address) == config.Fold(b.address) })
 	boxes, err := s.plan(cfg)
 	if err != nil {
 		return "", err
@@ -357,11 +361,11 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	if err := s.secrets.Delete(ctx, passwordKey(b.address)); err != nil {
 		return note, fmt.Errorf("forgetting the local password of %s: %w", b.address, err)
 	}
-	if err := s.secrets.Delete(ctx, b.provider.ownSecretKey(b.address)); err != nil {
+	if err := s.secrets.Delete(ctx, b.provider.OwnSecretKey(b.address)); err != nil {
 		return note, fmt.Errorf("forgetting the client secret of %s: %w", b.address, err)
 	}
 	if s.opts.ConfigPath != "" {
-		if err := RemoveAccount(s.opts.ConfigPath, b.address); err != nil {
+		if err := config.RemoveAccount(s.opts.ConfigPath, b.address); err != nil {
 			return note, err
 		}
 	}
@@ -399,7 +403,7 @@ func (s *Server) Password(ctx context.Context, address string, renew bool) (stri
 }
 
 // Accounts are the accounts' states, sorted by address.
-func (s *Server) Accounts() []AccountStatus { return s.Snapshot().Accounts }
+func (s *Server) Accounts() []api.AccountStatus { return s.Snapshot().Accounts }
 
 func unknownAccount(address string) error {
 	return fmt.Errorf("there is no account %s; `waxseal account list` shows them", address)
@@ -414,20 +418,20 @@ func unknownAccount(address string) error {
 //
 // A provider that the catalogue does not have is written into the configuration.
 // Bad entries are reported and the others taken; importing twice changes nothing.
-func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (ImportReport, error) {
+func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (api.ImportReport, error) {
 	ctx, done := s.editing(ctx)
 	defer done()
 	file, err := emailproxy.Parse(data)
 	if err != nil {
-		return ImportReport{}, fmt.Errorf("import file: %w", err)
+		return api.ImportReport{}, fmt.Errorf("import file: %w", err)
 	}
-	m := s.config().fromEmailProxy(file, passwords)
-	report, err := s.take(ctx, m.own, m.entries, ImportReport{Problems: m.bad, Warnings: append(m.warnings, file.Warnings...)})
+	found := s.config().FromEmailProxy(file, passwords)
+	report, err := s.take(ctx, found)
 	if err != nil {
 		return report, err
 	}
 	report.Servers = mailServers(s.places())
-	for _, e := range m.entries {
+	for _, e := range found.Entries {
 		box := s.mailbox(e.Account.Address)
 		if box == nil || box.provider.Grant != "" {
 			continue

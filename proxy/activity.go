@@ -5,11 +5,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // Activity lists the messages that ended since the one whose Seq is after, 0
 // for all: oldest first, the newest thousand at most. They are in memory only.
-func (s *Server) Activity(after uint64) []Activity { return s.stats.recent.after(after) }
+func (s *Server) Activity(after uint64) []api.Activity { return s.stats.recent.after(after) }
 
 // recentKept is how many messages are remembered.
 const recentKept = 1000
@@ -18,11 +21,11 @@ const recentKept = 1000
 // without waiting for each other: each takes a number, and the number's slot.
 type recent struct {
 	last  atomic.Uint64
-	slots [recentKept]atomic.Pointer[Activity]
+	slots [recentKept]atomic.Pointer[api.Activity]
 }
 
 // add gives a its number and keeps it. It is not to be changed any more.
-func (r *recent) add(a *Activity) {
+func (r *recent) add(a *api.Activity) {
 	a.Seq = r.last.Add(1)
 	slot := &r.slots[a.Seq%recentKept]
 	for {
@@ -35,12 +38,12 @@ func (r *recent) add(a *Activity) {
 
 // after stops before a message that has its number and is not in its place yet,
 // so that nobody who goes on from the last one misses it.
-func (r *recent) after(seq uint64) []Activity {
+func (r *recent) after(seq uint64) []api.Activity {
 	newest := r.last.Load()
 	if newest > recentKept {
 		seq = max(seq, newest-recentKept)
 	}
-	list := []Activity{}
+	list := []api.Activity{}
 	for n := seq + 1; n <= newest; n++ {
 		a := r.slots[n%recentKept].Load()
 		if a == nil || a.Seq < n {
@@ -112,7 +115,7 @@ const longestReply = 500
 func discreet(reply, own string) string {
 	if strings.Contains(reply, "@") {
 		reply = addressLike.ReplaceAllStringFunc(reply, func(address string) string {
-			if Fold(strings.TrimRight(address, ".'")) == Fold(own) {
+			if config.Fold(strings.TrimRight(address, ".'")) == config.Fold(own) {
 				return address
 			}
 			return "…"

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -22,7 +23,7 @@ func TestRecentMessages(t *testing.T) {
 	for range 10 {
 		writers.Go(func() {
 			for range 2 * recentKept / 10 {
-				r.add(&Activity{})
+				r.add(&api.Activity{})
 			}
 		})
 	}
@@ -51,14 +52,14 @@ func TestRecentMessages(t *testing.T) {
 // holds back those behind it.
 func TestRecentMessagesLeaveNoneOut(t *testing.T) {
 	var r recent
-	r.add(&Activity{})
+	r.add(&api.Activity{})
 	r.last.Add(1) // the second is on its way
-	third := &Activity{Seq: r.last.Add(1)}
+	third := &api.Activity{Seq: r.last.Add(1)}
 	r.slots[3].Store(third)
 	if list := r.after(0); len(list) != 1 {
 		t.Errorf("%d are listed though the second is missing", len(list))
 	}
-	r.slots[2].Store(&Activity{Seq: 2})
+	r.slots[2].Store(&api.Activity{Seq: 2})
 	if list := r.after(1); len(list) != 2 {
 		t.Errorf("%d are listed behind the first, want 2", len(list))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -138,7 +139,7 @@ func TestOversize(t *testing.T) {
 // told or closed, and nothing of them is left.
 func TestThousandsOfConnections(t *testing.T) {
 	const all, limit = 3000, 500
-	r := newRig(t, rigOptions{config: func(c *Config) { c.MaxConnections = limit }})
+	r := newRig(t, rigOptions{config: func(c *config.Config) { c.MaxConnections = limit }})
 	first := r.login(me)
 	conns := make([]net.Conn, 0, all)
 	defer func() {
@@ -199,7 +200,7 @@ func TestPipelinedBeforeItsTime(t *testing.T) {
 // its own (DNS rebinding) or across sites.
 func TestPagesAndMetrics(t *testing.T) {
 	r := newRig(t, rigOptions{idle: true})
-	open := newRig(t, rigOptions{idle: true, config: func(c *Config) { c.Metrics, c.AllowRemote = ":0", true }})
+	open := newRig(t, rigOptions{idle: true, config: func(c *config.Config) { c.Metrics, c.AllowRemote = ":0", true }})
 	for host, want := range map[string]int{"waxseal:9587": 200, "": 421} { // in a container
 		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://x/metrics", nil)
 		req.Host = host
@@ -245,7 +246,7 @@ func TestPanicInAMessage(t *testing.T) {
 		t.Run(where, func(t *testing.T) {
 			r := newRig(t, rigOptions{
 				provider: providertest.Options{},
-				config:   func(c *Config) { c.Providers[0].MaxConnections = 2 },
+				config:   func(c *config.Config) { c.Providers[0].MaxConnections = 2 },
 				prepare: func(s *Server) {
 					s.smtp.Backend = smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
 						inner, err := s.newSession(c)

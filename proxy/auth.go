@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // authTimeout bounds everything AUTH may wait for: the keystore, a token, a
@@ -144,7 +145,7 @@ const longestName = 320
 // it gives. Names without an account have a source each, as those with one do:
 // being slowed by others, or not, would tell them apart.
 func (s *session) source(username string) string {
-	name := Fold(username)
+	name := config.Fold(username)
 	if len(name) > longestName {
 		name = ""
 	}
@@ -229,7 +230,7 @@ func (l *localPassword) load(ctx context.Context, secrets *keystore.Store, addre
 }
 
 // passwordKey is the keystore's. Addresses are folded, so that one mailbox has one secret.
-func passwordKey(address string) string { return "password/" + Fold(address) }
+func passwordKey(address string) string { return "password/" + config.Fold(address) }
 
 // newPassword makes a local password: 28 letters and digits without look-alikes,
 // 140 random bits, in groups of four for those who must type it on a scanner.
@@ -246,7 +247,7 @@ func newPassword() string {
 // somebody typed into the wrong field, and is not shown.
 func namable(username string) string {
 	_, domain, _ := strings.Cut(username, "@")
-	if checkAddress(username) != nil || !strings.Contains(domain, ".") {
+	if config.CheckAddress(username) != nil || !strings.Contains(domain, ".") {
 		return fmt.Sprintf("one that is no address, of %d bytes", len(username))
 	}
 	return printable(username)

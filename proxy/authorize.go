@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -13,12 +14,12 @@ import (
 // may not send is told now and not at the first message. consented is true from
 // where the provider has granted it. With device the user enters a code on
 // another device instead (RFC 8628).
-func (s *Server) Authorize(ctx context.Context, address string, device bool, show func(Prompt) error) (consented bool, err error) {
+func (s *Server) Authorize(ctx context.Context, address string, device bool, show func(api.Prompt) error) (consented bool, err error) {
 	box := s.mailbox(address)
 	if box == nil {
 		return false, unknownAccount(address)
 	}
-	c := &checker{ctx: ctx, report: func(ch Check) { show(Prompt{Check: &ch}) }}
+	c := &checker{ctx: ctx, report: func(ch api.Check) { show(api.Prompt{Check: &ch}) }}
 	start := time.Now()
 	if box.provider.Grant != "" { // an administrator's word; there is nobody to ask
 		box.grant.Retry()
@@ -34,18 +35,18 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 		return true, s.tryLogin(c, box)
 	}
 	if device {
-		err = box.grant.Device(ctx, func(d oauth.DeviceCode) error { return show(Prompt{Device: &d}) })
+		err = box.grant.Device(ctx, func(d oauth.DeviceCode) error { return show(api.Prompt{Device: &d}) })
 	} else {
-		err = box.grant.Consent(ctx, func(url string) error { return show(Prompt{URL: url}) })
+		err = box.grant.Consent(ctx, func(url string) error { return show(api.Prompt{URL: url}) })
 	}
-	check := Check{Name: "consent", OK: err == nil, Result: "given", Took: time.Since(start)}
+	check := api.Check{Name: "consent", OK: err == nil, Result: "given", Took: time.Since(start)}
 	if err != nil {
 		check.Result = err.Error()
 		s.log.Warn("no consent", "account", box.address, "err", err)
 	} else {
 		s.log.Info("consent given", "account", box.address)
 	}
-	if serr := show(Prompt{Check: &check}); serr != nil && err == nil {
+	if serr := show(api.Prompt{Check: &check}); serr != nil && err == nil {
 		err = serr
 	}
 	if err != nil {

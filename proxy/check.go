@@ -11,6 +11,8 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -21,7 +23,7 @@ const checkTimeout = 20 * time.Second
 // checker runs checks and hands each on as it ends.
 type checker struct {
 	ctx    context.Context
-	report func(Check)
+	report func(api.Check)
 	failed int
 }
 
@@ -32,7 +34,7 @@ func (c *checker) run(name string, box *mailbox, do func(ctx context.Context) (s
 	defer cancel()
 	start := time.Now()
 	result, err := do(ctx)
-	check := Check{Name: name, OK: err == nil, Result: result, Took: time.Since(start)}
+	check := api.Check{Name: name, OK: err == nil, Result: result, Took: time.Since(start)}
 	if err != nil {
 		c.failed++
 		check.Result, check.Cure = explain(box, err)
@@ -79,12 +81,12 @@ func explain(box *mailbox, err error) (result, cure string) {
 
 // SendTest sends one small message from an account and hands on each stage as
 // it ends. It goes the way of every message, but for the local password.
-func (s *Server) SendTest(ctx context.Context, address, to string, report func(Check)) error {
+func (s *Server) SendTest(ctx context.Context, address, to string, report func(api.Check)) error {
 	box := s.mailbox(address)
 	if box == nil {
 		return unknownAccount(address)
 	}
-	if err := checkAddress(to); err != nil {
+	if err := config.CheckAddress(to); err != nil {
 		return fmt.Errorf("the recipient's address %w", err)
 	}
 	c := &checker{ctx: ctx, report: report}
@@ -135,7 +137,7 @@ func answered(r upstream.Reply) (string, error) {
 }
 
 func testMessage(from, to string) string {
-	_, domain, _ := cutDomain(from)
+	_, domain, _ := config.CutDomain(from)
 	return strings.Join([]string{
 		"From: <" + from + ">", "To: <" + to + ">", "Subject: A test message from Waxseal",
 		"Date: " + time.Now().Format(time.RFC1123Z), "Message-ID: <" + strings.ToLower(rand.Text()) + "@" + domain + ">",

@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
 // failures collects what a doctor or a test message found wrong.
-func failures(into map[string]Check) func(Check) {
-	return func(c Check) {
+func failures(into map[string]api.Check) func(api.Check) {
+	return func(c api.Check) {
 		if !c.OK {
 			into[c.Name] = c
 		}
@@ -33,7 +34,7 @@ func TestDoctorNamesTheCure(t *testing.T) {
 		}
 		return providertest.Action{}
 	}})
-	wrong := map[string]Check{}
+	wrong := map[string]api.Check{}
 	if n := r.server.Doctor(t.Context(), failures(wrong)); n != 2 || len(wrong) != 2 {
 		t.Errorf("%d failed: %+v", n, wrong)
 	}
@@ -47,7 +48,7 @@ func TestDoctorNamesTheCure(t *testing.T) {
 	}
 
 	r.secrets.Fail(keystore.ErrLocked)
-	wrong = map[string]Check{}
+	wrong = map[string]api.Check{}
 	r.server.Doctor(t.Context(), failures(wrong))
 	if c := wrong["keystore"]; c.Cure != keystore.Cure(keystore.ErrLocked) {
 		t.Errorf("keystore: %+v", c)
@@ -58,7 +59,7 @@ func TestDoctorNamesTheCure(t *testing.T) {
 // TestDoctorLooksAtTheConfiguration and the registrations in it.
 func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	if n := r.server.Doctor(t.Context(), func(Check) {}); n != 0 {
+	if n := r.server.Doctor(t.Context(), func(api.Check) {}); n != 0 {
 		t.Fatalf("%d failed with nothing wrong", n)
 	}
 	text := readText(t, r.config)
@@ -69,7 +70,7 @@ func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 		if err := os.WriteFile(r.config, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		wrong := map[string]Check{}
+		wrong := map[string]api.Check{}
 		r.server.Doctor(t.Context(), failures(wrong))
 		if got := wrong["configuration"]; len(wrong) != 1 || !strings.Contains(got.Result, c.want) || got.Cure == "" {
 			t.Errorf("%s: %+v", name, wrong)
@@ -85,7 +86,7 @@ func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 	if err := os.Chmod(r.config, 0o400); err != nil {
 		t.Fatal(err)
 	}
-	wrong := map[string]Check{}
+	wrong := map[string]api.Check{}
 	r.server.Doctor(t.Context(), failures(wrong))
 	for name, want := range map[string]string{"configuration": "cannot be written", "registration of new@corp.test": "no client_id"} {
 		if got := wrong[name]; !strings.Contains(got.Result, want) || got.Cure == "" {
@@ -98,8 +99,8 @@ func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 func TestChecksHoldNoSecret(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"revoked@corp.test"}})
 	refresh := refreshTokenOf(t, r)
-	var all []Check
-	keep := func(c Check) { all = append(all, c) }
+	var all []api.Check
+	keep := func(c api.Check) { all = append(all, c) }
 	r.server.Doctor(t.Context(), keep)
 	r.server.SendTest(t.Context(), me, "you@there.test", keep)
 	token, err := (*r.server.boxes.Load())[me].grant.Token(t.Context())
@@ -161,7 +162,7 @@ func TestDoctorsOfOneKeychain(t *testing.T) {
 func TestSendTestStopsWhereItFails(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	r.provider.SetFaults(providertest.Faults{SMTP: stubborn})
-	wrong := map[string]Check{}
+	wrong := map[string]api.Check{}
 	err := r.server.SendTest(t.Context(), me, "unknown@there.test", failures(wrong))
 	if err == nil || !strings.Contains(wrong["recipient"].Result, "does not exist") || len(r.provider.Messages()) != 0 {
 		t.Errorf("%v, %+v", err, wrong)
@@ -177,13 +178,13 @@ func TestSendTestStopsWhereItFails(t *testing.T) {
 // TestAuthorizeTriesTheToken before it declares success.
 func TestAuthorizeTriesTheToken(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	if _, err := r.server.Add(t.Context(), Account{Address: "new@corp.test"}, ""); err != nil {
+	if _, err := r.server.Add(t.Context(), api.Account{Address: "new@corp.test"}, ""); err != nil {
 		t.Fatal(err)
 	}
 	var browsers sync.WaitGroup // a browser does not hold up the program that opened it
 	defer browsers.Wait()
-	browser := func(press func(url string) (string, error)) func(Prompt) error {
-		return func(p Prompt) error {
+	browser := func(press func(url string) (string, error)) func(api.Prompt) error {
+		return func(p api.Prompt) error {
 			if p.URL != "" {
 				browsers.Go(func() {
 					if _, err := press(p.URL); err != nil {
@@ -212,11 +213,11 @@ func TestAuthorizeTriesTheToken(t *testing.T) {
 // TestAuthorizeByCode is for machines without a browser.
 func TestAuthorizeByCode(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	if _, err := r.server.Add(t.Context(), Account{Address: "new@corp.test"}, ""); err != nil {
+	if _, err := r.server.Add(t.Context(), api.Account{Address: "new@corp.test"}, ""); err != nil {
 		t.Fatal(err)
 	}
 	shown := 0
-	consented, err := r.server.Authorize(t.Context(), "new@corp.test", true, func(p Prompt) error {
+	consented, err := r.server.Authorize(t.Context(), "new@corp.test", true, func(p api.Prompt) error {
 		if p.Device == nil {
 			return nil
 		}
@@ -253,10 +254,10 @@ func TestServiceAccount(t *testing.T) {
 	if _, err := r.server.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.server.Add(t.Context(), Account{Address: me}, string(key)); err != nil {
+	if _, err := r.server.Add(t.Context(), api.Account{Address: me}, string(key)); err != nil {
 		t.Fatal(err)
 	}
-	if consented, err := r.server.Authorize(t.Context(), me, false, func(Prompt) error { return nil }); !consented || err != nil {
+	if consented, err := r.server.Authorize(t.Context(), me, false, func(api.Prompt) error { return nil }); !consented || err != nil {
 		t.Errorf("%t, %v", consented, err)
 	}
 }
@@ -275,10 +276,10 @@ func TestAppOnlyAccount(t *testing.T) {
 	if _, err := r.server.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.server.Add(t.Context(), Account{Address: me}, "wrong"); err != nil {
+	if _, err := r.server.Add(t.Context(), api.Account{Address: me}, "wrong"); err != nil {
 		t.Fatal(err)
 	}
-	show := func(p Prompt) error {
+	show := func(p api.Prompt) error {
 		if p.URL != "" || p.Device != nil {
 			t.Errorf("somebody was asked: %+v", p)
 		}
@@ -290,7 +291,7 @@ func TestAppOnlyAccount(t *testing.T) {
 	if _, err := r.server.Remove(t.Context(), me); err != nil {
 		t.Fatal(err)
 	}
-	pw, err := r.server.Add(t.Context(), Account{Address: me}, "app-secret")
+	pw, err := r.server.Add(t.Context(), api.Account{Address: me}, "app-secret")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -25,24 +26,24 @@ type registration struct {
 // stores it: the first that comes, or another that all who use it bring. One that
 // not all bring is its accounts' own (see importSecret), so that a mistyped one
 // stops nobody else. A service account has one key for all.
-func (s *Server) shareSecrets(ctx context.Context, known providers, entries []ImportEntry) map[string]*registration {
+func (s *Server) shareSecrets(ctx context.Context, known config.Catalogue, entries []config.ImportEntry) map[string]*registration {
 	all := map[string]*registration{}
 	for _, e := range entries {
-		p, err := known.resolve(e.Account)
+		p, err := known.Resolve(e.Account)
 		if e.ClientSecret == "" || err != nil || s.untold(e) {
 			continue
 		}
-		r := all[p.secretKey()]
+		r := all[p.SecretKey()]
 		if r == nil {
 			r = &registration{service: p.Grant == oauth.JWTBearer, secrets: map[string]bool{}, brought: map[string]bool{}, first: e.ClientSecret}
-			all[p.secretKey()] = r
+			all[p.SecretKey()] = r
 		}
-		r.secrets[e.ClientSecret], r.brought[Fold(e.Account.Address)] = true, true
+		r.secrets[e.ClientSecret], r.brought[config.Fold(e.Account.Address)] = true, true
 	}
 	elsewhere := map[string]bool{}
 	for address, b := range *s.boxes.Load() {
-		if r := all[b.provider.secretKey()]; r != nil && !r.brought[address] {
-			elsewhere[b.provider.secretKey()] = true
+		if r := all[b.provider.SecretKey()]; r != nil && !r.brought[address] {
+			elsewhere[b.provider.SecretKey()] = true
 		}
 	}
 	for key, r := range all {
@@ -73,15 +74,15 @@ func (s *Server) SetClientSecret(ctx context.Context, address, secret string) er
 	if box == nil {
 		return unknownAccount(address)
 	}
-	key := box.provider.secretKey()
+	key := box.provider.SecretKey()
 	if err := s.secrets.Set(ctx, key, secret); err != nil {
 		return fmt.Errorf("storing the client secret: %w", err)
 	}
 	for _, b := range *s.boxes.Load() {
-		if b.provider.secretKey() != key {
+		if b.provider.SecretKey() != key {
 			continue
 		}
-		if err := s.secrets.Delete(ctx, b.provider.ownSecretKey(b.address)); err != nil {
+		if err := s.secrets.Delete(ctx, b.provider.OwnSecretKey(b.address)); err != nil {
 			return fmt.Errorf("forgetting the client secret of %s: %w", b.address, err)
 		}
 		b.grant.Retry()
@@ -91,8 +92,8 @@ func (s *Server) SetClientSecret(ctx context.Context, address, secret string) er
 
 // importSecret stores an entry's secret where it is not the one that is shared, and
 // forgets another that the account had.
-func (s *Server) importSecret(ctx context.Context, known providers, all map[string]*registration, e ImportEntry) (changed bool, err error) {
-	p, err := known.resolve(e.Account)
+func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all map[string]*registration, e config.ImportEntry) (changed bool, err error) {
+	p, err := known.Resolve(e.Account)
 	if err != nil {
 		return false, err
 	}
@@ -100,7 +101,7 @@ func (s *Server) importSecret(ctx context.Context, known providers, all map[stri
 	if e.ClientSecret == "" && box != nil {
 		return false, nil
 	}
-	r, own := all[p.secretKey()], p.ownSecretKey(e.Account.Address)
+	r, own := all[p.SecretKey()], p.OwnSecretKey(e.Account.Address)
 	switch {
 	case r != nil && r.err != nil:
 		err = r.err

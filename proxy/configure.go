@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // Settings are the settings as they are.
-func (s *Server) Settings() Settings {
+func (s *Server) Settings() api.Settings {
 	c := s.config()
-	return Settings{
+	return api.Settings{
 		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS), Metrics: c.Metrics, Keystore: s.secrets.Kind(),
 		HTTPProxy: c.HTTPProxy, LogLevel: c.LogLevel, LogFolder: logFolder(s.opts.LogFile), LogFile: s.opts.LogFile, Notifications: c.Notifications,
 	}
@@ -22,26 +25,24 @@ func (s *Server) Settings() Settings {
 // and open connections go on. On an error everything is as it was; an address
 // that another program has is a *PortTakenError. The notes name what holds only
 // from the next start on. The keystore and the log's folder are not changed here.
-func (s *Server) Configure(ctx context.Context, to Settings) (notes []string, err error) {
+func (s *Server) Configure(ctx context.Context, to api.Settings) (notes []string, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
 	if to.Keystore != "" && to.Keystore != s.secrets.Kind() {
 		return nil, errors.New("another keystore is chosen by moving the secrets there")
 	}
 	was := s.config()
-	changes := changedSettings(*was, to)
+	changes := was.Changes(to)
 	if len(changes) == 0 {
 		return nil, nil
 	}
 	cfg := *was
-	for _, c := range changes {
-		c.apply(&cfg)
-	}
+	changes.Apply(&cfg)
 	return s.change(ctx, cfg, func() error {
 		if s.opts.ConfigPath == "" {
 			return nil
 		}
-		return changeSettings(s.opts.ConfigPath, changes)
+		return changes.Write(s.opts.ConfigPath)
 	})
 }
 
@@ -56,7 +57,7 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 	}
 	ctx, done := s.editing(ctx)
 	defer done()
-	cfg, err := ReadConfig(s.opts.ConfigPath)
+	cfg, err := config.Read(s.opts.ConfigPath)
 	if err != nil {
 		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
 	}
@@ -77,7 +78,7 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 
 // change puts a configuration to work, with all that it listens on. write comes
 // when nothing else can fail any more. The caller holds s.edit.
-func (s *Server) change(ctx context.Context, cfg Config, write func() error) (notes []string, err error) {
+func (s *Server) change(ctx context.Context, cfg config.Config, write func() error) (notes []string, err error) {
 	if s.stopping.Load() {
 		return nil, errStopping
 	}

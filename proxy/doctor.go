@@ -15,13 +15,15 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
 // Doctor looks at everything that must work for mail to flow: keystore,
 // listeners, and for each account network, token and login. It hands on each
 // check as it ends and returns how many failed.
-func (s *Server) Doctor(ctx context.Context, report func(Check)) (failed int) {
+func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int) {
 	c := &checker{ctx: ctx, report: report}
 	c.run("version", nil, func(context.Context) (string, error) {
 		return fmt.Sprintf("Waxseal %s, %s/%s", s.opts.Version, runtime.GOOS, runtime.GOARCH), nil
@@ -42,7 +44,7 @@ func (s *Server) Doctor(ctx context.Context, report func(Check)) (failed int) {
 		if box == nil || ctx.Err() != nil {
 			continue
 		}
-		for _, endpoint := range []string{hostOf(box.provider.TokenURL), box.provider.SMTP} {
+		for _, endpoint := range []string{config.HostOf(box.provider.TokenURL), box.provider.SMTP} {
 			if endpoint != "" && !reached[endpoint] {
 				reached[endpoint] = true
 				c.run("reach "+endpoint, box, func(ctx context.Context) (string, error) { return s.reach(ctx, endpoint) })
@@ -92,7 +94,7 @@ func (s *Server) checkConfig(context.Context) (string, error) {
 	if path == "" {
 		return "there is no file", nil
 	}
-	cfg, err := LoadConfig(path)
+	cfg, err := config.Load(path)
 	if err != nil {
 		return "", &finding{strings.ReplaceAll(err.Error(), "\n", " / "), "correct the file; until then what was read before stays in use"}
 	}
@@ -100,7 +102,7 @@ func (s *Server) checkConfig(context.Context) (string, error) {
 		return "", &finding{path + " cannot be written (" + err.Error() + ")", "let this user write it, or accounts can be neither added nor removed"}
 	}
 	was := s.config()
-	same := func(a, b Provider) bool { return reflect.DeepEqual(a, b) }
+	same := func(a, b config.Provider) bool { return reflect.DeepEqual(a, b) }
 	if !slices.Equal(was.Accounts, cfg.Accounts) || !slices.EqualFunc(was.Providers, cfg.Providers, same) {
 		return "", &finding{path + " has changed since it was read", "have the running Waxseal read it: `waxseal reload`, SIGHUP, or a new start"}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/providertest"
 	"github.com/waxseal/waxseal/proxy/upstream"
@@ -26,7 +27,7 @@ import (
 // through replyTo, which gives away nothing that was not written for people.
 func TestNoForeignTextLeaks(t *testing.T) {
 	secret := errors.New("dial tcp 10.1.2.3: token ya29.SECRET")
-	box := &mailbox{address: me, provider: Provider{Name: "Corp Mail"}}
+	box := &mailbox{address: me, provider: config.Provider{Name: "Corp Mail"}}
 	refusal := &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}, Message: "too large"}
 	tests := []struct {
 		at   string

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -46,7 +47,7 @@ type rig struct {
 
 type rigOptions struct {
 	provider  providertest.Options
-	config    func(*Config)
+	config    func(*config.Config)
 	accounts  []string // besides me
 	plain     bool     // to the provider's address without TLS
 	prepare   func(*Server)
@@ -96,7 +97,7 @@ max_connections = 10
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := LoadConfig(r.config)
+	cfg, err := config.Load(r.config)
 	if err != nil {
 		t.Fatal(err)
 	}

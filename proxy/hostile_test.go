@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // TestTakenBackChunks: RSET and QUIT right behind BDAT 0, where go-smtp's
@@ -48,7 +50,7 @@ func TestTakenBackChunks(t *testing.T) {
 // TestNothingBehindTheLastReply: go-smtp goes on with what is pipelined behind
 // QUIT, and behind our 421.
 func TestNothingBehindTheLastReply(t *testing.T) {
-	r := newRig(t, rigOptions{accounts: []string{"b@corp.test"}, config: func(c *Config) { c.MaxConnectionsPerAccount = 1 }})
+	r := newRig(t, rigOptions{accounts: []string{"b@corp.test"}, config: func(c *config.Config) { c.MaxConnectionsPerAccount = 1 }})
 	r.login(me)
 	p := r.dial()
 	p.do("EHLO x", "250")

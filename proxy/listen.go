@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // maxRejects bounds the goroutines that tell clients over the limit why.
@@ -63,12 +65,12 @@ func (l *listener) serve() {
 	}
 }
 
-func (l *listener) status() Listener {
+func (l *listener) status() api.Listener {
 	security := "starttls"
 	if l.implicitTLS.Load() {
 		security = "tls"
 	}
-	return Listener{Address: l.Addr().String(), Security: security}
+	return api.Listener{Address: l.Addr().String(), Security: security}
 }
 
 // Close ends the listener and waits for those being told to come back.

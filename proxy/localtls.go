@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // certificate is the one for local TLS, made anew before it ends.
@@ -56,13 +58,13 @@ func (s *Server) newCertificate() (tls.Certificate, error) {
 
 // Certificate is the certificate for local TLS as it is now; File is empty where
 // it could not be stored.
-func (s *Server) Certificate() (CertificateInfo, error) {
+func (s *Server) Certificate() (api.Certificate, error) {
 	cert, err := s.certificate(nil)
 	if err != nil {
-		return CertificateInfo{}, err
+		return api.Certificate{}, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Leaf.Raw})
-	info := CertificateInfo{PEM: string(text), Fingerprint: fingerprint(cert.Leaf.Raw), NotAfter: cert.Leaf.NotAfter.UTC().Format(time.RFC3339)}
+	info := api.Certificate{PEM: string(text), Fingerprint: fingerprint(cert.Leaf.Raw), NotAfter: cert.Leaf.NotAfter.UTC().Format(time.RFC3339)}
 	if s.opts.ConfigPath != "" {
 		file := filepath.Join(filepath.Dir(s.opts.ConfigPath), certificateFile)
 		if kept, err := os.ReadFile(file); err == nil && bytes.Equal(kept, text) {

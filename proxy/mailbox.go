@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -21,9 +23,9 @@ import (
 // mailbox is one account at work: its local password, its grant at the provider
 // and its connections there. Accounts share nothing that waits.
 type mailbox struct {
-	address  string   // as configured; sessions find it by Fold(address)
-	account  Account  // as in the configuration
-	provider Provider // with the account's own settings over it
+	address  string          // as configured; sessions find it by Fold(address)
+	account  api.Account     // as in the configuration
+	provider config.Provider // with the account's own settings over it
 
 	password localPassword
 	grant    *oauth.Grant
@@ -37,7 +39,7 @@ type mailbox struct {
 	sent        atomic.Int64
 	failed      atomic.Int64
 	today       tally // sent on one day
-	last        atomic.Pointer[Activity]
+	last        atomic.Pointer[api.Activity]
 	trouble     atomic.Pointer[trouble]
 }
 
@@ -46,7 +48,7 @@ type trouble struct{ state, detail string }
 
 // newMailbox builds an account's mailbox; it reads the provider's ca_file and
 // nothing else.
-func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
+func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox, error) {
 	client, roots, err := s.clients.get(p.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("provider %q: %w", p.ID, err)
@@ -54,12 +56,12 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 	b := &mailbox{address: a.Address, account: a, provider: p, http: client}
 	b.password.once = make(chan struct{}, 1)
 	b.grant = oauth.New(oauth.Config{
-		Provider: p.ID, ClientID: p.ClientID, ClientSecret: builtSecret(p.ClientID),
+		Provider: p.ID, ClientID: p.ClientID, ClientSecret: config.BuiltSecret(p.ClientID),
 		AuthURL: p.AuthURL, TokenURL: p.TokenURL, DeviceURL: p.DeviceURL, RevokeURL: p.RevokeURL,
 		Scopes: p.Scopes, AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
 		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,
-	}, Fold(a.Address), oauth.Deps{
-		Secrets: s.secrets, Now: s.opts.Now, HTTP: client, Timeout: s.opts.Patience.Token, Breaker: s.tokenBreakers.Get("token " + endpoint(p.TokenURL)), Log: s.log,
+	}, config.Fold(a.Address), oauth.Deps{
+		Secrets: s.secrets, Now: s.opts.Now, HTTP: client, Timeout: s.opts.Timeouts.Token, Breaker: s.tokenBreakers.Get("token " + endpoint(p.TokenURL)), Log: s.log,
 		OnRefresh: func(result string) { s.stats.refreshed(p.ID, result) },
 		OnChange:  s.changed.wake,
 	})
@@ -67,7 +69,7 @@ func (s *Server) newMailbox(a Account, p Provider) (*mailbox, error) {
 	if login == "" {
 		login = a.Address
 	}
-	wait := s.opts.Patience
+	wait := s.opts.Timeouts
 	b.pool = upstream.New(upstream.Config{
 		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), RootCAs: roots, Proxy: s.outbound.proxy, Login: login, Tokens: b.grant,
 		MaxConnections: p.MaxConnections, Breaker: s.smtpBreakers.Get("smtp " + p.SMTP),
@@ -114,7 +116,7 @@ func (b *mailbox) note(err error) {
 }
 
 // ended counts a message.
-func (b *mailbox) ended(r result, a *Activity) {
+func (b *mailbox) ended(r result, a *api.Activity) {
 	if r == sent {
 		b.sent.Add(1)
 		b.today.count(dayOf(a.Time))
@@ -161,13 +163,13 @@ func (s *Server) retire(ctx context.Context, b *mailbox) {
 	b.http.CloseIdleConnections()
 }
 
-func (b *mailbox) status() AccountStatus {
+func (b *mailbox) status() api.AccountStatus {
 	pool, token := b.pool.Status(), b.grant.Status()
-	st := AccountStatus{
+	st := api.AccountStatus{
 		Address: b.address, Provider: b.provider.ID, Name: b.providerName(), State: token.State, Detail: token.Err,
 		Connections: b.connections.Load(), Messages: b.messages.Load(),
 		Sent: b.sent.Load(), Failed: b.failed.Load(), SentToday: b.today.of(dayOf(time.Now())), DailyLimit: int64(b.provider.DailyLimit),
-		Upstream: PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting, Limit: pool.Limit},
+		Upstream: api.PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting, Limit: pool.Limit},
 		Token:    token,
 	}
 	if a := b.last.Load(); a != nil {

@@ -7,50 +7,52 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // MailSettings are what to enter in a mail program for an account: where the
 // server listens or, when it does not serve, would listen, and the local
 // password; renew makes a new one first, after which the old one is refused.
-func (s *Server) MailSettings(ctx context.Context, address string, renew bool) (MailSettings, error) {
+func (s *Server) MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error) {
 	password, err := s.Password(ctx, address, renew)
 	if err != nil {
-		return MailSettings{}, err
+		return api.MailSettings{}, err
 	}
 	if b := s.mailbox(address); b != nil {
 		address = b.address // as it is written in the configuration
 	}
-	return MailSettings{User: address, Password: password, Servers: mailServers(s.places())}, nil
+	return api.MailSettings{User: address, Password: password, Servers: mailServers(s.places())}, nil
 }
 
 // places are the addresses that mail programs can be told.
-func (s *Server) places() []Listener {
+func (s *Server) places() []api.Listener {
 	open, _ := s.listensOn()
 	if len(open) > 0 {
 		return open
 	}
 	for _, a := range s.config().Listen {
-		open = append(open, Listener{Address: a, Security: "starttls"})
+		open = append(open, api.Listener{Address: a, Security: "starttls"})
 	}
 	for _, a := range s.config().ListenTLS {
-		open = append(open, Listener{Address: a, Security: "tls"})
+		open = append(open, api.Listener{Address: a, Security: "tls"})
 	}
 	return open
 }
 
 // mailServers turns listeners into what can be entered, IPv4 first: mail
 // programs that take no IPv6 address outnumber those that take no IPv4 one.
-func mailServers(listeners []Listener) []MailServer {
-	var servers []MailServer
+func mailServers(listeners []api.Listener) []api.MailServer {
+	var servers []api.MailServer
 	for _, l := range listeners {
 		host, text, err := net.SplitHostPort(l.Address)
 		port, perr := strconv.Atoi(text)
 		if err == nil && perr == nil {
-			servers = append(servers, MailServer{Host: host, Port: port, Security: l.Security})
+			servers = append(servers, api.MailServer{Host: host, Port: port, Security: l.Security})
 		}
 	}
-	slices.SortStableFunc(servers, func(a, b MailServer) int {
-		six := func(s MailServer) int { return strings.Count(s.Host, ":") }
+	slices.SortStableFunc(servers, func(a, b api.MailServer) int {
+		six := func(s api.MailServer) int { return strings.Count(s.Host, ":") }
 		return cmp.Or(cmp.Compare(six(a), six(b)), cmp.Compare(a.Security, b.Security))
 	})
 	return servers

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -37,7 +39,7 @@ func TestAccountChangesDuringItsSignIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, rigOptions{})
-			_, err := r.server.Authorize(t.Context(), me, false, func(p Prompt) error {
+			_, err := r.server.Authorize(t.Context(), me, false, func(p api.Prompt) error {
 				if p.URL == "" {
 					return nil
 				}
@@ -74,7 +76,7 @@ func TestStopEndsAChangeUnderWay(t *testing.T) {
 	}))
 	defer provider.Close()
 	defer close(left)
-	r := newRig(t, rigOptions{config: func(c *Config) { c.Providers[0].RevokeURL = provider.URL }})
+	r := newRig(t, rigOptions{config: func(c *config.Config) { c.Providers[0].RevokeURL = provider.URL }})
 	var removing sync.WaitGroup
 	removing.Go(func() {
 		note, err := r.server.Remove(t.Context(), me)
@@ -89,7 +91,7 @@ func TestStopEndsAChangeUnderWay(t *testing.T) {
 		t.Error(err)
 	}
 	removing.Wait()
-	if cfg, err := LoadConfig(r.config); err != nil || len(cfg.Accounts) > 0 {
+	if cfg, err := config.Load(r.config); err != nil || len(cfg.Accounts) > 0 {
 		t.Errorf("the configuration has %d accounts, %v", len(cfg.Accounts), err)
 	}
 	for _, key := range []string{"refresh/" + me, passwordKey(me)} {

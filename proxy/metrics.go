@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
@@ -124,8 +125,8 @@ func answerText(w http.ResponseWriter, code int, text string) {
 	w.Write([]byte(text + "\n"))
 }
 
-func (s *Server) keystoreStatus() KeystoreStatus {
-	st := KeystoreStatus{Kind: s.secrets.Kind()}
+func (s *Server) keystoreStatus() api.KeystoreStatus {
+	st := api.KeystoreStatus{Kind: s.secrets.Kind()}
 	if err := s.secrets.Err(); err != nil {
 		st.Error, st.Cure = err.Error(), keystore.Cure(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // MoveSecrets moves all secrets of all accounts into another kind of keystore,
@@ -38,7 +39,7 @@ func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 		return 0, err
 	}
 	settle := func() error {
-		if err := setKeystore(s.opts.ConfigPath, kind); err != nil {
+		if err := config.SetKeystore(s.opts.ConfigPath, kind); err != nil {
 			return err
 		}
 		cfg := *s.config()
@@ -62,16 +63,16 @@ func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 func (s *Server) secretKeys() []string {
 	var keys []string
 	shared := map[string]bool{}
-	note := func(p Provider) {
+	note := func(p config.Provider) {
 		if p.ClientID != "" {
-			shared[p.secretKey()] = true
+			shared[p.SecretKey()] = true
 		}
 	}
-	for _, p := range s.config().catalogue() {
+	for _, p := range s.config().Catalogue() {
 		note(p)
 	}
 	for _, b := range *s.boxes.Load() {
-		keys = append(keys, "refresh/"+Fold(b.address), passwordKey(b.address), b.provider.ownSecretKey(b.address))
+		keys = append(keys, "refresh/"+config.Fold(b.address), passwordKey(b.address), b.provider.OwnSecretKey(b.address))
 		note(b.provider)
 	}
 	return slices.AppendSeq(keys, maps.Keys(shared))

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/net/http/httpproxy"
 
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -42,7 +43,7 @@ func namesProxy(raw string) bool {
 		return true
 	}
 	via, err := (&httpproxy.Config{HTTPSProxy: raw}).ProxyFunc()(&url.URL{Scheme: "https", Host: "smtp.example.com"})
-	return err == nil && via != nil && isProxyAddress(via)
+	return err == nil && via != nil && config.IsProxyAddress(via)
 }
 
 // refusing is for an https_proxy that names no proxy. httpproxy would connect

@@ -8,6 +8,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -58,7 +59,7 @@ func (s *session) finish(res result, r *smtp.SMTPError, cure string, err error) 
 // into the log.
 func (s *session) record(m *message, res result, r *smtp.SMTPError, cure string, err error) {
 	now := time.Now()
-	a := &Activity{
+	a := &api.Activity{
 		Time: now, Session: s.c.id, Account: s.box.address, Recipients: m.rcpts, Bytes: m.bytes,
 		Took: now.Sub(m.started), Result: res.String(), Cure: cure,
 	}

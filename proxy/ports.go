@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // Why an address cannot be listened on. Windows has numbers of its own
@@ -27,7 +29,7 @@ func portError(addr string, err error) error {
 	_, port, _ := net.SplitHostPort(addr)
 	switch {
 	case is(err, inUse):
-		return &PortTakenError{Address: addr, Owner: portOwner(port), Free: freeAddress(addr)}
+		return &api.PortTakenError{Address: addr, Owner: portOwner(port), Free: freeAddress(addr)}
 	case is(err, forbidden):
 		return fmt.Errorf("port %s may not be opened by this user: set one above 1023 for %q in the configuration (listen, listen_tls, metrics): %w", port, addr, err)
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -73,14 +75,14 @@ func loadAges(path string) (*ages, error) {
 func (a *ages) get(address string) age {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.of[Fold(address)]
+	return a.of[config.Fold(address)]
 }
 
 func (a *ages) set(address string, to age) {
 	to.Renewed, to.Next = to.Renewed.UTC().Truncate(time.Second), to.Next.UTC().Truncate(time.Second)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if key := Fold(address); a.of[key] != to {
+	if key := config.Fold(address); a.of[key] != to {
 		a.of[key] = to
 		a.dirty = true
 	}
@@ -89,7 +91,7 @@ func (a *ages) set(address string, to age) {
 func (a *ages) forget(address string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.of, Fold(address))
+	delete(a.of, config.Fold(address))
 	a.dirty = true
 }
 
@@ -113,7 +115,7 @@ func (a *ages) save() error {
 
 // consentEnds is when an account's consent ends if it is not used again; zero
 // when the provider does not say.
-func consentEnds(p Provider, renewed time.Time) time.Time {
+func consentEnds(p config.Provider, renewed time.Time) time.Time {
 	if p.ConsentDays == 0 || renewed.IsZero() {
 		return time.Time{}
 	}
@@ -123,10 +125,10 @@ func consentEnds(p Provider, renewed time.Time) time.Time {
 // renewDue is when an account is to be renewed: at a tenth of its consent's
 // life, up to a quarter of that later, by its address, so that accounts added
 // together drift apart.
-func renewDue(p Provider, address string, renewed time.Time) time.Time {
+func renewDue(p config.Provider, address string, renewed time.Time) time.Time {
 	life := time.Duration(p.ConsentDays) * 24 * time.Hour
 	h := fnv.New64a()
-	h.Write([]byte(Fold(address)))
+	h.Write([]byte(config.Fold(address)))
 	part := float64(h.Sum64()%1000) / 1000
 	after := life / renewPart
 	return renewed.Add(after + time.Duration(part*float64(after)/4))
@@ -180,7 +182,7 @@ func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
 
 // accountStatus adds to what the mailbox knows when its consent was last used and
 // when it ends.
-func (s *Server) accountStatus(b *mailbox) AccountStatus {
+func (s *Server) accountStatus(b *mailbox) api.AccountStatus {
 	st := b.status()
 	st.ConsentUsed = s.ages.get(b.address).Renewed
 	if last := st.Token.LastRefresh; last.After(st.ConsentUsed) {

@@ -7,13 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
 // TestRenewalsSpread: accounts that were added together are not renewed
 // together, and each well before its consent ends.
 func TestRenewalsSpread(t *testing.T) {
-	p := Provider{ConsentDays: 90}
+	p := config.Provider{ConsentDays: 90}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	perHour := map[int]int{}
 	for i := range 1000 {

@@ -27,14 +27,16 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // Options are what a Server is made of.
 type Options struct {
-	Config     Config
+	Config     config.Config
 	ConfigPath string          // where account changes are written; "" keeps them in memory
-	Patience   Patience        // with providers
+	Timeouts   Timeouts        // with providers
 	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
 	Log        *slog.Logger    // nil logs nothing
 	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
@@ -71,7 +73,7 @@ type Server struct {
 	tokenBreakers *breaker.Set
 	smtpBreakers  *breaker.Set
 
-	cfg   atomic.Pointer[Config]
+	cfg   atomic.Pointer[config.Config]
 	boxes atomic.Pointer[map[string]*mailbox] // by folded address; replaced, never changed
 
 	ages *ages // when consents were last used
@@ -89,8 +91,8 @@ type Server struct {
 	idleTimeout time.Duration
 	nextID      atomic.Uint64
 
-	portTaken  atomic.Pointer[PortTakenError] // what listenPatiently waits for; nil when it does not
-	configured chan struct{}                  // capacity 1: tells it to look again
+	portTaken  atomic.Pointer[api.PortTakenError] // what listenPatiently waits for; nil when it does not
+	configured chan struct{}                      // capacity 1: tells it to look again
 
 	serving  context.Context // ends when the server stops
 	endServe context.CancelFunc
@@ -121,7 +123,7 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.Config = o.Config.withDefaults()
+	o.Config = o.Config.WithDefaults()
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
 	}
@@ -152,7 +154,7 @@ func New(o Options) (*Server, error) {
 }
 
 func (s *Server) newBreakers() (tokens, hosts *breaker.Set) {
-	settings := breaker.Settings{OpenFor: s.opts.Patience.Breaker, OnChange: func(st breaker.Status) {
+	settings := breaker.Settings{OpenFor: s.opts.Timeouts.Breaker, OnChange: func(st breaker.Status) {
 		s.log.Warn("breaker", "name", st.Name, "state", st.State.String(), "cause", st.Cause)
 		s.changed.wake()
 	}}
@@ -169,11 +171,11 @@ func (s *Server) newSMTP() *smtp.Server {
 	return srv
 }
 
-func (s *Server) config() *Config { return s.cfg.Load() }
+func (s *Server) config() *config.Config { return s.cfg.Load() }
 
 // mailbox finds an account by the address a mail program gives, however it is
 // written; nil when there is none.
-func (s *Server) mailbox(address string) *mailbox { return (*s.boxes.Load())[Fold(address)] }
+func (s *Server) mailbox(address string) *mailbox { return (*s.boxes.Load())[config.Fold(address)] }
 
 // Serve listens and serves until ctx ends or Shutdown is called, and returns
 // when everything has ended. It can be called once. An address that cannot be
@@ -233,7 +235,7 @@ const portRetry = 10 * time.Second
 func (s *Server) listenPatiently(ctx context.Context) error {
 	for {
 		err := s.listen()
-		taken, isTaken := errors.AsType[*PortTakenError](err)
+		taken, isTaken := errors.AsType[*api.PortTakenError](err)
 		if !s.opts.WaitForPort || !isTaken {
 			s.portTaken.Store(nil)
 			return err
@@ -279,7 +281,7 @@ func (s *Server) forget(c *conn) {
 }
 
 // listensOn are the addresses of mail programs and metrics, "" for none of the latter.
-func (s *Server) listensOn() (mail []Listener, metrics string) {
+func (s *Server) listensOn() (mail []api.Listener, metrics string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.listeners {

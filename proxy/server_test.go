@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -268,7 +269,7 @@ func TestPanicHurtsNobodyElse(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	r := newRig(t, rigOptions{accounts: []string{"two@corp.test"}, config: func(c *Config) {
+	r := newRig(t, rigOptions{accounts: []string{"two@corp.test"}, config: func(c *config.Config) {
 		c.MaxConnections, c.MaxConnectionsPerAccount = 4, 2
 	}})
 	a, b := r.login(me), r.login(me)

@@ -14,6 +14,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -89,7 +90,7 @@ func (s *session) Auth(mech string) (sasl.Server, error) {
 	switch mech {
 	case sasl.Plain:
 		return ownWords{sasl.NewPlainServer(func(identity, username, password string) error {
-			if identity != "" && Fold(identity) != Fold(username) {
+			if identity != "" && config.Fold(identity) != config.Fold(username) {
 				return s.wrongPassword(username, "", "asked to act as another user")
 			}
 			return s.authenticate(username, password)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -135,7 +136,7 @@ func TestDeeperLinesHaveTheirSession(t *testing.T) {
 
 // TestGoodbyeIsLogged: who is hung up on is found in the log, with what it was told.
 func TestGoodbyeIsLogged(t *testing.T) {
-	r := newRig(t, rigOptions{config: func(c *Config) { c.IdleTimeout = Duration(100 * time.Millisecond) }})
+	r := newRig(t, rigOptions{config: func(c *config.Config) { c.IdleTimeout = config.Duration(100 * time.Millisecond) }})
 	if got := r.dial().reply(); !strings.HasPrefix(got, "421 4.4.2 Nobody has logged in") {
 		t.Fatalf("got %q", got)
 	}

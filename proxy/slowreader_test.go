@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -84,7 +85,7 @@ func TestOneWhoNeverReadsHurtsNobody(t *testing.T) {
 // nothing, or half a handshake, is closed.
 func TestSilentBeforeGreeting(t *testing.T) {
 	for _, first := range []string{"", "\x16\x03\x01\x02"} {
-		r := newRig(t, rigOptions{config: func(c *Config) { c.IdleTimeout = Duration(100 * time.Millisecond) }})
+		r := newRig(t, rigOptions{config: func(c *config.Config) { c.IdleTimeout = config.Duration(100 * time.Millisecond) }})
 		c, err := net.Dial("tcp", r.tls)
 		if err != nil {
 			t.Fatal(err)

@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // A snapshot that says "serving" names the addresses: who waits for the one uses
 // the other.
 func TestServingHasAddresses(t *testing.T) {
 	for range 50 {
-		cfg := DefaultConfig()
+		cfg := config.Default()
 		cfg.Listen, cfg.ListenTLS, cfg.Metrics = []string{"127.0.0.1:0"}, []string{}, ""
 		s, err := New(Options{Config: cfg, Secrets: keystore.Memory()})
 		if err != nil {

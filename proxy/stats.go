@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -55,7 +56,7 @@ func newStats() *stats {
 }
 
 // ended counts a message.
-func (s *stats) ended(r result, a *Activity) {
+func (s *stats) ended(r result, a *api.Activity) {
 	s.results[r].Add(1)
 	if r == sent {
 		s.minutes.count(a.Time)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // tidyEvery is how often the server looks whether it has become idle.
@@ -44,14 +45,12 @@ func (s *Server) usage() usage {
 
 // tidyFolder removes what an instance left that was killed while it wrote.
 func (s *Server) tidyFolder() {
-	config := s.opts.ConfigPath
-	if config == "" {
+	if s.opts.ConfigPath == "" {
 		return
 	}
-	editing.Lock()
-	defer editing.Unlock()
-	certificate := filepath.Join(filepath.Dir(config), certificateFile)
-	for _, path := range []string{config, config + ".bak", agesPath(config), certificate, strings.TrimSuffix(certificate, ".crt") + ".key"} {
+	config.RemoveLeftovers(s.opts.ConfigPath)
+	certificate := filepath.Join(filepath.Dir(s.opts.ConfigPath), certificateFile)
+	for _, path := range []string{agesPath(s.opts.ConfigPath), certificate, strings.TrimSuffix(certificate, ".crt") + ".key"} {
 		safeio.RemoveLeftovers(path)
 	}
 }

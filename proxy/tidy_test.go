@@ -5,13 +5,15 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // TestUnfinishedFilesGoAway: kill -9 leaves what was being written, under another
 // name each time. The next start removes it, and nothing that is somebody else's.
 func TestUnfinishedFilesGoAway(t *testing.T) {
 	dir := tempDir(t)
-	s, err := New(Options{Config: DefaultConfig(), ConfigPath: filepath.Join(dir, "config.toml")})
+	s, err := New(Options{Config: config.Default(), ConfigPath: filepath.Join(dir, "config.toml")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // waiting is a server that waits for a port which another program has.
@@ -16,7 +17,7 @@ func waiting(t *testing.T) (s *Server, taken string, ended chan error) {
 	}
 	t.Cleanup(func() { other.Close() })
 	taken = other.Addr().String()
-	s, err = New(Options{Config: Config{Listen: []string{taken}}, Secrets: keystore.Memory(), WaitForPort: true})
+	s, err = New(Options{Config: config.Config{Listen: []string{taken}}, Secrets: keystore.Memory(), WaitForPort: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -89,7 +90,7 @@ func told(says <-chan bool) func(context.Context, *slog.Logger, chan<- bool) {
 func TestWatchNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
-		s, err := New(Options{Config: DefaultConfig(), Secrets: keystore.Memory(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+		s, err := New(Options{Config: config.Default(), Secrets: keystore.Memory(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}

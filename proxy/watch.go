@@ -8,25 +8,26 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
 // Snapshot is the server's state now.
-func (s *Server) Snapshot() Snapshot {
+func (s *Server) Snapshot() api.Snapshot {
 	state := s.state() // first: who serves has listeners already
 	listeners, metrics := s.listensOn()
 	boxes := *s.boxes.Load()
-	snap := Snapshot{
+	snap := api.Snapshot{
 		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: state,
 		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(),
 		Connections: s.stats.connections.Load(), Messages: s.stats.messages.Load(),
-		Upstream: UpstreamGauges{
+		Upstream: api.UpstreamGauges{
 			Dialling: s.stats.upstream.Dialling.Load(), Warm: s.stats.upstream.Warm.Load(), Busy: s.stats.upstream.Busy.Load(),
 		},
 		Totals: s.stats.totals(), AuthFailures: s.stats.authFailures.Load(), Refused: s.stats.refused.Load(),
 		PerMinute: s.stats.minutes.last60(time.Now()), LastActivity: s.stats.recent.last.Load(),
 		Keystore: s.keystoreStatus(),
-		Accounts: make([]AccountStatus, 0, len(boxes)),
+		Accounts: make([]api.AccountStatus, 0, len(boxes)),
 		Breakers: append(s.tokenBreakers.All(), s.smtpBreakers.All()...),
 	}
 	for _, key := range slices.Sorted(maps.Keys(boxes)) {
@@ -66,9 +67,9 @@ func (s *Server) SetPaused(paused bool) {
 // Watch yields a snapshot at once and then whenever something changed, at most
 // every interval (a quarter of a second at the least), until ctx ends. While a
 // breaker is open it yields every second, for the countdown.
-func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[Snapshot] {
+func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[api.Snapshot] {
 	interval = max(interval, 250*time.Millisecond)
-	return func(yield func(Snapshot) bool) {
+	return func(yield func(api.Snapshot) bool) {
 		changes, cancel := s.changed.subscribe()
 		defer cancel()
 		for {

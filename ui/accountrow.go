@@ -7,7 +7,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // accountRow is an account's card on the overview.
@@ -30,7 +30,7 @@ type accountWords struct {
 	mood                                 mood
 }
 
-func accountText(a proxy.AccountStatus, now time.Time) accountWords {
+func accountText(a api.AccountStatus, now time.Time) accountWords {
 	state, m := accountState(a)
 	w := accountWords{address: clean(a.Address), state: state, mood: m}
 	w.when = strings.Join([]string{clean(a.Name), lastMessage(a, now)}, " · ")
@@ -59,7 +59,7 @@ func newAccountRow(w *window) *accountRow {
 	return r
 }
 
-func (r *accountRow) set(a proxy.AccountStatus, now time.Time) {
+func (r *accountRow) set(a api.AccountStatus, now time.Time) {
 	r.address = a.Address
 	words := accountText(a, now)
 	if r.words == words {

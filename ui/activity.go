@@ -9,7 +9,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // activity lists the recent messages, newest first, and says of one what became
@@ -23,8 +23,8 @@ type activity struct {
 	empty   *text
 	details *activityDetails
 
-	all    []proxy.Activity // oldest first, as the engine gives them
-	seen   []int            // those that the search leaves, newest first
+	all    []api.Activity // oldest first, as the engine gives them
+	seen   []int          // those that the search leaves, newest first
 	asking bool
 	chosen uint64 // Seq of the one whose details are shown, 0 for none
 	shown  bool
@@ -81,14 +81,14 @@ func (a *activity) load(v view) {
 		return
 	}
 	a.asking = true
-	ask(a.w.work, a.w.work.ctx, func(ctx context.Context) ([]proxy.Activity, error) {
+	ask(a.w.work, a.w.work.ctx, func(ctx context.Context) ([]api.Activity, error) {
 		return a.w.backend.Activity(ctx, have)
-	}, func(more []proxy.Activity, err error) {
+	}, func(more []api.Activity, err error) {
 		a.asking = false
 		a.notice.say(a.w.explain(err))
 		a.all = append(a.all, more...)
 		if extra := len(a.all) - kept; extra > 0 {
-			a.all = append([]proxy.Activity(nil), a.all[extra:]...)
+			a.all = append([]api.Activity(nil), a.all[extra:]...)
 		}
 		a.list()
 	})
@@ -117,7 +117,7 @@ func (a *activity) list() {
 }
 
 // matches reports whether all words are somewhere in what is shown of a message.
-func matches(e proxy.Activity, words []string) bool {
+func matches(e api.Activity, words []string) bool {
 	name, _ := result(e.Result)
 	text := strings.ToLower(e.Account + " " + e.Result + " " + name + " " + e.Reply + " " + e.Session)
 	for _, w := range words {
@@ -167,7 +167,7 @@ func newActivityRow(a *activity) *activityRow {
 	return r
 }
 
-func (r *activityRow) set(e proxy.Activity, now time.Time, chosen bool) {
+func (r *activityRow) set(e api.Activity, now time.Time, chosen bool) {
 	r.seq = e.Seq
 	word, m := result(e.Result)
 	how := trn("{{.N}} recipients", int64(e.Recipients)) + " · " + size(e.Bytes) + " · " + took(e.Took)
@@ -196,7 +196,7 @@ type activityDetails struct {
 	facts  *fyne.Container
 	reply  *text
 	cure   *notice
-	entry  proxy.Activity
+	entry  api.Activity
 }
 
 func newActivityDetails(a *activity) *activityDetails {
@@ -213,7 +213,7 @@ func newActivityDetails(a *activity) *activityDetails {
 	return d
 }
 
-func (d *activityDetails) set(e proxy.Activity) {
+func (d *activityDetails) set(e api.Activity) {
 	d.entry = e
 	word, m := result(e.Result)
 	d.state.set(word, m)
@@ -234,7 +234,7 @@ func (d *activityDetails) set(e proxy.Activity) {
 }
 
 // activityText is a message's details for a bug report.
-func activityText(e proxy.Activity) string {
+func activityText(e api.Activity) string {
 	text := fmt.Sprintf("time: %s\nsession: %s\naccount: %s\nrecipients: %d\nbytes: %d\ntook: %s\nresult: %s\nreply: %s\n",
 		e.Time.Format(time.RFC3339), clean(e.Session), clean(e.Account), e.Recipients, e.Bytes, e.Took.Round(time.Millisecond), clean(e.Result), clean(e.Reply))
 	if e.Cure != "" {

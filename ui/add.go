@@ -8,7 +8,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // add is the way to an account: its address, the provider's page in the
@@ -62,7 +62,7 @@ func (a *add) enter() {
 		a.w.win.Canvas().Focus(a.who.address)
 		return
 	}
-	a.wait.begin(proxy.Account{Address: a.again}, proxy.Prospect{}, "", false)
+	a.wait.begin(api.Account{Address: a.again}, api.Preflight{}, "", false)
 }
 
 // escape goes one step back, and tells whether there was one.
@@ -119,8 +119,8 @@ type addWho struct {
 	next     *button
 	code     *button
 
-	prospect proxy.Prospect // of the provider that was found or chosen, if any
-	choices  []proxy.Choice
+	prospect api.Preflight // of the provider that was found or chosen, if any
+	choices  []api.Choice
 }
 
 func newAddWho(a *add) *addWho {
@@ -159,7 +159,7 @@ func (s *addWho) clear() {
 
 // forget shows nothing of what was known about an address.
 func (s *addWho) forget() {
-	s.offer(proxy.Prospect{})
+	s.offer(api.Preflight{})
 	s.choose.Hide()
 	s.instead.say("", "")
 	s.field.refuse("")
@@ -170,15 +170,15 @@ func (s *addWho) typed() {
 	s.forget()
 	ctx := s.a.under()
 	if address := strings.TrimSpace(s.address.Text); complete(address) {
-		s.a.w.work.after(ctx, patience, func() { s.look(ctx, proxy.Account{Address: address}) })
+		s.a.w.work.after(ctx, patience, func() { s.look(ctx, api.Account{Address: address}) })
 	}
 }
 
 // look asks what the account takes.
-func (s *addWho) look(ctx ctx, account proxy.Account) {
+func (s *addWho) look(ctx ctx, account api.Account) {
 	w := s.a.w
-	ask(w.work, ctx, func(ctx context.Context) (proxy.Prospect, error) { return w.backend.Prospect(ctx, account) },
-		func(p proxy.Prospect, err error) {
+	ask(w.work, ctx, func(ctx context.Context) (api.Preflight, error) { return w.backend.Preflight(ctx, account) },
+		func(p api.Preflight, err error) {
 			switch {
 			case err != nil:
 				words, cure := w.explain(err)
@@ -194,7 +194,7 @@ func (s *addWho) look(ctx ctx, account proxy.Account) {
 }
 
 // list lets a person choose where nothing tells the provider.
-func (s *addWho) list(choices []proxy.Choice) {
+func (s *addWho) list(choices []api.Choice) {
 	s.choices = choices
 	s.choice.Options = s.choice.Options[:0]
 	for _, c := range choices {
@@ -207,16 +207,16 @@ func (s *addWho) list(choices []proxy.Choice) {
 func (s *addWho) chosen(name string) {
 	for _, c := range s.choices {
 		if clean(c.Name) == name {
-			s.offer(proxy.Prospect{})
+			s.offer(api.Preflight{})
 			s.instead.say("", "")
-			s.look(s.a.under(), proxy.Account{Address: strings.TrimSpace(s.address.Text), Provider: c.ID})
+			s.look(s.a.under(), api.Account{Address: strings.TrimSpace(s.address.Text), Provider: c.ID})
 			return
 		}
 	}
 }
 
 // offer shows a provider and what it needs; one without an ID shows nothing.
-func (s *addWho) offer(p proxy.Prospect) {
+func (s *addWho) offer(p api.Preflight) {
 	s.prospect = p
 	s.name.set(clean(p.Name))
 	show(s.there, p.There)
@@ -249,7 +249,7 @@ func (s *addWho) submit() {
 }
 
 func (s *addWho) proceed(device bool) {
-	account := proxy.Account{Address: strings.TrimSpace(s.address.Text), Provider: s.prospect.Provider}
+	account := api.Account{Address: strings.TrimSpace(s.address.Text), Provider: s.prospect.Provider}
 	secret := ""
 	if s.register.root.Visible() {
 		account.ClientID = strings.TrimSpace(s.register.id.Text)

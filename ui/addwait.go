@@ -8,7 +8,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -27,8 +27,8 @@ type addWait struct {
 	cancel *button
 	finish *button
 
-	account  proxy.Account
-	prospect proxy.Prospect
+	account  api.Account
+	prospect api.Preflight
 	secret   string
 	byCode   bool
 	url      string          // the provider's page
@@ -53,7 +53,7 @@ func newAddWait(a *add) *addWait {
 }
 
 // begin adds an account, unless it is there already, and asks for consent.
-func (s *addWait) begin(account proxy.Account, p proxy.Prospect, secret string, device bool) {
+func (s *addWait) begin(account api.Account, p api.Preflight, secret string, device bool) {
 	s.account, s.prospect, s.secret = account, p, secret
 	s.where.set(clean(account.Address))
 	s.run(device)
@@ -99,7 +99,7 @@ func (s *addWait) run(device bool) {
 
 // authorization is one try to get consent.
 type authorization struct {
-	account        proxy.Account
+	account        api.Account
 	secret         string
 	exists, device bool
 	before, done   chan struct{}
@@ -123,7 +123,7 @@ func (s *addWait) authorize(ctx context.Context, screen func(func()), job author
 			return
 		}
 	}
-	consented, err := b.Authorize(ctx, address, job.device, func(p proxy.Prompt) {
+	consented, err := b.Authorize(ctx, address, job.device, func(p api.Prompt) {
 		screen(func() { s.prompt(p) })
 	})
 	if !consented && !job.exists {
@@ -144,7 +144,7 @@ func (s *addWait) authorize(ctx context.Context, screen func(func()), job author
 }
 
 // prompt shows what the engine wants shown.
-func (s *addWait) prompt(p proxy.Prompt) {
+func (s *addWait) prompt(p api.Prompt) {
 	switch {
 	case p.URL != "":
 		s.url = p.URL
@@ -186,7 +186,7 @@ func (s *addWait) failed(consented bool, err error) {
 	s.a.w.win.Canvas().Focus(s.retry)
 }
 
-func said(list []proxy.Check, text string) bool {
+func said(list []api.Check, text string) bool {
 	for _, c := range list {
 		if c.Result == text {
 			return true

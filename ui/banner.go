@@ -4,7 +4,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // banner is a line across the window: what holds for everything, and what can
@@ -52,7 +52,7 @@ type banners struct {
 	gone, keystore, paused, no *banner
 	port                       *banner
 	failed                     *banner
-	taken                      *proxy.PortTakenError // what the port's banner is about
+	taken                      *api.PortTakenError // what the port's banner is about
 	trayless                   bool
 }
 

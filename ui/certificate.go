@@ -8,7 +8,7 @@ import (
 	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // certificate shows the one for local TLS, and how a system or a program comes
@@ -22,7 +22,7 @@ type certificate struct {
 	value       *fyne.Container
 	help        *segments
 	steps       *fyne.Container
-	info        proxy.CertificateInfo
+	info        api.Certificate
 }
 
 var systems = []string{"windows", "darwin", "linux", "thunderbird"}
@@ -46,7 +46,7 @@ func newCertificate(w *window) *certificate {
 	return c
 }
 
-func (c *certificate) set(info proxy.CertificateInfo, err error) {
+func (c *certificate) set(info api.Certificate, err error) {
 	c.info = info
 	c.notice.say(c.w.explain(err))
 	show(c.value, err == nil)

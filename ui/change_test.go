@@ -9,13 +9,13 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 func TestSettingsChange(t *testing.T) {
 	b := busyOffice()
-	var got proxy.Settings
-	b.configure = func(p proxy.Settings) ([]string, error) {
+	var got api.Settings
+	b.configure = func(p api.Settings) ([]string, error) {
 		got = p
 		return []string{"log_level changes at the next start"}, nil
 	}
@@ -43,10 +43,10 @@ func TestSettingsChange(t *testing.T) {
 
 func TestTakenPort(t *testing.T) {
 	b := busyOffice()
-	var got proxy.Settings
-	b.configure = func(p proxy.Settings) ([]string, error) {
+	var got api.Settings
+	b.configure = func(p api.Settings) ([]string, error) {
 		if got = p; p.Listen[0] == "127.0.0.1:2525" {
-			return nil, &proxy.PortTakenError{Address: "127.0.0.1:2525", Free: "127.0.0.1:2526"}
+			return nil, &api.PortTakenError{Address: "127.0.0.1:2525", Free: "127.0.0.1:2526"}
 		}
 		return nil, nil
 	}
@@ -135,7 +135,7 @@ func TestMenuLeadsToTheTest(t *testing.T) {
 
 func TestSendTest(t *testing.T) {
 	b := busyOffice()
-	b.checks = []proxy.Check{{Name: "token", OK: true}, {Name: "login", OK: true}}
+	b.checks = []api.Check{{Name: "token", OK: true}, {Name: "login", OK: true}}
 	s := (story{page: Page{Name: "setup", Account: "ada@corp.example"}, backend: func() *fake { return b }}).stage(t, staging{})
 	p := s.w.pages["setup"].(*setup).test
 	p.to.SetText("nowhere")

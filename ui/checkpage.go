@@ -6,7 +6,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // checkPage looks at everything that must work for mail to flow.
@@ -68,7 +68,7 @@ func (p *checkPage) begin() {
 	p.end.Show()
 	p.run.enable(false)
 	p.w.work.start(ctx, func(ctx context.Context, screen func(func())) {
-		failed, err := p.w.backend.Doctor(ctx, func(ch proxy.Check) {
+		failed, err := p.w.backend.Doctor(ctx, func(ch api.Check) {
 			screen(func() { p.checks.add(ch); p.w.settle() })
 		})
 		screen(func() { p.ended(failed, err) })

@@ -8,7 +8,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // checks is a list of things that were looked at, one below the other as they
@@ -20,7 +20,7 @@ type checks struct {
 	waiting *fyne.Container
 	spinner *widget.Activity
 	now     *text
-	all     []proxy.Check
+	all     []api.Check
 	acts    []*button // do what a check's cure is
 	w       *window
 }
@@ -52,12 +52,12 @@ func (c *checks) wait(what string) {
 }
 
 // add shows a check that has ended.
-func (c *checks) add(ch proxy.Check) {
+func (c *checks) add(ch api.Check) {
 	c.all = append(c.all, ch)
 	c.done.Add(c.line(ch))
 }
 
-func (c *checks) line(ch proxy.Check) fyne.CanvasObject {
+func (c *checks) line(ch api.Check) fyne.CanvasObject {
 	icon := fyne.Resource(theme.NewSuccessThemedResource(theme.ConfirmIcon()))
 	if !ch.OK {
 		icon = theme.NewErrorThemedResource(theme.CancelIcon())

@@ -7,7 +7,7 @@ import (
 
 	"fyne.io/fyne/v2/test"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 func TestErrands(t *testing.T) {
@@ -81,7 +81,7 @@ func TestErrandMakesAPassword(t *testing.T) {
 // What a check says of a command becomes a button that does it.
 func TestErrandOfACheck(t *testing.T) {
 	b := busyOffice()
-	b.checks = []proxy.Check{{Name: "token of ada@corp.example", Result: "sign in again with `waxseal account reauthorize ada@corp.example`: invalid_grant"}}
+	b.checks = []api.Check{{Name: "token of ada@corp.example", Result: "sign in again with `waxseal account reauthorize ada@corp.example`: invalid_grant"}}
 	b.consent = func(context.Context) (bool, error) { return true, nil }
 	s := (story{page: Page{Name: "check"}, backend: func() *fake { return b }}).stage(t, staging{})
 	p := s.w.pages["check"].(*checkPage)

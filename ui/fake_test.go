@@ -8,12 +8,12 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // prospect is what the fake says of an account.
 type prospect struct {
-	proxy.Prospect
+	api.Preflight
 	domains []string
 	err     error
 }
@@ -22,20 +22,20 @@ type prospect struct {
 type fake struct {
 	mu        sync.Mutex
 	asked     []string
-	snapshot  proxy.Snapshot
-	watched   chan proxy.Snapshot // what Watch gives beside the first
-	activity  []proxy.Activity
+	snapshot  api.Snapshot
+	watched   chan api.Snapshot // what Watch gives beside the first
+	activity  []api.Activity
 	prospects []prospect
-	settings  proxy.Settings
-	mail      proxy.MailSettings
-	cert      proxy.CertificateInfo
+	settings  api.Settings
+	mail      api.MailSettings
+	cert      api.Certificate
 
 	err       error // of everything that is asked
-	configure func(proxy.Settings) ([]string, error)
+	configure func(api.Settings) ([]string, error)
 	move      func(ctx context.Context) (int, error)
-	prompts   []proxy.Prompt
+	prompts   []api.Prompt
 	consent   func(ctx context.Context) (bool, error) // after the prompts; nil waits until cancelled
-	checks    []proxy.Check
+	checks    []api.Check
 	test      func(ctx context.Context) error // after the checks
 }
 
@@ -54,8 +54,8 @@ func (f *fake) calls() []string {
 
 func (f *fake) called(what string) bool { return slices.Contains(f.calls(), what) }
 
-func (f *fake) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
-	return func(yield func(proxy.Snapshot, error) bool) {
+func (f *fake) Watch(ctx context.Context) iter.Seq2[api.Snapshot, error] {
+	return func(yield func(api.Snapshot, error) bool) {
 		if !yield(f.snapshot, f.err) || f.err != nil {
 			return
 		}
@@ -63,7 +63,7 @@ func (f *fake) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
 			select {
 			case s, open := <-f.watched:
 				if !open {
-					yield(proxy.Snapshot{}, errors.New("gone"))
+					yield(api.Snapshot{}, errors.New("gone"))
 					return
 				}
 				if !yield(s, nil) {
@@ -76,38 +76,38 @@ func (f *fake) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
 	}
 }
 
-func (f *fake) Activity(_ context.Context, after uint64) ([]proxy.Activity, error) {
-	i := slices.IndexFunc(f.activity, func(a proxy.Activity) bool { return a.Seq > after })
+func (f *fake) Activity(_ context.Context, after uint64) ([]api.Activity, error) {
+	i := slices.IndexFunc(f.activity, func(a api.Activity) bool { return a.Seq > after })
 	if i < 0 {
 		return nil, f.ask("activity")
 	}
 	return f.activity[i:], f.ask("activity")
 }
 
-// Prospect answers from prospects: by the provider's ID where one is chosen, and
+// Preflight answers from prospects: by the provider's ID where one is chosen, and
 // by the address's domain.
-func (f *fake) Prospect(_ context.Context, a proxy.Account) (proxy.Prospect, error) {
+func (f *fake) Preflight(_ context.Context, a api.Account) (api.Preflight, error) {
 	if err := f.ask(strings.TrimSpace("prospect " + a.Address + " " + a.Provider)); err != nil {
-		return proxy.Prospect{}, err
+		return api.Preflight{}, err
 	}
 	_, domain, _ := strings.Cut(a.Address, "@")
-	unknown := proxy.Prospect{Unknown: "no provider is known"}
+	unknown := api.Preflight{Unknown: "no provider is known"}
 	for _, p := range f.prospects {
 		if p.err == nil {
-			unknown.Choices = append(unknown.Choices, proxy.Choice{ID: p.Provider, Name: p.Name})
+			unknown.Choices = append(unknown.Choices, api.Choice{ID: p.Provider, Name: p.Name})
 		}
 		if a.Provider == "" && slices.Contains(p.domains, domain) || a.Provider != "" && p.Provider == a.Provider {
-			return p.Prospect, p.err
+			return p.Preflight, p.err
 		}
 	}
 	return unknown, nil
 }
 
-func (f *fake) Add(_ context.Context, a proxy.Account, secret string) (string, error) {
+func (f *fake) Add(_ context.Context, a api.Account, secret string) (string, error) {
 	return "pw", f.ask(strings.TrimSpace("add " + a.Address + " " + a.Provider + " " + a.ClientID + " " + secret))
 }
 
-func (f *fake) Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt)) (bool, error) {
+func (f *fake) Authorize(ctx context.Context, address string, device bool, show func(api.Prompt)) (bool, error) {
 	what := "authorize "
 	if device {
 		what = "device "
@@ -126,7 +126,7 @@ func (f *fake) Authorize(ctx context.Context, address string, device bool, show 
 	return false, ctx.Err()
 }
 
-func (f *fake) MailSettings(_ context.Context, address string, renew bool) (proxy.MailSettings, error) {
+func (f *fake) MailSettings(_ context.Context, address string, renew bool) (api.MailSettings, error) {
 	what := "settings of "
 	if renew {
 		what = "new password of "
@@ -138,7 +138,7 @@ func (f *fake) MailSettings(_ context.Context, address string, renew bool) (prox
 	return m, f.ask(what + address)
 }
 
-func (f *fake) SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error {
+func (f *fake) SendTest(ctx context.Context, address, to string, report func(api.Check)) error {
 	if err := f.ask("send " + address + " " + to); err != nil {
 		return err
 	}
@@ -164,11 +164,11 @@ func (f *fake) SetPaused(_ context.Context, paused bool) error {
 	return f.ask("resume")
 }
 
-func (f *fake) Settings(context.Context) (proxy.Settings, error) {
+func (f *fake) Settings(context.Context) (api.Settings, error) {
 	return f.settings, f.ask("settings")
 }
 
-func (f *fake) Configure(_ context.Context, s proxy.Settings) ([]string, error) {
+func (f *fake) Configure(_ context.Context, s api.Settings) ([]string, error) {
 	if err := f.ask("configure"); err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (f *fake) Configure(_ context.Context, s proxy.Settings) ([]string, error) 
 	return nil, nil
 }
 
-func (f *fake) Certificate(context.Context) (proxy.CertificateInfo, error) {
+func (f *fake) Certificate(context.Context) (api.Certificate, error) {
 	return f.cert, f.ask("certificate")
 }
 
@@ -192,7 +192,7 @@ func (f *fake) MoveSecrets(ctx context.Context, kind string) (int, error) {
 	return 7, nil
 }
 
-func (f *fake) Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error) {
+func (f *fake) Doctor(ctx context.Context, report func(api.Check)) (failed int, err error) {
 	for _, c := range f.checks {
 		report(c)
 		if !c.OK {

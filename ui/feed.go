@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // feed brings the backend's snapshots to the screen. However fast they come,
@@ -18,7 +18,7 @@ type feed struct {
 
 // view is what the feed knows at one moment.
 type view struct {
-	snapshot proxy.Snapshot
+	snapshot api.Snapshot
 	arrived  time.Time // when the snapshot came
 	known    bool      // there has been a snapshot
 	gone     bool      // the engine cannot be reached

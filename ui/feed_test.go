@@ -10,7 +10,7 @@ import (
 	"fyne.io/fyne/v2/test"
 	"go.uber.org/goleak"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
@@ -39,14 +39,14 @@ func TestSnapshotsMerge(t *testing.T) {
 // The engine goes and comes back: the window says so and goes on.
 func TestEngineComesBack(t *testing.T) {
 	b := busyOffice()
-	b.watched = make(chan proxy.Snapshot)
+	b.watched = make(chan api.Snapshot)
 	s := newStage(t, b, staging{})
 	s.w.start()
 	gone := s.w.frame.banners.gone
 	s.until("the first snapshot is drawn", func() bool { return s.w.view.known })
 	s.until("a later one is", func() bool {
 		select {
-		case b.watched <- proxy.Snapshot{State: "serving", Connections: 7}:
+		case b.watched <- api.Snapshot{State: "serving", Connections: 7}:
 		default:
 		}
 		return s.w.view.snapshot.Connections == 7
@@ -59,8 +59,8 @@ func TestEngineComesBack(t *testing.T) {
 // asleep is a backend whose Watch says one thing and then nothing.
 type asleep struct{ fake }
 
-func (a *asleep) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
-	return func(yield func(proxy.Snapshot, error) bool) {
+func (a *asleep) Watch(ctx context.Context) iter.Seq2[api.Snapshot, error] {
+	return func(yield func(api.Snapshot, error) bool) {
 		if yield(a.snapshot, nil) {
 			<-ctx.Done()
 		}
@@ -97,7 +97,7 @@ func TestPagesComeToTheFront(t *testing.T) {
 // changing is the i-th of many snapshots, each unlike the last.
 // They repeat after a thousand, since Fyne remembers the sizes of texts: on the
 // tests' driver for ever.
-func changing(i int) proxy.Snapshot {
+func changing(i int) api.Snapshot {
 	b := many(8)
 	s := b.snapshot
 	s.Connections, s.Messages = int64(i%1000*5), int64(i%8)

@@ -11,7 +11,7 @@ import (
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // begun is a stage on which adding an account has begun, from the click on.
@@ -31,7 +31,7 @@ const consentPage = "https://login.example/authorize"
 // One typed field and two clicks lead from "Add account" to the settings.
 func TestAddAccount(t *testing.T) {
 	b := busyOffice()
-	b.prompts = []proxy.Prompt{{URL: consentPage}, {Check: &proxy.Check{Name: "consent", OK: true}}, {Check: &proxy.Check{Name: "login", OK: true}}}
+	b.prompts = []api.Prompt{{URL: consentPage}, {Check: &api.Check{Name: "consent", OK: true}}, {Check: &api.Check{Name: "login", OK: true}}}
 	b.consent = func(context.Context) (bool, error) { return true, nil }
 	s, a := begun(t, b)
 	test.Type(s.w.win.Canvas().Focused(), "grace@corp.example") // nothing need be clicked for that
@@ -74,7 +74,7 @@ func TestCancelWhileWaiting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := busyOffice()
-			b.prompts = []proxy.Prompt{{URL: consentPage}}
+			b.prompts = []api.Prompt{{URL: consentPage}}
 			s, a := begun(t, b)
 			typeAddress(s, "grace@corp.example").submit()
 			s.until("it waits", func() bool { return a.wait.link.Visible() })
@@ -92,7 +92,7 @@ func TestCancelWhileWaiting(t *testing.T) {
 // Another page, and the end of the window, end what is under way too.
 func TestLeavingCancels(t *testing.T) {
 	b := busyOffice()
-	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	b.prompts = []api.Prompt{{URL: consentPage}}
 	s, a := begun(t, b)
 	typeAddress(s, "grace@corp.example").submit()
 	s.until("it waits", func() bool { return a.wait.link.Visible() })
@@ -105,7 +105,7 @@ func TestLeavingCancels(t *testing.T) {
 // Signing in again takes nothing away when it is cancelled.
 func TestCancelKeepsAnAccountThatWasThere(t *testing.T) {
 	b := busyOffice()
-	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	b.prompts = []api.Prompt{{URL: consentPage}}
 	s, a := begun(t, b)
 	s.w.show(Page{Name: "add", Account: "ada@corp.example"})
 	s.until("it waits", func() bool { return a.wait.link.Visible() })
@@ -119,7 +119,7 @@ func TestCancelKeepsAnAccountThatWasThere(t *testing.T) {
 
 func TestAddFails(t *testing.T) {
 	b := busyOffice()
-	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	b.prompts = []api.Prompt{{URL: consentPage}}
 	var tries int
 	b.consent = func(context.Context) (bool, error) {
 		if tries++; tries == 1 {
@@ -156,7 +156,7 @@ func count(list []string, s string) (n int) {
 // A browser that does not open leaves the link.
 func TestNoBrowser(t *testing.T) {
 	b := busyOffice()
-	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	b.prompts = []api.Prompt{{URL: consentPage}}
 	s, a := begun(t, b)
 	s.w.options.OpenURL = nil
 	typeAddress(s, "grace@corp.example").submit()
@@ -169,7 +169,7 @@ func TestNoBrowser(t *testing.T) {
 
 func TestUnknownProviderIsChosen(t *testing.T) {
 	b := base()
-	b.prompts = []proxy.Prompt{{URL: consentPage}}
+	b.prompts = []api.Prompt{{URL: consentPage}}
 	s, a := begun(t, b)
 	who := typeAddress(s, "me@home.example")
 	if !who.next.Disabled() {
@@ -310,7 +310,7 @@ func TestSearchActivity(t *testing.T) {
 		t.Error("Escape does not close the details alone")
 	}
 	// The next ones are asked for alone, and a new start of the engine begins anew.
-	b.activity = append(b.activity, proxy.Activity{Seq: 7, Account: "x@y.example", Result: "sent"})
+	b.activity = append(b.activity, api.Activity{Seq: 7, Account: "x@y.example", Result: "sent"})
 	b.snapshot.LastActivity = 7
 	s.shows()
 	a.failed.SetChecked(false)

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
@@ -137,7 +137,7 @@ func TestHeadline(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	if got := counts(proxy.Snapshot{Connections: 5000, Messages: 1}); got != "0 accounts · 5,000 connections · 1 message" {
+	if got := counts(api.Snapshot{Connections: 5000, Messages: 1}); got != "0 accounts · 5,000 connections · 1 message" {
 		t.Errorf("counts: %q", got)
 	}
 }
@@ -161,7 +161,7 @@ func TestBreakerCountsDown(t *testing.T) {
 func TestConsent(t *testing.T) {
 	english(t)
 	day := 24 * time.Hour
-	for want, a := range map[string]proxy.AccountStatus{
+	for want, a := range map[string]api.AccountStatus{
 		"":                                     {},
 		"consent used today":                   {ConsentUsed: noon.Add(-time.Hour)},
 		"consent 1 day old, ends in 89 days":   {ConsentUsed: noon.Add(-day), ConsentEnds: noon.Add(89 * day)},
@@ -213,8 +213,8 @@ func TestFieldsRefuse(t *testing.T) {
 
 // Nothing that an address holds becomes a command of the shell it is copied to.
 func TestSnippetIsQuoted(t *testing.T) {
-	server := proxy.MailServer{Host: "::1", Port: 1587, Security: "starttls"}
-	got := snippet(proxy.MailSettings{User: "o'brien$(reboot)@x.example", Password: "secret"}, server)
+	server := api.MailServer{Host: "::1", Port: 1587, Security: "starttls"}
+	got := snippet(api.MailSettings{User: "o'brien$(reboot)@x.example", Password: "secret"}, server)
 	if !strings.Contains(got, `--auth-user 'o'\''brien$(reboot)@x.example' --auth-password "$WAXSEAL_PASSWORD"`) || !strings.Contains(got, "--server [::1]:1587") {
 		t.Errorf("got %s", got)
 	}

@@ -6,7 +6,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // gauges are the numbers that live: they are the engine's own.
@@ -49,7 +49,7 @@ func newGauges() *gauges {
 	return g
 }
 
-func (g *gauges) draw(s proxy.Snapshot, passed time.Duration, now time.Time) {
+func (g *gauges) draw(s api.Snapshot, passed time.Duration, now time.Time) {
 	g.connections.value.set(number(s.Connections))
 	g.connections.note.set(tr("from mail programs"))
 	g.messages.value.set(number(s.Messages))

@@ -4,7 +4,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/widget"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // keystore shows where the secrets are, and moves them.
@@ -53,7 +53,7 @@ func (k *keystore) draw(v view) {
 
 // offer says where the secrets can be moved to: those in memory end with
 // Waxseal, and stay there.
-func (k *keystore) offer(s proxy.KeystoreStatus) {
+func (k *keystore) offer(s api.KeystoreStatus) {
 	label := ""
 	switch k.to = ""; s.Kind {
 	case "system":

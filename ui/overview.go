@@ -7,7 +7,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // overview is what goes on now.
@@ -27,7 +27,7 @@ type overview struct {
 	empty    *fyne.Container
 	none     *text
 
-	all  []proxy.AccountStatus
+	all  []api.AccountStatus
 	seen []int // those that the search leaves, as indexes of all
 	at   time.Time
 }

@@ -7,7 +7,7 @@ import (
 
 	"fyne.io/fyne/v2"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // programs says how the usual mail programs are told.
@@ -19,8 +19,8 @@ type programs struct {
 	code    *text
 	codeBox *fyne.Container
 
-	settings proxy.MailSettings
-	server   proxy.MailServer
+	settings api.MailSettings
+	server   api.MailServer
 }
 
 const (
@@ -40,7 +40,7 @@ func newPrograms(w *window) *programs {
 	return p
 }
 
-func (p *programs) fill(m proxy.MailSettings, server proxy.MailServer) {
+func (p *programs) fill(m api.MailSettings, server api.MailServer) {
 	p.settings, p.server = m, server
 	p.draw()
 }
@@ -61,7 +61,7 @@ func (p *programs) draw() {
 
 // programSteps are the steps for one mail program, with the account's values in
 // them, but for the password.
-func programSteps(program int, m proxy.MailSettings, s proxy.MailServer) []string {
+func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 	v := values{"Server": s.Host, "Port": strconv.Itoa(s.Port), "User": clean(m.User), "Security": securityName(s)}
 	trust := tr("When it asks about the certificate, trust Waxseal’s: “Settings”, “Certificate” says how.")
 	var steps []string
@@ -104,7 +104,7 @@ func programSteps(program int, m proxy.MailSettings, s proxy.MailServer) []strin
 
 // snippet sends one message from a shell and from Python, with the account's
 // values; the password comes from the environment.
-func snippet(m proxy.MailSettings, s proxy.MailServer) string {
+func snippet(m api.MailSettings, s api.MailServer) string {
 	user, host := shellWord(clean(m.User)), s.Host
 	tls, class := "", "SMTP"
 	if s.Security == "tls" {

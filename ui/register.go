@@ -5,7 +5,7 @@ import (
 
 	"fyne.io/fyne/v2"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // register asks for the client ID that a provider knows Waxseal by, and says how
@@ -20,7 +20,7 @@ type register struct {
 	secret      *entry
 	secretField *fyne.Container
 
-	needs proxy.Registration
+	needs api.Registration
 }
 
 func newRegister(w *window) *register {
@@ -47,7 +47,7 @@ func (r *register) clear() {
 }
 
 // show asks where the provider has no client ID yet.
-func (r *register) show(p proxy.Prospect) {
+func (r *register) show(p api.Preflight) {
 	show(r.root, p.NoClientID && !p.There)
 	if !r.root.Visible() {
 		return

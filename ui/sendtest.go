@@ -7,7 +7,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // sendTest sends one message and shows each stage as it ends.
@@ -78,7 +78,7 @@ func (t *sendTest) run() {
 	t.end.Show()
 	account := t.account
 	t.w.work.start(ctx, func(ctx context.Context, screen func(func())) {
-		err := t.w.backend.SendTest(ctx, account, to, func(ch proxy.Check) {
+		err := t.w.backend.SendTest(ctx, account, to, func(ch api.Check) {
 			screen(func() { t.checks.add(ch); t.w.settle() })
 		})
 		screen(func() { t.ended(err) })

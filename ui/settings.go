@@ -9,7 +9,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // settings shows the configuration and changes it, one thing at a time.
@@ -29,8 +29,8 @@ type settings struct {
 	keystore                          *keystore
 	certificate                       *certificate
 
-	now     proxy.Settings // as the engine has them
-	filling bool           // widgets are changed by us, not by a person
+	now     api.Settings // as the engine has them
+	filling bool         // widgets are changed by us, not by a person
 	cancel  context.CancelFunc
 }
 
@@ -43,17 +43,17 @@ func newSettings(w *window) *settings {
 	s.notes.mark(good.importance())
 	s.notes.Hide()
 	s.listen = newSetting(s, tr("Without TLS, or STARTTLS"), tr("Addresses, with commas between them. Most mail programs use these."), "127.0.0.1:1587", checkAddresses,
-		func(p *proxy.Settings, v string) { p.Listen = addresses(v) })
+		func(p *api.Settings, v string) { p.Listen = addresses(v) })
 	s.listenTLS = newSetting(s, tr("TLS from the start"), "", "127.0.0.1:1465", checkAddresses,
-		func(p *proxy.Settings, v string) { p.ListenTLS = addresses(v) })
+		func(p *api.Settings, v string) { p.ListenTLS = addresses(v) })
 	s.metrics = newSetting(s, tr("Metrics for Prometheus"), tr("An address, or nothing to switch it off."), "127.0.0.1:9587", checkOneAddress,
-		func(p *proxy.Settings, v string) { p.Metrics = v })
+		func(p *api.Settings, v string) { p.Metrics = v })
 	s.proxy = newSetting(s, tr("HTTP proxy"), tr("Providers are reached through it, tokens and mail alike. Empty: as the system says."), "http://proxy.example.com:3128", checkProxy,
-		func(p *proxy.Settings, v string) { p.HTTPProxy = v })
-	s.notify = w.kit.check(tr("Notifications"), func(on bool) { s.change(func(p *proxy.Settings) { p.Notifications = on }, nil) })
+		func(p *api.Settings, v string) { p.HTTPProxy = v })
+	s.notify = w.kit.check(tr("Notifications"), func(on bool) { s.change(func(p *api.Settings) { p.Notifications = on }, nil) })
 	s.autostart = w.kit.check(tr("Start Waxseal when I log in"), func(on bool) { s.setAutostart(on) })
 	s.level = w.kit.choice([]string{tr("Everything (debug)"), tr("Normal"), tr("Warnings"), tr("Errors")}, func(string) {
-		s.change(func(p *proxy.Settings) { p.LogLevel = levels[s.level.SelectedIndex()] }, nil)
+		s.change(func(p *api.Settings) { p.LogLevel = levels[s.level.SelectedIndex()] }, nil)
 	})
 	s.folder = newText("", kind{mono: true, size: theme.SizeNameCaptionText})
 	s.openFolder = w.kit.button(tr("Open folder"), theme.FolderOpenIcon(), func() { s.showFolder() })
@@ -91,14 +91,14 @@ func (s *settings) enter() {
 	s.loading.Show()
 	s.notice.say("", "")
 	s.keystore.clear()
-	ask(s.w.work, ctx, s.w.backend.Settings, func(p proxy.Settings, err error) {
+	ask(s.w.work, ctx, s.w.backend.Settings, func(p api.Settings, err error) {
 		s.loading.Hide()
 		s.notice.say(s.w.explain(err))
 		show(s.all, err == nil)
 		s.fill(p)
 		s.w.settle()
 	})
-	ask(s.w.work, ctx, s.w.backend.Certificate, func(c proxy.CertificateInfo, err error) {
+	ask(s.w.work, ctx, s.w.backend.Certificate, func(c api.Certificate, err error) {
 		s.certificate.set(c, err)
 		s.w.settle()
 	})
@@ -114,7 +114,7 @@ func (s *settings) enter() {
 }
 
 // fill shows what the engine has.
-func (s *settings) fill(p proxy.Settings) {
+func (s *settings) fill(p api.Settings) {
 	s.now = p
 	s.filling = true
 	s.listen.set(strings.Join(p.Listen, ", "))
@@ -132,7 +132,7 @@ func (s *settings) fill(p proxy.Settings) {
 
 // change asks the engine for other settings. What goes wrong is told at a field,
 // where it belongs to one.
-func (s *settings) change(edit func(*proxy.Settings), at *setting) {
+func (s *settings) change(edit func(*api.Settings), at *setting) {
 	if s.filling {
 		return
 	}
@@ -205,10 +205,10 @@ type setting struct {
 	offer string
 	s     *settings
 	check func(string) string
-	edit  func(*proxy.Settings, string)
+	edit  func(*api.Settings, string)
 }
 
-func newSetting(s *settings, name, hint, example string, check func(string) string, edit func(*proxy.Settings, string)) *setting {
+func newSetting(s *settings, name, hint, example string, check func(string) string, edit func(*api.Settings, string)) *setting {
 	k := s.w.kit
 	t := &setting{s: s, check: check, edit: edit}
 	t.entry = k.entry(example, func(string) { t.typed() })
@@ -249,7 +249,7 @@ func (t *setting) apply() {
 	if value == t.is || t.check(value) != "" {
 		return
 	}
-	t.s.change(func(p *proxy.Settings) { t.edit(p, value) }, t)
+	t.s.change(func(p *api.Settings) { t.edit(p, value) }, t)
 }
 
 // refuse tells why the engine did not take it; for a taken port with the free
@@ -257,7 +257,7 @@ func (t *setting) apply() {
 func (t *setting) refuse(err error) {
 	words, cure := t.s.w.explain(err)
 	t.field.refuse(strings.TrimSpace(plain(words) + " " + plain(cure)))
-	var taken *proxy.PortTakenError
+	var taken *api.PortTakenError
 	if errors.As(err, &taken) && taken.Free != "" {
 		t.offer = strings.Replace(strings.TrimSpace(t.entry.Text), taken.Address, taken.Free, 1)
 		t.free.SetText(tr("Use {{.Address}}", values{"Address": taken.Free}))

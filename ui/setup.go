@@ -9,7 +9,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // setup is what a mail program needs to be told for an account, how the usual
@@ -33,8 +33,8 @@ type setup struct {
 	facts  *text
 	all    *fyne.Container // what needs the settings
 
-	settings proxy.MailSettings
-	server   proxy.MailServer
+	settings api.MailSettings
+	server   api.MailServer
 	cancel   context.CancelFunc
 }
 
@@ -95,7 +95,7 @@ func (s *setup) leave() {
 		s.cancel()
 	}
 	s.test.stop()
-	s.settings = proxy.MailSettings{} // it holds a password
+	s.settings = api.MailSettings{} // it holds a password
 	s.values["password"].set("")
 }
 
@@ -130,9 +130,9 @@ func (s *setup) load(renew bool) {
 	show(s.all, keep)
 	s.notice.say("", "")
 	account := s.account
-	ask(s.w.work, ctx, func(ctx context.Context) (proxy.MailSettings, error) {
+	ask(s.w.work, ctx, func(ctx context.Context) (api.MailSettings, error) {
 		return s.w.backend.MailSettings(ctx, account, renew)
-	}, func(m proxy.MailSettings, err error) {
+	}, func(m api.MailSettings, err error) {
 		s.loading.Hide()
 		if err != nil {
 			s.notice.say(s.w.explain(err))
@@ -148,7 +148,7 @@ func (s *setup) load(renew bool) {
 }
 
 // find is the first server of a kind of security.
-func find(list []proxy.MailServer, security string) *proxy.MailServer {
+func find(list []api.MailServer, security string) *api.MailServer {
 	for i := range list {
 		if list[i].Security == security {
 			return &list[i]
@@ -178,7 +178,7 @@ func (s *setup) fill() {
 }
 
 // securityName is what mail programs call it.
-func securityName(m proxy.MailServer) string {
+func securityName(m api.MailServer) string {
 	if m.Security == "tls" {
 		return tr("SSL/TLS")
 	}

@@ -10,8 +10,9 @@ import (
 
 	"fyne.io/fyne/v2/test"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -52,16 +53,16 @@ func (y story) stage(t testing.TB, g staging) *stage {
 }
 
 func google() prospect {
-	return prospect{domains: []string{"gmail.com"}, Prospect: proxy.Prospect{Provider: "google", Name: "Google", Registration: registrationAt("google")}}
+	return prospect{domains: []string{"gmail.com"}, Preflight: api.Preflight{Provider: "google", Name: "Google", Registration: registrationAt("google")}}
 }
 
 func microsoft() prospect {
-	return prospect{domains: []string{"corp.example"}, Prospect: proxy.Prospect{Provider: "microsoft", Name: "Microsoft 365", Device: true, Registration: registrationAt("microsoft")}}
+	return prospect{domains: []string{"corp.example"}, Preflight: api.Preflight{Provider: "microsoft", Name: "Microsoft 365", Device: true, Registration: registrationAt("microsoft")}}
 }
 
 // registrationAt is how the real engine has a provider registered.
-func registrationAt(id string) proxy.Registration {
-	for _, p := range (proxy.Config{}).Catalogue() {
+func registrationAt(id string) api.Registration {
+	for _, p := range (config.Config{}).Catalogue() {
 		if p.ID == id {
 			return p.Registration()
 		}
@@ -72,22 +73,22 @@ func registrationAt(id string) proxy.Registration {
 // base is a backend with nothing wrong and no account.
 func base() *fake {
 	return &fake{
-		snapshot: proxy.Snapshot{Version: "1.0.0", State: "serving", Started: noon.Add(-time.Hour),
-			Keystore: proxy.KeystoreStatus{Kind: "system"}, Totals: map[string]int64{}, PerMinute: make([]int64, 60)},
+		snapshot: api.Snapshot{Version: "1.0.0", State: "serving", Started: noon.Add(-time.Hour),
+			Keystore: api.KeystoreStatus{Kind: "system"}, Totals: map[string]int64{}, PerMinute: make([]int64, 60)},
 		prospects: []prospect{google(), microsoft(),
 			{domains: []string{"icloud.com"}, err: errors.New("iCloud Mail cannot be used here: make an app-specific password at account.apple.com and give it to the mail program directly")},
 		},
-		settings: proxy.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
+		settings: api.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
 			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true},
-		mail: proxy.MailSettings{Password: "k7mq-x2vd-9hfw-tj4c", Servers: []proxy.MailServer{
+		mail: api.MailSettings{Password: "k7mq-x2vd-9hfw-tj4c", Servers: []api.MailServer{
 			{Host: "127.0.0.1", Port: 1587, Security: "starttls"}, {Host: "127.0.0.1", Port: 1465, Security: "tls"}}},
-		cert: proxy.CertificateInfo{PEM: "-----BEGIN CERTIFICATE-----\n", File: "/home/me/.config/waxseal/localhost.crt",
+		cert: api.Certificate{PEM: "-----BEGIN CERTIFICATE-----\n", File: "/home/me/.config/waxseal/localhost.crt",
 			Fingerprint: "3A:7F:09:C2:5E:B1:44:D8:90:0A:6C:F3:1B:E7:82:5D:3A:7F:09:C2:5E:B1:44:D8:90:0A:6C:F3:1B:E7:82:5D", NotAfter: "2036-03-09T00:00:00Z"},
 	}
 }
 
-func account(address, name string) proxy.AccountStatus {
-	return proxy.AccountStatus{Address: address, Provider: strings.ToLower(name), Name: name, State: "ready",
+func account(address, name string) api.AccountStatus {
+	return api.AccountStatus{Address: address, Provider: strings.ToLower(name), Name: name, State: "ready",
 		LastMessage: noon.Add(-7 * time.Minute), LastResult: "sent", SentToday: 12, DailyLimit: 500,
 		ConsentUsed: noon.Add(-26 * time.Hour), ConsentEnds: noon.Add(89 * 24 * time.Hour)}
 }
@@ -103,13 +104,13 @@ func healthy(names ...string) (list []breaker.Status) {
 func busyOffice() *fake {
 	b := base()
 	s := &b.snapshot
-	s.Accounts = []proxy.AccountStatus{
+	s.Accounts = []api.AccountStatus{
 		account("ada@corp.example", "Microsoft 365"), account("ada.lovelace@gmail.com", "Google"), account("scanner@corp.example", "Microsoft 365")}
 	s.Accounts[0].Messages = 1
 	s.Accounts[1].LastMessage, s.Accounts[1].SentToday = time.Time{}, 0
 	s.Accounts[2].DailyLimit, s.Accounts[2].SentToday = 0, 1204
 	s.Connections, s.Messages = 4, 1
-	s.Upstream = proxy.UpstreamGauges{Warm: 2, Busy: 1, Limit: 9}
+	s.Upstream = api.UpstreamGauges{Warm: 2, Busy: 1, Limit: 9}
 	s.Totals = map[string]int64{"sent": 1216, "refused": 2}
 	for i := range s.PerMinute {
 		s.PerMinute[i] = int64([]int{0, 3, 5, 2, 8, 13, 7, 4, 0, 1, 6, 9}[i%12])
@@ -120,9 +121,9 @@ func busyOffice() *fake {
 	return b
 }
 
-func recent() []proxy.Activity {
+func recent() []api.Activity {
 	at := func(min int) time.Time { return noon.Add(-time.Duration(min) * time.Minute) }
-	return []proxy.Activity{
+	return []api.Activity{
 		{Seq: 1, Time: at(3000), Session: "a1", Account: "scanner@corp.example", Recipients: 1, Bytes: 2_400_000, Took: 2300 * time.Millisecond, Result: "sent", Reply: "250 2.0.0 OK <b1@corp.example> [Hostname=PR3P1.EURPRD01.PROD.OUTLOOK.COM]"},
 		{Seq: 2, Time: at(95), Session: "a4", Account: "ada@corp.example", Recipients: 1, Bytes: 8_200, Took: 340 * time.Millisecond, Result: "deferred", Reply: "432 4.3.2 Concurrent send operations exceeded its limit", Cure: "the provider takes only so many messages at once; mail programs try again by themselves"},
 		{Seq: 3, Time: at(61), Session: "b2", Account: "ada@corp.example", Recipients: 0, Bytes: 0, Took: 120 * time.Millisecond, Result: "refused", Reply: "550 5.1.1 The email account that you tried to reach does not exist", Cure: "look at the recipient's address; the provider does not know it"},
@@ -178,7 +179,7 @@ var stories = []story{
 	{name: "five thousand", backend: func() *fake {
 		b := many(1000)
 		b.snapshot.Connections, b.snapshot.Messages = 5000, 812
-		b.snapshot.Upstream = proxy.UpstreamGauges{Warm: 1200, Busy: 800, Limit: 3000}
+		b.snapshot.Upstream = api.UpstreamGauges{Warm: 1200, Busy: 800, Limit: 3000}
 		return b
 	}},
 	{name: "errors", backend: with(func(b *fake) {
@@ -195,7 +196,7 @@ var stories = []story{
 	})},
 	{name: "paused", backend: with(func(b *fake) { b.snapshot.State = "paused" })},
 	{name: "keystore locked", backend: with(func(b *fake) {
-		b.snapshot.Keystore = proxy.KeystoreStatus{Kind: "system", Error: "the keychain is locked", Cure: "unlock it: log in to the desktop, or open the system's password manager"}
+		b.snapshot.Keystore = api.KeystoreStatus{Kind: "system", Error: "the keychain is locked", Cure: "unlock it: log in to the desktop, or open the system's password manager"}
 		for i := range b.snapshot.Accounts {
 			b.snapshot.Accounts[i].State = "keystore"
 		}
@@ -220,31 +221,31 @@ var stories = []story{
 	{name: "add register", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[0].NoClientID = true }),
 		act: func(s *stage) { typeAddress(s, "ada@gmail.com") }},
 	{name: "add register nowhere", page: Page{Name: "add"}, backend: with(func(b *fake) {
-		b.prospects[0] = prospect{domains: []string{"yahoo.com"}, Prospect: proxy.Prospect{Provider: "yahoo", Name: "Yahoo", NoClientID: true, Registration: registrationAt("yahoo")}}
+		b.prospects[0] = prospect{domains: []string{"yahoo.com"}, Preflight: api.Preflight{Provider: "yahoo", Name: "Yahoo", NoClientID: true, Registration: registrationAt("yahoo")}}
 	}), act: func(s *stage) { typeAddress(s, "ada@yahoo.com") }},
 	{name: "add there", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[1].There = true }),
 		act: func(s *stage) { typeAddress(s, "ada@corp.example") }},
 	{name: "add waiting", page: Page{Name: "add"}, backend: with(func(b *fake) {
-		b.prompts = []proxy.Prompt{{URL: "https://login.example/authorize?x"}}
+		b.prompts = []api.Prompt{{URL: "https://login.example/authorize?x"}}
 	}), act: func(s *stage) {
 		typeAddress(s, "grace@corp.example").submit()
 		waitFor(s, "the link is there", func(a *addWait) bool { return a.link.Visible() })
 	}},
 	{name: "add checking", page: Page{Name: "add"}, backend: with(func(b *fake) {
-		b.prompts = []proxy.Prompt{{URL: "https://login.example/"}, {Check: &proxy.Check{Name: "consent", OK: true, Result: "given", Took: 9400 * time.Millisecond}}}
+		b.prompts = []api.Prompt{{URL: "https://login.example/"}, {Check: &api.Check{Name: "consent", OK: true, Result: "given", Took: 9400 * time.Millisecond}}}
 	}), act: func(s *stage) {
 		typeAddress(s, "grace@corp.example").submit()
 		waitFor(s, "there is a check", func(a *addWait) bool { return len(a.checks.all) == 1 })
 	}},
 	{name: "add device code", page: Page{Name: "add"}, image: true, backend: with(func(b *fake) {
-		b.prompts = []proxy.Prompt{{Device: &oauth.DeviceCode{UserCode: "WDJB-MJHT", VerificationURL: "https://login.example/device"}}}
+		b.prompts = []api.Prompt{{Device: &oauth.DeviceCode{UserCode: "WDJB-MJHT", VerificationURL: "https://login.example/device"}}}
 	}), act: func(s *stage) {
 		typeAddress(s, "grace@corp.example").proceed(true)
 		waitFor(s, "the code is there", func(a *addWait) bool { return a.device.root.Visible() })
 	}},
 	{name: "add failed", page: Page{Name: "add"}, backend: with(func(b *fake) {
-		b.prompts = []proxy.Prompt{{Check: &proxy.Check{Name: "consent", OK: true, Result: "given", Took: 9400 * time.Millisecond}},
-			{Check: &proxy.Check{Name: "login", Result: "the provider said: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox", Cure: "an administrator must switch on SMTP AUTH for this mailbox", Took: 810 * time.Millisecond}}}
+		b.prompts = []api.Prompt{{Check: &api.Check{Name: "consent", OK: true, Result: "given", Took: 9400 * time.Millisecond}},
+			{Check: &api.Check{Name: "login", Result: "the provider said: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox", Cure: "an administrator must switch on SMTP AUTH for this mailbox", Took: 810 * time.Millisecond}}}
 		b.consent = func(context.Context) (bool, error) {
 			return true, errors.New("the consent is stored, but Microsoft 365 does not let grace@corp.example send yet")
 		}
@@ -264,10 +265,10 @@ var stories = []story{
 		b.snapshot.Accounts[0].State = "needs_consent"
 	})},
 	{name: "test running", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
-		b.checks = []proxy.Check{{Name: "token", OK: true, Result: "good until 2026-03-12T13:00:00Z", Took: 2 * time.Millisecond}, {Name: "login", OK: true, Result: "smtp.office365.com:587 accepts the token", Took: 640 * time.Millisecond}}
+		b.checks = []api.Check{{Name: "token", OK: true, Result: "good until 2026-03-12T13:00:00Z", Took: 2 * time.Millisecond}, {Name: "login", OK: true, Result: "smtp.office365.com:587 accepts the token", Took: 640 * time.Millisecond}}
 	}), act: func(s *stage) { runTest(s, 2, false) }},
 	{name: "test failed", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
-		b.checks = []proxy.Check{{Name: "token", OK: true, Result: "good until 2026-03-12T13:00:00Z", Took: 2 * time.Millisecond},
+		b.checks = []api.Check{{Name: "token", OK: true, Result: "good until 2026-03-12T13:00:00Z", Took: 2 * time.Millisecond},
 			{Name: "login", Result: "no connection", Cure: "check the network, and that a firewall lets smtp.office365.com:587 through", Took: 5 * time.Second}}
 		b.test = func(context.Context) error { return errors.New(`the test message was not sent: it failed at "login"`) }
 	}), act: func(s *stage) { runTest(s, 2, true) }},
@@ -278,8 +279,8 @@ var stories = []story{
 
 	{name: "settings", page: Page{Name: "settings"}, backend: busyOffice, image: true, shot: "settings", act: func(s *stage) { configured(s) }},
 	{name: "settings taken port", page: Page{Name: "settings"}, backend: with(func(b *fake) {
-		b.configure = func(proxy.Settings) ([]string, error) {
-			return nil, &proxy.PortTakenError{Address: "127.0.0.1:2525", Owner: "postfix (process 812)", Free: "127.0.0.1:2526"}
+		b.configure = func(api.Settings) ([]string, error) {
+			return nil, &api.PortTakenError{Address: "127.0.0.1:2525", Owner: "postfix (process 812)", Free: "127.0.0.1:2526"}
 		}
 	}), act: func(s *stage) {
 		p := configured(s)
@@ -311,7 +312,7 @@ var stories = []story{
 	}},
 	{name: "check", page: Page{Name: "check"}, backend: busyOffice},
 	{name: "check done", page: Page{Name: "check"}, image: true, backend: with(func(b *fake) {
-		b.checks = []proxy.Check{{Name: "keystore", OK: true, Result: "system: stores and reads", Took: 3 * time.Millisecond}, {Name: "ports", OK: true, Result: "listening on 127.0.0.1:1587"},
+		b.checks = []api.Check{{Name: "keystore", OK: true, Result: "system: stores and reads", Took: 3 * time.Millisecond}, {Name: "ports", OK: true, Result: "listening on 127.0.0.1:1587"},
 			{Name: "reach smtp.gmail.com:465", Result: "no connection", Cure: "check the network, and that a firewall lets smtp.gmail.com:465 through", Took: 20 * time.Second}}
 	}), act: func(s *stage) {
 		p := s.w.pages["check"].(*checkPage)
@@ -319,7 +320,7 @@ var stories = []story{
 		s.until("all is checked", func() bool { return p.verdict.Visible() })
 	}},
 	{name: "check password", page: Page{Name: "check"}, backend: with(func(b *fake) {
-		b.checks = []proxy.Check{{Name: "local password of ada@corp.example", Result: "there is none", Cure: "`waxseal account password ada@corp.example --new` makes one"},
+		b.checks = []api.Check{{Name: "local password of ada@corp.example", Result: "there is none", Cure: "`waxseal account password ada@corp.example --new` makes one"},
 			{Name: "token of ada.lovelace@gmail.com", Result: "sign in again with `waxseal account reauthorize ada.lovelace@gmail.com`: invalid_grant"}}
 	}), act: func(s *stage) {
 		p := s.w.pages["check"].(*checkPage)

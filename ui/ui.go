@@ -24,26 +24,26 @@ import (
 
 	"fyne.io/fyne/v2"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // Backend is the engine behind the window: the client of a running instance, or
 // a fake in tests. Each method obeys its context.
 type Backend interface {
-	Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error]
-	Activity(ctx context.Context, after uint64) ([]proxy.Activity, error)
-	Prospect(ctx context.Context, a proxy.Account) (proxy.Prospect, error)
-	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
-	Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt)) (consented bool, err error)
-	MailSettings(ctx context.Context, address string, renew bool) (proxy.MailSettings, error)
-	SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error
+	Watch(ctx context.Context) iter.Seq2[api.Snapshot, error]
+	Activity(ctx context.Context, after uint64) ([]api.Activity, error)
+	Preflight(ctx context.Context, a api.Account) (api.Preflight, error)
+	Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error)
+	Authorize(ctx context.Context, address string, device bool, show func(api.Prompt)) (consented bool, err error)
+	MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error)
+	SendTest(ctx context.Context, address, to string, report func(api.Check)) error
 	Remove(ctx context.Context, address string) (note string, err error)
 	SetPaused(ctx context.Context, paused bool) error
-	Settings(ctx context.Context) (proxy.Settings, error)
-	Configure(ctx context.Context, s proxy.Settings) (notes []string, err error)
-	Certificate(ctx context.Context) (proxy.CertificateInfo, error)
+	Settings(ctx context.Context) (api.Settings, error)
+	Configure(ctx context.Context, s api.Settings) (notes []string, err error)
+	Certificate(ctx context.Context) (api.Certificate, error)
 	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
-	Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error)
+	Doctor(ctx context.Context, report func(api.Check)) (failed int, err error)
 	Quit(ctx context.Context) error
 }
 

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
 // explain says what went wrong and what to do, in words.
 func (w *window) explain(err error) (words, cure string) {
-	var taken *proxy.PortTakenError
+	var taken *api.PortTakenError
 	switch {
 	case err == nil:
 		return "", ""
@@ -33,7 +33,7 @@ func (w *window) explain(err error) (words, cure string) {
 	return sentence(words), sentence(cure)
 }
 
-func portTaken(e *proxy.PortTakenError) string {
+func portTaken(e *api.PortTakenError) string {
 	if e.Owner == "" {
 		return tr("{{.Address}} is taken by another program.", values{"Address": e.Address})
 	}
@@ -72,7 +72,7 @@ func headline(v view) (title string, m mood) {
 }
 
 // counts is the line of the tray too.
-func counts(s proxy.Snapshot) string {
+func counts(s api.Snapshot) string {
 	return strings.Join([]string{
 		trn("{{.N}} accounts", int64(len(s.Accounts))),
 		trn("{{.N}} connections", s.Connections),
@@ -80,7 +80,7 @@ func counts(s proxy.Snapshot) string {
 	}, " · ")
 }
 
-func needy(accounts []proxy.AccountStatus) (n int) {
+func needy(accounts []api.AccountStatus) (n int) {
 	for _, a := range accounts {
 		if a.State == "needs_consent" || a.State == "attention" {
 			n++
@@ -99,7 +99,7 @@ func anyOpen(list []breaker.Status) bool {
 }
 
 // accountState is an account's state as a word, with its mood.
-func accountState(a proxy.AccountStatus) (string, mood) {
+func accountState(a api.AccountStatus) (string, mood) {
 	switch a.State {
 	case "ready":
 		if a.Messages > 0 {
@@ -118,7 +118,7 @@ func accountState(a proxy.AccountStatus) (string, mood) {
 
 // accountTrouble says what is wrong with an account, in our own words where we
 // have some.
-func accountTrouble(a proxy.AccountStatus) string {
+func accountTrouble(a api.AccountStatus) string {
 	detail, _ := errandIn(a.Detail) // the account's own buttons do it
 	switch {
 	case detail != "":
@@ -132,14 +132,14 @@ func accountTrouble(a proxy.AccountStatus) string {
 }
 
 // sentToday compares with the provider's limit, where that is known.
-func sentToday(a proxy.AccountStatus) string {
+func sentToday(a api.AccountStatus) string {
 	if a.DailyLimit > 0 {
 		return tr("{{.N}} of {{.Limit}} today", values{"N": number(a.SentToday), "Limit": number(a.DailyLimit)})
 	}
 	return tr("{{.N}} today", values{"N": number(a.SentToday)})
 }
 
-func lastMessage(a proxy.AccountStatus, now time.Time) string {
+func lastMessage(a api.AccountStatus, now time.Time) string {
 	if a.LastMessage.IsZero() {
 		return tr("no message yet")
 	}
@@ -147,7 +147,7 @@ func lastMessage(a proxy.AccountStatus, now time.Time) string {
 }
 
 // consent says how old an account's consent is, and when it ends.
-func consent(a proxy.AccountStatus, now time.Time) string {
+func consent(a api.AccountStatus, now time.Time) string {
 	if a.ConsentUsed.IsZero() {
 		return ""
 	}
@@ -221,7 +221,7 @@ func checkName(name string) string {
 
 // checkResult is what a check found: in our own words where it is one of the few
 // findings that everybody sees, and else in the engine's.
-func checkResult(c proxy.Check) string {
+func checkResult(c api.Check) string {
 	switch until, dated := strings.CutPrefix(c.Result, "good until "); {
 	case c.OK && c.Name == "consent":
 		return tr("Given.")
@@ -248,14 +248,14 @@ func keystoreName(kind string) string {
 	return clean(kind)
 }
 
-func keystoreTrouble(k proxy.KeystoreStatus) string {
+func keystoreTrouble(k api.KeystoreStatus) string {
 	if strings.Contains(k.Error, "locked") {
 		return tr("The keychain is locked")
 	}
 	return tr("The keystore cannot be read")
 }
 
-func keystoreCure(k proxy.KeystoreStatus) string {
+func keystoreCure(k api.KeystoreStatus) string {
 	if k.Cure != "" {
 		return sentence(k.Cure)
 	}

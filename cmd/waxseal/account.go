@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 func (m *Main) accountCommand() *cobra.Command {
@@ -55,7 +55,7 @@ func (m *Main) accountListCommand() *cobra.Command {
 }
 
 // accountRows is the table of accounts.
-func accountRows(accounts []proxy.AccountStatus) [][]string {
+func accountRows(accounts []api.AccountStatus) [][]string {
 	rows := [][]string{{"ACCOUNT", "PROVIDER", "STATE", "PROGRAMS", "SENT", "FAILED", "DETAIL"}}
 	for _, a := range accounts {
 		rows = append(rows, []string{a.Address, a.Provider, a.State,

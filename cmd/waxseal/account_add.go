@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // addFlags are those of `waxseal account add`.
@@ -65,7 +65,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 				return err
 			}
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
-				p, err := c.Prospect(ctx, proxy.Account{Address: args[0]})
+				p, err := c.Preflight(ctx, api.Account{Address: args[0]})
 				if err == nil && !p.There {
 					err = fmt.Errorf("there is no account %s; `waxseal account list` shows them", args[0])
 				}
@@ -100,11 +100,11 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 		return err
 	}
 	defer c.Close()
-	account := proxy.Account{Address: address, Provider: f.provider, Login: f.login, ClientID: f.clientID}
-	p, err := c.Prospect(ctx, account)
+	account := api.Account{Address: address, Provider: f.provider, Login: f.login, ClientID: f.clientID}
+	p, err := c.Preflight(ctx, account)
 	if err == nil && p.Provider == "" {
 		if account.Provider, err = m.chooseProvider(ctx, p); err == nil {
-			p, err = c.Prospect(ctx, account)
+			p, err = c.Preflight(ctx, account)
 		}
 	}
 	if err == nil && p.NoClientID && !p.There {
@@ -140,7 +140,7 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 }
 
 // chooseProvider asks for what the address does not tell.
-func (m *Main) chooseProvider(ctx context.Context, p proxy.Prospect) (id string, err error) {
+func (m *Main) chooseProvider(ctx context.Context, p api.Preflight) (id string, err error) {
 	if !m.interactive() {
 		return "", errors.New(p.Unknown)
 	}
@@ -168,7 +168,7 @@ func (m *Main) chooseProvider(ctx context.Context, p proxy.Prospect) (id string,
 
 // register says how to make the program known to a provider and asks for the
 // client ID that this brings, and for its secret unless that is there already.
-func (m *Main) register(ctx context.Context, p proxy.Prospect, given string) (clientID, secret string, err error) {
+func (m *Main) register(ctx context.Context, p api.Preflight, given string) (clientID, secret string, err error) {
 	m.say("%s must know the program that asks, and this copy of Waxseal is not registered there", p.Name)
 	if p.Registration.Closed != "" {
 		m.say("%s", p.Registration.Closed)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/control"
 	"github.com/waxseal/waxseal/proxy/emailproxy"
 )
@@ -62,7 +62,7 @@ func (m *Main) accountImport(ctx context.Context, c *connection, file, passwordF
 		return err
 	}
 	foreign := emailproxy.Is(data)
-	var report proxy.ImportReport
+	var report api.ImportReport
 	var passwords map[string]string
 	switch {
 	case foreign:
@@ -91,7 +91,7 @@ func (m *Main) accountImport(ctx context.Context, c *connection, file, passwordF
 	return err
 }
 
-func (m *Main) printImport(r proxy.ImportReport) {
+func (m *Main) printImport(r api.ImportReport) {
 	for _, w := range r.Warnings {
 		m.say("warning: %s", w)
 	}
@@ -106,7 +106,7 @@ func (m *Main) printImport(r proxy.ImportReport) {
 }
 
 // printMove says what is left to do after the move from email-oauth2-proxy.
-func (m *Main) printMove(ctx context.Context, c *connection, r proxy.ImportReport, kept bool) error {
+func (m *Main) printMove(ctx context.Context, c *connection, r api.ImportReport, kept bool) error {
 	for _, address := range r.Consent {
 		fmt.Fprintf(m.Out, "%s must still be approved: `waxseal account reauthorize %[1]s`\n", address)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 func (m *Main) accountPasswordCommand() *cobra.Command {
@@ -38,7 +38,7 @@ func (m *Main) accountPasswordCommand() *cobra.Command {
 
 // printMailSettings shows one server of each security: the others lead to the
 // same place.
-func printMailSettings(w io.Writer, s proxy.MailSettings) {
+func printMailSettings(w io.Writer, s api.MailSettings) {
 	rows := [][]string{}
 	seen := map[string]bool{}
 	for _, server := range s.Servers {

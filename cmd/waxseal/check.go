@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 func (m *Main) doctorCommand() *cobra.Command {
@@ -71,9 +71,9 @@ func (m *Main) sendTestCommand() *cobra.Command {
 }
 
 // collect keeps checks, and prints each as it comes unless JSON is wanted.
-func (m *Main) collect(asJSON bool) (all *[]proxy.Check, show func(proxy.Check)) {
-	all = &[]proxy.Check{}
-	return all, func(c proxy.Check) {
+func (m *Main) collect(asJSON bool) (all *[]api.Check, show func(api.Check)) {
+	all = &[]api.Check{}
+	return all, func(c api.Check) {
 		*all = append(*all, c)
 		if !asJSON {
 			m.printCheck(c)
@@ -82,7 +82,7 @@ func (m *Main) collect(asJSON bool) (all *[]proxy.Check, show func(proxy.Check))
 }
 
 // printCheck prints a check on a line, and what to do on the next.
-func (m *Main) printCheck(c proxy.Check) {
+func (m *Main) printCheck(c api.Check) {
 	mark := "ok  "
 	if !c.OK {
 		mark = "FAIL"

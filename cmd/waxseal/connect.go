@@ -8,6 +8,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
@@ -16,7 +17,7 @@ import (
 type connection struct {
 	*control.Client
 	running bool
-	cfg     proxy.Config // of the server in this process
+	cfg     config.Config // of the server in this process
 	close   []func()
 }
 
@@ -100,7 +101,7 @@ func (m *Main) connectHere(ctx context.Context, c *connection, secrets bool) err
 		}
 		c.close = append(c.close, release)
 	}
-	if c.cfg, err = proxy.LoadConfig(path); err != nil {
+	if c.cfg, err = config.Load(path); err != nil {
 		return err
 	}
 	store := keystore.Memory() // enough to list accounts
@@ -120,7 +121,7 @@ func (m *Main) connectHere(ctx context.Context, c *connection, secrets bool) err
 }
 
 // lastingKeystore refuses the keystore that ends with this command.
-func (m *Main) lastingKeystore(path string, cfg proxy.Config) (*keystore.Store, error) {
+func (m *Main) lastingKeystore(path string, cfg config.Config) (*keystore.Store, error) {
 	kind, err := m.keystoreKind(cfg)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -25,14 +25,14 @@ func (f *consentFlags) add(cmd *cobra.Command) {
 
 // authorize has an account approved: in the browser, or by a code where none can
 // be opened here and the provider has that.
-func (m *Main) authorize(ctx context.Context, c *connection, address string, p proxy.Prospect, f consentFlags) (consented bool, err error) {
+func (m *Main) authorize(ctx context.Context, c *connection, address string, p api.Preflight, f consentFlags) (consented bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the wait for a pasted address
 	if why := m.noBrowser(); why != nil && p.Device && !f.device && !f.noBrowser {
 		m.say("%v, so this goes by a code that you enter on another device; --no-browser prints the page's address instead", why)
 		f.device = true
 	}
-	return c.Authorize(ctx, address, f.device, func(prompt proxy.Prompt) {
+	return c.Authorize(ctx, address, f.device, func(prompt api.Prompt) {
 		switch {
 		case prompt.URL != "":
 			m.showPage(ctx, prompt.URL, f.noBrowser)

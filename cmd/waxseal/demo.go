@@ -13,6 +13,8 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/control"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
@@ -114,16 +116,16 @@ func (m *Main) demo(ctx context.Context, once bool) error {
 }
 
 // configure writes the configuration as a user would, and reads it.
-func (d *demo) configure(dir string) (proxy.Config, error) {
+func (d *demo) configure(dir string) (config.Config, error) {
 	ca, err := d.provider.WriteCA(dir)
 	if err != nil {
-		return proxy.Config{}, fmt.Errorf("write the provider's certificate: %w", err)
+		return config.Config{}, fmt.Errorf("write the provider's certificate: %w", err)
 	}
 	text := fmt.Sprintf(demoConfig, d.provider.AuthURL(), d.provider.TokenURL(), d.provider.SMTPAddr, ca)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
-		return proxy.Config{}, fmt.Errorf("write the demonstration's configuration: %w", err)
+		return config.Config{}, fmt.Errorf("write the demonstration's configuration: %w", err)
 	}
-	return proxy.LoadConfig(d.config)
+	return config.Load(d.config)
 }
 
 // done prints a step and how long it took.
@@ -170,7 +172,7 @@ func (d *demo) steps(ctx context.Context) error {
 	defer cancel()
 	d.done("waxseal", "accepts mail on %s", addresses(d.server.Snapshot()))
 
-	password, err := d.client.Add(ctx, proxy.Account{Address: demoAddress, Provider: "demo"}, "")
+	password, err := d.client.Add(ctx, api.Account{Address: demoAddress, Provider: "demo"}, "")
 	if err != nil {
 		return err
 	}
@@ -203,7 +205,7 @@ func (d *demo) consent(ctx context.Context) error {
 	defer cancel(nil)
 	var browser sync.WaitGroup
 	defer browser.Wait()
-	_, err := d.server.Authorize(ctx, demoAddress, false, func(p proxy.Prompt) error {
+	_, err := d.server.Authorize(ctx, demoAddress, false, func(p api.Prompt) error {
 		if p.URL == "" {
 			return nil
 		}

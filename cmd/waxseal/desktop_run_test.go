@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/control"
 	"github.com/waxseal/waxseal/ui/tray/traytest"
 )
@@ -172,7 +172,7 @@ func TestDesktopPanelRestarts(t *testing.T) {
 
 func state(t *testing.T, c *control.Client) string { return status(t, c).State }
 
-func status(t *testing.T, c *control.Client) proxy.Snapshot {
+func status(t *testing.T, c *control.Client) api.Snapshot {
 	t.Helper()
 	snap, err := c.Status(t.Context())
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // TestBuiltClients builds the program as a distributor does, and finds the
@@ -16,20 +16,20 @@ func TestBuiltClients(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "waxseal-test.exe") // a name that Windows starts, and others do not mind
 	build := exec.Command("go", "build", "-tags", "nogui", "-o", program,
-		"-ldflags", "-X 'github.com/waxseal/waxseal/proxy.builtClients=google=built-google:SECRET microsoft=built-microsoft'", ".")
+		"-ldflags", "-X 'github.com/waxseal/waxseal/proxy/config.builtClients=google=built-google:SECRET microsoft=built-microsoft'", ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	config := filepath.Join(dir, "config.toml")
-	if err := os.WriteFile(config, []byte("[[provider]]\nid = \"microsoft\"\nclient_id = \"mine\"\n"), 0o600); err != nil {
+	path := filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(path, []byte("[[provider]]\nid = \"microsoft\"\nclient_id = \"mine\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(program, "providers", "--json", "--config", config).Output()
+	out, err := exec.Command(program, "providers", "--json", "--config", path).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []proxy.Provider
+	var list []config.Provider
 	if err := json.Unmarshal(out, &list); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/control"
 )
@@ -118,7 +118,7 @@ func TestRough(t *testing.T) {
 
 func TestMailSettingsShowEachSecurityOnce(t *testing.T) {
 	var out bytes.Buffer
-	printMailSettings(&out, proxy.MailSettings{User: "me@x", Password: "pw", Servers: []proxy.MailServer{
+	printMailSettings(&out, api.MailSettings{User: "me@x", Password: "pw", Servers: []api.MailServer{
 		{Host: "127.0.0.1", Port: 1587, Security: "starttls"}, {Host: "127.0.0.1", Port: 1465, Security: "tls"},
 		{Host: "::1", Port: 1587, Security: "starttls"}}})
 	want := `server    127.0.0.1 port 1587 (STARTTLS, or none: it does not leave this computer)
@@ -130,7 +130,7 @@ password  pw
 		t.Errorf("got\n%swant\n%s", &out, want)
 	}
 	out.Reset()
-	printMailSettings(&out, proxy.MailSettings{Servers: []proxy.MailServer{{Host: "192.0.2.1", Port: 587, Security: "starttls"}}})
+	printMailSettings(&out, api.MailSettings{Servers: []api.MailServer{{Host: "192.0.2.1", Port: 587, Security: "starttls"}}})
 	if strings.Contains(out.String(), "none") {
 		t.Errorf("says that a remote server needs no TLS: %s", &out)
 	}
@@ -139,13 +139,13 @@ password  pw
 func TestPrintStatus(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	var out bytes.Buffer
-	printStatus(&out, proxy.Snapshot{
+	printStatus(&out, api.Snapshot{
 		Version: "v1", PID: 7, Started: now.Add(-time.Hour), State: "serving", Metrics: "127.0.0.1:9587",
-		Listeners:   []proxy.Listener{{Address: "127.0.0.1:1587", Security: "starttls"}, {Address: "127.0.0.1:1465", Security: "tls"}},
+		Listeners:   []api.Listener{{Address: "127.0.0.1:1587", Security: "starttls"}, {Address: "127.0.0.1:1465", Security: "tls"}},
 		Connections: 5, Messages: 1, Totals: map[string]int64{"sent": 9, "rejected": 2}, Refused: 3, AuthFailures: 4,
-		Upstream: proxy.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
-		Keystore: proxy.KeystoreStatus{Kind: "system", Error: "locked", Cure: "unlock it"},
-		Accounts: []proxy.AccountStatus{{Address: "me@x", Provider: "corp", State: "attention", Detail: "evil\x1b]0;x\a\nwords", Connections: 5, Sent: 9, Failed: 2}},
+		Upstream: api.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
+		Keystore: api.KeystoreStatus{Kind: "system", Error: "locked", Cure: "unlock it"},
+		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "attention", Detail: "evil\x1b]0;x\a\nwords", Connections: 5, Sent: 9, Failed: 2}},
 		Breakers: []breaker.Status{{Name: "smtp smtp.x:587", State: breaker.Open, RetryIn: 12 * time.Second, Cause: "refused"}, {Name: "token x"}},
 	}, now)
 	want := `waxseal        serving, version v1, process 7, since 1 h

@@ -15,6 +15,7 @@ import (
 	"github.com/waxseal/waxseal/assets"
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -60,7 +61,7 @@ func metricsAfterOneMessage(t *testing.T) string {
 	}
 	file := filepath.Join(dir, "config.toml")
 	writeFile(t, file, configFor(provider, ca))
-	config, err := proxy.LoadConfig(file)
+	config, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 func (m *Main) providersCommand() *cobra.Command {
@@ -37,7 +37,7 @@ one of that id; what it leaves out stays as built in.`,
 // domainsShown is how many domains of a provider fit into its row.
 const domainsShown = 3
 
-func providerRows(providers []proxy.Provider) [][]string {
+func providerRows(providers []config.Provider) [][]string {
 	rows := [][]string{{"ID", "NAME", "SMTP", "TLS", "DOMAINS", "NOTE"}}
 	for _, p := range providers {
 		domains := strings.Join(p.Domains, " ")

@@ -16,7 +16,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -125,7 +125,7 @@ func expectError(ts *testscript.TestScript, neg bool, err error) {
 
 // send is a mail program set up with what `account password --json` printed.
 func (w *world) send(settings string) error {
-	var s proxy.MailSettings
+	var s api.MailSettings
 	if err := json.Unmarshal([]byte(settings), &s); err != nil {
 		return err
 	}

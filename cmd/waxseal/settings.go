@@ -11,6 +11,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // The environment that takes the place of flags.
@@ -38,17 +39,17 @@ func (m *Main) configPath() (string, error) {
 }
 
 // load reads the configuration.
-func (m *Main) load() (path string, cfg proxy.Config, err error) {
+func (m *Main) load() (path string, cfg config.Config, err error) {
 	if path, err = m.configPath(); err != nil {
 		return path, cfg, err
 	}
-	cfg, err = proxy.LoadConfig(path)
+	cfg, err = config.Load(path)
 	return path, cfg, err
 }
 
 // keystoreKind is where secrets are: the flag, else the environment, else the
 // configuration, else the system's keychain.
-func (m *Main) keystoreKind(cfg proxy.Config) (string, error) {
+func (m *Main) keystoreKind(cfg config.Config) (string, error) {
 	kind := cmp.Or(m.flags.keystore, m.Getenv(keystoreEnv), cfg.Keystore, "system")
 	switch kind {
 	case "system", "file", "memory":
@@ -59,7 +60,7 @@ func (m *Main) keystoreKind(cfg proxy.Config) (string, error) {
 
 // openKeystore opens the place of the secrets. It waits for nothing: what
 // cannot be read is told when it is first needed.
-func (m *Main) openKeystore(configPath string, cfg proxy.Config) (*keystore.Store, error) {
+func (m *Main) openKeystore(configPath string, cfg config.Config) (*keystore.Store, error) {
 	kind, err := m.keystoreKind(cfg)
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func (m *Main) openKeystore(configPath string, cfg proxy.Config) (*keystore.Stor
 }
 
 // options are a server's, for the keystore that is open.
-func (m *Main) options(configPath string, cfg proxy.Config, secrets *keystore.Store, log *slog.Logger) proxy.Options {
+func (m *Main) options(configPath string, cfg config.Config, secrets *keystore.Store, log *slog.Logger) proxy.Options {
 	return proxy.Options{
 		Config: cfg, ConfigPath: configPath, Secrets: secrets, Log: log, Version: versionText(),
 		OpenKeystore:  func(kind string) (*keystore.Store, error) { return m.openKind(configPath, kind) },

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/control"
 )
@@ -74,7 +74,7 @@ func (m *Main) watch(ctx context.Context, c *control.Client, asJSON bool) error 
 	return nil
 }
 
-func printStatus(w io.Writer, s proxy.Snapshot, now time.Time) {
+func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 	rows := [][]string{
 		{"waxseal", fmt.Sprintf("%s, version %s, process %d, since %s", s.State, s.Version, s.PID, rough(now.Sub(s.Started)))},
 		{"mail programs", addresses(s)},
@@ -107,7 +107,7 @@ func printStatus(w io.Writer, s proxy.Snapshot, now time.Time) {
 	}
 }
 
-func keystoreText(k proxy.KeystoreStatus) string {
+func keystoreText(k api.KeystoreStatus) string {
 	text := k.Kind
 	if k.Error != "" {
 		text += ": " + k.Error
@@ -119,7 +119,7 @@ func keystoreText(k proxy.KeystoreStatus) string {
 }
 
 // messagesText counts the messages by what became of them.
-func messagesText(s proxy.Snapshot) string {
+func messagesText(s api.Snapshot) string {
 	text := fmt.Sprintf("%d now", s.Messages)
 	results := make([]string, 0, len(s.Totals))
 	for result := range s.Totals {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
@@ -127,7 +128,7 @@ func (w work) reload(ctx context.Context) {
 }
 
 // addresses tells where a server accepts mail.
-func addresses(s proxy.Snapshot) string {
+func addresses(s api.Snapshot) string {
 	text := ""
 	for _, l := range s.Listeners {
 		if text != "" {

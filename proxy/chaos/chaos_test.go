@@ -24,6 +24,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -219,7 +220,7 @@ func (w *world) open(i int, o providertest.Options, fired []atomic.Bool) string 
 
 // serve starts a server on what is in configuration and keystore.
 func (w *world) serve() {
-	cfg, err := proxy.LoadConfig(w.config)
+	cfg, err := config.Load(w.config)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -227,7 +228,7 @@ func (w *world) serve() {
 	w.server, err = proxy.New(proxy.Options{
 		Config: cfg, ConfigPath: w.config, Secrets: w.secrets, Version: "chaos", Now: w.clock.Now,
 		Log:      slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Patience: proxy.Patience{Dial: short, Reply: short, Final: short, Turn: 2 * short, Idle: 3 * short, Token: short, Breaker: short / 2},
+		Timeouts: proxy.Timeouts{Dial: short, Reply: short, Final: short, Turn: 2 * short, Idle: 3 * short, Token: short, Breaker: short / 2},
 	})
 	if err != nil {
 		w.t.Fatal(err)

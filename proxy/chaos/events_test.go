@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // events are what happens to the whole of it, one after the other, as messages
@@ -170,7 +170,7 @@ func (e *events) change(what string, do func() error) {
 
 // whole compares the configuration file with what runs.
 func (e *events) whole(what string) {
-	cfg, err := proxy.LoadConfig(e.config)
+	cfg, err := config.Load(e.config)
 	if err != nil {
 		e.fail("after an account was %s the configuration file is %v", what, err)
 		return
@@ -234,7 +234,7 @@ func (e *events) deleted(do func() error) {
 		e.fail("a change without a file failed (%v), yet there are %v, before %v", err, got, before)
 	}
 	if _, serr := os.Stat(e.config); serr == nil {
-		if _, lerr := proxy.LoadConfig(e.config); lerr != nil {
+		if _, lerr := config.Load(e.config); lerr != nil {
 			e.fail("a change without a file made a bad one: %v", lerr)
 		}
 	}

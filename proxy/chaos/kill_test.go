@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/control"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
@@ -355,7 +355,7 @@ func (l *lives) promised() {
 // whole looks at the files that a killed program left.
 func (l *lives) whole() {
 	l.unfinished = l.unfinishedFiles()
-	cfg, err := proxy.LoadConfig(l.config)
+	cfg, err := config.Load(l.config)
 	if err != nil {
 		l.fail("configuration: %v", err)
 	}

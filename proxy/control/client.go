@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
 	"github.com/waxseal/waxseal/keystore/safeio"
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // helloPatience is how long an instance may take to say who it is.
@@ -97,13 +98,13 @@ func (p place) readPort() (portFile, error) {
 }
 
 // Status returns what the instance does now.
-func (c *Client) Status(ctx context.Context) (s proxy.Snapshot, err error) {
+func (c *Client) Status(ctx context.Context) (s api.Snapshot, err error) {
 	err = c.call(ctx, http.MethodGet, "/status", nil, &s)
 	return s, err
 }
 
 // Accounts returns the accounts and how they are.
-func (c *Client) Accounts(ctx context.Context) (a []proxy.AccountStatus, err error) {
+func (c *Client) Accounts(ctx context.Context) (a []api.AccountStatus, err error) {
 	err = c.call(ctx, http.MethodGet, "/accounts", nil, &a)
 	return a, err
 }
@@ -115,14 +116,14 @@ func (c *Client) Reload(ctx context.Context) (notes []string, err error) {
 	return notes, err
 }
 
-// Prospect tells what adding an account takes; see [proxy.Server.Prospect].
-func (c *Client) Prospect(ctx context.Context, a proxy.Account) (p proxy.Prospect, err error) {
-	err = c.call(ctx, http.MethodPost, "/prospect", a, &p)
+// Preflight tells what adding an account takes; see [proxy.Server.Preflight].
+func (c *Client) Preflight(ctx context.Context, a api.Account) (p api.Preflight, err error) {
+	err = c.call(ctx, http.MethodPost, "/preflight", a, &p)
 	return p, err
 }
 
 // Add adds an account and returns its local password. clientSecret may be "".
-func (c *Client) Add(ctx context.Context, a proxy.Account, clientSecret string) (string, error) {
+func (c *Client) Add(ctx context.Context, a api.Account, clientSecret string) (string, error) {
 	var out passwordAnswer
 	err := c.call(ctx, http.MethodPost, "/add", addRequest{a, clientSecret}, &out)
 	return out.Password, err
@@ -135,7 +136,7 @@ func (c *Client) SetClientSecret(ctx context.Context, address, secret string) er
 }
 
 // Authorize asks an account's user for consent; see [proxy.Server.Authorize].
-func (c *Client) Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt)) (consented bool, err error) {
+func (c *Client) Authorize(ctx context.Context, address string, device bool, show func(api.Prompt)) (consented bool, err error) {
 	last, err := c.follow(ctx, "/authorize", addressRequest{Address: address, Device: device}, func(e event) {
 		if e.Prompt != nil {
 			show(*e.Prompt)
@@ -145,18 +146,18 @@ func (c *Client) Authorize(ctx context.Context, address string, device bool, sho
 }
 
 // Doctor checks all that must work and returns how much does not.
-func (c *Client) Doctor(ctx context.Context, report func(proxy.Check)) (failed int, err error) {
+func (c *Client) Doctor(ctx context.Context, report func(api.Check)) (failed int, err error) {
 	last, err := c.follow(ctx, "/doctor", struct{}{}, checks(report))
 	return last.Failed, err
 }
 
 // SendTest sends a test message from an account.
-func (c *Client) SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error {
+func (c *Client) SendTest(ctx context.Context, address, to string, report func(api.Check)) error {
 	_, err := c.follow(ctx, "/send-test", sendRequest{address, to}, checks(report))
 	return err
 }
 
-func checks(report func(proxy.Check)) func(event) {
+func checks(report func(api.Check)) func(event) {
 	return func(e event) {
 		if e.Check != nil {
 			report(*e.Check)
@@ -188,14 +189,14 @@ func (c *Client) follow(ctx context.Context, path string, in any, each func(even
 }
 
 // Import adds the accounts of an import file.
-func (c *Client) Import(ctx context.Context, data []byte) (r proxy.ImportReport, err error) {
+func (c *Client) Import(ctx context.Context, data []byte) (r api.ImportReport, err error) {
 	err = c.call(ctx, http.MethodPost, "/import", data, &r)
 	return r, err
 }
 
 // ImportEmailProxy adds the accounts of email-oauth2-proxy's configuration file;
 // see [proxy.Server.ImportEmailProxy].
-func (c *Client) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (r proxy.ImportReport, err error) {
+func (c *Client) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (r api.ImportReport, err error) {
 	err = c.call(ctx, http.MethodPost, "/import-email-proxy", emailProxyRequest{data, passwords}, &r)
 	return r, err
 }

@@ -28,32 +28,32 @@ import (
 	"iter"
 	"time"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // Backend is what the socket gives access to: a *proxy.Server, or a fake in
 // tests.
 type Backend interface {
-	Snapshot() proxy.Snapshot
-	Watch(ctx context.Context, interval time.Duration) iter.Seq[proxy.Snapshot]
+	Snapshot() api.Snapshot
+	Watch(ctx context.Context, interval time.Duration) iter.Seq[api.Snapshot]
 	Reload(ctx context.Context) (notes []string, err error)
-	Prospect(ctx context.Context, a proxy.Account) (proxy.Prospect, error)
-	Add(ctx context.Context, a proxy.Account, clientSecret string) (password string, err error)
+	Preflight(ctx context.Context, a api.Account) (api.Preflight, error)
+	Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error)
 	SetClientSecret(ctx context.Context, address, secret string) error
-	Authorize(ctx context.Context, address string, device bool, show func(proxy.Prompt) error) (consented bool, err error)
-	Doctor(ctx context.Context, report func(proxy.Check)) (failed int)
-	SendTest(ctx context.Context, address, to string, report func(proxy.Check)) error
-	Import(ctx context.Context, data []byte) (proxy.ImportReport, error)
-	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (proxy.ImportReport, error)
+	Authorize(ctx context.Context, address string, device bool, show func(api.Prompt) error) (consented bool, err error)
+	Doctor(ctx context.Context, report func(api.Check)) (failed int)
+	SendTest(ctx context.Context, address, to string, report func(api.Check)) error
+	Import(ctx context.Context, data []byte) (api.ImportReport, error)
+	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (api.ImportReport, error)
 	Remove(ctx context.Context, address string) (note string, err error)
 	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
-	Accounts() []proxy.AccountStatus
-	Activity(after uint64) []proxy.Activity
+	Accounts() []api.AccountStatus
+	Activity(after uint64) []api.Activity
 	SetPaused(paused bool)
-	MailSettings(ctx context.Context, address string, renew bool) (proxy.MailSettings, error)
-	Settings() proxy.Settings
-	Configure(ctx context.Context, to proxy.Settings) (notes []string, err error)
-	Certificate() (proxy.CertificateInfo, error)
+	MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error)
+	Settings() api.Settings
+	Configure(ctx context.Context, to api.Settings) (notes []string, err error)
+	Certificate() (api.Certificate, error)
 }
 
 // Desktop is what an instance with windows does beside the work of its Backend.
@@ -94,9 +94,9 @@ func (e *RunningError) Error() string {
 // it knows one, what to do about it. One about a port is a *[proxy.PortTakenError]
 // too, for errors.As.
 type Error struct {
-	Text string                `json:"error"`
-	Cure string                `json:"cure,omitempty"`
-	Port *proxy.PortTakenError `json:"port_taken,omitempty"`
+	Text string              `json:"error"`
+	Cure string              `json:"cure,omitempty"`
+	Port *api.PortTakenError `json:"port_taken,omitempty"`
 }
 
 // Error implements error.
@@ -122,8 +122,8 @@ type (
 		Device  bool   `json:"device,omitempty"`
 	}
 	addRequest struct {
-		Account      proxy.Account `json:"account"`
-		ClientSecret string        `json:"client_secret,omitempty"`
+		Account      api.Account `json:"account"`
+		ClientSecret string      `json:"client_secret,omitempty"`
 	}
 	clientSecretRequest struct {
 		Address      string `json:"address"`
@@ -146,12 +146,12 @@ type (
 	// event is a line of an answer that grows while the work goes on; the last
 	// one has Done.
 	event struct {
-		Prompt    *proxy.Prompt `json:"prompt,omitempty"`
-		Check     *proxy.Check  `json:"check,omitempty"`
-		Done      bool          `json:"done,omitempty"`
-		Consented bool          `json:"consented,omitempty"`
-		Failed    int           `json:"failed,omitempty"`
-		Error     *Error        `json:"error,omitempty"`
+		Prompt    *api.Prompt `json:"prompt,omitempty"`
+		Check     *api.Check  `json:"check,omitempty"`
+		Done      bool        `json:"done,omitempty"`
+		Consented bool        `json:"consented,omitempty"`
+		Failed    int         `json:"failed,omitempty"`
+		Error     *Error      `json:"error,omitempty"`
 	}
 	moveRequest struct {
 		Keystore string `json:"keystore"`

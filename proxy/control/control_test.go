@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 // fake is a Backend that says what it was asked.
 type fake struct {
-	snapshot proxy.Snapshot
+	snapshot api.Snapshot
 	err      error
 	asked    []string
 	imported []byte
@@ -39,11 +39,11 @@ func (f *fake) ask(format string, args ...any) error {
 	return f.err
 }
 
-func (f *fake) Snapshot() proxy.Snapshot { return f.snapshot }
+func (f *fake) Snapshot() api.Snapshot { return f.snapshot }
 
 // Watch yields two snapshots and then waits for the end of ctx.
-func (f *fake) Watch(ctx context.Context, _ time.Duration) iter.Seq[proxy.Snapshot] {
-	return func(yield func(proxy.Snapshot) bool) {
+func (f *fake) Watch(ctx context.Context, _ time.Duration) iter.Seq[api.Snapshot] {
+	return func(yield func(api.Snapshot) bool) {
 		defer close(f.watched)
 		for n := range 2 {
 			s := f.snapshot
@@ -60,11 +60,11 @@ func (f *fake) Reload(context.Context) ([]string, error) {
 	return []string{"later"}, f.ask("reload")
 }
 
-func (f *fake) Prospect(_ context.Context, a proxy.Account) (proxy.Prospect, error) {
-	return proxy.Prospect{Provider: "corp", Registration: proxy.Registration{Steps: []string{"click"}}}, f.ask("prospect %s", a.Address)
+func (f *fake) Preflight(_ context.Context, a api.Account) (api.Preflight, error) {
+	return api.Preflight{Provider: "corp", Registration: api.Registration{Steps: []string{"click"}}}, f.ask("preflight %s", a.Address)
 }
 
-func (f *fake) Add(_ context.Context, a proxy.Account, clientSecret string) (string, error) {
+func (f *fake) Add(_ context.Context, a api.Account, clientSecret string) (string, error) {
 	return "added", f.ask("add %s %s %d %s", a.Address, a.Provider, a.MaxConnections, clientSecret)
 }
 
@@ -72,32 +72,32 @@ func (f *fake) SetClientSecret(_ context.Context, address, secret string) error 
 	return f.ask("client secret %s %s", address, secret)
 }
 
-func (f *fake) Authorize(_ context.Context, address string, device bool, show func(proxy.Prompt) error) (bool, error) {
-	if err := show(proxy.Prompt{URL: "https://login.corp.example/"}); err != nil {
+func (f *fake) Authorize(_ context.Context, address string, device bool, show func(api.Prompt) error) (bool, error) {
+	if err := show(api.Prompt{URL: "https://login.corp.example/"}); err != nil {
 		return false, err
 	}
 	return true, f.ask("authorize %s %t", address, device)
 }
 
-func (f *fake) Doctor(_ context.Context, report func(proxy.Check)) int {
-	report(proxy.Check{Name: "keystore", Result: "locked", Cure: "unlock it", Took: time.Second})
+func (f *fake) Doctor(_ context.Context, report func(api.Check)) int {
+	report(api.Check{Name: "keystore", Result: "locked", Cure: "unlock it", Took: time.Second})
 	f.ask("doctor")
 	return 1
 }
 
-func (f *fake) SendTest(_ context.Context, address, to string, report func(proxy.Check)) error {
-	report(proxy.Check{Name: "token", OK: true})
+func (f *fake) SendTest(_ context.Context, address, to string, report func(api.Check)) error {
+	report(api.Check{Name: "token", OK: true})
 	return f.ask("send %s %s", address, to)
 }
 
-func (f *fake) Import(_ context.Context, data []byte) (proxy.ImportReport, error) {
+func (f *fake) Import(_ context.Context, data []byte) (api.ImportReport, error) {
 	f.imported = data
-	return proxy.ImportReport{Imported: 2, Failed: 1,
-		Problems: []proxy.ImportProblem{{Index: 3, Address: "x@y", Problem: "no token"}}}, f.ask("import")
+	return api.ImportReport{Imported: 2, Failed: 1,
+		Problems: []api.ImportProblem{{Index: 3, Address: "x@y", Problem: "no token"}}}, f.ask("import")
 }
 
-func (f *fake) ImportEmailProxy(_ context.Context, data []byte, passwords map[string]string) (proxy.ImportReport, error) {
-	return proxy.ImportReport{Imported: 1, Consent: []string{"a@b"}}, f.ask("import %s %v", data, passwords)
+func (f *fake) ImportEmailProxy(_ context.Context, data []byte, passwords map[string]string) (api.ImportReport, error) {
+	return api.ImportReport{Imported: 1, Consent: []string{"a@b"}}, f.ask("import %s %v", data, passwords)
 }
 
 func (f *fake) Remove(_ context.Context, address string) (string, error) {
@@ -108,43 +108,43 @@ func (f *fake) MoveSecrets(_ context.Context, kind string) (int, error) {
 	return 3, f.ask("move secrets %s", kind)
 }
 
-func (f *fake) Accounts() []proxy.AccountStatus { return f.snapshot.Accounts }
+func (f *fake) Accounts() []api.AccountStatus { return f.snapshot.Accounts }
 
-func (f *fake) Activity(after uint64) []proxy.Activity {
-	return []proxy.Activity{{Seq: after + 1, Account: "a@b", Reply: "250 2.0.0 OK"}}
+func (f *fake) Activity(after uint64) []api.Activity {
+	return []api.Activity{{Seq: after + 1, Account: "a@b", Reply: "250 2.0.0 OK"}}
 }
 
 func (f *fake) SetPaused(paused bool) { f.ask("pause %t", paused) }
 
-func (f *fake) MailSettings(_ context.Context, address string, renew bool) (proxy.MailSettings, error) {
-	return proxy.MailSettings{User: address, Password: "secret", Servers: []proxy.MailServer{{Host: "::1", Port: 1587, Security: "tls"}}},
+func (f *fake) MailSettings(_ context.Context, address string, renew bool) (api.MailSettings, error) {
+	return api.MailSettings{User: address, Password: "secret", Servers: []api.MailServer{{Host: "::1", Port: 1587, Security: "tls"}}},
 		f.ask("mail settings %s %t", address, renew)
 }
 
-func (f *fake) Settings() proxy.Settings {
-	return proxy.Settings{Listen: []string{"127.0.0.1:1587"}, Metrics: "127.0.0.1:9587", LogLevel: "info", Notifications: true}
+func (f *fake) Settings() api.Settings {
+	return api.Settings{Listen: []string{"127.0.0.1:1587"}, Metrics: "127.0.0.1:9587", LogLevel: "info", Notifications: true}
 }
 
-func (f *fake) Configure(_ context.Context, to proxy.Settings) ([]string, error) {
+func (f *fake) Configure(_ context.Context, to api.Settings) ([]string, error) {
 	return []string{"later"}, f.ask("configure %+v", to)
 }
 
-func (f *fake) Certificate() (proxy.CertificateInfo, error) {
-	return proxy.CertificateInfo{PEM: "-----", Fingerprint: "AB:CD"}, f.err
+func (f *fake) Certificate() (api.Certificate, error) {
+	return api.Certificate{PEM: "-----", Fingerprint: "AB:CD"}, f.err
 }
 
 // everything is a Snapshot with no field at its zero value where that matters.
-func everything() proxy.Snapshot {
+func everything() api.Snapshot {
 	day := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	return proxy.Snapshot{
+	return api.Snapshot{
 		Version: "1.2.3", PID: 4242, Started: day, State: "serving",
-		Listeners: []proxy.Listener{{Address: "127.0.0.1:1587", Security: "starttls"}},
+		Listeners: []api.Listener{{Address: "127.0.0.1:1587", Security: "starttls"}},
 		Metrics:   "127.0.0.1:9587", Connections: 5, Messages: 2,
-		Upstream: proxy.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
+		Upstream: api.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
 		Totals:   map[string]int64{"sent": 7}, AuthFailures: 1, Refused: 2,
-		Keystore: proxy.KeystoreStatus{Kind: "file", Error: "locked", Cure: "unlock it"},
-		Accounts: []proxy.AccountStatus{{Address: "me@x", Provider: "corp", State: "ready",
-			Sent: 9, LastMessage: day, Upstream: proxy.PoolStatus{Warm: 1, Limit: 3}}},
+		Keystore: api.KeystoreStatus{Kind: "file", Error: "locked", Cure: "unlock it"},
+		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "ready",
+			Sent: 9, LastMessage: day, Upstream: api.PoolStatus{Warm: 1, Limit: 3}}},
 		Breakers: []breaker.Status{{Name: "smtp.x:587", State: breaker.Open,
 			RetryIn: 12 * time.Second, Cause: "refused", Transitions: 1, Failures: 5}},
 	}
@@ -225,10 +225,10 @@ func TestRequests(t *testing.T) {
 			if a, err := c.Accounts(ctx); err != nil || !reflect.DeepEqual(a, b.snapshot.Accounts) {
 				t.Errorf("Accounts: %+v, %v", a, err)
 			}
-			if p, err := c.Prospect(ctx, proxy.Account{Address: "a@b"}); p.Provider != "corp" || len(p.Registration.Steps) != 1 || err != nil {
-				t.Errorf("Prospect: %+v, %v", p, err)
+			if p, err := c.Preflight(ctx, api.Account{Address: "a@b"}); p.Provider != "corp" || len(p.Registration.Steps) != 1 || err != nil {
+				t.Errorf("Preflight: %+v, %v", p, err)
 			}
-			if p, err := c.Add(ctx, proxy.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}, "s"); p != "added" || err != nil {
+			if p, err := c.Add(ctx, api.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}, "s"); p != "added" || err != nil {
 				t.Errorf("Add: %q, %v", p, err)
 			}
 			if err := c.SetClientSecret(ctx, "a@b", "s"); err != nil {
@@ -251,19 +251,19 @@ func TestRequests(t *testing.T) {
 				t.Errorf("Reload: %q, %v", notes, err)
 			}
 			var urls []string
-			consented, err := c.Authorize(ctx, "a@b", true, func(p proxy.Prompt) { urls = append(urls, p.URL) })
+			consented, err := c.Authorize(ctx, "a@b", true, func(p api.Prompt) { urls = append(urls, p.URL) })
 			if !consented || err != nil || !reflect.DeepEqual(urls, []string{"https://login.corp.example/"}) {
 				t.Errorf("Authorize: %t, %v, shown %q", consented, err, urls)
 			}
-			var checks []proxy.Check
-			failed, err := c.Doctor(ctx, func(ch proxy.Check) { checks = append(checks, ch) })
+			var checks []api.Check
+			failed, err := c.Doctor(ctx, func(ch api.Check) { checks = append(checks, ch) })
 			if failed != 1 || err != nil || len(checks) != 1 || checks[0].Cure != "unlock it" {
 				t.Errorf("Doctor: %d, %v, %+v", failed, err, checks)
 			}
-			if err := c.SendTest(ctx, "a@b", "c@d", func(ch proxy.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
+			if err := c.SendTest(ctx, "a@b", "c@d", func(ch api.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"prospect a@b", "add a@b corp 3 s", "client secret a@b s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
+			want := []string{"preflight a@b", "add a@b corp 3 s", "client secret a@b s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}
@@ -277,7 +277,7 @@ func TestErrorsKeepTheirTextAndCure(t *testing.T) {
 			err := fmt.Errorf("password of a@b: %w", keystore.ErrLocked)
 			c := dial(t, &fake{err: err})
 			defer c.Close()
-			_, grown := c.Authorize(t.Context(), "a@b", false, func(proxy.Prompt) {})
+			_, grown := c.Authorize(t.Context(), "a@b", false, func(api.Prompt) {})
 			_, once := c.Remove(t.Context(), "a@b")
 			for _, got := range []error{once, grown} {
 				var answered *Error

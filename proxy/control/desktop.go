@@ -4,11 +4,11 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // Activity lists the messages that ended since the one whose Seq is after.
-func (c *Client) Activity(ctx context.Context, after uint64) (a []proxy.Activity, err error) {
+func (c *Client) Activity(ctx context.Context, after uint64) (a []api.Activity, err error) {
 	err = c.call(ctx, http.MethodPost, "/activity", activityRequest{after}, &a)
 	return a, err
 }
@@ -20,25 +20,25 @@ func (c *Client) SetPaused(ctx context.Context, paused bool) error {
 
 // MailSettings are what to enter in a mail program for an account; renew makes
 // a new password first.
-func (c *Client) MailSettings(ctx context.Context, address string, renew bool) (s proxy.MailSettings, err error) {
+func (c *Client) MailSettings(ctx context.Context, address string, renew bool) (s api.MailSettings, err error) {
 	err = c.call(ctx, http.MethodPost, "/mail-settings", addressRequest{Address: address, Renew: renew}, &s)
 	return s, err
 }
 
 // Settings are the settings as they are.
-func (c *Client) Settings(ctx context.Context) (s proxy.Settings, err error) {
+func (c *Client) Settings(ctx context.Context) (s api.Settings, err error) {
 	err = c.call(ctx, http.MethodGet, "/settings", nil, &s)
 	return s, err
 }
 
 // Configure changes the settings at once; see [proxy.Server.Configure].
-func (c *Client) Configure(ctx context.Context, to proxy.Settings) (notes []string, err error) {
+func (c *Client) Configure(ctx context.Context, to api.Settings) (notes []string, err error) {
 	err = c.call(ctx, http.MethodPost, "/configure", to, &notes)
 	return notes, err
 }
 
 // Certificate is the certificate for local TLS.
-func (c *Client) Certificate(ctx context.Context) (i proxy.CertificateInfo, err error) {
+func (c *Client) Certificate(ctx context.Context) (i api.Certificate, err error) {
 	err = c.call(ctx, http.MethodGet, "/certificate", nil, &i)
 	return i, err
 }

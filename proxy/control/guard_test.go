@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // Whatever is not our own client is turned away before the backend is asked.
@@ -77,7 +77,7 @@ func TestLoopbackPort(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
-	go func() { ended <- Serve(ctx, l, &fake{snapshot: proxy.Snapshot{PID: 9}}, Desktop{}) }()
+	go func() { ended <- Serve(ctx, l, &fake{snapshot: api.Snapshot{PID: 9}}, Desktop{}) }()
 
 	c, h, err := p.dial(t.Context())
 	if err != nil || h.PID != 9 {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 func impatient(t *testing.T) {
@@ -25,7 +25,7 @@ func impatient(t *testing.T) {
 }
 
 func TestSecondInstanceIsToldOfTheFirst(t *testing.T) {
-	path := serving(t, &fake{snapshot: proxy.Snapshot{PID: 4242, Version: "1.2.3"}})
+	path := serving(t, &fake{snapshot: api.Snapshot{PID: 4242, Version: "1.2.3"}})
 	for name, try := range map[string]func() error{
 		"Listen": func() error { _, err := Listen(t.Context(), path); return err },
 		"Hold":   func() error { _, err := Hold(t.Context(), path); return err },
@@ -55,7 +55,7 @@ func TestOneOfManyStarts(t *testing.T) {
 				return
 			}
 			won <- l
-			Serve(ctx, l, &fake{snapshot: proxy.Snapshot{PID: 7}}, Desktop{})
+			Serve(ctx, l, &fake{snapshot: api.Snapshot{PID: 7}}, Desktop{})
 			l.Close()
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // TestAnotherUser: another local user cannot open the socket and, where its mode
@@ -33,7 +33,7 @@ func TestAnotherUser(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	b := &fake{snapshot: proxy.Snapshot{PID: 9}}
+	b := &fake{snapshot: api.Snapshot{PID: 9}}
 	go func() { ended <- Serve(ctx, l, b, Desktop{}) }()
 	t.Cleanup(func() {
 		cancel()

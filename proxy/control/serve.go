@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // MaxImport bounds an import file, in bytes: some 50,000 accounts.
@@ -89,8 +89,8 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 	h.mux.HandleFunc("POST /import-email-proxy", with(func(ctx context.Context, a emailProxyRequest) (any, error) {
 		return b.ImportEmailProxy(ctx, a.Data, a.Passwords)
 	}))
-	h.mux.HandleFunc("POST /prospect", with(func(ctx context.Context, a proxy.Account) (any, error) {
-		return b.Prospect(ctx, a)
+	h.mux.HandleFunc("POST /preflight", with(func(ctx context.Context, a api.Account) (any, error) {
+		return b.Preflight(ctx, a)
 	}))
 	h.mux.HandleFunc("POST /add", with(func(ctx context.Context, a addRequest) (any, error) {
 		password, err := b.Add(ctx, a.Account, a.ClientSecret)
@@ -100,14 +100,14 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 		return nil, b.SetClientSecret(ctx, a.Address, a.ClientSecret)
 	}))
 	h.mux.HandleFunc("POST /authorize", growing(func(ctx context.Context, a addressRequest, send func(event) error) event {
-		consented, err := b.Authorize(ctx, a.Address, a.Device, func(p proxy.Prompt) error { return send(event{Prompt: &p}) })
+		consented, err := b.Authorize(ctx, a.Address, a.Device, func(p api.Prompt) error { return send(event{Prompt: &p}) })
 		return event{Consented: consented, Error: errorOf(err)}
 	}))
 	h.mux.HandleFunc("POST /doctor", growing(func(ctx context.Context, _ struct{}, send func(event) error) event {
-		return event{Failed: b.Doctor(ctx, func(c proxy.Check) { send(event{Check: &c}) })}
+		return event{Failed: b.Doctor(ctx, func(c api.Check) { send(event{Check: &c}) })}
 	}))
 	h.mux.HandleFunc("POST /send-test", growing(func(ctx context.Context, a sendRequest, send func(event) error) event {
-		return event{Error: errorOf(b.SendTest(ctx, a.Address, a.To, func(c proxy.Check) { send(event{Check: &c}) }))}
+		return event{Error: errorOf(b.SendTest(ctx, a.Address, a.To, func(c api.Check) { send(event{Check: &c}) }))}
 	}))
 	h.mux.HandleFunc("POST /move-secrets", with(func(ctx context.Context, m moveRequest) (any, error) {
 		moved, err := b.MoveSecrets(ctx, m.Keystore)

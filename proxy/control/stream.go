@@ -6,13 +6,13 @@ import (
 	"iter"
 	"net/http"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // Watch yields what the instance does, now and at each change, until ctx ends
 // or the instance does. The latter yields [ErrNotRunning] as the last error.
-func (c *Client) Watch(ctx context.Context) iter.Seq2[proxy.Snapshot, error] {
-	return lines[proxy.Snapshot](ctx, c, "/watch")
+func (c *Client) Watch(ctx context.Context) iter.Seq2[api.Snapshot, error] {
+	return lines[api.Snapshot](ctx, c, "/watch")
 }
 
 // Pages yields the pages that a window is asked to bring to the front, until ctx

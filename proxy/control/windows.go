@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // forWindows are the requests that windows make, and those about windows.
@@ -24,7 +24,7 @@ func (h *handler) forWindows(b Backend, d Desktop) {
 	h.mux.HandleFunc("GET /settings", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, b.Settings(), nil)
 	})
-	h.mux.HandleFunc("POST /configure", with(func(ctx context.Context, s proxy.Settings) (any, error) {
+	h.mux.HandleFunc("POST /configure", with(func(ctx context.Context, s api.Settings) (any, error) {
 		return b.Configure(ctx, s)
 	}))
 	h.mux.HandleFunc("GET /certificate", func(w http.ResponseWriter, r *http.Request) {

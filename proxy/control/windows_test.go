@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 func TestWindowsRequests(t *testing.T) {
@@ -195,15 +195,15 @@ func TestQuit(t *testing.T) {
 func TestPortTakenSurvivesTheSocket(t *testing.T) {
 	for name, dial := range clients {
 		t.Run(name, func(t *testing.T) {
-			taken := &proxy.PortTakenError{Address: "127.0.0.1:1587", Owner: "other", Free: "127.0.0.1:1588"}
+			taken := &api.PortTakenError{Address: "127.0.0.1:1587", Owner: "other", Free: "127.0.0.1:1588"}
 			c := dial(t, &fake{err: taken})
 			defer c.Close()
-			_, err := c.Prospect(t.Context(), proxy.Account{Address: "a@b"})
-			var got *proxy.PortTakenError
+			_, err := c.Preflight(t.Context(), api.Account{Address: "a@b"})
+			var got *api.PortTakenError
 			if !errors.As(err, &got) || *got != *taken || err.Error() != taken.Error() {
 				t.Errorf("got %v", err)
 			}
-			_, err = dial(t, &fake{err: errors.New("else")}).Prospect(t.Context(), proxy.Account{Address: "a@b"})
+			_, err = dial(t, &fake{err: errors.New("else")}).Preflight(t.Context(), api.Account{Address: "a@b"})
 			if errors.As(err, &got) {
 				t.Errorf("%v is about a port", err)
 			}

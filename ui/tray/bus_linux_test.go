@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/ui/tray/traytest"
 )
 
@@ -138,7 +138,7 @@ func (c *child) says(want string) {
 
 func (c *child) figures() (goroutines, heap int) {
 	c.t.Helper()
-	c.show(State{Snapshot: proxy.Snapshot{Version: "figures"}})
+	c.show(State{Snapshot: api.Snapshot{Version: "figures"}})
 	c.out.Scan()
 	if _, err := fmt.Sscanf(c.out.Text(), "figures %d %d", &goroutines, &heap); err != nil {
 		c.t.Fatalf("%q: %v", c.out.Text(), err)
@@ -150,7 +150,7 @@ func TestTray(t *testing.T) {
 	bus := traytest.Start(t)
 	panel := bus.StartPanel()
 	s := serving(func(s *State) {
-		s.Accounts = []proxy.AccountStatus{{Address: "first_last@x.example", State: "ready"}}
+		s.Accounts = []api.AccountStatus{{Address: "first_last@x.example", State: "ready"}}
 		s.Connections = 2
 	})
 	c := start(t, bus, s)
@@ -180,7 +180,7 @@ func TestTray(t *testing.T) {
 	if len(calm) != 64*64*4 {
 		t.Fatalf("%d bytes of icon", len(calm))
 	}
-	s.State, s.PortTaken = "paused", &proxy.PortTakenError{}
+	s.State, s.PortTaken = "paused", &api.PortTakenError{}
 	c.show(s)
 	traytest.Until(t, "the icon is drawn", func() bool { return item.Tooltip() == "Waxseal: Not accepting mail" })
 	if slices.Equal(item.Pixels(), calm) {
@@ -222,7 +222,7 @@ func TestRedrawingLeaksNothing(t *testing.T) {
 		return serving(func(s *State) {
 			s.Connections, s.WindowFailed = int64(n), n%3 == 0
 			for i := range n / 10 % 20 {
-				a := proxy.AccountStatus{Address: fmt.Sprintf("a%d@x.example", i), State: "ready"}
+				a := api.AccountStatus{Address: fmt.Sprintf("a%d@x.example", i), State: "ready"}
 				if i == 0 {
 					a.Messages = int64(n % 2)
 				}

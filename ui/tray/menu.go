@@ -13,7 +13,7 @@ import (
 
 	"fyne.io/fyne/v2/lang"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
@@ -23,7 +23,7 @@ const maxAccounts = 15
 
 // State is all that icon, menu and notifications are made of.
 type State struct {
-	proxy.Snapshot
+	api.Snapshot
 	WindowFailed bool // the window could not be opened
 }
 
@@ -68,7 +68,7 @@ func menuOf(s State) menu {
 	shown := s.Accounts
 	if len(shown) > maxAccounts {
 		shown = slices.Clone(shown)
-		slices.SortStableFunc(shown, func(a, b proxy.AccountStatus) int { return cmp.Compare(calm(a), calm(b)) })
+		slices.SortStableFunc(shown, func(a, b api.AccountStatus) int { return cmp.Compare(calm(a), calm(b)) })
 		shown = shown[:maxAccounts]
 		m.more = lang.L("… and {{.N}} more", count(int64(len(s.Accounts)-maxAccounts)))
 	}
@@ -79,21 +79,21 @@ func menuOf(s State) menu {
 }
 
 // calm is 0 for an account that needs somebody, which comes first.
-func calm(a proxy.AccountStatus) int {
+func calm(a api.AccountStatus) int {
 	if needsSomebody(a) {
 		return 0
 	}
 	return 1
 }
 
-func needsSomebody(a proxy.AccountStatus) bool {
+func needsSomebody(a api.AccountStatus) bool {
 	return a.State == "needs_consent" || a.State == "attention" || a.State == "keystore"
 }
 
 func isOpen(b breaker.Status) bool { return b.State == breaker.Open }
 
 // stateText is an account's state in a word or two.
-func stateText(a proxy.AccountStatus) string {
+func stateText(a api.AccountStatus) string {
 	switch a.State {
 	case "needs_consent":
 		return lang.L("must sign in")

@@ -8,16 +8,16 @@ import (
 
 	"fyne.io/fyne/v2/lang"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
-func account1(state string) proxy.AccountStatus {
-	return proxy.AccountStatus{Address: "me@x.example", State: state}
+func account1(state string) api.AccountStatus {
+	return api.AccountStatus{Address: "me@x.example", State: state}
 }
 
 func serving(change func(*State)) State {
-	s := State{Snapshot: proxy.Snapshot{State: "serving"}}
+	s := State{Snapshot: api.Snapshot{State: "serving"}}
 	if change != nil {
 		change(&s)
 	}
@@ -44,12 +44,12 @@ func TestMenuOf(t *testing.T) {
 	}{
 		"empty": {serving(nil), menu{icon: fine, status: "0 accounts · 0 connections · 0 messages"}},
 		"one of each": {serving(func(s *State) {
-			s.Accounts = []proxy.AccountStatus{account1("ready")}
+			s.Accounts = []api.AccountStatus{account1("ready")}
 			s.Connections, s.Messages, s.Accounts[0].Messages = 1, 1, 1
 		}), menu{icon: working, status: "1 account · 1 connection · 1 message",
 			accounts: []account{{"me@x.example · sending", "me@x.example"}}}},
 		"many": {serving(func(s *State) {
-			s.Accounts = []proxy.AccountStatus{account1("unknown"), account1("keystore"), account1("needs_consent"), account1("attention")}
+			s.Accounts = []api.AccountStatus{account1("unknown"), account1("keystore"), account1("needs_consent"), account1("attention")}
 			s.Connections = 5000
 		}), menu{icon: attention, status: "4 accounts · 5000 connections · 0 messages", accounts: []account{
 			{"me@x.example · not used yet", "me@x.example"}, {"me@x.example · keychain cannot be read", "me@x.example"},
@@ -57,7 +57,7 @@ func TestMenuOf(t *testing.T) {
 		"paused":   {serving(func(s *State) { s.State = "paused" }), menu{icon: paused, status: "Paused", paused: true}},
 		"starting": {serving(func(s *State) { s.State = "starting" }), menu{icon: down, status: "Starting…"}},
 		"stopping": {serving(func(s *State) { s.State = "stopping" }), menu{icon: down, status: "Not accepting mail"}},
-		"port": {State{Snapshot: proxy.Snapshot{State: "starting", PortTaken: &proxy.PortTakenError{}}},
+		"port": {State{Snapshot: api.Snapshot{State: "starting", PortTaken: &api.PortTakenError{}}},
 			menu{icon: down, status: "Not accepting mail", faults: []entry{{"A port is taken. Choose another…", "settings"}}}},
 		"everything wrong": {serving(func(s *State) {
 			s.WindowFailed, s.Keystore.Error = true, "locked"
@@ -80,7 +80,7 @@ func TestMenuOfManyAccounts(t *testing.T) {
 	english(t)
 	s := serving(func(s *State) {
 		for i := range 40 {
-			a := proxy.AccountStatus{Address: fmt.Sprintf("a%d@x.example", i), State: "ready"}
+			a := api.AccountStatus{Address: fmt.Sprintf("a%d@x.example", i), State: "ready"}
 			if i >= 38 {
 				a.State = "needs_consent"
 			}
@@ -105,7 +105,7 @@ func TestMenuOfManyAccounts(t *testing.T) {
 func TestGermanIsComplete(t *testing.T) {
 	language(t, "de_DE.UTF-8")
 	defer english(t)
-	s := serving(func(s *State) { s.Accounts, s.Connections = []proxy.AccountStatus{account1("needs_consent")}, 2 })
+	s := serving(func(s *State) { s.Accounts, s.Connections = []api.AccountStatus{account1("needs_consent")}, 2 })
 	m := menuOf(s)
 	if m.status != "1 Konto · 2 Verbindungen · 0 Nachrichten" || m.accounts[0].label != "me@x.example · muss sich anmelden" {
 		t.Errorf("got %q, %q", m.status, m.accounts[0].label)

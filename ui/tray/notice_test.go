@@ -4,7 +4,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
@@ -13,7 +13,7 @@ func TestNotices(t *testing.T) {
 	accounts := func(states ...string) State {
 		return serving(func(s *State) {
 			for i, state := range states {
-				s.Accounts = append(s.Accounts, proxy.AccountStatus{Address: string(rune('a' + i)), State: state})
+				s.Accounts = append(s.Accounts, api.AccountStatus{Address: string(rune('a' + i)), State: state})
 			}
 		})
 	}
@@ -53,11 +53,11 @@ func TestNotices(t *testing.T) {
 		},
 		"what lasts": {
 			{with(func(s *State) {
-				s.PortTaken, s.WindowFailed, s.Keystore.Error = &proxy.PortTakenError{}, true, "locked"
+				s.PortTaken, s.WindowFailed, s.Keystore.Error = &api.PortTakenError{}, true, "locked"
 			}),
 				[]Notice{{Kind: KeychainFault}, {Kind: PortLost}, {Kind: WindowFault}}},
 			{with(func(s *State) {
-				s.PortTaken, s.WindowFailed, s.Keystore.Error = &proxy.PortTakenError{}, true, "locked still"
+				s.PortTaken, s.WindowFailed, s.Keystore.Error = &api.PortTakenError{}, true, "locked still"
 			}), nil},
 			{serving(nil), nil},
 			{with(func(s *State) { s.WindowFailed = true }), []Notice{{Kind: WindowFault}}},

@@ -1,0 +1,297 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed" // catalogue.toml
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/oauth"
+)
+
+//go:embed catalogue.toml
+var catalogueText []byte
+
+// defaultUpstream is how many connections an account may have at a provider
+// that names no limit. Exchange, the strictest, allows three.
+const defaultUpstream = 3
+
+// Catalogue is a list of providers in which the first match wins.
+type Catalogue []Provider
+
+// builtin is the catalogue that comes with the program. It is data: what is
+// true of one provider stands in catalogue.toml and nowhere in the code.
+var builtin = sync.OnceValue(func() Catalogue {
+	var c struct {
+		Providers Catalogue `toml:"provider"`
+	}
+	if err := toml.NewDecoder(bytes.NewReader(catalogueText)).DisallowUnknownFields().Decode(&c); err != nil {
+		panic("catalogue.toml: " + err.Error()) // part of the program: a test reads it
+	}
+	for id, r := range distributed() {
+		i := slices.IndexFunc(c.Providers, func(p Provider) bool { return p.ID == id })
+		if i < 0 {
+			panic("-X ...proxy/config.builtClients: there is no provider " + id)
+		}
+		c.Providers[i].ClientID = r.id
+	}
+	return c.Providers
+})
+
+// Catalogue lists all Catalogue, complete: the file's own first, then the
+// built-in ones that they do not replace. The values are shared; do not change
+// their lists and maps.
+//
+// An own entry whose id is that of a built-in one, or one of its aliases,
+// replaces it. What it leaves out stays as built in, so that a client_id alone
+// is enough; but one with a token_url of its own takes no endpoint from the
+// built-in entry, since half of one and half of another is no provider.
+func (c Config) Catalogue() Catalogue {
+	base := builtin()
+	list := make(Catalogue, 0, len(c.Providers)+len(base))
+	replaced := make([]bool, len(base))
+	for _, own := range c.Providers {
+		if i := slices.IndexFunc(base, func(b Provider) bool { return b.answers(own.ID) }); i >= 0 {
+			replaced[i] = true
+			own = merge(own, base[i])
+		}
+		list = append(list, own.complete())
+	}
+	for i, b := range base {
+		if !replaced[i] {
+			list = append(list, b.complete())
+		}
+	}
+	return list
+}
+
+// Provider finds a provider by its id or an alias, whatever the case.
+func (c Config) Provider(id string) (Provider, bool) { return c.Catalogue().find(id) }
+
+// ProviderFor finds the provider whose domains have the address's.
+func (c Config) ProviderFor(address string) (Provider, bool) {
+	return c.Catalogue().forAddress(address)
+}
+
+// Resolve is the account's provider with the account's own settings in place of
+// the provider's. An own smtp address on port 465 means implicit TLS, on 25,
+// 587 or 2525 STARTTLS; on any other port the provider's way stays. An own
+// token_url ends the use of the provider's device and revocation endpoints,
+// which know nothing of its tokens.
+func (c Config) Resolve(a api.Account) (Provider, error) {
+	p, err := c.Catalogue().Resolve(a)
+	if err != nil {
+		return Provider{}, fmt.Errorf("account %s: %w", a.Address, err)
+	}
+	return p, nil
+}
+
+func (l Catalogue) Resolve(a api.Account) (Provider, error) {
+	p, err := l.of(a)
+	if err != nil {
+		return Provider{}, err
+	}
+	if _, err := p.usable(); err != nil {
+		return Provider{}, err
+	}
+	if a.TokenURL != "" && a.TokenURL != p.TokenURL {
+		if err := checkURL("token_url", a.TokenURL); err != nil {
+			return Provider{}, err
+		}
+		p.TokenURL, p.DeviceURL, p.RevokeURL = a.TokenURL, "", ""
+	}
+	if a.SMTP != "" {
+		p.SMTP, p.SMTPTLS = a.SMTP, cmp.Or(tlsByPort(a.SMTP), p.SMTPTLS)
+	}
+	if err := checkSMTP(p); err != nil {
+		return Provider{}, err
+	}
+	p.ClientID = cmp.Or(a.ClientID, p.ClientID)
+	p.MaxConnections = cmp.Or(a.MaxConnections, p.MaxConnections)
+	return p, nil
+}
+
+// of finds the provider that an account names, or that its domain tells.
+func (l Catalogue) of(a api.Account) (Provider, error) {
+	if a.Provider == "" {
+		if p, ok := l.forAddress(a.Address); ok {
+			return p, nil
+		}
+		_, domain, _ := CutDomain(a.Address)
+		return Provider{}, fmt.Errorf(`no provider is known for %q; name one with provider = "..." ("waxseal Catalogue" lists them)`, domain)
+	}
+	if p, ok := l.find(a.Provider); ok {
+		return p, nil
+	}
+	err := fmt.Errorf(`provider %q is not known; "waxseal Catalogue" lists those there are, and a [[provider]] table adds one`, a.Provider)
+	if near := nearest(a.Provider, l.names()); near != "" {
+		err = fmt.Errorf(`provider %q is not known; did you mean %q?`, a.Provider, near)
+	}
+	return Provider{}, err
+}
+
+func (l Catalogue) find(id string) (Provider, bool) {
+	if i := slices.IndexFunc(l, func(p Provider) bool { return id != "" && strings.EqualFold(p.ID, id) }); i >= 0 {
+		return l[i], true
+	}
+	if i := slices.IndexFunc(l, func(p Provider) bool { return p.answers(id) }); i >= 0 {
+		return l[i], true
+	}
+	return Provider{}, false
+}
+
+func (l Catalogue) forAddress(address string) (Provider, bool) {
+	_, domain, ok := CutDomain(Fold(address))
+	if !ok || domain == "" {
+		return Provider{}, false
+	}
+	for _, wild := range []bool{false, true} { // a whole name goes before *.name
+		for _, p := range l {
+			if slices.ContainsFunc(p.Domains, func(d string) bool { return covers(d, domain, wild) }) {
+				return p, true
+			}
+		}
+	}
+	return Provider{}, false
+}
+
+// covers reports whether an entry of Provider.Domains, of the kind *.name or
+// not, stands for a folded domain.
+func covers(entry, domain string, wild bool) bool {
+	name, isWild := strings.CutPrefix(entry, "*.")
+	if isWild != wild {
+		return false
+	}
+	if name = Fold("@" + name)[1:]; wild {
+		return name != "" && strings.HasSuffix(domain, "."+name)
+	}
+	return name == domain
+}
+
+func (l Catalogue) names() []string {
+	var names []string
+	for _, p := range l {
+		names = append(append(names, p.ID), p.Aliases...)
+	}
+	return names
+}
+
+// answers reports whether id is the provider's or one of its aliases.
+func (p Provider) answers(id string) bool {
+	same := func(name string) bool { return id != "" && strings.EqualFold(name, id) }
+	return same(p.ID) || slices.ContainsFunc(p.Aliases, same)
+}
+
+// complete fills in what no entry has to say.
+func (p Provider) complete() Provider {
+	p.Name = cmp.Or(p.Name, p.ID)
+	p.RedirectHost = cmp.Or(p.RedirectHost, "127.0.0.1")
+	p.RedirectPath = cmp.Or(p.RedirectPath, "/")
+	p.SMTPTLS = cmp.Or(p.SMTPTLS, tlsByPort(p.SMTP), "starttls")
+	p.MaxConnections = cmp.Or(p.MaxConnections, defaultUpstream)
+	return p
+}
+
+// merge is the built-in entry base with own laid over it: see Config.Catalogue.
+func merge(own, base Provider) Provider {
+	p := own
+	p.Aliases = slices.Concat(own.Aliases, []string{base.ID}, base.Aliases)
+	p.Name = cmp.Or(own.Name, base.Name)
+	if own.TokenURL == "" {
+		p.AuthURL = cmp.Or(own.AuthURL, base.AuthURL)
+		p.TokenURL = base.TokenURL
+		p.DeviceURL = cmp.Or(own.DeviceURL, base.DeviceURL)
+		p.RevokeURL = cmp.Or(own.RevokeURL, base.RevokeURL)
+		p.Issuer = cmp.Or(own.Issuer, base.Issuer)
+		p.UserinfoURL = cmp.Or(own.UserinfoURL, base.UserinfoURL)
+		p.ConsentDays = cmp.Or(own.ConsentDays, base.ConsentDays)
+		p.NoOAuth = cmp.Or(own.NoOAuth, base.NoOAuth)
+	}
+	if own.SMTP == "" {
+		p.SMTP = base.SMTP
+		p.SMTPTLS = cmp.Or(own.SMTPTLS, base.SMTPTLS)
+	}
+	if own.Domains == nil {
+		p.Domains = base.Domains
+	}
+	if own.MX == nil {
+		p.MX = base.MX
+	}
+	if own.Scopes == nil {
+		p.Scopes = base.Scopes
+	}
+	if own.AuthParams == nil {
+		p.AuthParams = base.AuthParams
+	}
+	p.ClientID = cmp.Or(own.ClientID, base.ClientID)
+	p.RedirectHost = cmp.Or(own.RedirectHost, base.RedirectHost)
+	p.RedirectPath = cmp.Or(own.RedirectPath, base.RedirectPath)
+	p.CAFile = cmp.Or(own.CAFile, base.CAFile)
+	p.MaxConnections = cmp.Or(own.MaxConnections, base.MaxConnections)
+	p.DailyLimit = cmp.Or(own.DailyLimit, base.DailyLimit)
+	return p
+}
+
+// tlsByPort is the way of TLS that a submission port stands for: RFC 8314
+// section 3.3 and RFC 6409, 2525 being a habit. It is "" for any other port.
+func tlsByPort(address string) string {
+	switch _, port, _ := splitHostPort(address); port {
+	case 465:
+		return "implicit"
+	case 25, 587, 2525:
+		return "starttls"
+	}
+	return ""
+}
+
+// checkSMTP says what is wrong with where a provider's mail goes.
+func checkSMTP(p Provider) error {
+	if p.SMTP == "" {
+		return errors.New(`smtp is missing; give the provider's server, like "smtp.example.com:587"`)
+	}
+	host, port, err := splitHostPort(p.SMTP)
+	switch {
+	case err != nil:
+		return fmt.Errorf(`smtp %w; write it like "smtp.example.com:587"`, err)
+	case host == "" || port == 0:
+		return fmt.Errorf(`smtp %q needs a host and a port, like "smtp.example.com:587"`, p.SMTP)
+	case p.SMTPTLS == "none" && !loopback(host):
+		return fmt.Errorf(`smtp_tls = "none" would send tokens in clear text to %s; use "starttls" or "implicit"`, host)
+	case !slices.Contains([]string{"starttls", "implicit", "none"}, p.SMTPTLS):
+		return fmt.Errorf(`smtp_tls is %q; use "starttls" or "implicit" ("none" for servers on this machine only)`, p.SMTPTLS)
+	}
+	return nil
+}
+
+// choices are the providers that can be used, in the catalogue's order.
+func (l Catalogue) Choices() []api.Choice {
+	var list []api.Choice
+	for _, p := range l {
+		if p.NoOAuth == "" {
+			list = append(list, api.Choice{ID: p.ID, Name: p.Name})
+		}
+	}
+	return list
+}
+
+// SecretKey is where the keystore has what the registration that p names proves
+// itself with: its secret or, for a service account, its key file as the provider
+// gave it.
+func (p Provider) SecretKey() string {
+	if p.Grant == oauth.JWTBearer {
+		return oauth.ServiceKey(p.ClientID)
+	}
+	return oauth.ClientKey(p.TokenURL, p.ClientID)
+}
+
+// OwnSecretKey is where an account has a secret of its own for that registration.
+func (p Provider) OwnSecretKey(address string) string {
+	return oauth.OwnClientKey(p.TokenURL, p.ClientID, Fold(address))
+}

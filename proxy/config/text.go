@@ -1,0 +1,256 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/waxseal/waxseal/proxy/api"
+)
+
+// swapBlocks puts new text in the place of the index-th [[account]] tables; ""
+// cuts one out. Comments above a header stay: they may be about what follows.
+func swapBlocks(text string, swaps map[int]string) string {
+	if len(swaps) == 0 {
+		return text
+	}
+	blocks := blocksOf([]byte(text))
+	var out strings.Builder
+	done := 0
+	for i, b := range blocks {
+		new, ok := swaps[b.index]
+		if b.table != "account" || !ok {
+			continue
+		}
+		next := len(text)
+		if i+1 < len(blocks) {
+			next = blocks[i+1].header
+		}
+		end := b.header + contentEnd(text[b.header:next])
+		if new == "" {
+			end += tailEnd(text[end:next], next == len(text))
+		}
+		out.WriteString(text[done:b.header])
+		out.WriteString(new)
+		done = end
+	}
+	out.WriteString(text[done:])
+	return out.String()
+}
+
+// contentEnd is where a block's last line ends that is neither empty nor a
+// comment. The end of a multi-line string can look like a comment; editConfig
+// notices when that goes wrong.
+func contentEnd(block string) int {
+	end, at := 0, 0
+	for line := range strings.Lines(block) {
+		at += len(line)
+		if !isComment(line) && !isEmpty(line) {
+			end = at
+		}
+	}
+	return end
+}
+
+// tailEnd is how much of what follows a cut block goes with it: comments that
+// stand right below it, unless they stand right above the next header, and the
+// empty lines after that.
+func tailEnd(tail string, last bool) int {
+	comments, empties := 0, 0
+	for line := range strings.Lines(tail) {
+		switch {
+		case isEmpty(line):
+			empties += len(line)
+		case empties == 0:
+			comments += len(line)
+		default:
+			return comments + empties
+		}
+	}
+	if empties == 0 && !last {
+		return 0
+	}
+	return comments + empties
+}
+
+func isEmpty(line string) bool   { return strings.TrimSpace(line) == "" }
+func isComment(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "#") }
+
+// appendBlocks adds tables behind the text, an empty line before each.
+func appendBlocks(text string, add []string) string {
+	var out strings.Builder
+	out.WriteString(text)
+	if text != "" && !strings.HasSuffix(text, "\n") && len(add) > 0 {
+		out.WriteByte('\n')
+	}
+	for i, block := range add {
+		if i > 0 || !isEmpty(text) && !strings.HasSuffix(text, "\n\n") && !strings.HasSuffix(text, "\n\r\n") {
+			out.WriteByte('\n')
+		}
+		out.WriteString(block)
+	}
+	return out.String()
+}
+
+// accountBlock is an account as a person would write it.
+func accountBlock(a api.Account) string {
+	var out strings.Builder
+	out.WriteString("[[account]]\n")
+	for _, f := range []struct{ key, value string }{
+		{"address", a.Address}, {"provider", a.Provider}, {"login", a.Login},
+		{"client_id", a.ClientID}, {"token_url", a.TokenURL}, {"smtp", a.SMTP},
+	} {
+		if f.value != "" {
+			fmt.Fprintf(&out, "%s = %s\n", f.key, quote(f.value))
+		}
+	}
+	if a.MaxConnections != 0 {
+		fmt.Fprintf(&out, "max_connections = %d\n", a.MaxConnections)
+	}
+	return out.String()
+}
+
+// providerBlock is a provider as a person would write it.
+func providerBlock(p Provider) string {
+	var out strings.Builder
+	out.WriteString("[[provider]]\n")
+	v := reflect.ValueOf(p)
+	for f := range v.Type().Fields() {
+		switch value := v.FieldByIndex(f.Index).Interface().(type) {
+		case string:
+			if value != "" {
+				fmt.Fprintf(&out, "%s = %s\n", keyOf(f), quote(value))
+			}
+		case int:
+			if value != 0 {
+				fmt.Fprintf(&out, "%s = %d\n", keyOf(f), value)
+			}
+		case []string:
+			if value != nil {
+				fmt.Fprintf(&out, "%s = %s\n", keyOf(f), quoteList(value))
+			}
+		case map[string]string:
+			var pairs []string
+			for _, k := range slices.Sorted(maps.Keys(value)) {
+				pairs = append(pairs, quote(k)+" = "+quote(value[k]))
+			}
+			if value != nil {
+				fmt.Fprintf(&out, "%s = { %s }\n", keyOf(f), strings.Join(pairs, ", "))
+			}
+		}
+	}
+	return out.String()
+}
+
+// setKey gives a key at the top of the file another value. Where it stands, and
+// what stands behind its value, stays; a new one comes behind the other keys.
+func setKey(text, key, value string) string {
+	start, end := -1, 0 // of the key; of the last key there is
+	top := blocksOf([]byte(text))[0]
+	for name, at := range top.keys {
+		if name == key {
+			start = at
+		}
+		end = max(end, at+expressionEnd(text[at:]))
+	}
+	if start >= 0 {
+		from, to := valueOf(text[start:])
+		return text[:start+from] + value + text[start+to:]
+	}
+	line := key + " = " + value + "\n"
+	if end > 0 {
+		if !strings.HasSuffix(text[:end], "\n") {
+			line = "\n" + line
+		}
+		return text[:end] + line + text[end:]
+	}
+	// Comments that open the file stay first, when an empty line ends them.
+	head := headEnd(text)
+	if head < len(text) {
+		line += "\n"
+	}
+	return text[:head] + line + text[head:]
+}
+
+// expressionEnd is where the key and value that a text starts with end, with the
+// line that they end in: the first line end up to which it is valid TOML.
+func expressionEnd(text string) int {
+	end := 0
+	for line := range strings.Lines(text) {
+		end += len(line)
+		if _, err := decoded(text[:end]); err == nil {
+			break
+		}
+	}
+	return end
+}
+
+// valueOf is where the value lies of the key that a text starts with.
+func valueOf(text string) (from, to int) {
+	end := expressionEnd(text)
+	from = strings.IndexByte(text, '=') + 1
+	from += len(text[from:end]) - len(strings.TrimLeft(text[from:end], " \t"))
+	whole, _ := decoded(text[:end])
+	for to = from + 1; to < end; to++ { // the shortest that means the same leaves the comment out
+		if v, err := decoded(text[:to]); err == nil && reflect.DeepEqual(v, whole) {
+			break
+		}
+	}
+	return from, to
+}
+
+func decoded(text string) (v map[string]any, err error) {
+	err = toml.Unmarshal([]byte(text), &v)
+	return v, err
+}
+
+// headEnd is where the comments end that stand at the start of a file, with the
+// empty line behind them; 0 where they belong to what follows.
+func headEnd(text string) int {
+	end, comments := 0, false
+	for line := range strings.Lines(text) {
+		switch {
+		case isComment(line):
+			comments = true
+		case isEmpty(line) && comments:
+			return end + len(line)
+		case !isEmpty(line):
+			return 0
+		}
+		end += len(line)
+	}
+	return end
+}
+
+// quoteList writes a TOML array on one line.
+func quoteList(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// quote writes a TOML basic string. strconv.Quote would write \x and \a, which
+// TOML does not have.
+func quote(s string) string {
+	var out strings.Builder
+	out.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			out.WriteByte('\\')
+			out.WriteRune(r)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&out, `\u%04X`, r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	out.WriteByte('"')
+	return out.String()
+}

@@ -1,0 +1,245 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy/oauth"
+)
+
+// Validate says everything that is wrong with the configuration, one line each,
+// with what to do. It opens no file and asks no network.
+func (c Config) Validate() error {
+	var errs []error
+	for _, p := range c.WithDefaults().problems() {
+		errs = append(errs, errors.New(p.text))
+	}
+	return errors.Join(few(errs)...)
+}
+
+// problems is Validate with the places. It expects a Config with its defaults.
+func (c Config) problems() []problem {
+	found := slices.Concat(c.listenerProblems(), c.limitProblems())
+	if !slices.Contains([]string{"system", "file", "memory"}, c.Keystore) {
+		found = append(found, problem{key: "keystore",
+			text: fmt.Sprintf(`keystore is %q; use "system", "file" or "memory"`, c.Keystore)})
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		found = append(found, problem{key: "log_level",
+			text: fmt.Sprintf(`log_level is %q; use "debug", "info", "warn" or "error"`, c.LogLevel)})
+	}
+	if err := checkHTTPProxy(c.HTTPProxy); err != nil {
+		found = append(found, problem{key: "http_proxy", text: err.Error()})
+	}
+	return slices.Concat(found, c.providerProblems(), c.accountProblems())
+}
+
+func (c Config) listenerProblems() []problem {
+	var found []problem
+	if len(c.Listen)+len(c.ListenTLS) == 0 {
+		found = append(found, problem{key: "listen", text: "listen and listen_tls are both empty, so no mail program could connect; give one an address"})
+	}
+	taken := map[string]string{}
+	check := func(key, address string) {
+		host, port, err := splitHostPort(address)
+		switch {
+		case err != nil:
+			found = append(found, problem{key: key, text: fmt.Sprintf(`%s %v; write it like "127.0.0.1:1587"`, key, err)})
+			return
+		case !loopback(host) && !c.AllowRemote:
+			found = append(found, problem{key: key, text: fmt.Sprintf(
+				`%s %q can be reached from other machines; use 127.0.0.1 or [::1], or set allow_remote = true`, key, address)})
+		case taken[strings.ToLower(address)] != "" && port != 0:
+			found = append(found, problem{key: key, text: fmt.Sprintf("%s %q is taken by %s already; give it another port", key, address, taken[strings.ToLower(address)])})
+		}
+		taken[strings.ToLower(address)] = key
+	}
+	for _, address := range c.Listen {
+		check("listen", address)
+	}
+	for _, address := range c.ListenTLS {
+		check("listen_tls", address)
+	}
+	if c.Metrics != "" {
+		check("metrics", c.Metrics)
+	}
+	return found
+}
+
+func (c Config) limitProblems() []problem {
+	var found []problem
+	for key, n := range map[string]int{
+		"max_connections":             c.MaxConnections,
+		"max_connections_per_account": c.MaxConnectionsPerAccount,
+	} {
+		if n < 0 {
+			found = append(found, problem{key: key, text: fmt.Sprintf("%s is %d; give at least 1", key, n)})
+		}
+	}
+	for key, d := range map[string]Duration{"idle_timeout": c.IdleTimeout, "shutdown_timeout": c.ShutdownTimeout} {
+		// A bare number arrives here as nanoseconds.
+		if d < Duration(10*time.Millisecond) {
+			found = append(found, problem{key: key, text: fmt.Sprintf(`%s is %s, which is too short; write it with its unit, like "5m"`, key, d)})
+		}
+	}
+	slices.SortFunc(found, func(a, b problem) int { return strings.Compare(a.key, b.key) })
+	return found
+}
+
+func (c Config) providerProblems() []problem {
+	var found []problem
+	list := c.Catalogue() // begins with the own entries, in their order
+	owner := map[string]int{}
+	for i, own := range c.Providers {
+		report := func(key, format string, args ...any) {
+			found = append(found, problem{"provider", i, key, fmt.Sprintf("provider %q: ", own.ID) + fmt.Sprintf(format, args...)})
+		}
+		if own.ID == "" || strings.ContainsFunc(own.ID, unprintable) {
+			report("id", `id must be one word, like id = "corp"`)
+			continue
+		}
+		for _, name := range list[i].namesOnce() {
+			if first, ok := owner[name]; ok {
+				report("id", "the name %q belongs to provider %q already; choose another", name, c.Providers[first].ID)
+				break
+			}
+			owner[name] = i
+		}
+		for _, b := range list[len(c.Providers):] {
+			if near := slices.IndexFunc(own.Aliases, b.answers); near >= 0 {
+				report("aliases", "the alias %q belongs to the built-in provider %q; choose another", own.Aliases[near], b.ID)
+			}
+		}
+		list[i].check(report)
+	}
+	return found
+}
+
+// namesOnce are the provider's id and aliases in lower case, each once.
+func (p Provider) namesOnce() []string {
+	var names []string
+	for _, name := range append([]string{p.ID}, p.Aliases...) {
+		if name = strings.ToLower(name); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// check reports what is wrong with a complete provider, by key.
+func (p Provider) check(report func(key, format string, args ...any)) {
+	if p.MaxConnections < 0 || p.DailyLimit < 0 {
+		report("max_connections", "max_connections and daily_limit cannot be below 0")
+	}
+	for _, d := range p.Domains {
+		if !validHost(strings.TrimPrefix(d, "*.")) {
+			report("domains", `domains has %q; write it like "corp.example" or "*.corp.example"`, d)
+		}
+	}
+	if p.NoOAuth != "" {
+		return
+	}
+	for _, u := range []struct {
+		key, value string
+		needed     bool
+	}{
+		{"auth_url", p.AuthURL, p.Grant == ""}, {"token_url", p.TokenURL, true},
+		{"device_url", p.DeviceURL, false}, {"revoke_url", p.RevokeURL, false},
+		{"issuer", p.Issuer, false}, {"userinfo_url", p.UserinfoURL, false},
+	} {
+		if u.value == "" && !u.needed {
+			continue
+		}
+		if err := checkURL(u.key, u.value); err != nil {
+			report(u.key, "%v", err)
+		}
+	}
+	if p.Grant != "" && p.Grant != oauth.ClientCredentials && p.Grant != oauth.JWTBearer {
+		report("grant", `grant is %q; use %q or %q, or leave it out for a consent by the user`, p.Grant, oauth.ClientCredentials, oauth.JWTBearer)
+	}
+	if p.ConsentDays < 0 {
+		report("consent_days", "consent_days cannot be below 0")
+	}
+	if err := checkSMTP(p); err != nil {
+		key, _, _ := strings.Cut(err.Error(), " ")
+		report(key, "%v", err)
+	}
+	if !loopback(p.RedirectHost) {
+		report("redirect_host", `redirect_host is %q; use "127.0.0.1" or "localhost", as registered with the provider`, p.RedirectHost)
+	}
+	if !strings.HasPrefix(p.RedirectPath, "/") || strings.ContainsAny(p.RedirectPath, "?#") || strings.ContainsFunc(p.RedirectPath, unprintable) {
+		report("redirect_path", `redirect_path is %q; it starts with "/" and has no query`, p.RedirectPath)
+	}
+}
+
+// checkURL takes https, and http to this machine: tokens travel there.
+func checkURL(key, raw string) error {
+	if raw == "" {
+		return fmt.Errorf(`%s is missing; give it, like %[1]s = "https://login.example.com/..."`, key)
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "" || !validHost(u.Hostname()):
+		return fmt.Errorf(`%s %q is not a web address like "https://login.example.com/token"`, key, raw)
+	case u.User != nil || u.Fragment != "":
+		return fmt.Errorf("%s must not hold a user name, a password or a #fragment; remove it", key)
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return nil
+	}
+	return fmt.Errorf("%s %q must begin with https:// (http:// is for this machine only)", key, raw)
+}
+
+// checkHTTPProxy does not repeat what it refuses: that may hold a password.
+func checkHTTPProxy(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !IsProxyAddress(u) {
+		return errors.New(`http_proxy is not the address of a proxy; write it like "http://proxy.example.com:3128"`)
+	}
+	if _, secret := u.User.Password(); secret {
+		return errors.New(`http_proxy holds a password, and secrets do not belong in this file; leave http_proxy empty and set HTTPS_PROXY in the environment`)
+	}
+	return nil
+}
+
+func (c Config) accountProblems() []problem {
+	var found []problem
+	list := c.Catalogue()
+	seen := make(map[string]string, len(c.Accounts))
+	for i, a := range c.Accounts {
+		report := func(key, format string, args ...any) {
+			found = append(found, problem{"account", i, key, fmt.Sprintf("account %s: ", a.Address) + fmt.Sprintf(format, args...)})
+		}
+		if err := CheckAddress(a.Address); err != nil {
+			found = append(found, problem{"account", i, "address", fmt.Sprintf(`account %d: address %q %v; write it like address = "me@example.com"`, i+1, a.Address, err)})
+			continue
+		}
+		folded := Fold(a.Address)
+		if first, ok := seen[folded]; ok {
+			report("address", "there are two accounts with this address (the other one is written %s); remove one", first)
+		}
+		seen[folded] = a.Address
+		if strings.ContainsFunc(a.Login, unprintable) {
+			report("login", "login %q holds a space or a control character; it is a user name like me@example.com", a.Login)
+		}
+		if a.MaxConnections < 0 {
+			report("max_connections", "max_connections is %d; give at least 1, or remove it", a.MaxConnections)
+		}
+		if _, err := list.Resolve(a); err != nil {
+			report("provider", "%v", err)
+		}
+	}
+	return found
+}
+
+// IsProxyAddress reports whether a URL is no more than the address of a proxy. A
+// path is mostly the rest of a password that was not percent-encoded.
+func IsProxyAddress(u *url.URL) bool {
+	return validHost(u.Hostname()) && strings.TrimPrefix(u.Path, "/")+u.RawQuery+u.Fragment == ""
+}

@@ -1,0 +1,46 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
+)
+
+// Preflight tells what it takes to add an account, or to have one that is there
+// approved again. It fails for an address that cannot be one, and where the
+// provider takes no OAuth; the error then says what to do instead.
+func (s *Server) Preflight(ctx context.Context, a api.Account) (api.Preflight, error) {
+	if b := s.mailbox(a.Address); b != nil {
+		out := preflightOf(b.provider)
+		out.There = true
+		return out, nil
+	}
+	cfg := s.config()
+	if a.Provider == "" {
+		found, err := cfg.Discover(ctx, a.Address)
+		if errors.Is(err, config.ErrNoProvider) {
+			return api.Preflight{Unknown: err.Error(), Choices: cfg.Catalogue().Choices()}, nil
+		}
+		if err != nil {
+			return api.Preflight{}, err
+		}
+		a.Provider = found.ID
+	}
+	if err := config.CheckAddress(a.Address); err != nil {
+		return api.Preflight{}, &finding{text: "the address " + err.Error()}
+	}
+	p, err := cfg.Resolve(a)
+	if err != nil {
+		return api.Preflight{}, err
+	}
+	return preflightOf(p), nil
+}
+
+func preflightOf(p config.Provider) api.Preflight {
+	return api.Preflight{
+		Provider: p.ID, Name: p.Name, Device: p.DeviceURL != "" && p.Grant == "", NoSignIn: p.Grant != "",
+		NoClientID: p.ClientID == "", Registration: p.Registration(),
+	}
+}

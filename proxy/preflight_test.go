@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
+)
+
+// TestPreflight tells what an account would take before anything is written.
+func TestPreflight(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	for name, c := range map[string]struct {
+		account api.Account
+		want    api.Preflight // without what Registration and Choices have
+		err     string
+	}{
+		"its own domain":   {account: api.Account{Address: "new@corp.test"}, want: api.Preflight{Provider: "corp", Name: "Corp Mail", Device: true}},
+		"there already":    {account: api.Account{Address: "ME@corp.test"}, want: api.Preflight{Provider: "corp", Name: "Corp Mail", Device: true, There: true}},
+		"not registered":   {account: api.Account{Address: "me@gmail.com"}, want: api.Preflight{Provider: "google", Name: "Google", NoClientID: true}},
+		"registered":       {account: api.Account{Address: "me@gmail.com", ClientID: "mine"}, want: api.Preflight{Provider: "google", Name: "Google"}},
+		"by a code":        {account: api.Account{Address: "me@hotmail.com", ClientID: "mine"}, want: api.Preflight{Provider: "outlook", Name: "Outlook.com", Device: true}},
+		"no OAuth":         {account: api.Account{Address: "me@icloud.com"}, err: "app-specific password"},
+		"chosen, no OAuth": {account: api.Account{Address: "me@x.invalid", Provider: "icloud"}, err: "app-specific password"},
+		"no address":       {account: api.Account{Address: "me"}, err: "is not a mail address"},
+		"none, chosen":     {account: api.Account{Address: "me", Provider: "google"}, err: "is not a mail address"},
+		"no such provider": {account: api.Account{Address: "me@x.invalid", Provider: "googel"}, err: `did you mean "google"?`},
+	} {
+		got, err := r.server.Preflight(t.Context(), c.account)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: %v; want %q", name, err, c.err)
+			}
+			continue
+		}
+		if len(got.Registration.Steps) == 0 {
+			t.Errorf("%s: nothing about the registration", name)
+		}
+		got.Registration = api.Registration{}
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
+		}
+	}
+	for _, p := range (config.Config{}).Catalogue() {
+		if p.NoOAuth != "" && len(p.Domains) > 0 {
+			_, err := r.server.Preflight(t.Context(), api.Account{Address: "me@" + strings.TrimPrefix(p.Domains[0], "*.")})
+			if err == nil || !strings.Contains(err.Error(), p.NoOAuth) {
+				t.Errorf("%s: %v; want what to do instead", p.ID, err)
+			}
+		}
+	}
+	if n := len(r.server.Accounts()); n != 1 {
+		t.Errorf("%d accounts after looking alone", n)
+	}
+	got, err := r.server.Preflight(t.Context(), api.Account{Address: "me@nobody.invalid"})
+	if err != nil || got.Provider != "" || !strings.Contains(got.Unknown, "--provider: corp, google, ") ||
+		len(got.Choices) < 10 || got.Choices[0] != (api.Choice{ID: "corp", Name: "Corp Mail"}) {
+		t.Errorf("nobody's: %+v, %v", got, err)
+	}
+	for _, c := range got.Choices {
+		if c.ID == "icloud" {
+			t.Error("a provider without OAuth is among the choices")
+		}
+	}
+}
