@@ -100,22 +100,22 @@ func (b *bench) throughput() error {
 				return err
 			}
 			if latency > 0 {
-				b.add(persistent.result("one connection, 10 KiB, "+rtt+", to direct", "direct", 1.9))
-				b.add(each.result("a connection each, 10 KiB, "+rtt+", to direct", "direct", 4))
+				b.add(persistent.result("persistent connections, 10 KiB, "+rtt+", compared with direct", "direct", 1.9))
+				b.add(each.result("a connection per message, 10 KiB, "+rtt+", compared with direct", "direct", 4))
 				return nil
 			}
-			b.add(persistent.result("one connection, 10 KiB, "+rtt+", to a forwarder", "forwarder", 1))
-			b.add(persistent.cpu("its CPU a message, to a forwarder's", 1.5))
-			b.add(each.result("a connection each, 10 KiB, "+rtt+", to direct", "direct", 1.2))
+			b.add(persistent.result("persistent connections, 10 KiB, "+rtt+", compared with the forwarder", "forwarder", 1))
+			b.add(persistent.cpu("CPU per message in that case, compared with the forwarder", 1.5))
+			b.add(each.result("a connection per message, 10 KiB, "+rtt+", compared with direct", "direct", 1.2))
 			for _, size := range []int{large, huge} {
 				c, err := b.compare(s, load{clients: 20, persistent: true, body: body(size)})
 				if err != nil {
 					return err
 				}
-				b.add(c.bytes(fmt.Sprintf("%d MiB bodies, to a forwarder", size>>20), size))
+				b.add(c.bytes(fmt.Sprintf("%d MiB bodies, compared with the forwarder", size>>20), size))
 				grown := float64(c.rss["Waxseal"]-persistent.rss["Waxseal"]) / (1 << 20)
-				b.add(result{what: fmt.Sprintf("memory over that with 10 KiB, %d MiB bodies", size>>20), ratio: grown, limit: 4, atMost: true,
-					got: fmt.Sprintf("%d MB against %d MB", c.rss["Waxseal"]>>20, persistent.rss["Waxseal"]>>20)})
+				b.add(result{what: fmt.Sprintf("extra memory for %d MiB bodies, MB", size>>20), ratio: grown, limit: 4, atMost: true,
+					got: fmt.Sprintf("%d MB; with 10 KiB bodies %d MB", c.rss["Waxseal"]>>20, persistent.rss["Waxseal"]>>20)})
 			}
 			return nil
 		}()
@@ -167,7 +167,7 @@ func (c comparison) result(what, to string, limit float64) result {
 
 func (c comparison) cpu(what string, limit float64) result {
 	return result{what: what, ratio: ratio(c.cpuEach["Waxseal"], c.cpuEach["forwarder"]), limit: limit, atMost: true,
-		got: fmt.Sprintf("CPU s for 1,000: forwarder %.3f, Waxseal %.3f", median(c.cpuEach["forwarder"]), median(c.cpuEach["Waxseal"]))}
+		got: fmt.Sprintf("CPU s per 1,000 messages: forwarder %.3f, Waxseal %.3f", median(c.cpuEach["forwarder"]), median(c.cpuEach["Waxseal"]))}
 }
 
 func (c comparison) bytes(what string, size int) result {
@@ -188,7 +188,7 @@ func (b *bench) idle() error {
 	}
 	bare := atRest(empty.ways[2].pid)
 	empty.end()
-	b.add(result{what: "memory of `serve` at rest, MB", ratio: bare / 1e6, limit: 25, atMost: true, got: "headless, no account"})
+	b.add(result{what: "memory of an idle `serve`, MB", ratio: bare / 1e6, limit: 25, atMost: true, got: "headless program, no account"})
 	s, err := b.set(0, accounts)
 	if err != nil {
 		return err
@@ -207,8 +207,8 @@ func (b *bench) idle() error {
 	if st.Connections != clients {
 		return fmt.Errorf("the gauge reads %d", st.Connections)
 	}
-	b.add(result{what: "memory for each of 5,000 idle clients, kB", ratio: (full - base) / clients / 1000, limit: 20, atMost: true,
-		got: fmt.Sprintf("%.0f MB with 1,000 accounts, then %.0f MB; gauge %d, connections to the provider %d", base/1e6, full/1e6, st.Connections, st.Upstream.Warm+st.Upstream.Busy)})
+	b.add(result{what: "memory per idle client, with 5,000 of them, kB", ratio: (full - base) / clients / 1000, limit: 20, atMost: true,
+		got: fmt.Sprintf("%.0f MB with 1,000 accounts, %.0f MB with the clients; the gauge shows %d, connections to the provider %d", base/1e6, full/1e6, st.Connections, st.Upstream.Warm+st.Upstream.Busy)})
 	return nil
 }
 
@@ -339,8 +339,8 @@ func (b *bench) breaker() error {
 	}
 	times := slices.Sorted(slices.Values(slices.Concat(took...)))
 	p99 := times[len(times)*99/100]
-	b.add(result{what: "AUTH while the breaker is open, ms at the 99th percentile", ratio: p99.Seconds() * 1000, limit: 1, atMost: true,
-		got: fmt.Sprintf("%d clients that ask every 100 ms, %d answers, median %.2f ms", clients, len(times), times[len(times)/2].Seconds()*1000)})
+	b.add(result{what: "AUTH while the breaker is open, 99th percentile, ms", ratio: p99.Seconds() * 1000, limit: 1, atMost: true,
+		got: fmt.Sprintf("%d clients, each asking every 100 ms; %d answers, median %.2f ms", clients, len(times), times[len(times)/2].Seconds()*1000)})
 	return nil
 }
 
@@ -368,8 +368,8 @@ func (b *bench) scale() error {
 		what                     string
 		few, many, fewAt, manyAt int
 	}{
-		{"10 connections against 1,000", 10, 1000, 10, 1000},
-		{"10 accounts against 1,000, a connection each", 10, 1000, 9, 9},
+		{"1,000 connections compared with 10", 10, 1000, 10, 1000},
+		{"1,000 accounts compared with 10, a connection per message", 10, 1000, 9, 9},
 	} {
 		var few, many, own, cpuFew, cpuMany []float64
 		var figures [4]figure
@@ -386,7 +386,7 @@ func (b *bench) scale() error {
 			own = append(own, figures[3].perSecond/figures[2].perSecond)
 			cpuFew, cpuMany = append(cpuFew, figures[0].cpu), append(cpuMany, figures[1].cpu)
 		}
-		b.add(result{what: c.what, ratio: ratio(many, few), limit: 0.8, got: fmt.Sprintf("messages/s: %.0f, then %.0f; CPU s for 1,000: %.3f, then %.3f; sent directly, the ratio is %.2f",
+		b.add(result{what: c.what, ratio: ratio(many, few), limit: 0.8, got: fmt.Sprintf("messages/s: %.0f with 10, %.0f with 1,000; CPU s per 1,000 messages: %.3f, %.3f; ratio when sent directly: %.2f",
 			median(few), median(many), median(cpuFew), median(cpuMany), median(own))})
 	}
 	return nil
@@ -426,6 +426,6 @@ func (b *bench) starting() error {
 			return err
 		}
 	}
-	b.add(result{what: "start with 1,000 accounts until it accepts mail, ms", ratio: median(all), limit: 150, atMost: true, got: "secrets in the encrypted file"})
+	b.add(result{what: "start with 1,000 accounts until mail is accepted, ms", ratio: median(all), limit: 150, atMost: true, got: "secrets in the encrypted file"})
 	return nil
 }

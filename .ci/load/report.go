@@ -20,7 +20,7 @@ func (r result) String() string {
 	if !r.ok() {
 		verdict = "MISSED"
 	}
-	return fmt.Sprintf("%-44s %8.2f  (%s %g: %s)  %s", r.what, r.ratio, sign, r.limit, verdict, r.got)
+	return fmt.Sprintf("%-66s %8.2f  (%s %g: %s)  %s", r.what, r.ratio, sign, r.limit, verdict, r.got)
 }
 
 // write puts the table between the marks of a file.
@@ -32,11 +32,11 @@ func (b *bench) write(path string) error {
 	head, rest, found := bytes.Cut(text, []byte(beginMark))
 	_, tail, ended := bytes.Cut(rest, []byte(endMark))
 	if !found || !ended {
-		return fmt.Errorf("%s has no place for the table: it goes between the lines %q and %q", path, beginMark, endMark)
+		return fmt.Errorf("%s has no place for the table: it needs the lines %q and %q", path, beginMark, endMark)
 	}
 	var t strings.Builder
 	fmt.Fprintf(&t, "Measured on %s: %d CPUs (%s), %s, %s.\n\n", time.Now().Format("2006-01-02"), runtime.NumCPU(), cpuName(), memory(), runtime.Version())
-	t.WriteString("| what | ratio or figure | to reach | | measured |\n|---|---:|---:|---|---|\n")
+	t.WriteString("| case | ratio or figure | target | reached | measured |\n|---|---:|---:|---|---|\n")
 	for _, r := range b.results {
 		sign, mark := "≥", "yes"
 		if r.atMost {
