@@ -44,7 +44,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run build package measure-desktop test packages fmt-check floor vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## print this
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -73,10 +73,13 @@ test: packages lint rules race e2e-tests ## everything that has to pass
 packages: ## install what the tests need, where it is missing
 	$(STAGE) packages .ci/packages $(PACKAGES)
 
-lint: fmt-check vet staticcheck ## gofmt, go vet for each system, staticcheck
+lint: fmt-check floor vet staticcheck ## gofmt, go.mod's Go version, go vet for each system, staticcheck
 
 fmt-check:
 	$(STAGE) gofmt .ci/gofmt
+
+floor:
+	$(STAGE) "go.mod's Go" .ci/floor
 
 vet:
 	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend
