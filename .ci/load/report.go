@@ -11,7 +11,7 @@ import (
 
 const beginMark, endMark = "<!-- begin: written by make bench -->\n", "<!-- end -->\n"
 
-// String is a result on one line.
+// String gives a result on one line.
 func (r result) String() string {
 	sign, verdict := "≥", "reached"
 	if r.atMost {
@@ -23,7 +23,7 @@ func (r result) String() string {
 	return fmt.Sprintf("%-44s %8.2f  (%s %g: %s)  %s", r.what, r.ratio, sign, r.limit, verdict, r.got)
 }
 
-// write puts the table between the marks of a file.
+// write writes the table to a file, between its two marks.
 func (b *bench) write(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -32,11 +32,11 @@ func (b *bench) write(path string) error {
 	head, rest, found := bytes.Cut(text, []byte(beginMark))
 	_, tail, ended := bytes.Cut(rest, []byte(endMark))
 	if !found || !ended {
-		return fmt.Errorf("%s has no place for the table: it goes between the lines %q and %q", path, beginMark, endMark)
+		return fmt.Errorf("%s has no place for the table, which goes between the lines %q and %q", path, beginMark, endMark)
 	}
 	var t strings.Builder
 	fmt.Fprintf(&t, "Measured on %s: %d CPUs (%s), %s, %s.\n\n", time.Now().Format("2006-01-02"), runtime.NumCPU(), cpuName(), memory(), runtime.Version())
-	t.WriteString("| what | ratio or figure | to reach | | measured |\n|---|---:|---:|---|---|\n")
+	t.WriteString("| measurement | ratio or figure | target | met | details |\n|---|---:|---:|---|---|\n")
 	for _, r := range b.results {
 		sign, mark := "≥", "yes"
 		if r.atMost {
@@ -50,7 +50,7 @@ func (b *bench) write(path string) error {
 	return os.WriteFile(path, bytes.Join([][]byte{head, []byte(beginMark), []byte(t.String()), []byte(endMark), tail}, nil), 0o644)
 }
 
-// cpuName and memory say what kind of machine it was (proc(5)).
+// cpuName and memory describe the machine (proc(5)).
 func cpuName() string {
 	return procField("/proc/cpuinfo", "model name", "unknown")
 }
