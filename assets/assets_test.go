@@ -15,8 +15,8 @@ import (
 )
 
 // metrics are the names that a running instance serves at /metrics. The
-// dashboard has to show each of them, and neither it nor the rules may use
-// another one.
+// dashboard has to show all of them, and neither the dashboard nor the rules may
+// use any other.
 var metrics = []string{
 	"waxseal_smtp_connections_active",
 	"waxseal_concurrent_messages",
@@ -31,8 +31,8 @@ var metrics = []string{
 
 var metricName = regexp.MustCompile(`\bwaxseal_[a-z_]+`)
 
-// used returns the metrics that a text names, without the endings that
-// Prometheus gives to the parts of a histogram, sorted, each once.
+// used returns the metrics that a text names, sorted and each once, without the
+// suffixes that Prometheus adds to the parts of a histogram.
 func used(text string) []string {
 	names := metricName.FindAllString(text, -1)
 	for i, name := range names {
@@ -45,7 +45,7 @@ func used(text string) []string {
 	return slices.Compact(names)
 }
 
-// panel is the part of a Grafana panel that Prometheus will be asked for.
+// panel is the part of a Grafana panel that these tests look at.
 type panel struct {
 	ID      int
 	Title   string
@@ -67,7 +67,7 @@ func TestDashboardShowsEveryMetric(t *testing.T) {
 	var queries strings.Builder
 	for _, p := range dashboard.Panels {
 		if len(p.Targets) == 0 {
-			t.Errorf("panel %q asks for nothing", p.Title)
+			t.Errorf("panel %q has no query", p.Title)
 		}
 		for _, target := range p.Targets {
 			fmt.Fprintln(&queries, target.Expr)
@@ -81,7 +81,7 @@ func TestDashboardShowsEveryMetric(t *testing.T) {
 	}
 	for _, name := range used(string(Dashboard)) {
 		if !slices.Contains(metrics, name) {
-			t.Errorf("the dashboard asks for %s, which does not exist", name)
+			t.Errorf("the dashboard uses %s, which does not exist", name)
 		}
 	}
 }
@@ -115,11 +115,11 @@ func TestDashboardPanelsDoNotOverlap(t *testing.T) {
 func TestAlertsUseKnownMetrics(t *testing.T) {
 	names := used(string(Alerts))
 	if len(names) == 0 {
-		t.Fatal("the rules name no metric")
+		t.Fatal("the rules use no metric")
 	}
 	for _, name := range names {
 		if !slices.Contains(metrics, name) {
-			t.Errorf("a rule asks for %s, which does not exist", name)
+			t.Errorf("a rule uses %s, which does not exist", name)
 		}
 	}
 }
@@ -131,11 +131,11 @@ func TestEveryAlertIsTested(t *testing.T) {
 	}
 	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllSubmatch(Alerts, -1)
 	if len(alerts) == 0 {
-		t.Fatal("no alert found in the rules")
+		t.Fatal("the rules contain no alert")
 	}
 	for _, alert := range alerts {
 		if !regexp.MustCompile(`\b` + string(alert[1]) + `\b`).Match(tests) {
-			t.Errorf("testdata/alerts_test.yml does not name %s", alert[1])
+			t.Errorf("testdata/alerts_test.yml does not test %s", alert[1])
 		}
 	}
 }
@@ -161,7 +161,7 @@ func TestIcons(t *testing.T) {
 			t.Errorf("%s: the middle is not opaque", name)
 		}
 		if size == 256 && !bytes.Equal(data, Icon) {
-			t.Errorf("Icon is not %s", name)
+			t.Errorf("Icon differs from %s", name)
 		}
 	}
 	d := xml.NewDecoder(bytes.NewReader(IconSVG))
@@ -174,8 +174,8 @@ func TestIcons(t *testing.T) {
 	}
 }
 
-// entries reads the key=value lines of a unit or desktop file by section. A key
-// that stands twice keeps its last value.
+// entries reads the key=value lines of a unit or desktop file by section. Where a
+// key occurs twice, the last value counts.
 func entries(t *testing.T, text []byte) map[string]map[string]string {
 	t.Helper()
 	sections := map[string]map[string]string{}

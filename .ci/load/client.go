@@ -11,35 +11,35 @@ import (
 	"time"
 )
 
-// patience bounds every step of a client. Nothing measured comes near it.
+// patience limits every step of a client. Nothing that is measured comes near it.
 const patience = time.Minute
 
-// client is a mail program as most are: one command, one reply, one after the
-// other, whatever the server offers.
+// client behaves as most mail programs do: it sends one command and waits for its
+// reply, whatever the server offers.
 type client struct {
 	conn net.Conn
 	r    *bufio.Reader
 }
 
-// dial connects to a way and logs in as an account. With STARTTLS it takes the
-// whole handshake each time, as a program that starts for each message does.
-func (w way) dial(a account) (*client, error) {
-	conn, err := net.DialTimeout("tcp", w.addr, patience)
+// dial connects over a route and logs in to an account. With STARTTLS it does a full
+// handshake each time, like a program that is started for each message.
+func (r route) dial(a account) (*client, error) {
+	conn, err := net.DialTimeout("tcp", r.addr, patience)
 	if err != nil {
 		return nil, err
 	}
 	c := newClient(conn)
 	if err = c.hello(); err == nil {
-		err = c.authenticate(w, a)
+		err = c.authenticate(r, a)
 	}
 	if err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("%s: %w", w.name, err)
+		return nil, fmt.Errorf("%s: %w", r.name, err)
 	}
 	return c, nil
 }
 
-// newClient has a small buffer: thousands of them are on this machine too.
+// newClient uses a small buffer, because thousands of clients run on this machine too.
 func newClient(conn net.Conn) *client { return &client{conn, bufio.NewReaderSize(conn, 1<<10)} }
 
 func (c *client) hello() error {
@@ -49,14 +49,14 @@ func (c *client) hello() error {
 	return c.do("EHLO client.test", "250")
 }
 
-func (c *client) authenticate(w way, a account) error {
-	if w.local {
+func (c *client) authenticate(r route, a account) error {
+	if r.local {
 		return c.do("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00"+a.Address+"\x00"+localPassword)), "235")
 	}
 	if err := c.do("STARTTLS", "220"); err != nil {
 		return err
 	}
-	t := tls.Client(c.conn, &tls.Config{ServerName: "localhost", RootCAs: w.roots, DynamicRecordSizingDisabled: true})
+	t := tls.Client(c.conn, &tls.Config{ServerName: "localhost", RootCAs: r.roots, DynamicRecordSizingDisabled: true})
 	if err := t.Handshake(); err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (c *client) authenticate(w way, a account) error {
 	return c.do("AUTH XOAUTH2 "+base64.StdEncoding.EncodeToString([]byte("user="+a.Address+"\x01auth=Bearer "+a.Access+"\x01\x01")), "235")
 }
 
-// message sends one, in the four round trips of a client without PIPELINING.
-// body ends with the final dot.
+// message sends one message in four round trips, as a client without PIPELINING
+// does. body ends with the final dot.
 func (c *client) message(from string, body []byte) error {
 	if err := c.do("MAIL FROM:<"+from+">", "250"); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (c *client) do(line, code string) error {
 	return c.expect(code)
 }
 
-// expect reads one reply, of which the code is looked at.
+// expect reads one reply and checks its code.
 func (c *client) expect(code string) error {
 	for {
 		line, err := c.r.ReadSlice('\n')
@@ -109,13 +109,13 @@ func (c *client) expect(code string) error {
 			continue
 		}
 		if !bytes.HasPrefix(line, []byte(code)) {
-			return fmt.Errorf("%s wanted, got %q", code, strings.TrimSpace(string(line)))
+			return fmt.Errorf("got %q, want %s", strings.TrimSpace(string(line)), code)
 		}
 		return nil
 	}
 }
 
-// body makes a message of about size bytes, with the final dot behind it.
+// body makes a message of about size bytes, followed by the final dot.
 func body(size int) []byte {
 	b := []byte("From: <me@bench.test>\r\nSubject: one of many\r\n\r\n")
 	for len(b) < size {

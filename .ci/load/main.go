@@ -1,11 +1,11 @@
-// Command load measures what a message costs through Waxseal, beside the same
-// message sent directly and through a plain TCP forwarder, all in one run: the
-// machine's speed then matters little, and the ratios are what it reports.
+// Command load measures what a message costs when it goes through Waxseal, compared
+// with the same message sent directly and through a plain TCP forwarder. It measures
+// all of them in one run and reports ratios, so the machine's speed matters little.
 //
-// The provider, the forwarder and the real `waxseal serve` are processes of
-// their own; this one is the mail programs. Everything is on 127.0.0.1, bounded
-// in number and time, and ends with the run. See docs/performance.md, which it
-// writes with -write.
+// The provider, the forwarder and the real `waxseal serve` run as separate
+// processes; this one plays the mail programs. Everything runs on 127.0.0.1, is
+// limited in number and time, and ends with the run. With -write it writes its
+// results to docs/performance.md.
 package main
 
 import (
@@ -16,16 +16,16 @@ import (
 )
 
 func main() {
-	role := flag.String("role", "", "be a part of the run: upstream or forwarder")
-	latency := flag.Duration("latency", 0, "round trip to the upstream")
-	accounts := flag.Int("accounts", 20, "of the upstream")
-	to := flag.String("to", "", "where the forwarder leads")
+	role := flag.String("role", "", "play a part in the run: upstream or forwarder")
+	latency := flag.Duration("latency", 0, "round-trip time to the upstream")
+	accounts := flag.Int("accounts", 20, "how many accounts the upstream has")
+	to := flag.String("to", "", "the address that the forwarder connects to")
 	var b bench
 	flag.StringVar(&b.bin, "waxseal", "bin/waxseal", "the program to measure")
 	flag.DurationVar(&b.lasting, "time", 3*time.Second, "how long each figure is measured")
-	flag.IntVar(&b.rounds, "rounds", 3, "how often; the median counts")
-	flag.StringVar(&b.only, "only", "", "measure this part alone: throughput, idle, breaker, scale or start")
-	write := flag.String("write", "", "`FILE` into which the report goes, between its two marks")
+	flag.IntVar(&b.rounds, "rounds", 3, "how often each figure is measured; the median counts")
+	flag.StringVar(&b.only, "only", "", "measure only this `PART`: throughput, idle, breaker, scale or start")
+	write := flag.String("write", "", "write the report to `FILE`, between its two marks")
 	flag.Parse()
 	var err error
 	switch *role {
@@ -49,7 +49,7 @@ type bench struct {
 	rounds  int
 	only    string
 
-	self, dir string // this program, a folder for the run
+	self, dir string // this program's path, and a folder for the run
 	results   []result
 }
 
@@ -58,7 +58,7 @@ type result struct {
 	what   string
 	got    string // the figures
 	ratio  float64
-	limit  float64 // what the ratio is to reach, or not to exceed
+	limit  float64 // what the ratio must reach or, with atMost, must not exceed
 	atMost bool
 }
 
@@ -89,7 +89,7 @@ func (b *bench) run(write string) (err error) {
 	return b.write(write)
 }
 
-// add reports a figure at once and keeps it for the table.
+// add prints a result at once and keeps it for the table.
 func (b *bench) add(r result) {
 	b.results = append(b.results, r)
 	fmt.Println(r)

@@ -12,34 +12,34 @@ import (
 	"time"
 )
 
-// way is one of the ways from a mail program to the provider.
-type way struct {
+// route is one of the routes from a mail program to the provider.
+type route struct {
 	name  string
 	addr  string
-	local bool // Waxseal: plain text, local password; else STARTTLS and the token
+	local bool // through Waxseal: clear text and the local password; otherwise STARTTLS and the token
 	roots *x509.CertPool
-	pid   int // of what stands between; 0: nothing does
+	pid   int // of the process in between; 0 if there is none
 }
 
-// load is what the clients do.
+// load describes what the clients do.
 type load struct {
 	accounts   []account
 	clients    int
-	persistent bool // one connection for all messages, else one for each
+	persistent bool // one connection for all messages; otherwise one for each message
 	body       []byte
 	lasting    time.Duration
 }
 
-// figure is what came of a load on one way.
+// figure is what one load on one route measured.
 type figure struct {
 	perSecond float64 // messages
-	cpu       float64 // seconds per 1,000 messages, of what stands between
-	rss       int64   // bytes, of the same, at the end
+	cpu       float64 // seconds per 1,000 messages, of the process in between
+	rss       int64   // bytes, of the same process, at the end
 }
 
-// run puts the load on the way. Connections and accounts are warm when the
-// clock starts: each client has sent one message before.
-func (l load) run(w way) (figure, error) {
+// run puts the load on a route. Connections and accounts are warm when the clock
+// starts, because each client has already sent one message.
+func (l load) run(r route) (figure, error) {
 	var (
 		ready, done sync.WaitGroup
 		begin       = make(chan struct{})
@@ -50,14 +50,14 @@ func (l load) run(w way) (figure, error) {
 	ready.Add(l.clients)
 	for i := range l.clients {
 		done.Go(func() {
-			if err := l.client(w, i, &ready, begin, &sent, &over); err != nil {
+			if err := l.client(r, i, &ready, begin, &sent, &over); err != nil {
 				failed.CompareAndSwap(nil, &err)
 				over.Store(true)
 			}
 		})
 	}
 	ready.Wait()
-	cpu := cpuOf(w.pid)
+	cpu := cpuOf(r.pid)
 	start := time.Now()
 	timer := time.AfterFunc(l.lasting, func() { over.Store(true) })
 	close(begin)
@@ -68,13 +68,13 @@ func (l load) run(w way) (figure, error) {
 		return figure{}, *err
 	}
 	n := float64(sent.Load())
-	return figure{n / took.Seconds(), (cpuOf(w.pid) - cpu).Seconds() / n * 1000, rssOf(w.pid)}, nil
+	return figure{n / took.Seconds(), (cpuOf(r.pid) - cpu).Seconds() / n * 1000, rssOf(r.pid)}, nil
 }
 
-func (l load) client(w way, i int, ready *sync.WaitGroup, begin <-chan struct{}, sent *atomic.Int64, over *atomic.Bool) error {
+func (l load) client(r route, i int, ready *sync.WaitGroup, begin <-chan struct{}, sent *atomic.Int64, over *atomic.Bool) error {
 	account := func(n int) account { return l.accounts[(i+n*l.clients)%len(l.accounts)] }
 	a := account(0)
-	c, err := w.dial(a)
+	c, err := r.dial(a)
 	if err == nil {
 		err = c.message(a.Address, l.body)
 	}
@@ -89,7 +89,7 @@ func (l load) client(w way, i int, ready *sync.WaitGroup, begin <-chan struct{},
 	for n := 1; !over.Load(); n++ {
 		if !l.persistent {
 			a = account(n)
-			if c, err = w.dial(a); err != nil {
+			if c, err = r.dial(a); err != nil {
 				return err
 			}
 		}
@@ -107,8 +107,8 @@ func (l load) client(w way, i int, ready *sync.WaitGroup, begin <-chan struct{},
 	return nil
 }
 
-// cpuOf is the CPU time of a process so far (proc(5), /proc/PID/stat fields 14
-// and 15, in ticks of 10 ms).
+// cpuOf is the CPU time that a process has used so far (proc(5): fields 14 and 15 of
+// /proc/PID/stat, in ticks of 10 ms).
 func cpuOf(pid int) time.Duration {
 	if pid == 0 {
 		return 0
@@ -123,7 +123,7 @@ func cpuOf(pid int) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// rssOf is what a process has in memory, in bytes.
+// rssOf is a process's resident memory in bytes.
 func rssOf(pid int) int64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// stage is everything that takes part: a provider at a distance, and the ways to it.
+// stage is everything that takes part in a measurement: a provider with a given latency
+// and the routes to it.
 type stage struct {
 	upstream  upstream
 	waxseal   *waxseal
-	ways      []way // direct, forwarder, waxseal
+	routes    []route // direct, forwarder, waxseal
 	processes []*peer
 }
 
@@ -50,7 +51,7 @@ func (b *bench) set(latency time.Duration, n int) (s *stage, err error) {
 	s.processes = append(s.processes, s.waxseal.peer)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(s.upstream.CA))
-	s.ways = []way{
+	s.routes = []route{
 		{name: "direct", addr: s.upstream.SMTP, roots: roots},
 		{name: "forwarder", addr: at, roots: roots, pid: f.cmd.Process.Pid},
 		{name: "Waxseal", addr: s.waxseal.addr, local: true, pid: s.waxseal.cmd.Process.Pid},
@@ -64,7 +65,7 @@ func (s *stage) end() {
 	}
 }
 
-// tokens gives the accounts what they need to send by themselves.
+// tokens gets each account the access token it needs to send directly.
 func (s *stage) tokens() error {
 	for i := range s.upstream.Accounts {
 		if err := s.upstream.Accounts[i].refresh(s.upstream.TokenURL); err != nil {
@@ -74,7 +75,7 @@ func (s *stage) tokens() error {
 	return nil
 }
 
-// throughput compares the ways: 20 accounts, one client each.
+// throughput compares the routes with 20 accounts and one client for each.
 func (b *bench) throughput() error {
 	const small, large, huge = 10 << 10, 1 << 20, 25 << 20
 	for _, latency := range []time.Duration{0, 20 * time.Millisecond} {
@@ -126,18 +127,18 @@ func (b *bench) throughput() error {
 	return nil
 }
 
-// comparison is what each way did, by its name.
+// comparison is what each route achieved, by its name.
 type comparison struct {
 	perSecond, cpuEach map[string][]float64
 	rss                map[string]int64
 }
 
-// compare runs a load on each way in turn, as often as there are rounds.
+// compare runs a load on each route in turn, once per round.
 func (b *bench) compare(s *stage, l load) (comparison, error) {
 	l.accounts, l.lasting = s.upstream.Accounts, b.lasting
 	c := comparison{map[string][]float64{}, map[string][]float64{}, map[string]int64{}}
 	for range b.rounds {
-		for _, w := range s.ways {
+		for _, w := range s.routes {
 			f, err := l.run(w)
 			if err != nil {
 				return c, err
@@ -150,8 +151,8 @@ func (b *bench) compare(s *stage, l load) (comparison, error) {
 	return c, nil
 }
 
-// ratio is the median of the rounds' ratios: the two of a round were measured
-// one after the other, and a slow moment slows both.
+// ratio is the median of the rounds' ratios. The two figures of a round are measured
+// one after the other, so a slow moment slows both.
 func ratio(a, b []float64) float64 {
 	r := make([]float64, len(a))
 	for i := range a {
@@ -177,16 +178,16 @@ func (c comparison) bytes(what string, size int) result {
 	return r
 }
 
-// idle is what 5,000 clients cost that have logged in and do nothing, on 1,000
-// accounts, after the last connection to the provider has been closed. They come
-// twice: what an account keeps once it has been used is not theirs.
+// idle measures the memory of 5,000 clients on 1,000 accounts that have logged in and
+// do nothing, after the last connection to the provider has been closed. The clients
+// connect twice, so that what an account keeps after its first use is not counted.
 func (b *bench) idle() error {
 	const accounts, clients = 1000, 5000
 	empty, err := b.set(0, 0)
 	if err != nil {
 		return err
 	}
-	bare := atRest(empty.ways[2].pid)
+	bare := atRest(empty.routes[2].pid)
 	empty.end()
 	b.add(result{what: "memory of an idle `serve`, MB", ratio: bare / 1e6, limit: 25, atMost: true, got: "headless program, no account"})
 	s, err := b.set(0, accounts)
@@ -194,7 +195,7 @@ func (b *bench) idle() error {
 		return err
 	}
 	defer s.end()
-	w := s.ways[2]
+	w := s.routes[2]
 	if _, err := s.crowd(w, clients, func() error { return nil }); err != nil {
 		return err
 	}
@@ -205,16 +206,16 @@ func (b *bench) idle() error {
 		return err
 	}
 	if st.Connections != clients {
-		return fmt.Errorf("the gauge reads %d", st.Connections)
+		return fmt.Errorf("waxseal status counts %d connections, want %d", st.Connections, clients)
 	}
 	b.add(result{what: "memory per idle client, with 5,000 of them, kB", ratio: (full - base) / clients / 1000, limit: 20, atMost: true,
 		got: fmt.Sprintf("%.0f MB with 1,000 accounts, %.0f MB with the clients; the gauge shows %d, connections to the provider %d", base/1e6, full/1e6, st.Connections, st.Upstream.Warm+st.Upstream.Busy)})
 	return nil
 }
 
-// crowd lets clients log in, on all accounts in turn, calls then once the
-// provider's connections are closed, and tells the status of that time.
-func (s *stage) crowd(w way, clients int, then func() error) (st status, err error) {
+// crowd logs clients in, to each account in turn, waits until all connections to the
+// provider are closed, calls then, and returns the status from just before that.
+func (s *stage) crowd(w route, clients int, then func() error) (st status, err error) {
 	var open []*client
 	defer func() {
 		for _, c := range open {
@@ -236,13 +237,13 @@ func (s *stage) crowd(w way, clients int, then func() error) (st status, err err
 			return st, then()
 		}
 		if time.Now().After(deadline) {
-			return st, fmt.Errorf("%d connections to the provider are held", st.Upstream.Warm)
+			return st, fmt.Errorf("%d warm and %d busy connections to the provider are still open", st.Upstream.Warm, st.Upstream.Busy)
 		}
 	}
 }
 
-// atRest is a process' memory once it has tidied up, in bytes: the least within
-// a little more than the minute that this may take.
+// atRest is a process's memory in bytes once it has released what it no longer needs.
+// That may take a minute, so it is the lowest value within a little more than that.
 func atRest(pid int) float64 {
 	least := rssOf(pid)
 	for range 70 {
@@ -252,7 +253,7 @@ func atRest(pid int) float64 {
 	return float64(least)
 }
 
-// status is a part of `waxseal status --json`.
+// status is part of the output of `waxseal status --json`.
 type status struct {
 	Connections int64 `json:"smtp_connections_active"`
 	Upstream    struct {
@@ -264,8 +265,8 @@ type status struct {
 	} `json:"breakers"`
 }
 
-// breaker measures how soon AUTH is answered while the breaker is open: nobody
-// listens at the token endpoint.
+// breaker measures how quickly AUTH gets its reply while the breaker is open because
+// nothing listens at the token endpoint.
 func (b *bench) breaker() error {
 	const clients, asks = 100, 20
 	var u upstream
@@ -287,9 +288,9 @@ func (b *bench) breaker() error {
 		return err
 	}
 	defer w.end()
-	at := way{name: "Waxseal", addr: w.addr, local: true}
-	// A client stays connected and asks ten times a second: more would measure how
-	// long a hundred answers take that are asked for at once.
+	at := route{name: "Waxseal", addr: w.addr, local: true}
+	// Each client stays connected and asks ten times a second. Asking more often would
+	// measure how long a hundred simultaneous replies take.
 	const pause = 100 * time.Millisecond
 	ask := func(c *client, i int) (time.Duration, error) {
 		start := time.Now()
@@ -315,7 +316,7 @@ func (b *bench) breaker() error {
 	if err != nil {
 		return err
 	}
-	for i := range 6 { // five failures open it
+	for i := range 6 { // five failures open the breaker
 		if _, err := ask(first, i); err != nil {
 			return err
 		}
@@ -344,9 +345,9 @@ func (b *bench) breaker() error {
 	return nil
 }
 
-// scale compares few accounts with many: 10 clients at a time, then as many as
-// there are accounts. Directly too: the mail programs and the provider are on
-// this machine, and have caches to miss themselves.
+// scale compares few connections or accounts with many. It also measures sending
+// directly, because the mail programs and the provider run on this machine too, and
+// their own cache misses slow them down.
 func (b *bench) scale() error {
 	s, err := b.set(0, 1000)
 	if err != nil {
@@ -356,11 +357,11 @@ func (b *bench) scale() error {
 	if err := s.tokens(); err != nil {
 		return err
 	}
-	direct, waxseal := s.ways[0], s.ways[2]
-	run := func(w way, accounts, clients int) (figure, error) {
+	direct, waxseal := s.routes[0], s.routes[2]
+	run := func(w route, accounts, clients int) (figure, error) {
 		return load{accounts: s.upstream.Accounts[:accounts], clients: clients, persistent: clients == accounts, body: body(10 << 10), lasting: b.lasting}.run(w)
 	}
-	// Each account's first message connects to the provider; that is not what is compared.
+	// An account's first message connects to the provider; that must not be measured.
 	if _, err := run(waxseal, 1000, 1000); err != nil {
 		return err
 	}
@@ -375,7 +376,7 @@ func (b *bench) scale() error {
 		var figures [4]figure
 		for range b.rounds {
 			for i, r := range []struct {
-				w                 way
+				w                 route
 				accounts, clients int
 			}{{waxseal, c.few, c.fewAt}, {waxseal, c.many, c.manyAt}, {direct, c.few, c.fewAt}, {direct, c.many, c.manyAt}} {
 				if figures[i], err = run(r.w, r.accounts, r.clients); err != nil {
@@ -392,8 +393,8 @@ func (b *bench) scale() error {
 	return nil
 }
 
-// starting measures the time from the start of `serve` to the first greeting,
-// with 1,000 accounts in the encrypted file.
+// starting measures the time from the start of `waxseal serve` until it accepts a
+// connection, with 1,000 accounts in the encrypted file.
 func (b *bench) starting() error {
 	var u upstream
 	up, err := start(&u, b.self, "-role", "upstream", "-accounts", "1000")

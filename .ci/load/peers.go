@@ -15,11 +15,11 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// What takes part runs in processes of its own, so that the system can say what
-// each costs: the upstream, the forwarder, and the real waxseal. Each but the
-// last is this program again, and ends when its standard input does.
+// The upstream, the forwarder and the real waxseal each run in their own process, so
+// that the operating system can report what each of them uses. The first two are this
+// program again, and end when their standard input is closed.
 
-// upstream is what the process of a provider says about itself.
+// upstream is what the provider's process prints about itself.
 type upstream struct {
 	SMTP     string    `json:"smtp"`
 	TokenURL string    `json:"token_url"`
@@ -27,14 +27,14 @@ type upstream struct {
 	Accounts []account `json:"accounts"`
 }
 
-// account can send: through Waxseal with Refresh, by itself with Access.
+// account can send through Waxseal with Refresh, and directly with Access.
 type account struct {
 	Address string `json:"address"`
 	Refresh string `json:"refresh"`
 	Access  string `json:"access,omitempty"`
 }
 
-// serveUpstream is the process of a provider at a distance, with n accounts.
+// serveUpstream runs a provider with n accounts and the given latency.
 func serveUpstream(latency time.Duration, n int) error {
 	p, err := providertest.Start(providertest.Options{Latency: latency, CountOnly: true, MaxSize: 64 << 20, IdleTimeout: 10 * time.Minute})
 	if err != nil {
@@ -46,12 +46,11 @@ func serveUpstream(latency time.Duration, n int) error {
 		address := fmt.Sprintf("user%d@bench.test", i)
 		u.Accounts = append(u.Accounts, account{Address: address, Refresh: p.Grant(address)})
 	}
-	return sayAndWait(u)
+	return printAndWait(u)
 }
 
-// serveForwarder is the process of a TCP forwarder: it carries bytes, TLS and
-// all, and knows nothing of mail. io.Copy between two TCP connections is
-// splice(2) on Linux.
+// serveForwarder runs a TCP forwarder. It passes bytes on, including TLS, and knows
+// nothing about mail. On Linux, io.Copy between two TCP connections uses splice(2).
 func serveForwarder(to string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -69,7 +68,7 @@ func serveForwarder(to string) error {
 			go forward(in, to) // ends with the process
 		}
 	})
-	return sayAndWait(l.Addr().String())
+	return printAndWait(l.Addr().String())
 }
 
 func forward(in net.Conn, to string) {
@@ -89,8 +88,8 @@ func forward(in net.Conn, to string) {
 	both.Wait()
 }
 
-// sayAndWait prints one line of JSON and returns when standard input ends.
-func sayAndWait(v any) error {
+// printAndWait prints one line of JSON and returns when standard input ends.
+func printAndWait(v any) error {
 	if err := json.NewEncoder(os.Stdout).Encode(v); err != nil {
 		return err
 	}
@@ -98,14 +97,14 @@ func sayAndWait(v any) error {
 	return nil
 }
 
-// peer is a process that takes part.
+// peer is a process that takes part in the measurement.
 type peer struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 }
 
-// start runs a program, which may be this one, and reads the line it says into
-// out unless that is nil.
+// start runs a program, which may be this one. Unless out is nil, it decodes the
+// program's first line into out.
 func start(out any, program string, args ...string) (*peer, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Stderr = os.Stderr
@@ -135,7 +134,7 @@ func start(out any, program string, args ...string) (*peer, error) {
 	return p, nil
 }
 
-// end tells the process to, and waits for it.
+// end tells the process to end and waits until it has.
 func (p *peer) end() {
 	p.stdin.Close()
 	p.cmd.Process.Signal(os.Interrupt)

@@ -23,9 +23,8 @@ type waxseal struct {
 	bin    string
 }
 
-// startWaxseal runs `waxseal serve` in a folder of its own and imports the
-// accounts through its control socket. tokenURL takes the place of the
-// upstream's where it is not "".
+// startWaxseal runs `waxseal serve` in its own folder and imports the accounts
+// through its control socket. tokenURL replaces the upstream's unless it is "".
 func startWaxseal(bin, dir string, u upstream, tokenURL string) (*waxseal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -81,14 +80,14 @@ max_connections = 100
 	return w, err
 }
 
-// await returns when it accepts mail.
+// await waits until it accepts connections.
 func (w *waxseal) await() error {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if conn, err := net.Dial("tcp", w.addr); err == nil {
 			return conn.Close()
 		}
 	}
-	return errors.New("waxseal does not listen")
+	return errors.New("waxseal did not start to accept connections")
 }
 
 func (w *waxseal) importAccounts(dir string, accounts []account) error {
@@ -108,7 +107,8 @@ func (w *waxseal) importAccounts(dir string, accounts []account) error {
 	return w.run(nil, "account", "import", file)
 }
 
-// run is a command to the running instance, with --json where out is not nil.
+// run sends a command to the running instance. If out is not nil, it adds --json and
+// decodes the output into out.
 func (w *waxseal) run(out any, args ...string) error {
 	cmd := exec.Command(w.bin, append(args, "--config", w.config)...)
 	if out == nil {
@@ -125,7 +125,7 @@ func (w *waxseal) run(out any, args ...string) error {
 	return json.Unmarshal(text, out)
 }
 
-// freePort is an address on which nothing listens now.
+// freePort returns an address that nothing is listening on.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -135,7 +135,7 @@ func freePort() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// refresh gets the account the access token with which it sends by itself.
+// refresh gets the access token with which the account sends directly.
 func (a *account) refresh(tokenURL string) error {
 	resp, err := http.PostForm(tokenURL, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.Refresh}, "client_id": {"bench"}})
 	if err != nil {

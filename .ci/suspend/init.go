@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// beTheMachine does what is to be done inside, and switches off.
+// beTheMachine runs the test inside the machine, then powers the machine off.
 func beTheMachine(systemd bool) {
 	if err := inside(systemd); err != nil {
 		fmt.Println("suspend: FAILED:", err)
@@ -30,7 +30,7 @@ func beTheMachine(systemd bool) {
 	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 }
 
-// clockSaid is what the program logs when the clocks tell of a sleep.
+// clockSaid is what the program logs when it notices a sleep by comparing the clocks.
 const clockSaid = "the machine slept, or its clock was set"
 
 func inside(systemd bool) error {
@@ -63,7 +63,7 @@ func inside(systemd bool) error {
 	if err != nil {
 		return err
 	}
-	// What happens, and which line of the log it leads to.
+	// Each step says what happens and which log line must follow.
 	for _, step := range []struct {
 		name, log string
 		do        func() error
@@ -104,7 +104,7 @@ func inside(systemd bool) error {
 	return nil
 }
 
-// beInit mounts and sets up what the program needs.
+// beInit mounts the file systems and brings up the interface that the program needs.
 func beInit() error {
 	for _, m := range [][2]string{{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/tmp"}} {
 		if err := unix.Mount(m[0], m[1], m[0], 0, ""); err != nil {
@@ -117,7 +117,7 @@ func beInit() error {
 	return nil
 }
 
-// loopbackUp is `ip link set lo up`.
+// loopbackUp does what `ip link set lo up` does.
 func loopbackUp() error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 	if err != nil {
@@ -132,7 +132,7 @@ func loopbackUp() error {
 	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, lo)
 }
 
-// clocks are read before and after a sleep.
+// clocks are the times read before a sleep, to compare with those after it.
 type clocks struct{ wall, monotonic time.Time }
 
 func readClocks() clocks { now := time.Now(); return clocks{now.Round(0), now} }
@@ -147,18 +147,18 @@ func (c clocks) print() {
 	fmt.Printf("suspend: awake again: %.1f s later by the wall clock, %.1f s by the monotonic one\n", wall.Seconds(), monotonic.Seconds())
 }
 
-// suspendByHand is suspend to RAM; the real-time clock wakes the machine.
+// suspendByHand suspends the machine to RAM; the real-time clock wakes it.
 func suspendByHand() error {
 	if err := prepare(); err != nil {
 		return err
 	}
 	before := readClocks()
-	err := kernel("/sys/power/state", "mem") // returns when it woke
+	err := kernel("/sys/power/state", "mem") // returns once the machine is awake
 	before.print()
 	return err
 }
 
-// suspendByLogind has logind do it, and returns when the machine woke.
+// suspendByLogind asks logind to do it, and returns once the machine is awake.
 func suspendByLogind() error {
 	if err := prepare(); err != nil {
 		return err
@@ -191,7 +191,7 @@ func setClock(by time.Duration) error {
 	return unix.Settimeofday(&to)
 }
 
-// send sends one message and says how long that took.
+// send sends one message and prints how long that took.
 func send(by string, c *smtp.Client) error {
 	start := time.Now()
 	err := func() error {
@@ -211,13 +211,13 @@ func send(by string, c *smtp.Client) error {
 		return w.Close()
 	}()
 	if err != nil {
-		return fmt.Errorf("send by %s: %w", by, err)
+		return fmt.Errorf("send over %s: %w", by, err)
 	}
-	fmt.Printf("suspend: 250 by %s after %d ms\n", by, time.Since(start).Milliseconds())
+	fmt.Printf("suspend: 250 over %s after %d ms\n", by, time.Since(start).Milliseconds())
 	return nil
 }
 
-// log is what the program prints, shown as it comes.
+// log collects the program's output and shows it at once.
 type log struct {
 	mu  sync.Mutex
 	all bytes.Buffer
@@ -245,10 +245,10 @@ func (l *log) wait(what string, times int) error {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return fmt.Errorf("waxseal did not say %q", what)
+	return fmt.Errorf("waxseal did not print %q", what)
 }
 
-// login signs in as the demonstration says a mail program does.
+// login signs in with the settings that the demo prints for mail programs.
 func (l *log) login() (*smtp.Client, error) {
 	var port, user, password string
 	for lines := bufio.NewScanner(strings.NewReader(l.String())); lines.Scan(); {

@@ -1,11 +1,11 @@
 //go:build linux
 
-// Command suspend puts a machine to sleep, and sets its clock, under the running
-// program, and looks that the next message goes through. The machine is qemu's,
-// with Debian's kernel and two programs: bin/waxseal (built with GUI=no) and this
-// one, which is its init there. It has no network; `waxseal demo` is provider and
-// proxy in one. With -root it is a Debian with systemd, whose logind tells of the
-// sleep. What it printed stands in docs/reliability.md.
+// Command suspend puts a machine to sleep and changes its clock while the program
+// runs on it, and checks that the next message goes through. The machine is a
+// virtual one (qemu) with Debian's kernel and two programs: bin/waxseal (built with
+// GUI=no) and this one, which is the init process there. The machine has no network;
+// `waxseal demo` is provider and proxy in one. With -root it is a Debian system with
+// systemd, whose logind announces the sleep. docs/reliability.md has its results.
 package main
 
 import (
@@ -21,13 +21,13 @@ import (
 	"time"
 )
 
-// success is the machine's last word, if all is well.
+// success is the last line the machine prints if all is well.
 const success = "suspend: all messages went through"
 
 func main() {
 	waxseal := flag.String("waxseal", "bin/waxseal", "the program, linked statically")
 	root := flag.String("root", "", "`FOLDER` with a Debian: debootstrap --variant=minbase --include=systemd,dbus bookworm FOLDER")
-	systemd := flag.Bool("systemd", false, "this is the machine, and systemd its init")
+	systemd := flag.Bool("systemd", false, "this is the virtual machine, and its init process is systemd")
 	flag.Parse()
 	if os.Getpid() == 1 || *systemd {
 		beTheMachine(*systemd)
@@ -66,7 +66,7 @@ func run(waxseal, root string) error {
 	initrd := filepath.Join(dir, "initrd")
 	boot, err := image(initrd, waxseal, self, root)
 	if err != nil {
-		return fmt.Errorf("make the machine's files: %w", err)
+		return fmt.Errorf("write the machine's files: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
@@ -79,12 +79,12 @@ func run(waxseal, root string) error {
 		return fmt.Errorf("run the machine: %w", err)
 	}
 	if !strings.Contains(said.String(), success) {
-		return fmt.Errorf("the machine does not say that %q", success)
+		return fmt.Errorf("the machine did not print %q", success)
 	}
 	return nil
 }
 
-// fetchKernel takes the kernel out of the package that linux-image-amd64 leads to.
+// fetchKernel extracts the kernel from the package that linux-image-amd64 depends on.
 func fetchKernel(dir string) (path string, err error) {
 	command := func(name string, args ...string) ([]byte, error) {
 		cmd := exec.Command(name, args...)
@@ -97,7 +97,7 @@ func fetchKernel(dir string) (path string, err error) {
 	}
 	_, name, ok := strings.Cut(string(out), "Depends: ")
 	if !ok {
-		return "", fmt.Errorf("apt-cache depends linux-image-amd64: %q", out)
+		return "", fmt.Errorf("apt-cache depends linux-image-amd64 names no package: %q", out)
 	}
 	name, _, _ = strings.Cut(name, "\n")
 	if _, err := command("apt-get", "-qq", "download", name); err != nil {
@@ -105,7 +105,7 @@ func fetchKernel(dir string) (path string, err error) {
 	}
 	packages, err := filepath.Glob(filepath.Join(dir, "*.deb"))
 	if err != nil || len(packages) != 1 {
-		return "", fmt.Errorf("%s is in %q: %w", name, packages, err)
+		return "", fmt.Errorf("look for %s, found %q: %w", name, packages, err)
 	}
 	if _, err := command("dpkg-deb", "--extract", packages[0], "."); err != nil {
 		return "", fmt.Errorf("unpack %s: %w", packages[0], err)
@@ -113,7 +113,7 @@ func fetchKernel(dir string) (path string, err error) {
 	return filepath.Join(dir, "boot", strings.Replace(name, "linux-image-", "vmlinuz-", 1)), nil
 }
 
-// image writes the machine's files, and says how the kernel is to start there.
+// image writes the machine's files and returns the kernel's boot parameters.
 func image(path, waxseal, self, root string) (boot string, err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -122,7 +122,7 @@ func image(path, waxseal, self, root string) (boot string, err error) {
 	defer f.Close()
 	own := archive{}
 	boot = "rdinit=/suspend"
-	if root != "" { // the kernel unpacks one archive over the other
+	if root != "" { // the kernel unpacks both archives, one over the other
 		pack := exec.Command("sh", "-c", "find . | cpio --quiet -o -H newc")
 		pack.Dir, pack.Stdout, pack.Stderr = root, f, os.Stderr
 		if err := pack.Run(); err != nil {
@@ -149,7 +149,7 @@ func image(path, waxseal, self, root string) (boot string, err error) {
 	return boot, f.Close()
 }
 
-// archive is one of cpio's (newc).
+// archive is a cpio archive in newc format.
 type archive struct {
 	bytes.Buffer
 	inode int

@@ -1,8 +1,9 @@
-// Command tests runs `go test` with the arguments it is given and prints what a
-// reader wants of it: a line for each package, the whole output of a test that
-// failed, the reason of one that was skipped, and how many passed and failed.
+// Command tests runs `go test` with the arguments it is given and prints what
+// matters to a reader: one line for each package, the whole output of each test
+// that failed, the reason for each test that was skipped, and how many tests passed
+// and failed.
 //
-// It ends with 1 when a test failed or a package did not build.
+// Its exit code is 1 if a test failed or a package did not build.
 package main
 
 import (
@@ -23,11 +24,11 @@ type event struct {
 	Output  string
 }
 
-// summary counts tests, and keeps the output of those that are still running.
+// summary counts tests and keeps the output of those that are still running.
 type summary struct {
 	passed, failed, skipped int
 	output                  map[string]*strings.Builder
-	failedIn                map[string]bool // packages that had a failed test
+	failedIn                map[string]bool // packages with a failed test
 }
 
 func main() {
@@ -51,7 +52,7 @@ func main() {
 		case json.Unmarshal(line, &e) == nil:
 			s.add(e)
 		default:
-			os.Stdout.Write(line) // not of test2json, so meant for people
+			os.Stdout.Write(line) // not from test2json, so meant for people
 		}
 		if err != nil {
 			break
@@ -62,7 +63,7 @@ func main() {
 		fmt.Printf("%d skipped\n", s.skipped)
 	}
 	if err != nil && s.failed == 0 {
-		s.failed = 1 // go test itself, such as a package that is not there
+		s.failed = 1 // go test itself failed, for example because a package does not exist
 	}
 	fmt.Printf("%d passed, %d failed\n", s.passed, s.failed)
 	if s.failed > 0 {
@@ -70,7 +71,7 @@ func main() {
 	}
 }
 
-// add takes one event. Subtests count by themselves, as go test -v shows them.
+// add takes one event. Each subtest counts as a test, as in the output of go test -v.
 func (s *summary) add(e event) {
 	key := e.Package + " " + e.Test
 	switch e.Action {
@@ -112,7 +113,7 @@ func (s *summary) endPackage(e event, key string) {
 	case "skip":
 		fmt.Printf("-     %-50s no tests\n", e.Package)
 	case "fail":
-		// A test that was running when the package died never ended.
+		// A test that was running when the package crashed has no final event.
 		for open := range s.output {
 			if open != key && strings.HasPrefix(open, key) {
 				s.print(open)
@@ -120,7 +121,7 @@ func (s *summary) endPackage(e event, key string) {
 			}
 		}
 		if !s.failedIn[e.Package] {
-			s.failed++ // it did not build, or died outside a test
+			s.failed++ // it did not build, or crashed outside a test
 		}
 		s.print(key)
 	}

@@ -1,15 +1,15 @@
 // Package emailproxy reads the configuration file of email-oauth2-proxy
-// (github.com/simonrob/email-oauth2-proxy), a program of the same purpose, so
-// that its users can take their accounts along.
+// (github.com/simonrob/email-oauth2-proxy), a program with the same purpose, so that
+// its users can import their accounts.
 //
-// The file is an ini file as Python's configparser reads it. A section named
-// SMTP-1587 is a server: that program listens on port 1587 for it. A section
-// named by a mail address is an account: its provider's addresses, its
-// registration, and the tokens that it was given, each a Fernet token under a
-// key from the password that the mail program uses. Nothing in the file says
-// which account uses which server; the mail program's port does.
+// The file is an ini file that Python's configparser reads. A section named SMTP-1587
+// is a server for which that program listens on port 1587. A section named after an
+// email address is an account, with its provider's URLs, its registration and the
+// tokens it was given. Each token is a Fernet token, encrypted with a key derived from
+// the password that the mail program uses. Nothing in the file says which account uses
+// which server; that depends on the port that the mail program connects to.
 //
-// No error and no warning of this package holds a secret.
+// No error or warning of this package contains a secret.
 package emailproxy
 
 import (
@@ -27,47 +27,47 @@ import (
 
 // The values of Account.Flow (oauth2_flow in the file).
 const (
-	Consent           = "authorization_code" // also where the file has none
+	Consent           = "authorization_code" // also if the file does not say
 	Device            = "device"
 	ClientCredentials = "client_credentials"
 	ServiceAccount    = "service_account"
 	Password          = "password" // RFC 6749 section 4.3, which RFC 9700 forbids
 )
 
-// ErrPassword says that the mail password does not open what is sealed with it.
+// ErrPassword means that this is not the password with which the secrets are encrypted.
 var ErrPassword = errors.New("the mail password does not open the tokens")
 
-// File is what a configuration file holds.
+// File is what a configuration file contains.
 type File struct {
-	Servers  []Server // of SMTP
+	Servers  []Server // SMTP servers only
 	Accounts []Account
-	Warnings []string // what was left out
+	Warnings []string // say what was left out
 }
 
-// Server is an SMTP server and the port of this computer that leads to it.
+// Server is an SMTP server and the local port that leads to it.
 type Server struct {
-	Port     int    // of this computer
+	Port     int    // on this computer
 	Address  string // host:port
-	StartTLS bool   // else TLS from the first byte
+	StartTLS bool   // otherwise implicit TLS
 }
 
-// Account is one account. Open gives its secrets.
+// Account is one account. Open returns its secrets.
 type Account struct {
 	Address  string
 	Flow     string
-	AuthURL  string // for Device the address that gives codes
+	AuthURL  string // for Device, the URL that issues the codes
 	TokenURL string
 	Scopes   []string
-	Resource string // of Microsoft's first endpoints, which know no scopes
+	Resource string // for Microsoft's first endpoints, which have no scopes
 	Redirect string
-	ClientID string // for ServiceAccount "file" or "key", which tells what the secret is
+	ClientID string // for ServiceAccount "file" or "key", which says what the secret is
 
 	plain, secret, refresh string // client_secret, client_secret_encrypted, refresh_token
 	salt, rounds           string // token_salt, token_iterations
-	sample                 bool   // nobody has filled it in
+	sample                 bool   // one of the file's samples, not filled in
 }
 
-// Secrets are an account's, "" where it has none.
+// Secrets are an account's secrets; a missing one is "".
 type Secrets struct {
 	RefreshToken string
 	ClientSecret string
@@ -75,7 +75,7 @@ type Secrets struct {
 
 var serverName = regexp.MustCompile(`^(IMAP|POP|SMTP)-(\d{1,5})$`)
 
-// Is tells whether a text is such a file, and not one in JSON.
+// Is reports whether data is such a file, as opposed to a file in JSON.
 func Is(data []byte) bool {
 	if json.Valid(data) {
 		return false
@@ -91,7 +91,7 @@ func Is(data []byte) bool {
 	return false
 }
 
-// Parse reads a file. It fails for one without any account.
+// Parse reads a file. It fails if the file contains no account.
 func Parse(data []byte) (File, error) {
 	var f File
 	sections := parseINI(data)
@@ -99,7 +99,7 @@ func Parse(data []byte) (File, error) {
 	settings := lookup(sections)
 	for _, s := range sections {
 		if seen[s.name] {
-			f.warn("section [%s] is there twice; the first one counts", s.name)
+			f.warn("section [%s] occurs twice; the first one counts", s.name)
 			continue
 		}
 		seen[s.name] = true
@@ -108,19 +108,19 @@ func Parse(data []byte) (File, error) {
 		case m != nil && m[1] == "SMTP":
 			f.addServer(s, m[2])
 		case m != nil:
-			f.warn("section [%s] was left out: Waxseal sends mail, and does not fetch it", s.name)
+			f.warn("section [%s] was left out: Waxseal only sends mail and does not fetch it", s.name)
 		case isAddress && local == "":
-			f.warn("section [%s] was left out: it names no address but stands for all of %q; add those with `waxseal account add`", s.name, "@"+domain)
+			f.warn("section [%s] was left out: it stands for all addresses in %q; add each of them with `waxseal account add`", s.name, "@"+domain)
 		case isAddress:
 			if a := newAccount(s.name, settings); a.sample {
-				f.warn("section [%s] was left out: it is one of the samples", s.name)
+				f.warn("section [%s] was left out: it is a sample that has not been filled in", s.name)
 			} else {
 				f.Accounts = append(f.Accounts, a)
 			}
 		}
 	}
 	if len(f.Accounts) == 0 {
-		return f, errors.New("no account is in it: a section named by a mail address, like [me@example.com], with its token_url and client_id")
+		return f, errors.New("it contains no account; an account is a section named after an email address, such as [me@example.com], with a token_url and a client_id")
 	}
 	return f, nil
 }
@@ -147,7 +147,7 @@ func (f *File) addServer(s section, local string) {
 	})
 }
 
-// truth is configparser's getboolean.
+// truth does what configparser's getboolean does.
 func truth(s string) bool {
 	switch strings.ToLower(s) {
 	case "1", "yes", "true", "on":
@@ -176,12 +176,12 @@ func newAccount(name string, settings func(section, key string) string) Account 
 	return a
 }
 
-// Sealed tells whether the account has secrets that only the mail password opens.
+// Sealed reports whether the account has secrets that only the mail password decrypts.
 func (a Account) Sealed() bool { return a.refresh != "" || a.secret != "" }
 
-// Open gives the account's secrets. Where they are sealed that takes the mail
-// password, and about a second of work; ErrPassword says that it is another one.
-// With "" only what lies open is given.
+// Open returns the account's secrets. If they are encrypted, it needs the mail
+// password and about a second of work; it returns ErrPassword if the password is not
+// the right one. With the password "" it returns only secrets that are not encrypted.
 func (a Account) Open(password string) (Secrets, error) {
 	s := Secrets{ClientSecret: a.plain}
 	if !a.Sealed() || password == "" {
@@ -189,16 +189,16 @@ func (a Account) Open(password string) (Secrets, error) {
 	}
 	salt, err := base64.StdEncoding.DecodeString(a.salt)
 	if err != nil || len(salt) == 0 {
-		return s, errors.New("its token_salt is missing or damaged, so its tokens cannot be opened")
+		return s, errors.New("its token_salt is missing or damaged, so its tokens cannot be decrypted")
 	}
 	stated := oldRounds
 	if a.rounds != "" {
 		stated, err = strconv.Atoi(a.rounds)
 		if err != nil || stated < 1 || stated > maxRounds {
-			return s, fmt.Errorf("its token_iterations is no number from 1 to %d", maxRounds)
+			return s, fmt.Errorf("its token_iterations is not a number from 1 to %d", maxRounds)
 		}
 	}
-	// A secret may be older than the number beside it; that program tries all.
+	// A secret may be older than the number next to it, so that program tries all of them.
 	rounds := []int{stated, newRounds, oldRounds}
 	tokenOpen, secretOpen := a.refresh == "", a.secret == ""
 	for i, n := range rounds {
@@ -218,7 +218,7 @@ func (a Account) Open(password string) (Secrets, error) {
 	return Secrets{ClientSecret: a.plain}, ErrPassword
 }
 
-// open puts what is sealed under the key in its place.
+// open decrypts a secret into *to and reports whether it could.
 func open(key []byte, sealed string, to *string) bool {
 	text, err := unseal(key, sealed)
 	if err == nil {

@@ -14,9 +14,9 @@ import (
 )
 
 // realFile was written by Python's configparser and cryptography's Fernet, as
-// email-oauth2-proxy writes it: one account from before 2023, which names no
-// iterations; one with its client secret sealed; one that has no tokens yet; and
-// a sample that nobody filled in.
+// email-oauth2-proxy does it. It has an account from before 2023, which names no number
+// of iterations; one with an encrypted client secret; one that has no tokens yet; and a
+// sample that has not been filled in.
 func realFile(t testing.TB) []byte {
 	t.Helper()
 	data, err := os.ReadFile("testdata/emailproxy.config")
@@ -67,16 +67,16 @@ func TestOpen(t *testing.T) {
 		want           Secrets
 		err            string
 	}{
-		{"no iterations named", "correct horse", old, Secrets{"SECRET-refresh-old", `SECRET-google;#"x"`}, ""},
-		{"another number named since", "correct horse", with(old, old.salt, "7"), Secrets{"SECRET-refresh-old", `SECRET-google;#"x"`}, ""},
-		{"sealed client secret", "pässword ü", sealed, Secrets{"SECRET-refresh-ms", "SECRET-ms"}, ""},
+		{"number of iterations not given", "correct horse", old, Secrets{"SECRET-refresh-old", `SECRET-google;#"x"`}, ""},
+		{"number of iterations changed since", "correct horse", with(old, old.salt, "7"), Secrets{"SECRET-refresh-old", `SECRET-google;#"x"`}, ""},
+		{"encrypted client secret", "pässword ü", sealed, Secrets{"SECRET-refresh-ms", "SECRET-ms"}, ""},
 		{"without the password", "", sealed, Secrets{}, ""},
-		{"nothing sealed", "any", open, Secrets{"", "SECRET-corp"}, ""},
+		{"nothing encrypted", "any", open, Secrets{"", "SECRET-corp"}, ""},
 		{"wrong password", "wrong horse", old, Secrets{"", `SECRET-google;#"x"`}, ErrPassword.Error()},
 		{"no salt", "x", with(sealed, "", "1"), Secrets{}, "token_salt"},
 		{"bad salt", "x", with(sealed, "%%%", "1"), Secrets{}, "token_salt"},
-		{"no number", "x", with(sealed, sealed.salt, "many"), Secrets{}, "token_iterations"},
-		{"a number to wait for", "x", with(sealed, sealed.salt, "999999999999"), Secrets{}, "token_iterations"},
+		{"not a number", "x", with(sealed, sealed.salt, "many"), Secrets{}, "token_iterations"},
+		{"a number that would take too long", "x", with(sealed, sealed.salt, "999999999999"), Secrets{}, "token_iterations"},
 	} {
 		got, err := c.account.Open(c.password)
 		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
@@ -86,13 +86,13 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "SECRET") {
-			t.Errorf("%s: a secret in %v", c.name, err)
+			t.Errorf("%s: the error contains a secret: %v", c.name, err)
 		}
 	}
 }
 
-// TestUnseal has the vectors of the specification (github.com/fernet/spec,
-// generate.json and invalid.json), but for those about a token's age.
+// TestUnseal uses the test vectors of the specification (github.com/fernet/spec,
+// generate.json and invalid.json), except those about a token's age.
 func TestUnseal(t *testing.T) {
 	key, err := base64.URLEncoding.DecodeString("cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=")
 	if err != nil {
@@ -112,10 +112,10 @@ func TestUnseal(t *testing.T) {
 	} {
 		text, err := unseal(key, token)
 		if name == "" && (string(text) != "hello" || err != nil) {
-			t.Errorf("the valid one: %q, %v", text, err)
+			t.Errorf("the valid token: %q, %v", text, err)
 		}
 		if name != "" && err == nil {
-			t.Errorf("%s: opened to %q", name, text)
+			t.Errorf("%s: decrypted to %q", name, text)
 		}
 	}
 	if text, err := unseal(key, seal(key, fernetVersion, "")); err != nil || len(text) != 0 {
@@ -123,7 +123,7 @@ func TestUnseal(t *testing.T) {
 	}
 }
 
-// odd makes a token whose text is no whole number of blocks, and else in order.
+// odd makes a token whose text is not a whole number of blocks but is otherwise correct.
 func odd(key []byte) string {
 	raw := append([]byte{fernetVersion}, make([]byte, 8+aes.BlockSize+aes.BlockSize+1)...)
 	mac := hmac.New(sha256.New, key[:16])
@@ -199,16 +199,16 @@ server_address = mail.corp.example
 	if a.ClientID != "shared" || a.AuthURL == "" || a.TokenURL == "" || len(a.Scopes) != 1 || a.Sealed() {
 		t.Errorf("%+v", a)
 	}
-	for _, part := range []string{"[@corp.example]", "[@]", "[me@corp.example] is there twice", "[SMTP-25]"} {
+	for _, part := range []string{"[@corp.example]", "[@]", "[me@corp.example] occurs twice", "[SMTP-25]"} {
 		if !strings.Contains(strings.Join(f.Warnings, "\n"), part) {
 			t.Errorf("no warning has %s: %q", part, f.Warnings)
 		}
 	}
 	if f, _ = Parse([]byte(text)); f.Accounts[0].ClientID != "" {
-		t.Error("where it is not switched on, a catch-all section gave an account its client ID")
+		t.Error("a catch-all section gave an account its client ID although that is not allowed")
 	}
 	if _, err := Parse([]byte("[SMTP-1587]\nserver_address = x\nserver_port = 1\n")); err == nil {
-		t.Error("a file without accounts was taken")
+		t.Error("a file without accounts was accepted")
 	}
 }
 
@@ -227,7 +227,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("account %+v", a)
 			}
 			if s, err := a.Open(""); s.RefreshToken != "" || err != nil {
-				t.Errorf("a token came without the password: %v", err)
+				t.Errorf("Open returned a token without the password: %v", err)
 			}
 		}
 	})

@@ -10,8 +10,8 @@ import (
 	"errors"
 )
 
-// The iteration counts that email-oauth2-proxy uses: where the file names none,
-// and since 2025. Nobody's file has more than maxRounds, which takes seconds.
+// The iteration counts that email-oauth2-proxy uses: oldRounds if the file names none,
+// and newRounds since 2025. No real file has more than maxRounds, which takes seconds.
 const (
 	oldRounds = 100_000
 	newRounds = 1_200_000
@@ -21,18 +21,18 @@ const (
 // fernetVersion is the first byte of every token.
 const fernetVersion = 0x80
 
-var errSeal = errors.New("this is no Fernet token under this key")
+var errSeal = errors.New("not a Fernet token made with this key")
 
-// deriveKey makes the key that a password stands for: PBKDF2 (RFC 8018 section
-// 5.2) with HMAC-SHA-256.
+// deriveKey derives the key from a password with PBKDF2 (RFC 8018 section 5.2) and
+// HMAC-SHA-256.
 func deriveKey(password string, salt []byte, rounds int) ([]byte, error) {
 	return pbkdf2.Key(sha256.New, password, salt, rounds, 32)
 }
 
-// unseal opens a Fernet token (github.com/fernet/spec): base64url of a version
-// byte, a time, an IV, AES-128-CBC text with PKCS #7 padding, and the
-// HMAC-SHA-256 of it all. The key's first half signs, its second half encrypts.
-// How old the token is does not matter here.
+// unseal decrypts a Fernet token (github.com/fernet/spec): base64url of a version
+// byte, a time, an IV, AES-128-CBC text with PKCS #7 padding, and the HMAC-SHA-256 of
+// everything before it. The key's first half signs and its second half encrypts. The
+// token's age does not matter here.
 func unseal(key []byte, token string) ([]byte, error) {
 	const head = 1 + 8 + aes.BlockSize
 	raw, err := base64.URLEncoding.DecodeString(token)

@@ -11,16 +11,16 @@ type section struct {
 	values map[string]string
 }
 
-// parseINI reads what Python's configparser writes and reads with its usual
-// settings: "key = value" or "key: value", comments on lines of their own behind
-// # or ;, and values that go on over lines indented deeper than their key. It is
-// not an ini library's dialect: in those a client secret may end at a # or lose
-// its quotes. Lines that mean nothing are left out, where configparser gives up.
+// parseINI reads what Python's configparser reads and writes with its default
+// settings: "key = value" or "key: value", comments on their own lines after # or ;,
+// and values that continue on lines indented deeper than their key. The dialects of
+// ini libraries differ: with those, a client secret may end at a # or lose its quotes.
+// Lines that mean nothing are ignored, where configparser gives up.
 func parseINI(data []byte) []section {
 	var sections []section
-	var name string    // of the key whose value may go on
-	var lines []string // of that value
-	indent := 0        // of that key
+	var name string    // the key whose value may continue
+	var lines []string // the lines of its value so far
+	indent := 0        // the indentation of the key
 	finish := func() {
 		if name != "" {
 			values := sections[len(sections)-1].values
@@ -37,7 +37,7 @@ func parseINI(data []byte) []section {
 		switch {
 		case text == "":
 			if name != "" {
-				lines = append(lines, "") // a value may have empty lines in it
+				lines = append(lines, "") // a value may contain empty lines
 			}
 			continue
 		case text[0] == '#' || text[0] == ';':
@@ -62,8 +62,8 @@ func parseINI(data []byte) []section {
 	return sections
 }
 
-// lookup finds values as that program does: an account's own, then those of
-// configparser's DEFAULT section; and in between, where the file allows it, those
+// lookup finds values as that program does: first in the account's section, then in
+// configparser's DEFAULT section. In between, if the file allows it, come the sections
 // of the account's domain and of all domains.
 func lookup(sections []section) func(name, key string) string {
 	byName := make(map[string]map[string]string, len(sections))
@@ -75,7 +75,7 @@ func lookup(sections []section) func(name, key string) string {
 	catchAll := truth(byName["emailproxy"]["allow_catch_all_accounts"])
 	return func(name, key string) string {
 		places := []string{name, "DEFAULT"}
-		// No account takes another one's tokens from there.
+		// An account must not get another account's tokens from there.
 		if catchAll && key != "refresh_token" {
 			places = []string{name, name[strings.LastIndexByte(name, '@'):], "@", "DEFAULT"}
 		}

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A body in small pieces was slowed by 40 ms a message: its pieces waited for
-// acknowledgements that were held back.
+// A message whose body came in small pieces took 40 ms longer, because the pieces
+// waited for acknowledgements that the system held back.
 func TestAcknowledgementsAreNotHeldBack(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -27,7 +27,7 @@ func TestAcknowledgementsAreNotHeldBack(t *testing.T) {
 	}
 	defer server.Close()
 	buf := make([]byte, 8)
-	for range 20 { // a dialogue: the system takes to holding them back
+	for range 20 { // in a dialogue the system begins to hold acknowledgements back
 		client.Write([]byte("command"))
 		server.Read(buf)
 		server.Write([]byte("reply"))
@@ -38,7 +38,7 @@ func TestAcknowledgementsAreNotHeldBack(t *testing.T) {
 	}
 	QuickAck(server)
 	if heldBack(t, server) {
-		t.Error("acknowledgements are held back")
+		t.Error("acknowledgements are still held back")
 	}
 }
 

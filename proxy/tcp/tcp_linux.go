@@ -17,17 +17,17 @@ type conn struct {
 	in, out transfer
 }
 
-// transfer is one direction. Its functions are made once, so that a call
-// allocates nothing.
+// transfer is one direction of a connection. Its functions are made once, so that a
+// call allocates nothing.
 type transfer struct {
-	op   string                                        // as package net names it
+	op   string                                        // the name that package net gives it
 	trap uintptr                                       // the system call
 	wait func(step func(fd uintptr) (done bool)) error // for the socket, under its deadline
 	step func(fd uintptr) (done bool)
 
-	mu  sync.Mutex // held for a whole call; guards what follows
+	mu  sync.Mutex // held for a whole call; guards the fields below
 	p   []byte
-	n   int // bytes of p that have been carried
+	n   int // bytes of p transferred so far
 	err error
 }
 
@@ -38,7 +38,7 @@ func direct(c net.Conn) net.Conn {
 	}
 	raw, err := t.SyscallConn()
 	if err != nil {
-		return c // closed: reading it will say so
+		return c // it is closed; a read will say so
 	}
 	d := &conn{TCPConn: t, raw: raw}
 	d.in.op, d.in.trap, d.in.wait, d.in.step = "read", syscall.SYS_READ, raw.Read, d.in.carry
@@ -64,24 +64,24 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.out.run(p, c.TCPConn)
 }
 
-// run carries p, in as many steps as it takes.
+// run transfers p in as many steps as it takes.
 func (t *transfer) run(p []byte, c *net.TCPConn) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.p, t.n, t.err = p, 0, nil
 	err := t.wait(t.step)
 	n := t.n
-	t.p = nil // an idle connection holds nobody's buffer
+	t.p = nil // an idle connection must not keep its caller's buffer alive
 	if err == nil && t.err != nil {
 		err = &net.OpError{Op: t.op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: t.err}
 	} else if oe, ok := err.(*net.OpError); ok {
-		oe.Op = t.op // raw-read, raw-write
+		oe.Op = t.op // instead of raw-read or raw-write
 	}
 	return n, err
 }
 
-// carry reads once, or writes until all of p is gone; false when the socket must
-// be waited for.
+// carry reads once, or writes until all of p is written. It returns false if it has
+// to wait for the socket.
 func (t *transfer) carry(fd uintptr) (done bool) {
 	for {
 		n, errno := call(t.trap, fd, t.p[t.n:])

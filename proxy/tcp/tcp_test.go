@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// pair is a connection of this machine and its other end.
+// pair returns both ends of a connection on this machine.
 func pair(t testing.TB) (here, there net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -33,14 +33,14 @@ func pair(t testing.TB) (here, there net.Conn) {
 	return here, there
 }
 
-// More than the system holds goes out and comes back, in pieces of every size.
+// More bytes than the system buffers go out and come back, in pieces of every size.
 func TestDirectCarriesEveryByte(t *testing.T) {
 	const size = 16 << 20
 	here, there := pair(t)
 	here, there = Direct(here), Direct(there)
 	var others sync.WaitGroup
 	others.Go(func() {
-		// Without their other methods, which io.Copy would use.
+		// The wrappers hide other methods, which io.Copy would use.
 		if _, err := io.Copy(struct{ io.Writer }{there}, struct{ io.Reader }{there}); err != nil {
 			t.Error(err)
 		}
@@ -57,7 +57,7 @@ func TestDirectCarriesEveryByte(t *testing.T) {
 			}
 			sent.Write(piece)
 			if n, err := here.Write(piece); n != len(piece) || err != nil {
-				t.Errorf("write: %d bytes of %d, %v", n, len(piece), err)
+				t.Errorf("wrote %d bytes of %d: %v", n, len(piece), err)
 				return
 			}
 			left -= len(piece)
@@ -67,14 +67,14 @@ func TestDirectCarriesEveryByte(t *testing.T) {
 	n, err := io.Copy(came, struct{ io.Reader }{here})
 	others.Wait()
 	if err != nil || n != size {
-		t.Fatalf("%d bytes of %d came back, %v", n, size, err)
+		t.Fatalf("%d bytes of %d came back: %v", n, size, err)
 	}
 	if !bytes.Equal(sent.Sum(nil), came.Sum(nil)) {
-		t.Error("what came back is not what was sent")
+		t.Error("the bytes that came back differ from those sent")
 	}
 }
 
-// What goes wrong is said as package net says it.
+// Direct fails with the same errors as package net.
 func TestDirectFailsAsNetDoes(t *testing.T) {
 	past := time.Unix(1, 0)
 	tests := []struct {
@@ -82,7 +82,7 @@ func TestDirectFailsAsNetDoes(t *testing.T) {
 		do   func(c, other net.Conn) (int, error)
 		want error
 	}{
-		{"read behind the end", func(c, other net.Conn) (int, error) { other.Close(); return c.Read(make([]byte, 8)) }, io.EOF},
+		{"read after the end", func(c, other net.Conn) (int, error) { other.Close(); return c.Read(make([]byte, 8)) }, io.EOF},
 		{"read of nothing", func(c, other net.Conn) (int, error) { return c.Read(nil) }, nil},
 		{"read past its deadline", func(c, other net.Conn) (int, error) {
 			c.SetReadDeadline(past)
@@ -92,8 +92,8 @@ func TestDirectFailsAsNetDoes(t *testing.T) {
 			c.SetWriteDeadline(past)
 			return c.Write(make([]byte, 8))
 		}, os.ErrDeadlineExceeded},
-		{"read when closed", func(c, other net.Conn) (int, error) { c.Close(); return c.Read(make([]byte, 8)) }, net.ErrClosed},
-		{"write when closed", func(c, other net.Conn) (int, error) { c.Close(); return c.Write(make([]byte, 8)) }, net.ErrClosed},
+		{"read after close", func(c, other net.Conn) (int, error) { c.Close(); return c.Read(make([]byte, 8)) }, net.ErrClosed},
+		{"write after close", func(c, other net.Conn) (int, error) { c.Close(); return c.Write(make([]byte, 8)) }, net.ErrClosed},
 		{"write of nothing", func(c, other net.Conn) (int, error) { return c.Write(nil) }, nil},
 		{"read of a reset connection", func(c, other net.Conn) (int, error) {
 			other.(*net.TCPConn).SetLinger(0)
@@ -103,7 +103,7 @@ func TestDirectFailsAsNetDoes(t *testing.T) {
 		{"write to a reset connection", func(c, other net.Conn) (int, error) {
 			other.(*net.TCPConn).SetLinger(0)
 			other.Close()
-			c.Read(make([]byte, 8)) // until the reset is here
+			c.Read(make([]byte, 8)) // returns once the reset has arrived
 			return c.Write(make([]byte, 8))
 		}, syscall.EPIPE},
 	}
@@ -124,8 +124,8 @@ func TestDirectFailsAsNetDoes(t *testing.T) {
 	}
 }
 
-// A call that waits ends by a deadline that another goroutine sets, by a close,
-// or with what came at last.
+// A read that waits ends when another goroutine sets a deadline or closes the
+// connection, or when bytes arrive.
 func TestDirectWaits(t *testing.T) {
 	tests := []struct {
 		name string
@@ -133,9 +133,9 @@ func TestDirectWaits(t *testing.T) {
 		want error
 	}{
 		{"for bytes", func(c, other net.Conn) { other.Write([]byte("at last")) }, nil},
-		{"to its deadline", func(c, other net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
-		{"to its close", func(c, other net.Conn) { c.Close() }, net.ErrClosed},
-		{"to its end", func(c, other net.Conn) { other.Close() }, io.EOF},
+		{"until its deadline", func(c, other net.Conn) { c.SetReadDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
+		{"until it is closed", func(c, other net.Conn) { c.Close() }, net.ErrClosed},
+		{"until the other side closes", func(c, other net.Conn) { other.Close() }, io.EOF},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestDirectWaits(t *testing.T) {
 	}
 }
 
-// A write that the other side does not read gives back how far it came.
+// A write that the other side does not read reports how many bytes it wrote.
 func TestDirectSaysHowMuchWasWritten(t *testing.T) {
 	c, other := pair(t)
 	c = Direct(c)
@@ -168,7 +168,7 @@ func TestDirectSaysHowMuchWasWritten(t *testing.T) {
 	c.Close()
 	came, _ := io.Copy(io.Discard, other)
 	if n == 0 || int64(n) != came {
-		t.Errorf("%d bytes are said to be written, %d came", n, came)
+		t.Errorf("Write reported %d bytes, and %d arrived", n, came)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestDirectLeavesOthersAlone(t *testing.T) {
 	defer here.Close()
 	defer there.Close()
 	if Direct(here) != here {
-		t.Error("a pipe is wrapped")
+		t.Error("Direct wrapped a connection that is not TCP")
 	}
 	QuickAck(here)
 }
@@ -195,7 +195,7 @@ func TestDirectAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A command and its reply, through Direct and without.
+// A command and its reply, with Direct and without.
 func BenchmarkRound(b *testing.B) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{"net": func(c net.Conn) net.Conn { return c }, "direct": Direct} {
 		b.Run(name, func(b *testing.B) {
