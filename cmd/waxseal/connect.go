@@ -126,7 +126,7 @@ func (m *Main) lastingKeystore(path string, cfg config.Config) (*keystore.Store,
 	if err != nil {
 		return nil, err
 	}
-	if kind == "memory" {
+	if k, _ := keystore.KindOf(kind); !k.Lasts {
 		return nil, withCure(errors.New("no Waxseal is running, and with the keystore in memory nothing would be kept"),
 			"start `waxseal serve` first, or choose another keystore with --keystore")
 	}

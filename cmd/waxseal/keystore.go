@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/keystore"
 )
 
 func (m *Main) keystoreCommand() *cobra.Command {
@@ -17,7 +21,7 @@ func (m *Main) keystoreCommand() *cobra.Command {
 		},
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use:   "move system|file",
+		Use:   "move " + strings.Join(keystore.Names(true), "|"),
 		Short: "Move all tokens and passwords into another keystore",
 		Long: `Move all tokens and passwords into the system's keychain or into the encrypted
 file, which takes its passphrase from ` + passphraseEnv + ` or
@@ -25,10 +29,10 @@ file, which takes its passphrase from ` + passphraseEnv + ` or
 Each is read back and compared before the configuration names the new keystore
 and the old copies are deleted. When it fails or is interrupted nothing is lost,
 and the same command finishes the work.`,
-		Args: exactly("system or file"),
+		Args: exactly(keystore.Choice(true)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] != "system" && args[0] != "file" {
-				return &usageError{fmt.Errorf("secrets are moved to system or file, not to %q", args[0])}
+			if !slices.Contains(keystore.Names(true), args[0]) {
+				return &usageError{fmt.Errorf("secrets can be moved to %s, not to %q", keystore.Choice(true), args[0])}
 			}
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				moved, err := c.MoveSecrets(ctx, args[0])

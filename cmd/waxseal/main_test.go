@@ -61,24 +61,8 @@ func TestPassphraseLeavesTheEnvironment(t *testing.T) {
 	if want := map[string]string{passphraseFileEnv: "kept"}; !reflect.DeepEqual(env, want) {
 		t.Errorf("the environment is %v, want %v", env, want)
 	}
-	if got, err := m.readPassphrase(); string(got) != "secret" || err != nil {
-		t.Errorf("readPassphrase: %q, %v", got, err)
-	}
-}
-
-func TestPassphraseFile(t *testing.T) {
-	file := t.TempDir() + "/passphrase"
-	for content, want := range map[string]string{
-		"two words\n": "two words", "windows\r\n": "windows", " blanks count ": " blanks count ", "\n": "",
-	} {
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		m, _, _ := newMain(map[string]string{passphraseFileEnv: file})
-		got, err := m.readPassphrase()
-		if string(got) != want || (err != nil) != (want == "") {
-			t.Errorf("%q: got %q, %v, want %q", content, got, err, want)
-		}
+	if m.passphrase != "secret" {
+		t.Errorf("the passphrase is %q", m.passphrase)
 	}
 }
 

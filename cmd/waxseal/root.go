@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/waxseal/waxseal/keystore"
 )
 
 // flags are the global ones.
@@ -48,7 +49,7 @@ OAuth 2.0, and answers what the provider answered.`,
 	root.SetErr(m.Err)
 	p := root.PersistentFlags()
 	p.StringVar(&m.flags.config, "config", "", "configuration `FILE` (or "+configEnv+"; default: config.toml in the user's configuration folder)")
-	p.Var(choice{&m.flags.keystore, []string{"system", "file", "memory"}}, "keystore", "`KIND` of keystore: system, file or memory (or "+keystoreEnv+"; default: as the configuration says)")
+	p.Var(choice{&m.flags.keystore, keystore.Names(false)}, "keystore", "`KIND` of keystore: "+keystore.Choice(false)+" (or "+keystoreEnv+"; default: as the configuration says)")
 	p.Var(choice{&m.flags.logLevel, []string{"debug", "info", "warn", "error"}}, "log-level", "least `LEVEL` that is logged: debug, info, warn or error")
 	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to, rotated at 10 MB (default: standard error)")
 	m.flags.logFormat = "text"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
@@ -16,7 +17,7 @@ type Config struct {
 	Listen    []string `toml:"listen"`     // host:port, plain with STARTTLS offered
 	ListenTLS []string `toml:"listen_tls"` // host:port, TLS from the first byte
 	Metrics   string   `toml:"metrics"`    // host:port of /metrics, "" turns it off
-	Keystore  string   `toml:"keystore"`   // "system", "file" or "memory"
+	Keystore  string   `toml:"keystore"`   // the name of one of keystore.Kinds
 
 	LogLevel string `toml:"log_level"` // least level that is logged: "debug", "info", "warn" or "error"
 
@@ -116,7 +117,7 @@ func Default() Config {
 		Listen:                   []string{"127.0.0.1:1587", "[::1]:1587"},
 		ListenTLS:                []string{"127.0.0.1:1465", "[::1]:1465"},
 		Metrics:                  "127.0.0.1:9587",
-		Keystore:                 "system",
+		Keystore:                 keystore.SystemKind,
 		LogLevel:                 "info",
 		Notifications:            true,
 		MaxConnections:           10_000,
