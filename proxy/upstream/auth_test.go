@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
 const report = `{"status":"401","schemes":"bearer mac","scope":"https://mail.example/"}`
@@ -19,6 +21,7 @@ func TestMechanisms(t *testing.T) {
 		offered, mech, response string
 	}{
 		{"AUTH PLAIN OAUTHBEARER XOAUTH2", "XOAUTH2", "user=" + login + "\x01auth=Bearer token-1\x01\x01"},
+		{"auth=login xoauth2", "XOAUTH2", "user=" + login + "\x01auth=Bearer token-1\x01\x01"},
 		{"AUTH OAUTHBEARER", "OAUTHBEARER", "n,a=me=3Dx=2Cy@corp.example,\x01host=127.0.0.1\x01port=%s\x01auth=Bearer token-1\x01\x01"},
 	} {
 		f := start(t, &fake{ext: append(without("AUTH"), c.offered)})
@@ -117,8 +120,16 @@ func TestDecodeReport(t *testing.T) {
 		"":                                  {},
 		"not base64!":                       {},
 		b64(`{"scope":null,"schemes":"b"}`): {Schemes: "b"},
+
+		strings.TrimRight(b64(report), "="):                            {"401", "bearer mac", "https://mail.example/"},
+		strings.ReplaceAll(b64(report), "=", "") + " ":                 {"401", "bearer mac", "https://mail.example/"},
+		b64(report)[:40] + " " + b64(report)[40:]:                      {"401", "bearer mac", "https://mail.example/"},
+		base64.URLEncoding.EncodeToString([]byte(`{"status":"?>?>"}`)): {Status: "?>?>"},
+		report: {"401", "bearer mac", "https://mail.example/"},
+		b64(`{"status":"invalid_token","scope":"a b","openid-configuration":"https://x.example/"}`): {Status: "invalid_token", Scope: "a b"},
+		b64(`{"scope":"` + strings.Repeat("ü", 150) + `"}`):                                         {Scope: strings.Repeat("ü", 100) + "…"},
 	} {
-		if got := decodeReport(Reply{334, []string{in}}); *got != want {
+		if got := readReport(reportText(Reply{334, []string{in}})); *got != want {
 			t.Errorf("%q: %+v", in, *got)
 		}
 	}
@@ -222,6 +233,8 @@ func TestOddAnswersToAuth(t *testing.T) {
 	for _, c := range []struct{ auth, ack string }{
 		{"334 " + b64(report), "235 in after all?"},
 		{"334 " + b64(report), "334 more?"},
+		{"334 what?", "drop"},
+		{"354 go", ""},
 		{"drop", ""},
 		{"nonsense", ""},
 	} {
@@ -239,6 +252,71 @@ func TestOddAnswersToAuth(t *testing.T) {
 		if !errors.As(err, &lost) || lost.Op != "AUTH" || lost.Started {
 			t.Errorf("%q %q: %v", c.auth, c.ack, err)
 		}
+	}
+}
+
+// A server that reports on the token and hangs up has refused it. The report is its words.
+func TestHangUpAfterTheReport(t *testing.T) {
+	for _, parting := range []string{"drop", "drop 535-5.7.8 no\r\n"} {
+		f := start(t, &fake{on: refusing(parting)})
+		tokens := &fakeTokens{values: []string{"token-1", "token-2", "token-3"}}
+		p := newPool(t, f, func(c *Config) { c.Tokens = tokens })
+		want := &AuthError{Reply: Reply{334, []string{report}}, Report: &Report{"401", "bearer mac", "https://mail.example/"}}
+		if parting != "drop" {
+			want.Reply = Reply{535, []string{"5.7.8 no"}}
+		}
+		var auth *AuthError
+		if err := p.Check(t.Context()); !errors.As(err, &auth) || !reflect.DeepEqual(auth, want) {
+			t.Errorf("%q: %v", parting, err)
+		}
+		if !reflect.DeepEqual(tokens.rejected, []string{"token-1"}) || f.connections() != 2 {
+			t.Errorf("%q: rejected %q over %d connections", parting, tokens.rejected, f.connections())
+		}
+	}
+}
+
+// Some servers do not look for the response in the AUTH command, and ask for it with an empty
+// challenge (RFC 4954 section 4).
+func TestResponseAskedFor(t *testing.T) {
+	for _, challenge := range []string{"334", "334 ", "334  "} {
+		f := start(t, &fake{on: at("AUTH ", challenge)})
+		p := newPool(t, f)
+		mustSend(t, p, "x\r\n")
+		response := b64("user=me@corp.example\x01auth=Bearer token-1\x01\x01")
+		if said := f.said(1); said[2] != "AUTH XOAUTH2 "+response || said[3] != response {
+			t.Errorf("%q: said %q", challenge, said)
+		}
+	}
+}
+
+// Whatever the code of a refusal, it is the account's: its words come back, the next account on that
+// host is let in, and the breaker between them has nothing to do with it.
+func TestLoginRefusedWithAnyCode(t *testing.T) {
+	hosts := breaker.New("smtp", breaker.Settings{Failures: 2})
+	for _, refusal := range []string{
+		"421 4.7.0 closing", "432 4.7.12 A password transition is needed", "454 4.7.0 Too many login attempts", "500 5.5.6 Line too long",
+		"501 5.5.124 Invalid XOAUTH2 auth data", "503 5.5.1 out of order", "504 5.5.4 Unrecognized authentication type",
+		"530 5.7.0 Must issue a STARTTLS command first", "534 5.7.14 Please log in via your web browser", "535 5.7.8 no",
+		"538 5.7.11 Encryption required", "550 5.7.1 blocked", "554 5.7.0 Too many bad auth attempts", "570 odd",
+	} {
+		f := start(t, &fake{on: func(_ int, line string) string {
+			if strings.Contains(line, b64("user=bad@corp.example\x01auth=Bearer token-1\x01\x01")) {
+				return refusal
+			}
+			return ""
+		}})
+		bad := newPool(t, f, func(c *Config) { c.Login, c.Breaker = "bad@corp.example", hosts })
+		good := newPool(t, f, func(c *Config) { c.Breaker = hosts })
+		for range 3 {
+			var auth *AuthError
+			if err := bad.Check(t.Context()); !errors.As(err, &auth) || auth.Reply.String() != refusal {
+				t.Errorf("%q: %v", refusal, err)
+			}
+		}
+		mustSend(t, good, "x\r\n")
+	}
+	if s := hosts.Status(); s.Transitions != 0 || s.Failures != 0 {
+		t.Errorf("%+v", s)
 	}
 }
 
