@@ -15,12 +15,13 @@ func TestImportsPointOneWay(t *testing.T) {
 		"keystore":           {},
 		"assets":             {},
 		"proxy/breaker":      {},
-		"proxy/oauth":        {"keystore", "proxy/breaker"},
+		"proxy/foreign":      {},
+		"proxy/oauth":        {"keystore", "proxy/breaker", "proxy/foreign"},
 		"proxy/tcp":          {},
-		"proxy/upstream":     {"keystore", "proxy/breaker", "proxy/oauth", "proxy/tcp"},
+		"proxy/upstream":     {"keystore", "proxy/breaker", "proxy/foreign", "proxy/oauth", "proxy/tcp"},
 		"proxy/emailproxy":   {},
-		"proxy":              {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream"},
-		"proxy/control":      {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream", "proxy"},
+		"proxy":              {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/foreign", "proxy/oauth", "proxy/tcp", "proxy/upstream"},
+		"proxy/control":      {"keystore", "proxy/breaker", "proxy/emailproxy", "proxy/foreign", "proxy/oauth", "proxy/tcp", "proxy/upstream", "proxy"},
 		"proxy/providertest": {},
 	}
 	for pkg, may := range allowed {
@@ -65,7 +66,7 @@ func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 // TestTrayKnowsNoWindow: the process of the tray starts no window system.
 func TestTrayKnowsNoWindow(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	may := []string{"assets", "keystore", "proxy", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream"}
+	may := []string{"assets", "keystore", "proxy", "proxy/breaker", "proxy/emailproxy", "proxy/foreign", "proxy/oauth", "proxy/tcp", "proxy/upstream"}
 	out, err := exec.Command("go", "list", "-deps", module+"ui/tray").Output()
 	if err != nil {
 		t.Fatalf("go list ui/tray: %v", err)
