@@ -8,11 +8,14 @@ import (
 	"net"
 	"slices"
 	"strings"
+
+	"github.com/waxseal/waxseal/proxy/foreign"
 )
 
 const (
 	xoauth2     = "XOAUTH2"
 	oauthBearer = "OAUTHBEARER"
+	bearer      = "auth=Bearer " // before the token, in both
 
 	// maxAuthLine is the longest AUTH command, line end included, that carries the token itself. Command
 	// lines end at 512 bytes (RFC 5321 section 4.5.3.1.4) and some servers mean it; RFC 4954 section 4
@@ -34,6 +37,7 @@ func (p *Pool) login(ctx context.Context, c *conn, token string) error {
 	if err != nil {
 		return err
 	}
+	c.token, c.secret = token, foreign.NewSecret(token)
 	r, err := c.auth(ctx, mech, response)
 	if err != nil {
 		return err
@@ -42,11 +46,11 @@ func (p *Pool) login(ctx context.Context, c *conn, token string) error {
 	if r.Code == 334 {
 		// The reason for the refusal. The refusal itself comes only after an answer to it; "*" would
 		// cancel the exchange and lose the 535.
-		text := reportText(r)
+		text := c.hide(string(reportText(c.challenge)))
 		report = readReport(text)
 		if r, err = c.command(ctx, "AUTH", acknowledgement(mech), c.timeout); err != nil {
 			if ctx.Err() == nil && *report != (Report{}) {
-				said := Reply{334, []string{shown(string(text), maxReport)}}
+				said := Reply{334, []string{shown(text, maxReport)}}
 				return &AuthError{Reply: said, Report: report}
 			}
 			return err
@@ -54,7 +58,6 @@ func (p *Pool) login(ctx context.Context, c *conn, token string) error {
 	}
 	switch {
 	case r.ok() && report == nil && !c.broken:
-		c.token = token
 		p.accepted.Store(&token)
 		return nil
 	case r.refusal():
@@ -103,9 +106,9 @@ func initialResponse(mech, login, addr, token string) (string, error) {
 			return "", fmt.Errorf("login of %q: %w", login, err)
 		}
 		identity := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(login)
-		s = "n,a=" + identity + ",\x01host=" + host + "\x01port=" + port + "\x01auth=Bearer " + token + "\x01\x01"
+		s = "n,a=" + identity + ",\x01host=" + host + "\x01port=" + port + "\x01" + bearer + token + "\x01\x01"
 	} else { // developers.google.com/gmail/imap/xoauth2-protocol
-		s = "user=" + login + "\x01auth=Bearer " + token + "\x01\x01"
+		s = "user=" + login + "\x01" + bearer + token + "\x01\x01"
 	}
 	return base64.StdEncoding.EncodeToString([]byte(s)), nil
 }
@@ -121,10 +124,10 @@ func acknowledgement(mech string) string {
 
 // reportText is the text of a 334 challenge: JSON in base64, whatever the alphabet and padding, or
 // plain. It is empty where it cannot be read.
-func reportText(r Reply) []byte {
-	text := strings.Join(strings.Fields(strings.Join(r.Lines, "")), "")
+func reportText(challenge string) []byte {
+	text := strings.Join(strings.Fields(challenge), "")
 	if strings.HasPrefix(text, "{") {
-		return []byte(strings.Join(r.Lines, ""))
+		return []byte(challenge)
 	}
 	text = strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(text)
 	decoded, err := base64.RawStdEncoding.DecodeString(text)
@@ -135,9 +138,9 @@ func reportText(r Reply) []byte {
 }
 
 // readReport reads a challenge's text. One that cannot be read gives an empty report: there was one.
-func readReport(text []byte) *Report {
+func readReport(text string) *Report {
 	var fields map[string]any
-	if json.Unmarshal(text, &fields) != nil {
+	if json.Unmarshal([]byte(text), &fields) != nil {
 		return &Report{}
 	}
 	field := func(name string) string {

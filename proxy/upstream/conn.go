@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/foreign"
 )
 
 const (
@@ -30,8 +32,11 @@ type conn struct {
 	r     *bufio.Reader
 	addr  string
 	x     extensions
-	token string // the one it logged in with
 	gen   uint64 // the pool's, when it was made
+
+	token     string          // the one it logs in with
+	secret    *foreign.Secret // the same, once it was said
+	challenge string          // the text of the last 334 reply
 
 	used    time.Time     // when the last reply came, or since when it is warm
 	timeout time.Duration // for each reply
@@ -118,7 +123,7 @@ func (c *conn) unasked() bool {
 func (c *conn) outOfTurn() error {
 	c.raw.SetDeadline(time.Now().Add(goodbye))
 	c.until = time.Time{}
-	if r, _ := readReply(c.r); r.refusal() {
+	if r, _ := c.readReply(); r.refusal() {
 		return fmt.Errorf("%w: %w", errOutOfTurn, &ReplyError{r})
 	}
 	return errOutOfTurn
@@ -131,7 +136,7 @@ func (c *conn) read(ctx context.Context, d time.Duration) (Reply, error) {
 			return Reply{}, err
 		}
 	}
-	r, err := readReply(c.r)
+	r, err := c.readReply()
 	if err != nil && !r.refusal() {
 		return Reply{}, inTime(err, d)
 	}

@@ -49,7 +49,7 @@ func (l *listener) run() {
 	defer close(l.heard)
 	for n := int64(1); ; n++ {
 		var h heard
-		h.Reply, h.err = readReply(l.c.r)
+		h.Reply, h.err = l.c.readReply()
 		if h.cut = h.err != nil && h.refusal(); h.cut {
 			h.err = nil
 		}

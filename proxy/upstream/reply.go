@@ -17,10 +17,12 @@ import (
 // longest in the wild are EHLO replies of about one KiB.
 const maxReply = 64 << 10
 
-var (
-	errReplyTooLong   = errors.New("the server's reply is longer than 64 KiB")
-	errReplyMalformed = errors.New("the server's reply is malformed")
-)
+var errReplyTooLong = errors.New("the server's reply is longer than 64 KiB")
+
+// malformedError is a line that is not the first of a reply.
+type malformedError struct{ line string }
+
+func (e *malformedError) Error() string { return fmt.Sprintf("the server's reply is malformed: %q", e.line) }
 
 // Reply is a server's answer to one command (RFC 5321 section 4.2).
 type Reply struct {
@@ -93,7 +95,7 @@ func readReply(r *bufio.Reader) (Reply, error) {
 		case reply.Code == 0 && err != nil:
 			return Reply{}, err
 		case reply.Code == 0:
-			return Reply{}, fmt.Errorf("%w: %q", errReplyMalformed, line[:min(len(line), 80)])
+			return Reply{}, &malformedError{string(line[:min(len(line), 80)])}
 		}
 		reply.Lines = append(reply.Lines, printable(text))
 		if last && (err == nil || len(line) > 3) { // of "250" alone the "-" may still have been to come
