@@ -17,7 +17,7 @@ func (c *conn) readReply() (Reply, error) {
 	if r.Code == 334 {
 		c.challenge = strings.Join(r.Lines, "")
 	}
-	if !r.ok() || mayHold(r.Lines, c.secret) {
+	if r.refusal() || r.Code == 334 || mayHold(r.Lines, c.secret) {
 		r.Lines = withoutToken(r.Lines, c.token)
 	}
 	if bad, ok := errors.AsType[*malformedError](err); ok {
