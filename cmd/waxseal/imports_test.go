@@ -11,17 +11,22 @@ import (
 // no window toolkit below the command, and no package that knows its users.
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
+	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign"}
+	engine := append([]string{"proxy/api", "proxy/config", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream"}, base...)
 	allowed := map[string][]string{
 		"keystore/safeio":    {},
 		"keystore":           {"keystore/safeio"},
 		"assets":             {},
+		"proxy/api":          {},
 		"proxy/breaker":      {},
-		"proxy/oauth":        {"keystore", "keystore/safeio", "proxy/breaker"},
-		"proxy/tcp":          {},
-		"proxy/upstream":     {"keystore", "keystore/safeio", "proxy/breaker", "proxy/oauth", "proxy/tcp"},
+		"proxy/foreign":      {},
 		"proxy/emailproxy":   {},
-		"proxy":              {"keystore", "keystore/safeio", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream"},
-		"proxy/control":      {"keystore", "keystore/safeio", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream", "proxy"},
+		"proxy/tcp":          {},
+		"proxy/oauth":        base,
+		"proxy/upstream":     append([]string{"proxy/oauth", "proxy/tcp"}, base...),
+		"proxy/config":       append([]string{"proxy/api", "proxy/emailproxy", "proxy/oauth"}, base...),
+		"proxy":              engine,
+		"proxy/control":      append([]string{"proxy"}, engine...),
 		"proxy/providertest": {},
 	}
 	for pkg, may := range allowed {
@@ -46,7 +51,7 @@ func TestImportsPointOneWay(t *testing.T) {
 // an application of Fyne's, and asks its backend for everything else.
 func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	may := []string{"assets", "proxy", "proxy/breaker", "proxy/oauth"}
+	may := []string{"assets", "proxy/api"}
 	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, module+"ui").Output()
 	if err != nil {
 		t.Fatalf("go list ui: %v", err)
@@ -66,7 +71,7 @@ func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 // TestTrayKnowsNoWindow: the process of the tray starts no window system.
 func TestTrayKnowsNoWindow(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	may := []string{"assets", "keystore", "keystore/safeio", "proxy", "proxy/breaker", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream"}
+	may := []string{"assets", "keystore", "keystore/safeio", "proxy/api"}
 	out, err := exec.Command("go", "list", "-deps", module+"ui/tray").Output()
 	if err != nil {
 		t.Fatalf("go list ui/tray: %v", err)
