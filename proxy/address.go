@@ -65,6 +65,9 @@ func checkAddress(address string) error {
 	return nil
 }
 
+// CheckAddress says what keeps a text that somebody typed from being an account's mail address.
+func CheckAddress(address string) error { return checkAddress(address) }
+
 func cutDomain(address string) (local, domain string, ok bool) {
 	i := strings.LastIndexByte(address, '@')
 	if i < 0 {

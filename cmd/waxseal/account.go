@@ -68,7 +68,7 @@ func (m *Main) accountRemoveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove ADDRESS",
 		Short: "Remove an account, and give its consent back to the provider",
-		Args:  exactly("ADDRESS"),
+		Args:  exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				note, err := c.Remove(ctx, args[0])

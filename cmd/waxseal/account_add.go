@@ -37,7 +37,7 @@ terminal you are told how, and asked for it.
 On a machine without a browser you enter a code on another device, where the
 provider has that. Where it has not, the page's address is printed: open it
 elsewhere, and paste the address at which that browser ends.`,
-		Args: exactly("ADDRESS"),
+		Args: exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
@@ -58,7 +58,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reauthorize ADDRESS",
 		Short: "Sign in again, after a consent has ended",
-		Args:  exactly("ADDRESS"),
+		Args:  exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			secret, err := m.readClientSecret(secretFile)
 			if err != nil {

@@ -16,7 +16,7 @@ func (m *Main) accountPasswordCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "password ADDRESS",
 		Short: "Print what to enter in a mail program",
-		Args:  exactly("ADDRESS"),
+		Args:  exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				s, err := c.MailSettings(ctx, args[0], renew)

@@ -48,10 +48,12 @@ func (m *Main) sendTestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send-test ADDRESS --to RECIPIENT",
 		Short: "Send one message from an account, each stage named and timed",
-		Args:  exactly("ADDRESS"),
+		Args:  exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
 				to = args[0]
+			} else if err := checkAddress(to); err != nil {
+				return &usageError{fmt.Errorf("--to: %w", err)}
 			}
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				checks, show := m.collect(asJSON)

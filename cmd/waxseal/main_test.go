@@ -42,6 +42,17 @@ func TestExitCodes(t *testing.T) {
 		"help stats":             exitUsage,
 		"--log-level x serve":    exitUsage,
 		"account import /none/x": exitFailed,
+
+		// A mistyped address is wrong usage; one that is not there is not.
+		"account add me":                  exitUsage,
+		"account add me@":                 exitUsage,
+		"account add <me@x.test>":         exitUsage,
+		"account reauthorize @x.test":     exitUsage,
+		"account remove me@x..test":       exitUsage,
+		"account password me,you@x.test":  exitUsage,
+		"send-test me":                    exitUsage,
+		"send-test me@x.test --to nobody": exitUsage,
+		"account reauthorize me@x.test --client-secret-file /none/x": exitFailed,
 	} {
 		m, _, errs := newMain(map[string]string{configEnv: t.TempDir() + "/config.toml"})
 		if got := m.Run(t.Context(), strings.Fields(args)); got != want {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/proxy"
 )
 
 // flags are the global ones.
@@ -144,6 +146,22 @@ func exactly(names ...string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// exactlyAddress is exactly for commands about one account.
+func exactlyAddress(cmd *cobra.Command, args []string) error {
+	if err := exactly("ADDRESS")(cmd, args); err != nil {
+		return err
+	}
+	return checkAddress(args[0])
+}
+
+// checkAddress tells a mistyped address from one that the provider does not know.
+func checkAddress(address string) error {
+	if err := proxy.CheckAddress(address); err != nil {
+		return fmt.Errorf("%q %w", address, err)
+	}
+	return nil
 }
 
 // interruptible gives commands that only wait for something a ctx that ends
