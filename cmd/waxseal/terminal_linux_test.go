@@ -32,8 +32,14 @@ type seat struct {
 	more chan struct{}
 }
 
-// sit runs the program in a terminal of its own, with a configuration in dir.
+// sit runs the program in a terminal of its own, with a configuration in dir and no display.
 func sit(t *testing.T, dir string, args ...string) *seat {
+	t.Helper()
+	return sitWith(t, dir, []string{"PATH=" + os.Getenv("PATH")}, args...)
+}
+
+// sitWith is sit with an environment that says where the programs are, and the display.
+func sitWith(t *testing.T, dir string, env []string, args ...string) *seat {
 	t.Helper()
 	program, err := exec.LookPath("waxseal")
 	if err != nil {
@@ -63,8 +69,8 @@ func sit(t *testing.T, dir string, args ...string) *seat {
 	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TERM=dumb",
-		"WAXSEAL_CONFIG=" + filepath.Join(dir, "config.toml"), "WAXSEAL_KEYSTORE=file", "WAXSEAL_KEYSTORE_PASSPHRASE=correct horse"}
+	s.cmd.Env = append([]string{"HOME=" + dir, "TERM=dumb", "WAXSEAL_CONFIG=" + filepath.Join(dir, "config.toml"),
+		"WAXSEAL_KEYSTORE=file", "WAXSEAL_KEYSTORE_PASSPHRASE=correct horse"}, env...)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +242,9 @@ func TestAddByCodeWithoutADisplay(t *testing.T) {
 	t.Parallel()
 	p, dir := terminalProvider(t, providertest.Options{ClientID: "waxseal"}, true)
 	s := sit(t, dir, "account", "add", "me@corp.example")
-	s.sees(`there is no display here to open a browser on, so this goes by a code`)
+	s.sees(`no browser can be opened here: there is no display`)
+	s.sees(`Open this page in a browser and approve:\s`)
+	s.sees(`Or, on any device, open\s`)
 	code := s.sees(`\|   (\S+)   \|`)
 	if err := p.ApproveDevice(code, "me@corp.example"); err != nil {
 		t.Fatal(err)
@@ -253,7 +261,85 @@ func TestAddByCodeWithoutADisplay(t *testing.T) {
 	s = sit(t, dir, "account", "reauthorize", "me@corp.example", "--no-browser")
 	s.sees(`Open this page in a browser`)
 	s.cmd.Process.Signal(os.Interrupt)
-	s.ends(1)
+	if screen := s.ends(1); strings.Contains(screen, "and enter the code") {
+		t.Error("--no-browser shows a code")
+	}
+}
+
+// TestAddWithoutABrowser: where no browser comes up, the address, the way there from another
+// computer and the code are offered at once, and each of them works. An xdg-open that found no
+// browser was once taken for one that did.
+func TestAddWithoutABrowser(t *testing.T) {
+	t.Parallel()
+	approve := map[string]func(t *testing.T, s *seat, p *providertest.Provider, page string){
+		"code": func(t *testing.T, s *seat, p *providertest.Provider, _ string) {
+			if err := p.ApproveDevice(s.sees(`\|   (\S+)   \|`), "me@corp.example"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"pasted": func(t *testing.T, s *seat, _ *providertest.Provider, page string) {
+			s.sees(`Waiting for your approval`)
+			s.types(callback(t, page))
+		},
+		"page": func(t *testing.T, s *seat, _ *providertest.Provider, page string) {
+			res, err := http.Get(page + "&auto=1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+		},
+	}
+	for name, tc := range map[string]struct{ opener, says, approve string }{
+		"fails":       {"exit 3", `the browser could not be opened: xdg-open failed: exit status 3\n`, "code"},
+		"fails, page": {"exit 4", `the browser could not be opened: xdg-open failed: exit status 4\n`, "page"},
+		"missing":     {"", `no browser can be opened here: xdg-open is missing`, "pasted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, dir := terminalProvider(t, providertest.Options{ClientID: "waxseal"}, true)
+			bin := t.TempDir()
+			if tc.opener != "" {
+				if err := os.WriteFile(filepath.Join(bin, "xdg-open"), []byte("#!/bin/sh\n"+tc.opener+"\n"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := sitWith(t, dir, []string{"PATH=" + bin, "DISPLAY=:0"}, "account", "add", "me@corp.example")
+			if tc.opener == "" {
+				s.sees(tc.says)
+			}
+			page := s.sees(`\n  (http://\S+)\n`)
+			if tc.opener != "" {
+				s.sees(tc.says)
+			}
+			s.sees(`ssh -L \d+:127\.0\.0\.1:\d+ `)
+			s.sees(`paste the address of that page here`)
+			approve[tc.approve](t, s, p, page)
+			s.sees(`me@corp\.example is ready`)
+			if screen := s.ends(0); strings.Contains(screen, "WARN") || strings.Contains(screen, "FAIL") {
+				t.Error("the way that was not taken is reported as a fault")
+			}
+		})
+	}
+}
+
+// TestAddWithoutACode: a provider that gives no code leaves its page.
+func TestAddWithoutACode(t *testing.T) {
+	t.Parallel()
+	p, dir := terminalProvider(t, providertest.Options{ClientID: "waxseal"}, true)
+	config := filepath.Join(dir, "config.toml")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, bytes.Replace(text, []byte(p.DeviceURL()), []byte(p.URL+"/nowhere"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := sit(t, dir, "account", "add", "me@corp.example")
+	page := s.sees(`\n  (http://\S+)\n`)
+	s.sees(`a sign-in with a code is not possible now: .*; use the page above\n`)
+	s.types(callback(t, page))
+	s.sees(`me@corp\.example is ready`)
+	s.ends(0)
 }
 
 // TestImportAsksForMailPasswords without showing them, and once more where one

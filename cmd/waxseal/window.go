@@ -129,7 +129,7 @@ func onScreen(d fyne.Driver) bool {
 
 // openFolder shows a folder in the system's file manager.
 func openFolder(path string) error {
-	if err := open(path); err != nil {
+	if _, err := open(path); err != nil {
 		return fmt.Errorf("open the folder %s: %w", path, err)
 	}
 	return nil
