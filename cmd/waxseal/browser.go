@@ -37,8 +37,8 @@ func (m *Main) openBrowser(page string) error {
 	return err
 }
 
-// startBrowser is openBrowser that also says how the program ended that opens the browser: with
-// an error where it found none. It may run for as long as the browser.
+// startBrowser is openBrowser, and also reports how the program that opens the browser ended: with
+// an error if it found none. That program may run as long as the browser.
 func (m *Main) startBrowser(page string) (ended <-chan error, err error) {
 	u, err := url.Parse(page)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
@@ -53,8 +53,8 @@ func (m *Main) startBrowser(page string) (ended <-chan error, err error) {
 	return ended, nil
 }
 
-// open has the system open a page or a folder. It does not wait for it: ended gets what became
-// of the program that does so, and need not be read.
+// open has the system open a page or a folder, without waiting for it. ended gets the result of the
+// program that does so, and need not be read.
 func open(what string) (ended <-chan error, err error) {
 	var cmd *exec.Cmd
 	switch runtime.GOOS {

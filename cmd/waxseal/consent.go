@@ -43,8 +43,8 @@ type signIn struct {
 	page      string
 	codeShown bool
 
-	// browser says how the program ended that opens the browser. Once hopeful fires, that no
-	// longer tells whether there was a browser.
+	// browser gets the result of the program that opens the browser. Once hopeful fires, a
+	// failure no longer means that no browser opened.
 	browser <-chan error
 	hopeful <-chan time.Time
 }
@@ -62,8 +62,8 @@ type wayEnd struct {
 	err       error
 }
 
-// browserPatience is how long a failure of the program that opens the browser still means that
-// no browser came up. After that, its user may have closed it.
+// browserPatience is how long a failure of the program that opens the browser means that no browser
+// opened. After that, the user may have closed it.
 const browserPatience = 5 * time.Second
 
 // pagePatience is how long [oauth.Grant.Consent] waits for the user.
@@ -118,7 +118,7 @@ func (s *signIn) show(ctx context.Context, p wayPrompt) {
 		s.showPage(ctx, p.URL)
 	case p.Device != nil:
 		s.showCode(*p.Device)
-	case p.Check != nil && p.byCode && s.page != "" && !s.codeShown: // why there is no code; the way's end says it
+	case p.Check != nil && p.byCode && s.page != "" && !s.codeShown: // the end of this way says why there is no code
 	case p.Check != nil:
 		s.m.printCheck(*p.Check)
 	}
@@ -156,8 +156,8 @@ func (s *signIn) showPage(ctx context.Context, page string) {
 	}
 }
 
-// hintElsewhere says what to do should the browser that was opened be of no use: it may show a
-// page nobody sees, or insist on HTTPS, which nothing on this computer speaks.
+// hintElsewhere says what to do if the browser that was opened is of no use: it may be on a screen
+// that nobody sees, or insist on HTTPS, which the page at the end of the sign-in does not have.
 func (s *signIn) hintElsewhere() {
 	if s.m.interactive() {
 		fmt.Fprintln(s.m.Out, "If the browser ends at a page it cannot open, paste the address of that page here.")
@@ -167,8 +167,8 @@ func (s *signIn) hintElsewhere() {
 	}
 }
 
-// goElsewhere says how to approve with a browser on another computer, and has a code shown
-// where the provider has that.
+// goElsewhere says how to approve with a browser on another computer, and asks for a code if the
+// provider has that.
 func (s *signIn) goElsewhere(ctx context.Context) {
 	m := s.m
 	if home := redirectOf(s.page); home != nil {
@@ -219,7 +219,7 @@ func (s *signIn) showCode(d oauth.DeviceCode) {
 	if s.page != "" {
 		open = "Or, on any device, open"
 		if end := s.began.Add(pagePatience); end.Before(expires) {
-			expires = end // the other way ends then, and so does the sign-in
+			expires = end // the page's way ends then, and so does the sign-in
 		}
 	}
 	code := clean(d.UserCode)

@@ -13,7 +13,7 @@ import (
 	"github.com/waxseal/waxseal/proxy"
 )
 
-// The environment that takes the place of flags.
+// Environment variables that stand in for flags.
 const (
 	configEnv         = "WAXSEAL_CONFIG"
 	keystoreEnv       = "WAXSEAL_KEYSTORE"
@@ -22,17 +22,17 @@ const (
 	passphraseFileEnv = "WAXSEAL_KEYSTORE_PASSPHRASE_FILE" // #nosec G101 -- a name
 )
 
-// keychainService is the name secrets have in the system's keychain.
+// keychainService is the name of Waxseal's secrets in the system's keychain.
 const keychainService = "waxseal"
 
-// configPath is where the configuration is, whether the file is there or not.
+// configPath is the path of the configuration file, whether the file exists or not.
 func (m *Main) configPath() (string, error) {
 	if path := cmp.Or(m.flags.config, m.Getenv(configEnv)); path != "" {
 		return filepath.Abs(path)
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", withCure(fmt.Errorf("find the user's configuration folder: %w", err), "name the configuration file with --config")
+		return "", withCure(fmt.Errorf("find your configuration folder: %w", err), "name the configuration file with --config or "+configEnv)
 	}
 	return filepath.Join(dir, "waxseal", "config.toml"), nil
 }
@@ -46,19 +46,19 @@ func (m *Main) load() (path string, cfg proxy.Config, err error) {
 	return path, cfg, err
 }
 
-// keystoreKind is where secrets are: the flag, else the environment, else the
-// configuration, else the system's keychain.
+// keystoreKind says where the secrets are: as the flag says, else the environment, else the
+// configuration, else in the system's keychain.
 func (m *Main) keystoreKind(cfg proxy.Config) (string, error) {
 	kind := cmp.Or(m.flags.keystore, m.Getenv(keystoreEnv), cfg.Keystore, "system")
 	switch kind {
 	case "system", "file", "memory":
 		return kind, nil
 	}
-	return "", &usageError{fmt.Errorf("%q is no keystore; it is system, file or memory", kind)}
+	return "", &usageError{fmt.Errorf("%q is not a keystore; use system, file or memory", kind)}
 }
 
-// openKeystore opens the place of the secrets. It waits for nothing: what
-// cannot be read is told when it is first needed.
+// openKeystore opens the keystore. It waits for nothing: a keystore that cannot be read is
+// reported when it is first needed.
 func (m *Main) openKeystore(configPath string, cfg proxy.Config) (*keystore.Store, error) {
 	kind, err := m.keystoreKind(cfg)
 	if err != nil {
@@ -67,7 +67,7 @@ func (m *Main) openKeystore(configPath string, cfg proxy.Config) (*keystore.Stor
 	return m.openKind(configPath, kind)
 }
 
-// options are a server's, for the keystore that is open.
+// options are a server's options, with an open keystore.
 func (m *Main) options(configPath string, cfg proxy.Config, secrets *keystore.Store, log *slog.Logger) proxy.Options {
 	return proxy.Options{
 		Config: cfg, ConfigPath: configPath, Secrets: secrets, Log: log, Version: versionText(),
@@ -96,20 +96,20 @@ func (m *Main) openKind(configPath, kind string) (*keystore.Store, error) {
 	return store, nil
 }
 
-// readPassphrase finds the keystore file's passphrase. The line end that
-// editors put at the end of a file is not part of it.
+// readPassphrase reads the passphrase of the keystore file. The line end that editors add to a
+// file is not part of it.
 func (m *Main) readPassphrase() ([]byte, error) {
 	passphrase := []byte(m.passphrase)
 	if path := m.Getenv(passphraseFileEnv); len(passphrase) == 0 && path != "" {
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return nil, withCure(fmt.Errorf("read the keystore's passphrase: %w", err), "see "+passphraseFileEnv)
+			return nil, withCure(fmt.Errorf("read the keystore's passphrase: %w", err), "set "+passphraseFileEnv+" to a file that contains it")
 		}
 		passphrase = bytes.TrimRight(data, "\r\n")
 	}
 	if len(passphrase) == 0 {
-		return nil, withCure(errors.New("the keystore file needs a passphrase, and none is given"),
-			"set "+passphraseFileEnv+" to a file that holds it, or "+passphraseEnv+" to the passphrase itself")
+		return nil, withCure(errors.New("the keystore file needs a passphrase, and none was given"),
+			"set "+passphraseFileEnv+" to a file that contains it, or "+passphraseEnv+" to the passphrase itself")
 	}
 	return passphrase, nil
 }
