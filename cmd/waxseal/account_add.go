@@ -37,7 +37,7 @@ configuration. On a terminal, Waxseal shows the steps and asks for the client ID
 
 On a machine without a browser, Waxseal prints the address of the sign-in page:
 open it on another computer, and paste the address of the page at which the
-browser there ends. If the provider supports that, Waxseal also shows a code,
+browser there ends. If the provider supports it, Waxseal also shows a code,
 which you enter on any other device.`,
 		Args: exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -47,7 +47,7 @@ func (m *Main) sendTestCommand() *cobra.Command {
 	var asJSON bool
 	var to string
 	cmd := &cobra.Command{
-		Use:   "send-test ADDRESS --to RECIPIENT",
+		Use:   "send-test ADDRESS",
 		Short: "Send a test message and time each stage",
 		Args:  exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
