@@ -35,7 +35,7 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 	snap := s.Snapshot()
 	if len(snap.Accounts) == 0 {
 		c.run("accounts", nil, func(context.Context) (string, error) {
-			return "", &finding{"there is no account yet", "`waxseal account add ADDRESS` adds one"}
+			return "there is no account yet; `waxseal account add ADDRESS` adds one", nil
 		})
 	}
 	reached := map[string]bool{}

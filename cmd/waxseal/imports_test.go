@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestImportsPointOneWay holds the layout that docs/architecture.md describes:
-// no window toolkit below the command, and no package that knows its users.
+// TestImportsPointOneWay checks the layout that docs/architecture.md describes: no window toolkit
+// below the command, and no package that knows its users.
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
 	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign"}
@@ -47,8 +47,8 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// TestWindowKnowsNoDriverAndNoNetwork: the window is drawn by whoever gives it
-// an application of Fyne's, and asks its backend for everything else.
+// TestWindowKnowsNoDriverAndNoNetwork: whoever creates the window gives it a Fyne application, which
+// draws it, and the window asks its backend for everything else.
 func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
 	may := []string{"assets", "proxy/api"}
@@ -68,7 +68,7 @@ func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 	}
 }
 
-// TestTrayKnowsNoWindow: the process of the tray starts no window system.
+// TestTrayKnowsNoWindow: the tray's process does not use the window system.
 func TestTrayKnowsNoWindow(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
 	may := []string{"assets", "keystore", "keystore/safeio", "proxy/api"}

@@ -12,7 +12,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// The environment that takes the place of flags.
+// Environment variables that stand in for flags.
 const (
 	configEnv         = "WAXSEAL_CONFIG"
 	keystoreEnv       = "WAXSEAL_KEYSTORE"
@@ -21,17 +21,17 @@ const (
 	passphraseFileEnv = "WAXSEAL_KEYSTORE_PASSPHRASE_FILE" // #nosec G101 -- a name
 )
 
-// keychainService is the name secrets have in the system's keychain.
+// keychainService is the name of Waxseal's secrets in the system's keychain.
 const keychainService = "waxseal"
 
-// configPath is where the configuration is, whether the file is there or not.
+// configPath is the path of the configuration file, whether the file exists or not.
 func (m *Main) configPath() (string, error) {
 	if path := cmp.Or(m.flags.config, m.Getenv(configEnv)); path != "" {
 		return filepath.Abs(path)
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", withCure(fmt.Errorf("find the user's configuration folder: %w", err), "name the configuration file with --config")
+		return "", withCure(fmt.Errorf("find your configuration folder: %w", err), "name the configuration file with --config or "+configEnv)
 	}
 	return filepath.Join(dir, "waxseal", "config.toml"), nil
 }
@@ -45,18 +45,18 @@ func (m *Main) load() (path string, cfg config.Config, err error) {
 	return path, cfg, err
 }
 
-// keystoreKind is where secrets are: the flag, else the environment, else the
-// configuration, else the system's keychain.
+// keystoreKind says where the secrets are: as the flag says, else the environment, else the
+// configuration, else in the system's keychain.
 func (m *Main) keystoreKind(cfg config.Config) (string, error) {
 	kind := cmp.Or(m.flags.keystore, m.Getenv(keystoreEnv), cfg.Keystore, keystore.SystemKind)
 	if _, ok := keystore.KindOf(kind); !ok {
-		return "", &usageError{fmt.Errorf("there is no keystore %q; choose %s", kind, keystore.Choice(false))}
+		return "", &usageError{fmt.Errorf("%q is not a keystore; use %s", kind, keystore.Choice(false))}
 	}
 	return kind, nil
 }
 
-// openKeystore opens the place of the secrets. It waits for nothing: what
-// cannot be read is told when it is first needed.
+// openKeystore opens the keystore. It waits for nothing: a keystore that cannot be read is
+// reported when it is first needed.
 func (m *Main) openKeystore(configPath string, cfg config.Config) (*keystore.Store, error) {
 	kind, err := m.keystoreKind(cfg)
 	if err != nil {
@@ -65,7 +65,7 @@ func (m *Main) openKeystore(configPath string, cfg config.Config) (*keystore.Sto
 	return m.openKind(configPath, kind)
 }
 
-// options are a server's, for the keystore that is open.
+// options are a server's options, with an open keystore.
 func (m *Main) options(configPath string, cfg config.Config, secrets *keystore.Store, log *slog.Logger) proxy.Options {
 	warnAbout(secrets, log)
 	return proxy.Options{
