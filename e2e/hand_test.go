@@ -156,7 +156,7 @@ func (s *screen) pauses(item *traytest.Item, client *control.Client) {
 		item.Click(step.click)
 		traytest.Until(s.t, "it is "+step.state, func() bool {
 			status, err := client.Status(s.t.Context())
-			return err == nil && status.State == step.state
+			return err == nil && string(status.State) == step.state
 		})
 	}
 }

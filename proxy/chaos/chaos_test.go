@@ -240,7 +240,7 @@ func (w *world) serve() {
 		w.t.Fatalf("Serve: %v", err)
 	}
 	for _, l := range w.server.Snapshot().Listeners {
-		if l.Security == "tls" {
+		if l.TLS {
 			w.tls = l.Address
 		} else {
 			w.plain = l.Address

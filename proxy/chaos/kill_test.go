@@ -179,7 +179,7 @@ func (l *lives) start() {
 				l.fail("it serves, and on %v", s.Listeners)
 			}
 			for _, a := range s.Listeners {
-				if a.Security == "tls" {
+				if a.TLS {
 					l.tls = a.Address
 				} else {
 					l.plain = a.Address

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // TestStartWithoutNetwork: a start at which nothing is reached, no DNS, no mail
@@ -36,7 +36,7 @@ func TestStartWithoutNetwork(t *testing.T) {
 	w.calm.Store(true)
 	w.afterwards(1) // each account sends, here and after another start
 	for _, b := range w.server.Snapshot().Breakers {
-		if b.State != breaker.Closed {
+		if b.State != api.Closed {
 			t.Errorf("%+v", b)
 		}
 	}

@@ -97,17 +97,24 @@ type Error struct {
 	Text string              `json:"error"`
 	Cure string              `json:"cure,omitempty"`
 	Port *api.PortTakenError `json:"port_taken,omitempty"`
+
+	// Problem is the failure for whoever words it in another language; nil for one
+	// that only has an English text.
+	Problem *api.Problem `json:"problem,omitempty"`
 }
 
 // Error implements error.
 func (e *Error) Error() string { return e.Text }
 
-// Unwrap gives the error about a port, where it is one.
+// Unwrap gives the error about a port, or the problem, where it is one.
 func (e *Error) Unwrap() error {
-	if e.Port == nil {
-		return nil
+	switch {
+	case e.Port != nil:
+		return e.Port
+	case e.Problem != nil:
+		return e.Problem
 	}
-	return e.Port
+	return nil
 }
 
 // The bodies of the requests and answers that are not types of package proxy.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
 func TestMain(m *testing.M) {
@@ -80,7 +79,7 @@ func (f *fake) Authorize(_ context.Context, address string, device bool, show fu
 }
 
 func (f *fake) Doctor(_ context.Context, report func(api.Check)) int {
-	report(api.Check{Name: "keystore", Result: "locked", Cure: "unlock it", Took: time.Second})
+	report(api.Check{Name: "keystore", Result: api.Say("locked"), Problem: &api.Problem{What: api.Say("locked"), Cure: api.Say("unlock {{.It}}", "It", "it")}, Took: time.Second})
 	f.ask("doctor")
 	return 1
 }
@@ -117,7 +116,7 @@ func (f *fake) Activity(after uint64) []api.Activity {
 func (f *fake) SetPaused(paused bool) { f.ask("pause %t", paused) }
 
 func (f *fake) MailSettings(_ context.Context, address string, renew bool) (api.MailSettings, error) {
-	return api.MailSettings{User: address, Password: "secret", Servers: []api.MailServer{{Host: "::1", Port: 1587, Security: "tls"}}},
+	return api.MailSettings{User: address, Password: "secret", Servers: []api.MailServer{{Host: "::1", Port: 1587, TLS: true}}},
 		f.ask("mail settings %s %t", address, renew)
 }
 
@@ -138,15 +137,15 @@ func everything() api.Snapshot {
 	day := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	return api.Snapshot{
 		Version: "1.2.3", PID: 4242, Started: day, State: "serving",
-		Listeners: []api.Listener{{Address: "127.0.0.1:1587", Security: "starttls"}},
+		Listeners: []api.Listener{{Protocol: "smtp", Address: "127.0.0.1:1587"}},
 		Metrics:   "127.0.0.1:9587", Connections: 5, Messages: 2,
 		Upstream: api.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
-		Totals:   map[string]int64{"sent": 7}, AuthFailures: 1, Refused: 2,
-		Keystore: api.KeystoreStatus{Kind: "file", Error: "locked", Cure: "unlock it"},
+		Totals:   map[api.Result]int64{"sent": 7}, AuthFailures: 1, Refused: 2,
+		Keystore: api.KeystoreStatus{Kind: "file", Problem: &api.Problem{State: api.KeystoreLocked, Lasting: true, What: api.Say("locked"), Do: api.Unlock}},
 		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "ready",
 			Sent: 9, LastMessage: day, Upstream: api.PoolStatus{Warm: 1, Limit: 3}}},
-		Breakers: []breaker.Status{{Name: "smtp.x:587", State: breaker.Open,
-			RetryIn: 12 * time.Second, Cause: "refused", Transitions: 1, Failures: 5}},
+		Breakers: []api.Breaker{{Name: "smtp.x:587", Provider: "Corp", Mail: true, State: api.Open,
+			RetryIn: 12, Cause: "refused", Transitions: 1, Failures: 5}},
 	}
 }
 
@@ -257,7 +256,7 @@ func TestRequests(t *testing.T) {
 			}
 			var checks []api.Check
 			failed, err := c.Doctor(ctx, func(ch api.Check) { checks = append(checks, ch) })
-			if failed != 1 || err != nil || len(checks) != 1 || checks[0].Cure != "unlock it" {
+			if failed != 1 || err != nil || len(checks) != 1 || checks[0].Problem.Cure.String() != "unlock it" {
 				t.Errorf("Doctor: %d, %v, %+v", failed, err, checks)
 			}
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch api.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
@@ -219,6 +220,10 @@ func errorOf(err error) *Error {
 	}
 	e := &Error{Text: err.Error(), Cure: keystore.Cure(err)}
 	errors.As(err, &e.Port)
+	e.Problem = proxy.Explain(err)
+	if p, ok := errors.AsType[*api.Problem](err); ok {
+		e.Text, e.Cure = p.Summary(), p.Remedy()
+	}
 	if own, ok := errors.AsType[interface {
 		error
 		Cure() string
