@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fake is a Backend that says what it was asked.
+// fake is a Backend that records what it was asked.
 type fake struct {
 	snapshot proxy.Snapshot
 	err      error
@@ -41,7 +41,7 @@ func (f *fake) ask(format string, args ...any) error {
 
 func (f *fake) Snapshot() proxy.Snapshot { return f.snapshot }
 
-// Watch yields two snapshots and then waits for the end of ctx.
+// Watch yields two snapshots and then waits until ctx ends.
 func (f *fake) Watch(ctx context.Context, _ time.Duration) iter.Seq[proxy.Snapshot] {
 	return func(yield func(proxy.Snapshot) bool) {
 		defer close(f.watched)
@@ -133,7 +133,7 @@ func (f *fake) Certificate() (proxy.CertificateInfo, error) {
 	return proxy.CertificateInfo{PEM: "-----", Fingerprint: "AB:CD"}, f.err
 }
 
-// everything is a Snapshot with no field at its zero value where that matters.
+// everything is a Snapshot in which no field that matters has its zero value.
 func everything() proxy.Snapshot {
 	day := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	return proxy.Snapshot{
@@ -150,7 +150,7 @@ func everything() proxy.Snapshot {
 	}
 }
 
-// folder is t.TempDir for Wine too, which cannot delete as that demands.
+// folder is t.TempDir that works on Wine, where deleting a folder may fail.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "control")
@@ -161,7 +161,7 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// elsewhere gives the test a temporary folder of its own, for the second place.
+// elsewhere gives the test a temporary folder of its own for the second place.
 func elsewhere(t *testing.T) string {
 	t.Helper()
 	dir := folder(t)
@@ -200,7 +200,7 @@ func serveAt(t *testing.T, path string, b Backend) (l *Listener, stop func()) {
 	return l, stop
 }
 
-// clients are the two ways to reach a backend: one path through the code.
+// clients are the two ways to reach a backend. Both must behave the same.
 var clients = map[string]func(*testing.T, Backend) *Client{
 	"socket": func(t *testing.T, b Backend) *Client {
 		c, err := Dial(t.Context(), serving(t, b))
@@ -314,7 +314,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// The instance ends while it is watched: the watcher hears of it, and the
+// When the instance ends while it is watched, the watcher is told, and the
 // instance does not wait for the watcher.
 func TestWatchSeesTheEnd(t *testing.T) {
 	b := &fake{snapshot: everything(), watched: make(chan struct{})}
