@@ -113,6 +113,9 @@ func keepassxcSteps() error {
 			}
 		}
 		if when == "stored" {
+			if err := saved(s, database, secrets); err != nil {
+				return err
+			}
 			stop()
 			if err := expect(s, ErrMissing); err != nil {
 				return err
@@ -137,6 +140,29 @@ func keepassxcSteps() error {
 	s.backend.(*system).guard.turn <- struct{}{} // the call has ended
 	<-s.backend.(*system).guard.turn
 	return expect(s, ErrLocked)
+}
+
+// saved waits until KeePassXC has written all secrets to its database: it does so
+// a moment after each change, and forgets about a change that it gets while it is
+// writing until there is another one.
+func saved(s *Store, database string, secrets map[string]string) error {
+	for i := range 100 {
+		export := exec.Command("keepassxc-cli", "export", "-q", database)
+		export.Stdin = strings.NewReader("database password\n")
+		out, err := export.Output() // fails while the file is replaced
+		text := strings.ReplaceAll(string(out), "&#xA;", "\n")
+		all := err == nil
+		for _, secret := range secrets {
+			all = all && strings.Contains(text, ">"+secret+"</Value>")
+		}
+		if all {
+			return nil
+		}
+		if err := s.Set(context.Background(), "another change", fmt.Sprint(i)); err != nil {
+			return err
+		}
+	}
+	return errors.New("KeePassXC does not save all secrets")
 }
 
 // startKeePassXC starts KeePassXC and waits until the database is open, which is a
