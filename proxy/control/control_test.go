@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fake is a Backend that says what it was asked.
+// fake is a Backend that records what it was asked.
 type fake struct {
 	snapshot api.Snapshot
 	err      error
@@ -40,7 +40,7 @@ func (f *fake) ask(format string, args ...any) error {
 
 func (f *fake) Snapshot() api.Snapshot { return f.snapshot }
 
-// Watch yields two snapshots and then waits for the end of ctx.
+// Watch yields two snapshots and then waits until ctx ends.
 func (f *fake) Watch(ctx context.Context, _ time.Duration) iter.Seq[api.Snapshot] {
 	return func(yield func(api.Snapshot) bool) {
 		defer close(f.watched)
@@ -132,7 +132,7 @@ func (f *fake) Certificate() (api.Certificate, error) {
 	return api.Certificate{PEM: "-----", Fingerprint: "AB:CD"}, f.err
 }
 
-// everything is a Snapshot with no field at its zero value where that matters.
+// everything is a Snapshot in which no field that matters has its zero value.
 func everything() api.Snapshot {
 	day := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	return api.Snapshot{
@@ -149,7 +149,7 @@ func everything() api.Snapshot {
 	}
 }
 
-// folder is t.TempDir for Wine too, which cannot delete as that demands.
+// folder is t.TempDir that works on Wine, where deleting a folder may fail.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "control")
@@ -160,7 +160,7 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// elsewhere gives the test a temporary folder of its own, for the second place.
+// elsewhere gives the test a temporary folder of its own for the second place.
 func elsewhere(t *testing.T) string {
 	t.Helper()
 	dir := folder(t)
@@ -199,7 +199,7 @@ func serveAt(t *testing.T, path string, b Backend) (l *Listener, stop func()) {
 	return l, stop
 }
 
-// clients are the two ways to reach a backend: one path through the code.
+// clients are the two ways to reach a backend. Both must behave the same.
 var clients = map[string]func(*testing.T, Backend) *Client{
 	"socket": func(t *testing.T, b Backend) *Client {
 		c, err := Dial(t.Context(), serving(t, b))
@@ -313,7 +313,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// The instance ends while it is watched: the watcher hears of it, and the
+// When the instance ends while it is watched, the watcher is told, and the
 // instance does not wait for the watcher.
 func TestWatchSeesTheEnd(t *testing.T) {
 	b := &fake{snapshot: everything(), watched: make(chan struct{})}
