@@ -71,7 +71,7 @@ func (t *Transaction) awake(ctx context.Context) error {
 	if !t.dead(ctx) {
 		return lost
 	}
-	return t.revive(ctx, "it was dead")
+	return t.revive(ctx, wasDead)
 }
 
 // body sends the body, of which buf holds the first n bytes.
@@ -88,7 +88,7 @@ func (t *Transaction) body(ctx context.Context, src *source, buf *buffer, n int)
 	// took the chunk's bytes for is not known, so that the connection is of no use any more.
 	t.p.noChunking.Store(true)
 	t.p.cfg.Log.WarnContext(ctx, "the server offers CHUNKING but does not know BDAT; Waxseal sends by DATA from now on", "server", t.c.addr, "reply", reply.String())
-	if err := t.revive(ctx, "BDAT is unknown on it"); err != nil {
+	if err := t.revive(ctx, knowsNoBDAT); err != nil {
 		return Reply{}, err
 	}
 	return t.data(ctx, src, buf, n)
@@ -167,7 +167,7 @@ func (t *Transaction) askData(ctx context.Context) (Reply, error) {
 	}
 	r, err := ask()
 	if t.dead(ctx) {
-		if err = t.revive(ctx, "it was dead"); err == nil {
+		if err = t.revive(ctx, wasDead); err == nil {
 			r, err = ask()
 		}
 	}

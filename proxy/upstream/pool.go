@@ -64,7 +64,7 @@ func (p *Pool) lease(ctx context.Context) (*conn, error) {
 	}
 	if c != nil {
 		if !p.outlived(c) && c.quiet() == nil {
-			c.reused = c.served || time.Since(c.used) >= probeAfter
+			c.reused = true
 			p.cfg.Stats.Reused.Add(1)
 			return c, nil
 		}
