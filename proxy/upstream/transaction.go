@@ -141,10 +141,11 @@ func (t *Transaction) envelope(ctx context.Context, rcpts []Recipient) ([]Reply,
 		return nil, err
 	}
 	defer c.guard(ctx)()
+	fresh := !c.served
 	c.pending, c.served = true, true
 	replies, err := c.exchange(ctx, op, wait, lines)
 	if err != nil {
-		if wait == c.timeout && errors.Is(err, context.DeadlineExceeded) {
+		if fresh && errors.Is(err, context.DeadlineExceeded) {
 			c.reused = false // it is slow, not dead: it had all the time that there is
 		}
 		return nil, err
