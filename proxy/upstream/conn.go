@@ -27,12 +27,12 @@ var longAgo = time.Unix(1, 0)
 // conn is one connection to the provider. It belongs to one goroutine at a time: to that of its
 // lease, or to the pool's while it is warm. While a long body goes up, a [listener] reads it.
 type conn struct {
-	raw   net.Conn // TCP
-	rw    net.Conn // raw, or TLS over it
-	r     *bufio.Reader
-	addr  string
-	x     extensions
-	gen   uint64 // the pool's, when it was made
+	raw  net.Conn // TCP
+	rw   net.Conn // raw, or TLS over it
+	r    *bufio.Reader
+	addr string
+	x    extensions
+	gen  uint64 // the pool's, when it was made
 
 	token     string          // the one it logs in with
 	secret    *foreign.Secret // the same, once it was said
