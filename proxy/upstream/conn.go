@@ -44,7 +44,7 @@ type conn struct {
 	lag     time.Duration // how long the first reply to the last exchange took
 	served  bool          // it has carried an envelope
 	chunked bool          // the server has accepted a chunk on it
-	reused  bool          // this lease found it warm, and not just made
+	reused  bool          // this lease found it warm, so that another may take its place if it is dead
 	pending bool          // a transaction is open on the server: RSET comes before the next MAIL
 	broken  bool          // it can only be closed
 }
