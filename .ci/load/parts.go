@@ -189,7 +189,7 @@ func (b *bench) idle() error {
 	}
 	bare := atRest(empty.routes[2].pid)
 	empty.end()
-	b.add(result{what: "memory of `serve` at rest, MB", ratio: bare / 1e6, limit: 25, atMost: true, got: "headless, no accounts"})
+	b.add(result{what: "memory of an idle `waxseal serve`, MB", ratio: bare / 1e6, limit: 25, atMost: true, got: "headless, no accounts"})
 	s, err := b.set(0, accounts)
 	if err != nil {
 		return err

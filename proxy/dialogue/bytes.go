@@ -25,7 +25,7 @@ func evaluate(text string) (string, error) {
 	return value, err
 }
 
-// expression is what has not been read yet. No blanks stand before it.
+// expression is what has not been read yet. It never begins with a blank.
 type expression struct{ rest string }
 
 func (e *expression) take(token string) bool {

@@ -8,7 +8,7 @@
 //	~> 'DATA\n'                send exactly these bytes, in one write
 //	<- 250 2.1.0*              the next line must be this; * stands for any characters
 //	<~ 25[01] .*queued         the next line must match this regular expression from its start
-//	<... 250 SIZE              a line of the next reply must match, and is the last one read
+//	<... 250 SIZE              a line of the next reply must match; the lines before it are skipped
 //	closed                     the server must close the connection
 //	starttls                   do the TLS handshake, after the server's 220
 //	tcp_connect, tls_connect   open a connection, in clear text or with TLS from the first byte
@@ -23,15 +23,15 @@
 // line can end in LF or CR CR LF or not at all, and several commands can share a packet.
 //
 // A step may begin with the name of its connection, as in "c -> NOOP"; steps without a name share
-// one connection. A connection that no step has opened opens in clear text.
+// one connection. Unless a step opens it, a connection opens by itself, in clear text.
 //
-// One file can hold several dialogues. Each begins with a line "== NAME", and the steps before the
-// first such line are the beginning of all of them. "part NAME" begins steps that are used more
-// than once and end at the next part or dialogue; "play NAME" stands for them.
+// A file can hold several dialogues. Each begins with a line "== NAME", and all of them begin with
+// the steps before the first such line. A line "part NAME" begins steps that are used more than
+// once, up to the next part or dialogue; "play NAME" inserts them.
 //
-// Other suites can be replayed: this is a superset of the SMTP dialogues of chasquid's tests
-// (*.cmy), and transcripts of swaks are understood too. Their words differ from ours, so play them
-// with Player.Loose.
+// The dialogues of other suites can be replayed. The format includes all that the SMTP dialogues of
+// chasquid's tests (*.cmy) use, and a transcript that swaks has printed is a dialogue too. Other
+// servers use other words, so play these with Player.Loose.
 package dialogue
 
 import (
@@ -87,7 +87,7 @@ func Parse(file, text string) ([]Dialogue, error) {
 	return p.end()
 }
 
-// parser gathers steps. Each goes to the part, the dialogue or the common beginning it is in.
+// parser collects steps. Each goes to the part, the dialogue or the common beginning that it is in.
 type parser struct {
 	file, at string
 	common   []step
@@ -96,7 +96,7 @@ type parser struct {
 	all      []Dialogue
 }
 
-// line reads one line and returns the steps it stands for.
+// line reads one line and returns its steps.
 func (p *parser) line(line string) ([]step, error) {
 	line = strings.TrimLeft(line, " \t")
 	if line == "" || line[0] == '#' {
@@ -114,7 +114,7 @@ func (p *parser) line(line string) ([]step, error) {
 		return nil, nil
 	case "part":
 		if _, twice := p.parts[name]; name == "" || twice || len(p.all) > 0 {
-			return nil, errors.New("a part needs a name of its own, and comes before the first dialogue: part NAME")
+			return nil, errors.New("a part needs a new name and must come before the first dialogue: part NAME")
 		}
 		p.part, p.parts[name] = name, []step{}
 		return nil, nil

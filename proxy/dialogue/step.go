@@ -32,9 +32,9 @@ func parseStep(line string) (s step, err error) {
 		s.match, err = regexp.Compile(`^(?:` + rest + `)`)
 	case "closed", "starttls", "half_close", "close":
 		if rest != "" {
-			err = fmt.Errorf("%s stands alone, without %q", word, rest)
+			err = fmt.Errorf("unexpected %q after %s", rest, word)
 		}
-	case "tcp_connect", "tls_connect": // other suites name an address here; the test knows its own
+	case "tcp_connect", "tls_connect": // other suites have an address here; the Player knows its own
 	case "check":
 		if s.text = strings.TrimSpace(rest); s.text == "" {
 			err = errors.New("check needs something to check")

@@ -13,7 +13,7 @@ func isTranscript(text string) bool {
 // transcript reads what swaks prints (swaks(1), section TRANSCRIPT OPTIONS). The first three
 // characters of a line say what the rest is.
 type transcript struct {
-	connected bool // and nothing has been said yet, so the connection may still be one with TLS
+	connected bool // but nothing has been sent or received yet, so this may become implicit TLS
 }
 
 func (t *transcript) line(line string) ([]step, error) {
@@ -42,7 +42,7 @@ func (t *transcript) line(line string) ([]step, error) {
 	return nil, fmt.Errorf("%q is not a line of a swaks transcript", line)
 }
 
-// said puts the connection's opening before the first thing said on it.
+// said adds the opening of the connection before the first line that is sent or received on it.
 func (t *transcript) said(s step) []step {
 	if t.connected {
 		t.connected = false
