@@ -9,8 +9,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// Everything that a [[provider]] table is checked for holds for the built-in
-// entries too, and no two answer to one name or domain.
+// TestCatalogueIsSound: the built-in entries pass every check of a [[provider]] table, and
+// no two have the same name or domain.
 func TestCatalogueIsSound(t *testing.T) {
 	names, domains := map[string]string{}, map[string]string{}
 	for _, p := range (Config{}).Catalogue() {
@@ -68,7 +68,7 @@ func TestProviderByName(t *testing.T) {
 	}
 }
 
-// The facts that a person would notice first if they were wrong.
+// TestCatalogueFacts checks what a person would notice first if it were wrong.
 func TestCatalogueFacts(t *testing.T) {
 	for id, want := range map[string]string{
 		"google":    "smtp.gmail.com:465 implicit https://oauth2.googleapis.com/token https://mail.google.com/ 127.0.0.1",
@@ -98,7 +98,7 @@ func TestProviderFor(t *testing.T) {
 	c := Default()
 	c.Providers = []Provider{
 		{ID: "corp", Domains: []string{"Corp.example", "*.corp.example", "b\u00fccher.example"}},
-		{ID: "mine", Domains: []string{"web.de"}}, // before the built-in one
+		{ID: "mine", Domains: []string{"web.de"}}, // takes precedence over the built-in one
 	}
 	for address, want := range map[string]string{
 		"me@gmail.com": "google", "ME@GoogleMail.com": "google", "me@hotmail.co.uk": "outlook", "me@ya.ru": "yandex",
@@ -135,7 +135,7 @@ func TestOwnProviderOverBuiltIn(t *testing.T) {
 	c.Providers = []Provider{{ID: "google", AuthURL: "https://a.example/", TokenURL: "https://t.example/", SMTP: "s.example:587"}}
 	p, _ := c.Provider("gmail")
 	if p.AuthURL != "https://a.example/" || p.RevokeURL != "" || p.SMTPTLS != "starttls" || !slices.Equal(p.Scopes, built.Scopes) {
-		t.Errorf("half replaced: %+v", p)
+		t.Errorf("replaced in part: %+v", p)
 	}
 	if again, _ := Default().Provider("google"); !reflect.DeepEqual(again, built) {
 		t.Errorf("the built-in entry changed: %+v", again)
@@ -172,7 +172,7 @@ func TestResolve(t *testing.T) {
 		if got := strings.Join([]string{p.SMTP, p.SMTPTLS, p.ClientID, p.TokenURL, p.DeviceURL}, " "); err != nil || got != test.want {
 			t.Errorf("%s: %v\ngot  %s\nwant %s", name, err, got, test.want)
 		}
-		if p.MaxConnections != defaultUpstream || p.RedirectPath != "/" || p.Name != "lab" {
+		if p.MaxConnections != defaultConnections || p.RedirectPath != "/" || p.Name != "lab" {
 			t.Errorf("%s: not complete: %+v", name, p)
 		}
 	}
@@ -180,7 +180,7 @@ func TestResolve(t *testing.T) {
 		account api.Account
 		want    string
 	}{
-		"clear text":  {api.Account{Provider: "lab", SMTP: "s.example:9"}, "clear text to s.example"},
+		"clear text":  {api.Account{Provider: "lab", SMTP: "s.example:9"}, "unencrypted to s.example"},
 		"no port":     {api.Account{Provider: "lab", SMTP: "s.example"}, "is not host:port"},
 		"port 0":      {api.Account{Provider: "lab", SMTP: "s.example:0"}, "needs a host and a port"},
 		"http":        {api.Account{Provider: "lab", TokenURL: "http://t.example"}, "must begin with https://"},

@@ -56,7 +56,7 @@ var registrations = map[string]api.Registration{
 // catalogue does not have it follows from the configuration.
 func (p Provider) Registration() api.Registration {
 	for _, b := range builtin() {
-		if r, ok := registrations[b.ID]; ok && p.answers(b.ID) && p.Grant == "" {
+		if r, ok := registrations[b.ID]; ok && p.hasName(b.ID) && p.Grant == "" {
 			return r
 		}
 	}
