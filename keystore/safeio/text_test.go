@@ -1,0 +1,84 @@
+package safeio
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+// utf16Text is text as PowerShell writes it.
+func utf16Text(text string, big bool) string {
+	var b strings.Builder
+	for _, u := range append([]uint16{0xfeff}, utf16.Encode([]rune(text))...) {
+		low, high := byte(u), byte(u>>8)
+		if big {
+			low, high = high, low
+		}
+		b.WriteByte(low)
+		b.WriteByte(high)
+	}
+	return b.String()
+}
+
+func TestText(t *testing.T) {
+	for _, text := range []string{"", "plain\n", "Umläute, пароль, 密码, 🔑\r\n", "PK is a word", "GIF8 BZh MZ"} {
+		for name, data := range map[string]string{
+			"UTF-8":             text,
+			"UTF-8 with a mark": "\ufeff" + text,
+			"UTF-16LE":          utf16Text(text, false),
+			"UTF-16BE":          utf16Text(text, true),
+		} {
+			if got, err := Text([]byte(data)); err != nil || got != text {
+				t.Errorf("%s: got %q, %v; want %q", name, got, err, text)
+			}
+		}
+	}
+}
+
+// What is no text is refused with a word for what it is, and without its content.
+func TestNotText(t *testing.T) {
+	for data, want := range map[string]string{
+		"PK\x03\x04\x14\x00secret.txt":                                             "a ZIP archive",
+		"PK\x05\x06" + strings.Repeat("\x00", 18):                                  "a ZIP archive",
+		"PK\x03\x04 [Content_Types].xml secret xl/workbook.xml":                    "an Excel workbook",
+		"PK\x03\x04 [Content_Types].xml secret word/document.xml":                  "a Word document",
+		"PK\x03\x04 mimetypeapplication/vnd.oasis.opendocument.spreadsheet secret": "a LibreOffice spreadsheet",
+		"PK\x03\x04 mimetypeapplication/vnd.oasis.opendocument.text secret":        "a LibreOffice document",
+		"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1secret":                                   "an old Microsoft Office document",
+		"%PDF-1.7 secret":                                                          "a PDF document",
+		`{\rtf1\ansi secret}`:                                                      "a Rich Text document",
+		"\x1f\x8b\x08secret":                                                       "a gzip archive",
+		"\x89PNG\r\n\x1a\nsecret":                                                  "a picture (PNG)",
+		"SQLite format 3\x00secret":                                                "an SQLite database",
+		"\xff\xfe\x00\x00s\x00\x00\x00e\x00\x00\x00":                               "text in UTF-32",
+		"\x00\x00\xfe\xff\x00\x00\x00s":                                            "text in UTF-32",
+		"s\x00e\x00c\x00r\x00e\x00t\x00":                                           "UTF-16 without a byte order mark",
+		"\x00s\x00e\x00c\x00r\x00e\x00t":                                           "UTF-16 without a byte order mark",
+		"\xff\xfes":                                                                "damaged UTF-16",
+		"\xff\xfes\x00\x00\xd8e\x00":                                               "damaged UTF-16",
+		"se\x00cret":                                                               "binary data",
+		"s\xe9cret":                                                                "an older encoding such as Windows-1252",
+	} {
+		got, err := Text([]byte(data))
+		var refused *NotTextError
+		if !errors.As(err, &refused) || got != "" || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: got %q, %v; want %q", data, got, err, want)
+		}
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add([]byte("\ufefftext"))
+	f.Add([]byte("\xff\xfet\x00"))
+	f.Add([]byte("PK\x03\x04"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		text, err := Text(data)
+		if err != nil && text != "" {
+			t.Errorf("%q with the error %v", text, err)
+		}
+		if err == nil && text != strings.ToValidUTF8(text, "") {
+			t.Errorf("%q is not UTF-8", text)
+		}
+	})
+}
