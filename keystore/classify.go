@@ -37,8 +37,8 @@ func classify(goos string, err error) error {
 // names in the Secret Service API draft (section "Errors") and the D-Bus
 // specification.
 func busReason(err error) error {
-	if e, ok := errors.AsType[dbus.Error](err); ok {
-		return busErrorReason(e.Name)
+	if name := busErrorName(err); name != "" {
+		return busErrorReason(name)
 	}
 	text := err.Error()
 	switch {
@@ -57,20 +57,33 @@ func busReason(err error) error {
 	return nil
 }
 
+const (
+	busPrefix     = "org.freedesktop.DBus.Error."
+	secretPrefix  = "org.freedesktop.Secret.Error."
+	unknownPrefix = busPrefix + "Unknown" // UnknownObject, UnknownMethod, ...
+)
+
+func busErrorName(err error) string {
+	e, _ := errors.AsType[dbus.Error](err)
+	return e.Name
+}
+
 func busErrorReason(name string) error {
-	const bus = "org.freedesktop.DBus.Error."
-	switch {
-	case name == "org.freedesktop.Secret.Error.IsLocked":
+	switch name {
+	case secretPrefix + "IsLocked":
 		return ErrLocked
-	case name == bus+"AccessDenied", name == bus+"AuthFailed":
+	// What is missing is the keyring: whether there is a service has been found
+	// out before (see ready). GNOME Keyring answers UnknownMethod.
+	case secretPrefix + "NoSuchObject", unknownPrefix + "Object", unknownPrefix + "Method":
+		return ErrNoKeyring
+	case busPrefix + "AccessDenied", busPrefix + "AuthFailed":
 		return ErrDenied
-	case name == bus+"NoReply", name == bus+"Timeout", name == bus+"TimedOut":
+	case busPrefix + "NoReply", busPrefix + "Timeout", busPrefix + "TimedOut":
 		return ErrTimeout
-	// NoSuchObject: a service that has no default collection yet.
-	case name == "org.freedesktop.Secret.Error.NoSuchObject",
-		name == bus+"ServiceUnknown", name == bus+"NameHasNoOwner", name == bus+"NoServer",
-		name == bus+"Disconnected", name == bus+"UnknownObject", name == bus+"UnknownMethod",
-		strings.HasPrefix(name, bus+"Spawn."):
+	case busPrefix + "ServiceUnknown", busPrefix + "NameHasNoOwner", busPrefix + "NoServer", busPrefix + "Disconnected":
+		return ErrMissing
+	}
+	if strings.HasPrefix(name, busPrefix+"Spawn.") {
 		return ErrMissing
 	}
 	return nil
@@ -92,7 +105,7 @@ func darwinReason(err error) error {
 	case 51, 128: // errSecAuthFailed -25293, userCanceledErr -128
 		return ErrDenied
 	case 37, 50: // errSecNoDefaultKeychain -25307, errSecNoSuchKeychain -25294
-		return ErrMissing
+		return ErrNoKeyring
 	}
 	return nil
 }

@@ -28,7 +28,10 @@ func TestClassify(t *testing.T) {
 		{"linux", busError("org.freedesktop.Secret.Error.IsLocked"), ErrLocked},
 		{"linux", busError("org.freedesktop.DBus.Error.ServiceUnknown"), ErrMissing},
 		{"linux", busError("org.freedesktop.DBus.Error.Spawn.ChildExited"), ErrMissing},
-		{"linux", busError("org.freedesktop.Secret.Error.NoSuchObject"), ErrMissing},
+		{"linux", busError("org.freedesktop.Secret.Error.NoSuchObject"), ErrNoKeyring},
+		{"linux", busError("org.freedesktop.DBus.Error.UnknownObject"), ErrNoKeyring}, // KeePassXC without a default database
+		{"linux", busError("org.freedesktop.DBus.Error.UnknownMethod"), ErrNoKeyring}, // GNOME Keyring, the same
+		{"linux", busError("org.freedesktop.DBus.Error.NameHasNoOwner"), ErrMissing},
 		{"linux", busError("org.freedesktop.DBus.Error.AccessDenied"), ErrDenied},
 		{"linux", busError("org.freedesktop.DBus.Error.NoReply"), ErrTimeout},
 		{"linux", busError("org.example.Odd"), ErrUnavailable},
@@ -48,7 +51,7 @@ func TestClassify(t *testing.T) {
 		if !errors.Is(got, test.want) || !errors.Is(got, ErrUnavailable) || !errors.Is(got, test.err) {
 			t.Errorf("%s, %v: %v", test.goos, test.err, got)
 		}
-		for _, other := range []error{ErrLocked, ErrDenied, ErrMissing, ErrTimeout, ErrDamaged, ErrNotFound} {
+		for _, other := range []error{ErrLocked, ErrNoKeyring, ErrDenied, ErrMissing, ErrTimeout, ErrDamaged, ErrNotFound} {
 			if other != test.want && errors.Is(got, other) {
 				t.Errorf("%s, %v: also %v", test.goos, test.err, other)
 			}
@@ -62,7 +65,7 @@ func TestClassifyExitCode(t *testing.T) {
 		t.Skip("NOT TESTED on Windows: it has no sh to exit with a code")
 	}
 	for code, want := range map[int]error{
-		36: ErrLocked, 51: ErrDenied, 128: ErrDenied, 37: ErrMissing, 50: ErrMissing, 1: ErrUnavailable,
+		36: ErrLocked, 51: ErrDenied, 128: ErrDenied, 37: ErrNoKeyring, 50: ErrNoKeyring, 1: ErrUnavailable,
 	} {
 		err := exec.CommandContext(t.Context(), "sh", "-c", fmt.Sprint("exit ", code)).Run()
 		if got := classify("darwin", err); !errors.Is(got, want) {

@@ -15,29 +15,32 @@ var ErrUnavailable = errors.New("it cannot be used")
 
 // Finer forms of [ErrUnavailable].
 var (
-	ErrLocked  = finer("it is locked")
-	ErrDenied  = finer("access is denied")
-	ErrMissing = finer("no keychain service is running")
-	ErrTimeout = finer("it did not answer in time")
-	ErrDamaged = finer("what it holds is damaged")
+	ErrLocked    = finer("it is locked")
+	ErrNoKeyring = finer("it has no default keyring yet")
+	ErrDenied    = finer("access is denied")
+	ErrMissing   = finer("no keychain service is running")
+	ErrTimeout   = finer("it did not answer in time")
+	ErrDamaged   = finer("its content is damaged")
 )
 
 var (
-	errClosed = finer("it has been closed")
-	errMoving = finer("its secrets are being moved")
-	errHelper = finer("the helper process for it does not run")
+	errClosed         = finer("it has been closed")
+	errMoving         = finer("its secrets are being moved")
+	errHelper         = finer("its helper process is not running")
+	errNoPassphrase   = finer("no passphrase is given")
+	errPassphraseFile = finer("its passphrase cannot be read")
 )
 
 // errArgument is the caller's mistake and says nothing about the store.
-var errArgument = errors.New("it cannot be kept")
+var errArgument = errors.New("it cannot be stored")
 
-// reason is a finer form of ErrUnavailable.
-type reason struct{ text string }
+// finerError is a finer form of ErrUnavailable.
+type finerError struct{ text string }
 
-func finer(text string) error { return &reason{text} }
+func finer(text string) error { return &finerError{text} }
 
-func (r *reason) Error() string { return r.text }
-func (r *reason) Unwrap() error { return ErrUnavailable }
+func (e *finerError) Error() string { return e.text }
+func (e *finerError) Unwrap() error { return ErrUnavailable }
 
 // callError is what the methods of a Store return.
 type callError struct {
@@ -46,15 +49,18 @@ type callError struct {
 }
 
 func (e *callError) Error() string {
-	return fmt.Sprintf("%s %s in the %s: %v", e.op, e.key, places[e.kind], e.err)
+	return fmt.Sprintf("%s %s in %s: %v", e.op, e.key, labelOf(e.kind), e.err)
 }
 
 func (e *callError) Unwrap() error { return e.err }
 
-var places = map[string]string{
-	"system": "system keychain",
-	"file":   "keystore file",
-	"memory": "memory keystore",
+// labelOf is the label of a kind, or its name where [Unavailable] was given
+// another.
+func labelOf(kind string) string {
+	if k, ok := KindOf(kind); ok {
+		return k.Label
+	}
+	return fmt.Sprintf("the keystore %q", kind)
 }
 
 // unavailable makes a backend's untyped error an ErrUnavailable.
@@ -67,58 +73,11 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// contextError is a finished context's error. A deadline is also ErrTimeout:
-// who set it does not matter to the one who asks what is wrong.
+// contextError is a finished context's error. A deadline is also ErrTimeout: it
+// makes no difference to a person whose deadline it was.
 func contextError(ctx context.Context) error {
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrTimeout, context.DeadlineExceeded)
-}
-
-// Cure answers what a person can do about err, in one sentence, and "" when
-// err is no failure of a store.
-func Cure(err error) string {
-	if !errors.Is(err, ErrUnavailable) {
-		return ""
-	}
-	if opened, ok := errors.AsType[*openError](err); ok {
-		return opened.cure
-	}
-	cures := systemCures
-	if call, ok := errors.AsType[*callError](err); ok && call.kind == "file" {
-		cures = fileCures
-	}
-	for _, c := range cures {
-		if errors.Is(err, c.of) {
-			return c.text
-		}
-	}
-	return "Try again, and see the log for the cause."
-}
-
-type cure struct {
-	of   error
-	text string
-}
-
-var systemCures = []cure{
-	{ErrLocked, "Unlock the keychain, by its prompt or by logging in to the desktop, and Waxseal goes on by itself; where nobody can, choose the encrypted file with --keystore file."},
-	{ErrDenied, "Allow Waxseal to use the keychain, in its prompt or in the keychain's own settings, or choose the encrypted file with --keystore file."},
-	{ErrMissing, "Start a keychain service such as GNOME Keyring or KeePassXC in this desktop session, or choose the encrypted file with --keystore file."},
-	{ErrTimeout, "Answer the keychain's unlock prompt if one is open, and Waxseal goes on by itself; where nobody can, choose the encrypted file with --keystore file."},
-	{errHelper, "Check that this user may start more processes, or choose the encrypted file with --keystore file."},
-	{ErrDamaged, "Store the secret anew, by signing in again or by making a new local password."},
-	{errClosed, "Start Waxseal again."},
-	{errMoving, "Try again in a minute."},
-	{ErrUnavailable, "Check that the desktop's keychain works, or choose the encrypted file with --keystore file."},
-}
-
-var fileCures = []cure{
-	{ErrDenied, "Check the passphrase in WAXSEAL_KEYSTORE_PASSPHRASE or WAXSEAL_KEYSTORE_PASSPHRASE_FILE, and that you may read and write the keystore file and its folder."},
-	{ErrTimeout, "Check the disk that holds the keystore file, and that no other program keeps the file locked."},
-	{ErrDamaged, "Put the keystore file back from a backup, or move it away and sign in again."},
-	{errClosed, "Start Waxseal again."},
-	{errMoving, "Try again in a minute."},
-	{ErrUnavailable, "Check that the folder of the keystore file exists, can be written, and has space left."},
 }

@@ -28,23 +28,24 @@ const fileLimit = 20 * time.Second
 // A file that cannot be read or decrypted is never written to.
 func File(path string, passphrase []byte) (*Store, error) {
 	if path == "" {
-		return nil, errors.New("keystore file: no path given")
+		return nil, errors.New("no path is given")
 	}
 	if len(passphrase) == 0 {
-		return nil, errors.New("keystore file: the passphrase is empty")
+		return nil, errNoPassphrase
 	}
 	f := &file{path: path, safe: safe{string(passphrase), scryptWork, scryptMaxWork}, guard: newGuard()}
 	f.guard.limit, f.guard.stop = fileLimit, fileLimit
-	return &Store{kind: "file", backend: f}, nil
+	return &Store{kind: FileKind, backend: f}, nil
 }
 
 // file holds the whole content in memory after the first call, and writes all
 // of it at each change. Calls take turns at the guard; changes that wait for
 // their turn together are written together by the first of them.
 type file struct {
-	path  string
-	safe  safe
-	guard *guard
+	path    string
+	warning string // about its passphrase
+	safe    safe
+	guard   *guard
 
 	mu      sync.Mutex
 	pending []*change

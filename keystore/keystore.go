@@ -1,33 +1,33 @@
 // Package keystore keeps small secrets: refresh tokens, local passwords and
-// client secrets, one secret to a key.
+// client secrets, one secret per key.
 //
-// A [Store] is one of three kinds. [System] is the keychain of the operating
+// A [Store] is of one of three [Kinds]. [System] is the keychain of the operating
 // system: the Secret Service on Linux, the Credential Manager on Windows, the
 // Keychain on macOS. [File] is one file encrypted with a passphrase, for
-// machines that have no keychain. [Memory] forgets everything when the program
+// machines without a keychain. [Memory] forgets everything when the program
 // ends; tests and demonstrations use it.
 //
 // Keys are names such as "refresh/me@example.org", "password/me@example.org"
 // or "client/CLIENT-ID@HOST". They are not secret: error texts and keychain
 // programs show them. Values never appear in an error.
 //
-// # What can be relied upon
+// # Guarantees
 //
-// A call never waits longer than its context, nor much longer than five
+// A call never waits longer than its context allows, nor much longer than five
 // seconds for one answer, whatever the keychain does: a prompt that nobody
 // answers costs one goroutine, however many calls come after it. A call that
 // ran into its limit may still take effect later, in its order.
 //
-// [Store.Set] returns nil once the new value is kept, and until then the old
-// one is still there, also when the program or the machine stops in between.
+// When [Store.Set] returns nil, the new value is stored. Until then the old
+// value is still there, even if the program or the machine stops in between.
 //
 // [ErrNotFound] means that the store was read and has no such secret. Every
-// other failure, save a caller's own cancellation and a key or a secret that no
-// store would take (see [Store.Set]), is [ErrUnavailable], mostly
-// as one of the finer [ErrLocked], [ErrDenied], [ErrMissing], [ErrTimeout] and
-// [ErrDamaged]. It says nothing about the secret, which is to be asked for
-// again later and never to be taken for lost. [Cure] has the next step for a
-// person.
+// other failure is [ErrUnavailable], except a caller's own cancellation and a
+// key or a secret that no store would accept (see [Store.Set]). Mostly it is one
+// of the finer [ErrLocked], [ErrNoKeyring], [ErrDenied], [ErrMissing],
+// [ErrTimeout] and [ErrDamaged]. It says nothing about the secret: ask for it
+// again later, and never take it for lost. [Cure] has the next step for a
+// person, and [ReasonOf] tells the failures apart.
 package keystore
 
 import (
@@ -46,10 +46,10 @@ const (
 	maxSecret = 64 * 1024 // bytes; anything larger is not a credential
 )
 
-// Store keeps secrets in one place. It is made by [System], [File] or [Memory]
-// and is safe for concurrent use.
+// Store keeps secrets in one place. [Open], [System], [File] or [Memory] makes it.
+// It is safe for concurrent use.
 type Store struct {
-	place   sync.RWMutex // guards what follows, which Move changes
+	place   sync.RWMutex // guards the two below, which Move changes
 	kind    string
 	backend backend
 
@@ -58,9 +58,9 @@ type Store struct {
 	last   atomic.Pointer[callError] // the last call's ErrUnavailable; nil when it worked
 }
 
-// backend is what the three kinds have in common. Keys and sizes have been
-// checked before; errors are one of the sentinels, a context's error, or
-// anything else, which counts as ErrUnavailable.
+// backend is what the three kinds have in common. The Store has checked keys and
+// sizes; an error is one of the sentinels, a context's error, or anything else,
+// which counts as ErrUnavailable.
 type backend interface {
 	get(ctx context.Context, key string) (string, error)
 	set(ctx context.Context, key, secret string) error
@@ -68,7 +68,7 @@ type backend interface {
 	close()
 }
 
-// Get answers the secret kept under key, or [ErrNotFound].
+// Get answers the secret stored under key, or [ErrNotFound].
 func (s *Store) Get(ctx context.Context, key string) (string, error) {
 	secret := ""
 	err := s.do(ctx, "read", key, func(b backend) (err error) {
@@ -78,7 +78,7 @@ func (s *Store) Get(ctx context.Context, key string) (string, error) {
 			if err == nil || now == b {
 				return err
 			}
-			b = now // it has moved meanwhile
+			b = now // the secrets have been moved meanwhile
 		}
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *Store) Get(ctx context.Context, key string) (string, error) {
 	return secret, nil
 }
 
-// Set keeps secret under key, in place of an earlier one. A secret is any
+// Set stores secret under key and replaces an earlier one. A secret is any
 // string of bytes up to 64 KiB. A key is UTF-8 without control characters, up
 // to 400 bytes, and does not begin with "part/".
 func (s *Store) Set(ctx context.Context, key, secret string) error {
@@ -99,7 +99,7 @@ func (s *Store) Set(ctx context.Context, key, secret string) error {
 	})
 }
 
-// Delete forgets the secret under key. It is fine when there is none.
+// Delete removes the secret under key. It does nothing if there is none.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	return s.change(ctx, "delete", key, func(b backend) error {
 		err := b.delete(ctx, key)
@@ -110,7 +110,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	})
 }
 
-// Kind answers "system", "file" or "memory".
+// Kind answers the name of the store's [Kind].
 func (s *Store) Kind() string {
 	kind, _ := s.where()
 	return kind
@@ -122,7 +122,17 @@ func (s *Store) where() (kind string, b backend) {
 	return s.kind, s.backend
 }
 
-// Close waits for a call under way to end, as long as one call may take, and
+// Warning answers what is wrong with the store although it works, such as a
+// passphrase that other users can read, in one sentence for people; "" mostly.
+func (s *Store) Warning() string {
+	_, b := s.where()
+	if f, ok := b.(*file); ok {
+		return f.warning
+	}
+	return ""
+}
+
+// Close waits for a call in progress to end, as long as one call may take, and
 // forgets what is held in memory. Later calls fail with [ErrUnavailable].
 func (s *Store) Close() error {
 	if s.closed.CompareAndSwap(false, true) {
@@ -132,15 +142,15 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Fail makes every later call of a memory store fail with err, and work again
-// after Fail(nil): for tests of what happens while a keychain is locked or
-// away. What is in the store stays there. It panics for another kind.
+// Fail makes every later call of a memory store fail with err, until Fail(nil).
+// Tests use it to see what happens while a keychain is locked or missing. The
+// store's content stays. It panics for another kind.
 func (s *Store) Fail(err error) {
 	_, b := s.where()
 	b.(*memory).fail(err)
 }
 
-// change is do for what must not happen while the secrets are on the move.
+// change is do for calls that must not happen while the secrets are being moved.
 func (s *Store) change(ctx context.Context, op, key string, call func(backend) error) error {
 	return s.do(ctx, op, key, func(backend) error {
 		if !s.writes.TryRLock() {
@@ -152,7 +162,7 @@ func (s *Store) change(ctx context.Context, op, key string, call func(backend) e
 	})
 }
 
-// do runs one call and says in its error what was tried, on what, and where.
+// do runs one call. Its error says what was tried, with which key, and where.
 func (s *Store) do(ctx context.Context, op, key string, call func(backend) error) error {
 	err := checkKey(key)
 	kind, b := s.where()
@@ -174,13 +184,12 @@ func (s *Store) do(ctx context.Context, op, key string, call func(backend) error
 	case errors.Is(failed, ErrUnavailable):
 		s.last.Store(failed)
 	case errors.Is(failed, ErrNotFound):
-		s.last.Store(nil) // it was read
+		s.last.Store(nil) // the store could be read
 	}
 	return failed
 }
 
-// Err is why the store could not be used when that was last tried, an
-// [ErrUnavailable]; nil when it could.
+// Err is the [ErrUnavailable] of the last call, nil when that call worked.
 func (s *Store) Err() error {
 	if failed := s.last.Load(); failed != nil {
 		return failed
@@ -188,7 +197,7 @@ func (s *Store) Err() error {
 	return nil
 }
 
-// checkKey refuses what one of the keychains could not take or would change.
+// checkKey refuses keys that one of the keychains would reject or change.
 func checkKey(key string) error {
 	switch {
 	case key == "":
@@ -196,9 +205,9 @@ func checkKey(key string) error {
 	case len(key) > maxKey:
 		return fmt.Errorf("%w: the key is longer than %d bytes", errArgument, maxKey)
 	case !utf8.ValidString(key), strings.ContainsFunc(key, unicode.IsControl):
-		return fmt.Errorf("%w: the key holds control characters or is not UTF-8", errArgument)
+		return fmt.Errorf("%w: the key contains control characters or is not UTF-8", errArgument)
 	case strings.HasPrefix(key, partPrefix):
-		return fmt.Errorf("%w: keys that begin with %q are taken", errArgument, partPrefix)
+		return fmt.Errorf("%w: keys that begin with %q are reserved", errArgument, partPrefix)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -185,38 +184,6 @@ func TestFail(t *testing.T) {
 	s.Fail(nil)
 	if _, err := s.Get(t.Context(), "absent"); !errors.Is(err, ErrNotFound) || s.Err() != nil {
 		t.Errorf("read, and not there: %v, Err() = %v", err, s.Err())
-	}
-}
-
-func TestCure(t *testing.T) {
-	finer := []error{ErrLocked, ErrDenied, ErrMissing, ErrTimeout, ErrDamaged, errClosed, ErrUnavailable}
-	for _, kind := range []string{"system", "file", "memory"} {
-		for _, err := range finer {
-			wrapped := fmt.Errorf("token: %w", &callError{"read", "k", kind, fmt.Errorf("%w: detail", err)})
-			text := Cure(wrapped)
-			if !strings.HasSuffix(text, ".") || strings.Contains(text, ". ") {
-				t.Errorf("%s, %v: not one sentence: %q", kind, err, text)
-			}
-		}
-	}
-	for _, err := range []error{nil, ErrNotFound, context.Canceled, fs.ErrNotExist} {
-		if text := Cure(err); text != "" {
-			t.Errorf("Cure(%v) = %q", err, text)
-		}
-	}
-	file := Cure(&callError{"read", "k", "file", ErrDenied})
-	if system := Cure(&callError{"read", "k", "system", ErrDenied}); file == system {
-		t.Error("a wrong passphrase and a refused keychain have one cure")
-	}
-}
-
-func TestErrorSaysWhatAndWhere(t *testing.T) {
-	s := Memory()
-	s.Fail(fmt.Errorf("%w: a detail", ErrLocked))
-	_, err := s.Get(t.Context(), "refresh/me@example.org")
-	const want = "read refresh/me@example.org in the memory keystore: it is locked: a detail"
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 // Memory answers an empty store that keeps its secrets until it is closed or
 // the program ends.
 func Memory() *Store {
-	return &Store{kind: "memory", backend: &memory{secrets: make(map[string]string)}}
+	return &Store{kind: MemoryKind, backend: &memory{secrets: make(map[string]string)}}
 }
 
 type memory struct {

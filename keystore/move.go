@@ -76,14 +76,14 @@ func carry(ctx context.Context, from, to *Store, keys []string, over bool) (move
 			switch {
 			case err == nil && (there == secret || !over):
 				return nil
-			case err != nil && !errors.Is(err, ErrNotFound):
+			case err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNoKeyring): // writing may make one
 				return err
 			}
 			if err := to.Set(ctx, key, secret); err != nil {
 				return err
 			}
 			if there, err = to.Get(ctx, key); err == nil && there != secret {
-				err = fmt.Errorf("%s: %w: the %s does not keep it as it is", key, ErrUnavailable, places[to.kind])
+				err = fmt.Errorf("%s: %w: %s does not give it back as it was stored", key, ErrUnavailable, labelOf(to.kind))
 			}
 			copied[i] = err == nil
 			return err

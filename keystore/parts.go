@@ -122,7 +122,7 @@ func (p parts) join(ctx context.Context, key, value string) (string, error) {
 
 func (p parts) set(ctx context.Context, key, secret string) error {
 	old, err := p.head(ctx, key)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoKeyring) { // writing may make one
 		return err
 	}
 	value := secret

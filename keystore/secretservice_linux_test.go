@@ -19,7 +19,6 @@ import (
 
 func init() {
 	helpers["keyring"] = keyringSteps
-	helpers["activated"] = activated
 	helpers["unreachable"] = unreachable
 }
 
@@ -222,24 +221,6 @@ func startKeyring(conn *dbus.Conn, unlock bool) (stop func(), err error) {
 		wait(false)
 		conn.RemoveSignal(signals)
 	}, nil
-}
-
-// On a bus that starts a keychain by itself, one that nobody has ever set up
-// needs a prompt to make its first keyring, and there is no screen for it.
-func TestSecretServiceNeverSetUp(t *testing.T) { onBus(t, "activated", "") }
-
-func activated() error {
-	s := System(testService)
-	_, get := s.Get(context.Background(), "k")
-	set := s.Set(context.Background(), "k", "v")
-	fmt.Printf("%v\n%v\n", get, set)
-	if !errors.Is(set, ErrUnavailable) || Cure(set) == "" {
-		return fmt.Errorf("Set answered %w", set)
-	}
-	if !errors.Is(get, ErrUnavailable) && !errors.Is(get, ErrNotFound) {
-		return fmt.Errorf("Get answered %w", get)
-	}
-	return nil
 }
 
 // Without a bus, and with an address that leads nowhere: an answer, and no

@@ -35,7 +35,7 @@ func System(service string) *Store {
 }
 
 func newSystem(items items, limit int, verify bool) *Store {
-	return &Store{kind: "system", backend: &system{
+	return &Store{kind: SystemKind, backend: &system{
 		guard:   newGuard(),
 		secrets: parts{items: items, limit: limit, verify: verify},
 	}}

@@ -42,7 +42,9 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 	check := api.Check{Name: "consent", OK: err == nil, Result: "given", Took: time.Since(start)}
 	if err != nil {
 		check.Result = err.Error()
-		s.log.Warn("no consent", "account", box.address, "err", err)
+		if ctx.Err() == nil { // else the user stopped it, or signed in another way
+			s.log.Warn("no consent", "account", box.address, "err", err)
+		}
 	} else {
 		s.log.Info("consent given", "account", box.address)
 	}

@@ -35,7 +35,7 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 	snap := s.Snapshot()
 	if len(snap.Accounts) == 0 {
 		c.run("accounts", nil, func(context.Context) (string, error) {
-			return "", &finding{"there is no account yet", "`waxseal account add ADDRESS` adds one"}
+			return "there is no account yet; `waxseal account add ADDRESS` adds one", nil
 		})
 	}
 	reached := map[string]bool{}
@@ -133,7 +133,11 @@ func (s *Server) checkKeystore(ctx context.Context) (string, error) {
 	if got != want {
 		return "", &finding{"it gives back something else than was stored", "choose another one with --keystore"}
 	}
-	return s.secrets.Kind() + ": stores and reads", s.secrets.Delete(ctx, key)
+	result := s.secrets.Kind() + ": stores and reads"
+	if w := s.secrets.Warning(); w != "" {
+		result += "; warning: " + w
+	}
+	return result, s.secrets.Delete(ctx, key)
 }
 
 // checkPorts tells where this server listens or, when it does not serve,

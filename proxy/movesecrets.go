@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/config"
 )
@@ -19,17 +20,17 @@ import (
 func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
-	other := map[string]string{"system": "file", "file": "system"}[kind]
-	there := s.secrets.Kind() == kind
+	other, there := kind, s.secrets.Kind() == kind
+	if there { // an earlier move may have left some behind
+		other = otherKeystore(kind)
+	}
 	switch {
-	case other == "":
-		return 0, fmt.Errorf("secrets cannot be moved into the keystore %q; it is system or file", kind)
+	case !slices.Contains(keystore.Names(true), kind):
+		return 0, fmt.Errorf("secrets cannot be moved to %q; use %s", kind, keystore.Choice(true))
 	case s.opts.OpenKeystore == nil || s.opts.ConfigPath == "":
 		return 0, errors.New("this instance cannot move its secrets")
 	case s.opts.KeystoreFixed && !there:
 		return 0, errors.New("the keystore was chosen with --keystore or WAXSEAL_KEYSTORE, which would still be used after a move; start without them, then move the secrets")
-	case !there:
-		other = kind
 	}
 	if _, err := safeio.Writable(s.opts.ConfigPath); err != nil {
 		return 0, fmt.Errorf("configuration file %s cannot be written, and no secret was moved; let this user write it: %w", s.opts.ConfigPath, err)
@@ -57,6 +58,12 @@ func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 		store.Close()
 	}
 	return moved, err
+}
+
+// otherKeystore is the other kind of keystore that lasts.
+func otherKeystore(kind string) string {
+	names := keystore.Names(true)
+	return names[slices.IndexFunc(names, func(name string) bool { return name != kind })]
 }
 
 // secretKeys are the keys under which something may be kept.

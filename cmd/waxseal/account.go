@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 func (m *Main) accountCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "account",
 		Short: "Add, list, import and remove accounts, and show their passwords",
-		Long: `Accounts can be changed while Waxseal runs: it picks the change up at once, and
-no connection is dropped.`,
+		Long: `You can change accounts while Waxseal runs. Changes take effect at once, and no
+connection is dropped.`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return &usageError{errors.New("`waxseal account` needs a command: add, list, import, reauthorize, remove or password")}
@@ -29,7 +31,7 @@ func (m *Main) accountListCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the accounts and how they are",
+		Short: "List the accounts and their state",
 		Args:  exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return m.connected(cmd, false, func(ctx context.Context, c *connection) error {
@@ -43,7 +45,7 @@ func (m *Main) accountListCommand() *cobra.Command {
 					m.say("there are no accounts yet; `waxseal account add ADDRESS` adds one")
 					return nil
 				case !c.running:
-					m.say("no Waxseal is running, so how the accounts are is not known")
+					m.say("Waxseal is not running, so the state of the accounts is unknown")
 				}
 				table(m.Out, accountRows(accounts))
 				return nil
@@ -56,19 +58,27 @@ func (m *Main) accountListCommand() *cobra.Command {
 
 // accountRows is the table of accounts.
 func accountRows(accounts []api.AccountStatus) [][]string {
-	rows := [][]string{{"ACCOUNT", "PROVIDER", "STATE", "PROGRAMS", "SENT", "FAILED", "DETAIL"}}
+	rows := [][]string{{"ACCOUNT", "PROVIDER", "STATE", "CONNECTIONS", "SENT", "FAILED", "DETAIL"}}
 	for _, a := range accounts {
-		rows = append(rows, []string{a.Address, a.Provider, a.State,
+		rows = append(rows, []string{a.Address, a.Provider, stateName(a.State),
 			fmt.Sprint(a.Connections), fmt.Sprint(a.Sent), fmt.Sprint(a.Failed), a.Detail})
 	}
 	return rows
 }
 
+// stateName is an account's state in words.
+func stateName(state string) string {
+	if state == oauth.NeedsConsent {
+		return "sign-in needed"
+	}
+	return strings.ReplaceAll(state, "_", " ")
+}
+
 func (m *Main) accountRemoveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove ADDRESS",
-		Short: "Remove an account, and give its consent back to the provider",
-		Args:  exactly("ADDRESS"),
+		Short: "Remove an account and revoke its access at the provider",
+		Args:  exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				note, err := c.Remove(ctx, args[0])

@@ -12,7 +12,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// addFlags are those of `waxseal account add`.
+// addFlags are the flags of `waxseal account add`.
 type addFlags struct {
 	provider   string
 	login      string
@@ -25,19 +25,21 @@ func (m *Main) accountAddCommand() *cobra.Command {
 	var f addFlags
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS",
-		Short: "Add an account: you approve it in your own browser",
-		Long: `Add an account. The provider is found from the address, or from who takes its
-domain's mail; then its page opens in your browser, where you approve. Before
-the account is called ready its token is tried at the provider's mail server.
+		Short: "Add an account by signing in with your browser",
+		Long: `Add an account. Waxseal finds the provider from the address, or from the mail
+servers of its domain, and opens the provider's sign-in page in your browser.
+Once you have approved, it checks that the provider's mail server accepts the
+account.
 
-Providers must know the program that asks. Register it once (docs/providers.md
-says where to click) and give its client ID here or in the configuration; on a
-terminal you are told how, and asked for it.
+Providers only accept registered programs. Register Waxseal once
+(docs/providers.md says where to click) and give the client ID here or in the
+configuration. On a terminal, Waxseal shows the steps and asks for the client ID.
 
-On a machine without a browser you enter a code on another device, where the
-provider has that. Where it has not, the page's address is printed: open it
-elsewhere, and paste the address at which that browser ends.`,
-		Args: exactly("ADDRESS"),
+On a machine without a browser, Waxseal prints the address of the sign-in page:
+open it on another computer, and paste the address of the page at which the
+browser there ends. If the provider supports it, Waxseal also shows a code,
+which you enter on any other device.`,
+		Args: exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
@@ -45,9 +47,9 @@ elsewhere, and paste the address at which that browser ends.`,
 		},
 	}
 	cmd.Flags().StringVar(&f.provider, "provider", "", "the provider's `ID` (`waxseal providers` lists them)")
-	cmd.Flags().StringVar(&f.login, "login", "", "the `USER` who signs in, where it is not the address (shared mailbox, alias)")
-	cmd.Flags().StringVar(&f.clientID, "client-id", "", "the registration's client `ID`")
-	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", "`FILE` with the registration's client secret, or a service account's key; - for standard input")
+	cmd.Flags().StringVar(&f.login, "login", "", "the `USER` who signs in, if that is not the address (shared mailbox, alias)")
+	cmd.Flags().StringVar(&f.clientID, "client-id", "", "the client `ID` of your registration")
+	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", "`FILE` with the registration's client secret or a service account's key; - for standard input")
 	f.how.add(cmd)
 	return cmd
 }
@@ -57,8 +59,8 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 	var secretFile string
 	cmd := &cobra.Command{
 		Use:   "reauthorize ADDRESS",
-		Short: "Sign in again, after a consent has ended",
-		Args:  exactly("ADDRESS"),
+		Short: "Sign in to an account again",
+		Args:  exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			secret, err := m.readClientSecret(secretFile)
 			if err != nil {
@@ -67,7 +69,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				p, err := c.Preflight(ctx, api.Account{Address: args[0]})
 				if err == nil && !p.There {
-					err = fmt.Errorf("there is no account %s; `waxseal account list` shows them", args[0])
+					err = fmt.Errorf("there is no account %s; `waxseal account list` shows all accounts", args[0])
 				}
 				if err != nil {
 					return err
@@ -85,7 +87,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&secretFile, "client-secret-file", "", "`FILE` with a new client secret of the registration, for all accounts that use it; - for standard input")
+	cmd.Flags().StringVar(&secretFile, "client-secret-file", "", "`FILE` with a new client secret, for all accounts that use this registration; - for standard input")
 	how.add(cmd)
 	return cmd
 }
@@ -118,28 +120,28 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	}
 	consented, err := m.authorize(ctx, c, address, p, f.how)
 	if err != nil && !consented {
-		// An account nobody approved is none. Ctrl-C must not keep it.
+		// An account that nobody has approved does not stay, also after Ctrl-C.
 		if _, rerr := c.Remove(context.WithoutCancel(ctx), address); rerr != nil {
 			return errors.Join(err, rerr)
 		}
 		return err
 	}
 	if err != nil {
-		return withCure(err, "`waxseal doctor` looks again when that is done; the account is kept")
+		return withCure(err, "the account is kept; once this is fixed, `waxseal doctor` checks it again")
 	}
 	s, err := c.MailSettings(ctx, address, false)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(m.Out, "\n%s is ready. In your mail program enter\n\n", address)
+	fmt.Fprintf(m.Out, "\n%s is ready. Enter these settings in your mail program:\n\n", address)
 	printMailSettings(m.Out, s)
 	if !c.running {
-		fmt.Fprintln(m.Out, "\nand start `waxseal serve`, which takes the mail.")
+		fmt.Fprintln(m.Out, "\nThen start `waxseal serve`, which accepts the mail.")
 	}
 	return nil
 }
 
-// chooseProvider asks for what the address does not tell.
+// chooseProvider asks for the provider when the address does not tell it.
 func (m *Main) chooseProvider(ctx context.Context, p api.Preflight) (id string, err error) {
 	if !m.interactive() {
 		return "", errors.New(p.Unknown)
@@ -148,9 +150,9 @@ func (m *Main) chooseProvider(ctx context.Context, p api.Preflight) (id string, 
 	for i, c := range p.Choices {
 		fmt.Fprintf(m.Err, "%4d  %s\n", i+1, clean(c.Name))
 	}
-	fmt.Fprintf(m.Err, "%4d  another one\n", len(p.Choices)+1)
+	fmt.Fprintf(m.Err, "%4d  another provider\n", len(p.Choices)+1)
 	for {
-		answer, err := m.ask(ctx, "whose mail is it? the number:")
+		answer, err := m.ask(ctx, "who hosts this mailbox? enter the number:")
 		if err != nil {
 			return "", err
 		}
@@ -158,18 +160,18 @@ func (m *Main) chooseProvider(ctx context.Context, p api.Preflight) (id string, 
 		case err == nil && n >= 1 && n <= len(p.Choices):
 			return p.Choices[n-1].ID, nil
 		case err == nil && n == len(p.Choices)+1:
-			return "", withCure(errors.New("another provider must be described first, in a table of the configuration file:\n"+
-				"[[provider]] with id, auth_url, token_url, scopes and smtp = \"host:port\", as its documentation has them for mail programs"),
-				"docs/providers.md has an example; then run this again with --provider ID")
+			return "", withCure(errors.New("describe another provider in the configuration file first:\n"+
+				"add [[provider]] with id, auth_url, token_url, scopes and smtp = \"host:port\", from the provider's instructions for mail programs"),
+				"docs/providers.md has an example; then run this command again with --provider ID")
 		}
-		m.say("that is no number from 1 to %d", len(p.Choices)+1)
+		m.say("enter a number from 1 to %d", len(p.Choices)+1)
 	}
 }
 
-// register says how to make the program known to a provider and asks for the
-// client ID that this brings, and for its secret unless that is there already.
+// register says how to register Waxseal with a provider, and asks for the resulting client ID
+// and, unless it was given, the client secret.
 func (m *Main) register(ctx context.Context, p api.Preflight, given string) (clientID, secret string, err error) {
-	m.say("%s must know the program that asks, and this copy of Waxseal is not registered there", p.Name)
+	m.say("%s only accepts registered programs, and this copy of Waxseal is not registered yet", p.Name)
 	if p.Registration.Closed != "" {
 		m.say("%s", p.Registration.Closed)
 	}
@@ -177,8 +179,8 @@ func (m *Main) register(ctx context.Context, p api.Preflight, given string) (cli
 		m.say("%d. %s", i+1, step)
 	}
 	if !m.interactive() {
-		return "", "", withCure(fmt.Errorf("the client ID of a registration at %s is missing", p.Name),
-			"give it with --client-id (and --client-secret-file), or as client_id of the provider in the configuration; docs/providers.md says how to get one")
+		return "", "", withCure(fmt.Errorf("the client ID of your registration with %s is missing", p.Name),
+			"set it with --client-id (and --client-secret-file), or as client_id of the provider in the configuration; docs/providers.md says how to get one")
 	}
 	if clientID, err = m.ask(ctx, "client ID:"); err != nil {
 		return "", "", err
@@ -190,25 +192,25 @@ func (m *Main) register(ctx context.Context, p api.Preflight, given string) (cli
 	case given != "" || p.Registration.Secret == "none":
 		return clientID, given, nil
 	case p.Registration.Secret == "needed":
-		secret, err = m.askSecret(ctx, "client secret, which goes into the keystore:")
+		secret, err = m.askSecret(ctx, "client secret (kept in the keystore):")
 	default:
-		secret, err = m.askSecret(ctx, "client secret, which goes into the keystore (nothing if there is none):")
+		secret, err = m.askSecret(ctx, "client secret (kept in the keystore; leave empty if there is none):")
 	}
 	return clientID, strings.TrimSpace(secret), err
 }
 
-// readClientSecret reads a secret from a file, so that it is in no argument.
+// readClientSecret reads the client secret from a file: arguments can be seen by other programs.
 func (m *Main) readClientSecret(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	data, err := m.readAll(file, "client secret", "name a file that holds it, or - for standard input", 64<<10)
+	data, err := m.readAll(file, "client secret", "name a file that contains it, or - for standard input", 64<<10)
 	if err != nil {
 		return "", err
 	}
 	secret := strings.TrimSpace(string(data))
 	if secret == "" {
-		return "", withCure(errors.New("the client secret is empty"), "leave --client-secret-file out for a registration without one")
+		return "", withCure(errors.New("the client secret is empty"), "leave out --client-secret-file if the registration has no secret")
 	}
 	return secret, nil
 }

@@ -22,25 +22,24 @@ func (m *Main) accountImportCommand() *cobra.Command {
 	var passwords string
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Import accounts whose consent was given elsewhere",
-		Long: `Import accounts with the refresh tokens they have already. FILE ("-" is standard
-input) is a JSON list, or an object with such a list as "accounts"; each entry
-has
+		Short: "Import accounts that were approved elsewhere",
+		Long: `Import accounts with the refresh tokens they already have. FILE ("-" for standard
+input) is a JSON list, or an object with such a list as "accounts". Each entry has
 
   email, provider, client_id, client_secret, refresh_token
 
-and may have smtp_password (the local password; one is made where it is
-missing), oauth_token_url, oauth_endpoint (the provider's SMTP server as
-host:port) and max_concurrent_messages.
+and may have smtp_password (the local password; created if missing),
+oauth_token_url, oauth_endpoint (the provider's SMTP server as host:port) and
+max_concurrent_messages.
 
-Or FILE is the configuration of email-oauth2-proxy, emailproxy.config. Its tokens
-are sealed with the password that the mail program uses, which is asked for. With
-it the tokens are taken over, and it stays the password of the mail program, in
-which only the port changes. Without it the accounts are added, and their consent
-is to be given anew with "waxseal account reauthorize".
+FILE can also be the configuration of email-oauth2-proxy, emailproxy.config. Its
+tokens are encrypted with the password that the mail program uses, and Waxseal
+asks for it. With the password, the tokens are taken over and the mail program
+keeps its password; only the port changes there. Without it, the accounts are
+added, and you approve each of them with "waxseal account reauthorize".
 
-Bad entries are reported, the others imported. Importing the same file again
-changes nothing.`,
+Entries with errors are reported, and the others are imported. Importing the same
+file again changes nothing.`,
 		Args: exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if passwords == "-" && args[0] == "-" {
@@ -51,7 +50,7 @@ changes nothing.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&passwords, "password-file", "", "for emailproxy.config: `FILE` of mail passwords, one \"ADDRESS PASSWORD\" a line; - for standard input")
+	cmd.Flags().StringVar(&passwords, "password-file", "", "for emailproxy.config: `FILE` with mail passwords, one \"ADDRESS PASSWORD\" per line; - for standard input")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -70,7 +69,7 @@ func (m *Main) accountImport(ctx context.Context, c *connection, file, passwordF
 			report, err = c.ImportEmailProxy(ctx, data, passwords)
 		}
 	case passwordFile != "":
-		err = &usageError{errors.New("--password-file is for an emailproxy.config, and this is another file")}
+		err = &usageError{errors.New("--password-file only goes with an emailproxy.config, and this file is not one")}
 	default:
 		report, err = c.Import(ctx, data)
 	}
@@ -115,17 +114,17 @@ func (m *Main) printMove(ctx context.Context, c *connection, r api.ImportReport,
 	}
 	if len(r.Servers) > 0 {
 		s := r.Servers[0]
-		fmt.Fprintf(m.Out, "In the mail programs, sending now goes to %s port %d (%s).\n", s.Host, s.Port, securityName(s.Security))
+		fmt.Fprintf(m.Out, "In your mail programs, change the outgoing server to %s port %d (%s).\n", s.Host, s.Port, securityName(s.Security))
 	}
 	if kept {
-		fmt.Fprintln(m.Out, "Where the tokens were taken over, user and password stay as they are.")
+		fmt.Fprintln(m.Out, "Accounts whose tokens were taken over keep their user name and password.")
 	}
-	fmt.Fprintln(m.Out, "`waxseal account password ADDRESS` shows each account's password. End email-oauth2-proxy's\nsending first: of two programs with one token, one loses it.")
+	fmt.Fprintln(m.Out, "`waxseal account password ADDRESS` shows an account's password. Stop email-oauth2-proxy from\nsending first: if two programs use the same token, one of them loses it.")
 	return nil
 }
 
-// mailPasswords are those that open the tokens of an emailproxy.config: from a
-// file, else asked for, and none where nobody is there to ask.
+// mailPasswords returns the passwords that open the tokens of an emailproxy.config. They come
+// from a file, or the user is asked; without a user there are none.
 func (m *Main) mailPasswords(ctx context.Context, data []byte, file string) (map[string]string, error) {
 	if file != "" {
 		lines, err := m.readAll(file, "mail passwords", "name a file with an address and its password on each line", 1<<20)
@@ -141,7 +140,7 @@ func (m *Main) mailPasswords(ctx context.Context, data []byte, file string) (map
 	passwords := map[string]string{}
 	for _, a := range parsed.Accounts {
 		for tries := 3; a.Sealed() && tries > 0; tries-- {
-			password, err := m.askSecret(ctx, "the password that mail programs use for "+a.Address+" (nothing: approve it anew later):")
+			password, err := m.askSecret(ctx, "password that mail programs use for "+a.Address+" (empty: approve it later):")
 			if err != nil {
 				return nil, err
 			}
@@ -156,7 +155,7 @@ func (m *Main) mailPasswords(ctx context.Context, data []byte, file string) (map
 	return passwords, nil
 }
 
-// parsePasswords reads "ADDRESS PASSWORD" lines. A password may have spaces in it.
+// parsePasswords reads "ADDRESS PASSWORD" lines. A password may contain spaces.
 func parsePasswords(data []byte) (map[string]string, error) {
 	passwords := map[string]string{}
 	lines := bufio.NewScanner(bytes.NewReader(data))
@@ -165,7 +164,7 @@ func parsePasswords(data []byte) (map[string]string, error) {
 		switch {
 		case address == "" && !ok:
 		case !ok || password == "" || !strings.Contains(address, "@"):
-			return nil, withCure(fmt.Errorf("mail passwords: line %d is no address with a password behind it", n), `write one "me@example.com PASSWORD" a line`)
+			return nil, withCure(fmt.Errorf("mail passwords: line %d is not an address followed by a password", n), `write one "me@example.com PASSWORD" per line`)
 		default:
 			passwords[address] = password
 		}
@@ -176,7 +175,7 @@ func parsePasswords(data []byte) (map[string]string, error) {
 	return passwords, nil
 }
 
-// readAll reads a file of some size at most, or standard input for "-".
+// readAll reads a file of at most so many bytes, or standard input for "-".
 func (m *Main) readAll(file, what, cure string, most int) ([]byte, error) {
 	in := io.NopCloser(m.In)
 	if file != "-" {

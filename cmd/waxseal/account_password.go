@@ -15,8 +15,8 @@ func (m *Main) accountPasswordCommand() *cobra.Command {
 	var renew, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "password ADDRESS",
-		Short: "Print what to enter in a mail program",
-		Args:  exactly("ADDRESS"),
+		Short: "Show the settings for a mail program",
+		Args:  exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				s, err := c.MailSettings(ctx, args[0], renew)
@@ -31,13 +31,13 @@ func (m *Main) accountPasswordCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&renew, "new", false, "make a new password; the old one is refused from then on")
+	cmd.Flags().BoolVar(&renew, "new", false, "create a new password; the old one stops working")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// printMailSettings shows one server of each security: the others lead to the
-// same place.
+// printMailSettings shows one server for each kind of security: the others lead to the same
+// place.
 func printMailSettings(w io.Writer, s api.MailSettings) {
 	rows := [][]string{}
 	seen := map[string]bool{}
@@ -48,7 +48,7 @@ func printMailSettings(w io.Writer, s api.MailSettings) {
 		seen[server.Security] = true
 		how := securityName(server.Security)
 		if ip := net.ParseIP(server.Host); server.Security == "starttls" && (server.Host == "localhost" || ip.IsLoopback()) {
-			how += ", or none: it does not leave this computer"
+			how += ", or none: the connection stays on this computer"
 		}
 		rows = append(rows, []string{"server", fmt.Sprintf("%s port %d (%s)", server.Host, server.Port, how)})
 	}

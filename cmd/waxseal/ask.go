@@ -11,10 +11,10 @@ import (
 	"golang.org/x/term"
 )
 
-// errNoAnswer ends a question: with Ctrl-C or Ctrl-D, or as nobody is there any more.
-var errNoAnswer = errors.New("the question was left unanswered")
+// errNoAnswer ends a question: the user pressed Ctrl-C or Ctrl-D, or is gone.
+var errNoAnswer = errors.New("the question was not answered")
 
-// interactive reports whether somebody is there to be asked.
+// interactive reports whether there is somebody to ask.
 func (m *Main) interactive() bool {
 	return isTerminal(m.In) && isTerminal(m.Err)
 }
@@ -26,8 +26,8 @@ func (m *Main) ask(ctx context.Context, question string) (string, error) {
 	return strings.TrimSpace(answer), err
 }
 
-// askSecret is ask for what must not be seen on the screen. The echo is off before
-// the question is there: answers are pasted quickly.
+// askSecret is ask without showing the answer. The echo is off before the question appears,
+// because people paste answers quickly.
 func (m *Main) askSecret(ctx context.Context, question string) (string, error) {
 	fd := int(m.In.(*os.File).Fd())
 	before, err := term.MakeRaw(fd)
@@ -42,8 +42,8 @@ func (m *Main) askSecret(ctx context.Context, question string) (string, error) {
 	return m.await(ctx, func() (string, error) { return t.ReadPassword(clean(question) + " ") })
 }
 
-// await reads an answer, unless ctx ends before. A read of a terminal cannot be
-// ended on every system, so an unanswered one ends with the program.
+// await reads an answer, unless ctx ends first. Not every system can interrupt a read from a
+// terminal, so an unanswered read ends with the program.
 func (m *Main) await(ctx context.Context, read func() (string, error)) (string, error) {
 	type answer struct {
 		text string

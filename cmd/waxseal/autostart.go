@@ -10,7 +10,7 @@ import (
 // its launch agent.
 const appID = "io.github.waxseal.waxseal"
 
-// autostartEntry is the file in ~/.config/autostart that starts a program at
+// autostartEntry is the content of the file in ~/.config/autostart that starts a program at
 // login on Linux (Desktop Application Autostart Specification).
 func autostartEntry(program string) string {
 	return "[Desktop Entry]\n" +
@@ -23,10 +23,9 @@ func autostartEntry(program string) string {
 		"X-GNOME-Autostart-enabled=true\n"
 }
 
-// execValue is a command line as a desktop entry holds it: each argument in
-// double quotes, a % doubled, and the backslashes that come of it once more,
-// because the value is a string of its own (Desktop Entry Specification, "The
-// Exec key").
+// execValue is a command line as a desktop entry contains it: each argument in double quotes,
+// with % doubled, and the resulting backslashes escaped once more, because the value is itself a
+// string (Desktop Entry Specification, "The Exec key").
 func execValue(args ...string) string {
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", `$`, `\$`, `%`, `%%`)
 	value := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\t", `\t`, "\r", `\r`)
@@ -37,8 +36,8 @@ func execValue(args ...string) string {
 	return value.Replace(strings.Join(quoted, " "))
 }
 
-// entryEnabled tells whether an autostart entry does anything: desktops switch
-// one off by a line in it.
+// entryEnabled reports whether an autostart entry has any effect: desktops turn one off by adding
+// a line to it.
 func entryEnabled(entry string) bool {
 	for line := range strings.Lines(entry) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
@@ -56,15 +55,15 @@ func entryEnabled(entry string) bool {
 	return true
 }
 
-// runValue is what the Run key of Windows' registry holds. No path on Windows
-// has a quotation mark in it.
+// runValue is the value for the Run key of Windows' registry. No path on Windows contains a
+// quotation mark.
 func runValue(program string) string { return `"` + program + `" --hidden` }
 
 // launchAgent is the property list that starts a program at login on macOS
 // (launchd.plist(5)).
 func launchAgent(program string) string {
 	var path bytes.Buffer
-	xml.EscapeText(&path, []byte(program)) // a bytes.Buffer takes everything
+	xml.EscapeText(&path, []byte(program)) // writing to a bytes.Buffer cannot fail
 	return xml.Header +
 		`<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">` + "\n" +
 		"<plist version=\"1.0\">\n<dict>\n" +

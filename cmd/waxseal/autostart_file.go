@@ -11,7 +11,7 @@ import (
 	"runtime"
 )
 
-// autostartFile is what the system reads at login.
+// autostartFile is the file that the system reads at login.
 func autostartFile() (path string, content func(program string) string, err error) {
 	if runtime.GOOS == "darwin" {
 		home, err := os.UserHomeDir()
@@ -21,27 +21,27 @@ func autostartFile() (path string, content func(program string) string, err erro
 	return filepath.Join(dir, "autostart", appID+".desktop"), autostartEntry, err
 }
 
-// autostart tells whether this program starts at login.
+// autostart reports whether this program starts at login.
 func autostart() (bool, error) {
 	path, _, err := autostartFile()
 	if err != nil {
-		return false, fmt.Errorf("find the folder of what starts at login: %w", err)
+		return false, fmt.Errorf("find the folder for programs that start at login: %w", err)
 	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read what starts at login: %w", err)
+		return false, fmt.Errorf("read whether Waxseal starts at login: %w", err)
 	}
 	return entryEnabled(string(data)), nil
 }
 
-// setAutostart has this program start at login, without a window, or no longer.
+// setAutostart turns on or off that this program starts at login, without a window.
 func setAutostart(on bool) error {
 	path, content, err := autostartFile()
 	if err != nil {
-		return fmt.Errorf("find the folder of what starts at login: %w", err)
+		return fmt.Errorf("find the folder for programs that start at login: %w", err)
 	}
 	if !on {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -8,17 +8,17 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// runKey holds what Windows starts at a user's login.
+// runKey lists the programs that Windows starts at a user's login.
 const runKey = `Software\Microsoft\Windows\CurrentVersion\Run`
 
-// autostart tells whether this program starts at login.
+// autostart reports whether this program starts at login.
 func autostart() (bool, error) {
 	key, err := registry.OpenKey(registry.CURRENT_USER, runKey, registry.QUERY_VALUE)
 	if errors.Is(err, registry.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read what starts at login: %w", err)
+		return false, fmt.Errorf("read whether Waxseal starts at login: %w", err)
 	}
 	defer key.Close()
 	_, _, err = key.GetStringValue("Waxseal")
@@ -28,11 +28,11 @@ func autostart() (bool, error) {
 	return err == nil, err
 }
 
-// setAutostart has this program start at login, without a window, or no longer.
+// setAutostart turns on or off that this program starts at login, without a window.
 func setAutostart(on bool) error {
 	key, _, err := registry.CreateKey(registry.CURRENT_USER, runKey, registry.SET_VALUE)
 	if err != nil {
-		return fmt.Errorf("change what starts at login: %w", err)
+		return fmt.Errorf("change whether Waxseal starts at login: %w", err)
 	}
 	defer key.Close()
 	if !on {

@@ -12,42 +12,50 @@ import (
 	"time"
 )
 
-// noBrowser says why no browser can be opened here, nil where one can.
+// noBrowser says why no browser can be opened here; nil if one can.
 func (m *Main) noBrowser() error {
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
-		// It would open on a screen that is elsewhere.
+		// It would open on a screen that the user is not at.
 		if m.Getenv("SSH_CONNECTION") != "" {
-			return errors.New("this session came over ssh, and its user does not see this computer's screen")
+			return errors.New("this is an ssh session, whose user does not see this computer's screen")
 		}
 		return nil
 	}
 	if m.Getenv("DISPLAY") == "" && m.Getenv("WAYLAND_DISPLAY") == "" {
-		return errors.New("there is no display here to open a browser on")
+		return errors.New("there is no display (DISPLAY is not set)")
 	}
 	if _, err := exec.LookPath("xdg-open"); err != nil {
-		return errors.New("no browser can be opened here, since xdg-open (of xdg-utils) is missing")
+		return errors.New("xdg-open is missing; install xdg-utils")
 	}
 	return nil
 }
 
-// openBrowser shows a page in the system's own browser (RFC 8252 section 8.12
-// warns of any other). It does not wait for it.
+// openBrowser shows a page in the system's own browser (RFC 8252 section 8.12 warns of any
+// other). It does not wait for it.
 func (m *Main) openBrowser(page string) error {
+	_, err := m.startBrowser(page)
+	return err
+}
+
+// startBrowser is openBrowser, and also reports how the program that opens the browser ended: with
+// an error if it found none. That program may run as long as the browser.
+func (m *Main) startBrowser(page string) (ended <-chan error, err error) {
 	u, err := url.Parse(page)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
-		return errors.New("that is no web page")
+		return nil, errors.New("this is not the address of a web page")
 	}
 	if err := m.noBrowser(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := open(u.String()); err != nil {
-		return fmt.Errorf("open the browser: %w", err)
+	if ended, err = open(u.String()); err != nil {
+		return nil, fmt.Errorf("open the browser: %w", err)
 	}
-	return nil
+	return ended, nil
 }
 
-// open has the system open a page or a folder. It does not wait for it.
-func open(what string) error {
+// open has the system open a page or a folder, without waiting for it. ended gets the result of the
+// program that does so, and need not be read.
+func open(what string) (ended <-chan error, err error) {
 	var cmd *exec.Cmd
 	switch runtime.GOOS {
 	case "windows":
@@ -58,16 +66,24 @@ func open(what string) error {
 		cmd = exec.Command("xdg-open", what)
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	return cmd.Process.Release() // it ends by itself, or goes on with the browser
+	end := make(chan error, 1)
+	go func() { // until that program ends, or ours does
+		err := cmd.Wait()
+		if err != nil {
+			err = fmt.Errorf("%s failed: %w", cmd.Args[0], err)
+		}
+		end <- err
+	}()
+	return end, nil
 }
 
-// clipboardPatience bounds the wait for a clipboard's tool.
+// clipboardPatience limits the wait for a clipboard tool.
 const clipboardPatience = 2 * time.Second
 
-// copyText puts a text that is no secret into the clipboard, and reports whether
-// one of the system's own tools did.
+// copyText puts a text that is not a secret into the clipboard, and reports whether one of the
+// system's own tools did so.
 func (m *Main) copyText(ctx context.Context, text string) bool {
 	ctx, cancel := context.WithTimeout(ctx, clipboardPatience)
 	defer cancel()
@@ -81,7 +97,7 @@ func (m *Main) copyText(ctx context.Context, text string) bool {
 	return false
 }
 
-// clipboards are the tools that may put something into the clipboard here.
+// clipboards are the tools that might put something into the clipboard here.
 func (m *Main) clipboards() (tools [][]string) {
 	switch runtime.GOOS {
 	case "windows":
@@ -98,7 +114,7 @@ func (m *Main) clipboards() (tools [][]string) {
 	return tools
 }
 
-// hostName names this computer as another one may know it.
+// hostName is this computer's name, by which another one may know it.
 func (m *Main) hostName() string {
 	name, err := os.Hostname()
 	if err != nil {

@@ -14,11 +14,12 @@ func (m *Main) certificateCommand() *cobra.Command {
 	var export string
 	cmd := &cobra.Command{
 		Use:   "certificate",
-		Short: "Show the certificate for local TLS, and export it",
-		Long: `Show the certificate that mail programs meet with STARTTLS and on the TLS port.
-Waxseal made it for localhost, 127.0.0.1 and ::1 of this computer; it signs itself
-and cannot sign others. A program that asks whether to trust it shows the same
-fingerprint. It is renewed 30 days before its end, and then asked about again.`,
+		Short: "Show or export the local TLS certificate",
+		Long: `Show the certificate that Waxseal uses for STARTTLS and on the TLS port. Waxseal
+created it for localhost, 127.0.0.1 and ::1 on this computer. It is self-signed
+and cannot sign other certificates. A program that asks whether to trust it shows
+the same fingerprint. Waxseal renews it 30 days before it expires; mail programs
+then ask again.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return m.connected(cmd, false, func(ctx context.Context, c *connection) error {
@@ -30,7 +31,7 @@ fingerprint. It is renewed 30 days before its end, and then asked about again.`,
 					if err := os.WriteFile(export, []byte(info.PEM), 0o644); err != nil { // #nosec G306 -- it is for others to read
 						return fmt.Errorf("export the certificate: %w", err)
 					}
-					m.say("wrote %s", export)
+					m.say("wrote the certificate to %s", export)
 				}
 				if asJSON {
 					return m.printJSON(info)
@@ -38,7 +39,7 @@ fingerprint. It is renewed 30 days before its end, and then asked about again.`,
 				if export == "" {
 					fmt.Fprint(m.Out, info.PEM)
 				}
-				fmt.Fprintf(m.Out, "for            localhost, 127.0.0.1, ::1\ngood until     %s\nSHA-256        %s\n", info.NotAfter, info.Fingerprint)
+				fmt.Fprintf(m.Out, "for            localhost, 127.0.0.1, ::1\nvalid until    %s\nSHA-256        %s\n", info.NotAfter, info.Fingerprint)
 				if info.File != "" {
 					fmt.Fprintf(m.Out, "file           %s\n", info.File)
 				}
@@ -48,17 +49,17 @@ fingerprint. It is renewed 30 days before its end, and then asked about again.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().StringVar(&export, "export", "", "write the certificate, without its key, to `FILE`")
+	cmd.Flags().StringVar(&export, "export", "", "write the certificate (without its key) to `FILE`")
 	return cmd
 }
 
-// trustHelp says how a mail program comes to trust the certificate.
+// trustHelp says how to make mail programs trust the certificate.
 func trustHelp(goos string) string {
 	switch goos {
 	case "windows":
-		return "certutil -user -addstore Root FILE, for programs that ask Windows; others ask you themselves"
+		return "run certutil -user -addstore Root FILE for programs that use the certificates of Windows; others ask you themselves"
 	case "darwin":
-		return "security add-trusted-cert -r trustRoot -p ssl -k ~/Library/Keychains/login.keychain-db FILE, for programs that ask macOS; others ask you themselves"
+		return "run security add-trusted-cert -r trustRoot -p ssl -k ~/Library/Keychains/login.keychain-db FILE for programs that use the certificates of macOS; others ask you themselves"
 	}
-	return "name FILE as the program's trusted certificate (docs/clients.md); programs with windows ask you themselves"
+	return "set FILE as the program's trusted certificate (docs/clients.md); programs with a window ask you themselves"
 }

@@ -14,9 +14,10 @@ func (m *Main) doctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at everything that must work, each with its cure",
-		Long: `Look at the keystore, the ports, the network and each account's token and login.
-What it prints holds no secret and is useful in a bug report.`,
+		Short: "Diagnose problems and suggest fixes",
+		Long: `Check the keystore, the ports, the network and each account's token and login,
+and say how to fix what fails. The output contains no secrets and is useful in a
+bug report.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
@@ -46,12 +47,14 @@ func (m *Main) sendTestCommand() *cobra.Command {
 	var asJSON bool
 	var to string
 	cmd := &cobra.Command{
-		Use:   "send-test ADDRESS --to RECIPIENT",
-		Short: "Send one message from an account, each stage named and timed",
-		Args:  exactly("ADDRESS"),
+		Use:   "send-test ADDRESS",
+		Short: "Send a test message and time each stage",
+		Args:  exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
 				to = args[0]
+			} else if err := checkAddress(to); err != nil {
+				return &usageError{fmt.Errorf("--to: %w", err)}
 			}
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				checks, show := m.collect(asJSON)
@@ -65,12 +68,12 @@ func (m *Main) sendTestCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "the `RECIPIENT`; the account itself when left out")
+	cmd.Flags().StringVar(&to, "to", "", "the `RECIPIENT` (default: the account itself)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// collect keeps checks, and prints each as it comes unless JSON is wanted.
+// collect keeps all checks, and prints each one as it ends unless JSON is wanted.
 func (m *Main) collect(asJSON bool) (all *[]api.Check, show func(api.Check)) {
 	all = &[]api.Check{}
 	return all, func(c api.Check) {
@@ -81,7 +84,7 @@ func (m *Main) collect(asJSON bool) (all *[]api.Check, show func(api.Check)) {
 	}
 }
 
-// printCheck prints a check on a line, and what to do on the next.
+// printCheck prints a check on one line, and the fix on the next.
 func (m *Main) printCheck(c api.Check) {
 	mark := "ok  "
 	if !c.OK {

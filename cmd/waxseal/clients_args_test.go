@@ -14,26 +14,26 @@ import (
 	"time"
 )
 
-// endpoint is where a client is sent, and how.
+// endpoint is where a client connects, and how.
 type endpoint struct {
 	address        string
 	security, auth string
 	to, password   string
 	dir            string // holds the files, and is the client's home
 	certificate    string // Waxseal's own, which the client is told to trust
-	attachment     string // a file for those that attach one themselves; "" is none
+	attachment     string // a file for clients that attach one themselves; "" is none
 }
 
 func (e endpoint) host() string { host, _, _ := net.SplitHostPort(e.address); return host }
 func (e endpoint) port() string { _, port, _ := net.SplitHostPort(e.address); return port }
 func (e endpoint) file() string { return filepath.Join(e.dir, "message") }
 
-// pick is the arguments for the endpoint's security.
+// pick returns the arguments for the endpoint's security.
 func (e endpoint) pick(forClear, forStartTLS, forTLS string) []string {
 	return strings.Fields(map[string]string{clear: forClear, starttls: forStartTLS, implicit: forTLS}[e.security])
 }
 
-// attach is the option for the attachment, where there is one.
+// attach is the option for the attachment, if there is one.
 func (e endpoint) attach(option string) []string {
 	if e.attachment == "" {
 		return nil
@@ -61,7 +61,7 @@ func curl(e endpoint) []string {
 		e.pick("smtp://"+e.address, "--ssl-reqd --cacert "+e.certificate+" smtp://"+e.address, "--cacert "+e.certificate+" smtps://"+e.address)...)
 }
 
-// library is the arguments of the libraries' scripts in testdata/clients.
+// library returns the arguments for a library's script in testdata/clients.
 func library(script string) func(endpoint) []string {
 	script, err := filepath.Abs(filepath.Join("testdata", "clients", script))
 	return func(e endpoint) []string {
@@ -118,7 +118,7 @@ func neomutt(e endpoint) []string {
 	return append(args, e.to)
 }
 
-// mailutils chooses LOGIN where it is not told, and takes STARTTLS where it is offered.
+// mailutils chooses LOGIN if it is not told, and uses STARTTLS if it is offered.
 func mailutils(e endpoint) []string {
 	login := strings.ReplaceAll(sender, "@", "%40") + ":" + e.password + ";auth=" + e.auth + "@"
 	url := e.pick("smtp://"+login+e.address+";notls", "smtp://"+login+e.address, "smtps://"+login+e.address)[0]
@@ -126,7 +126,7 @@ func mailutils(e endpoint) []string {
 		"-E", `set sendmail="` + url + `"`}, e.attach("-A")...), e.to)
 }
 
-// mustBeThere skips the test where the client, or a part of it, is not installed.
+// mustBeThere skips the test if the client, or a part of it, is not installed.
 func (c mailClient) mustBeThere(t *testing.T) {
 	t.Helper()
 	findTool(t, cmp.Or(c.packages, c.program), c.program)
@@ -140,14 +140,14 @@ func (c mailClient) mustBeThere(t *testing.T) {
 	}
 }
 
-// nodePath is where Debian keeps the libraries of Node.js, for those that have it elsewhere.
+// nodePath is where Debian keeps the libraries of Node.js, for a Node.js from somewhere else.
 const nodePath = "NODE_PATH=/usr/share/nodejs"
 
-// run sends the client's message. The client finds no configuration but the test's.
+// run sends the client's message. The client only finds the test's configuration.
 func (c mailClient) run(t *testing.T, e endpoint) (output string, err error) {
 	t.Helper()
 	given := c.file
-	if c.program == "git" { // which takes every To: for one more recipient
+	if c.program == "git" { // which makes every To: one more recipient
 		given = strings.Replace(given, "To: <you@else.example>\n", "", 1)
 	}
 	writeFile(t, e.file(), given)
@@ -156,8 +156,8 @@ func (c mailClient) run(t *testing.T, e endpoint) (output string, err error) {
 	cmd := exec.CommandContext(ctx, c.program, c.args(e)...)
 	cmd.Dir = e.dir
 	cmd.Env = append(os.Environ(), "HOME="+e.dir, "LC_ALL=C.UTF-8", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", nodePath,
-		"DEAD="+filepath.Join(e.dir, "dead.letter")) // root's s-nail does not ask HOME where to leave what it could not send
-	cmd.Stdin = strings.NewReader(given) // which those that take a file do not read
+		"DEAD="+filepath.Join(e.dir, "dead.letter")) // root's s-nail does not look at HOME for where to leave what it could not send
+	cmd.Stdin = strings.NewReader(given) // which clients that take a file do not read
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

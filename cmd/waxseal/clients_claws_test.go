@@ -12,8 +12,7 @@ import (
 	"testing"
 )
 
-// TestClawsMail has Claws Mail send what stands in its queue, as "Send later"
-// puts it there.
+// TestClawsMail has Claws Mail send the message in its queue, as "Send later" puts it there.
 func TestClawsMail(t *testing.T) {
 	findTool(t, "claws-mail", "claws-mail")
 	display := startScreen(t)
@@ -66,7 +65,7 @@ func TestClawsMail(t *testing.T) {
 	})
 }
 
-// clawsMail is a running Claws Mail with a home of its own.
+// clawsMail is a running Claws Mail with its own home folder.
 type clawsMail struct{ home string }
 
 func startClawsMail(t *testing.T, e endpoint, display, message string) clawsMail {
@@ -112,7 +111,7 @@ ssl_smtp=%s
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, _ := pem.Decode(trusted) // accepted once before
+	block, _ := pem.Decode(trusted) // as if the user had accepted it before
 	writeFile(t, filepath.Join(config, "certs", e.host()+"."+e.port()+".cert"), string(block.Bytes))
 	cmd := exec.Command("dbus-run-session", "claws-mail", "--debug", "--send")
 	runOnScreen(t, cmd, c.home, display)
@@ -126,7 +125,7 @@ ssl_smtp=%s
 
 func (c clawsMail) folder(name string) string { return filepath.Join(c.home, "Mail", name) }
 
-// log is what it writes into its log window.
+// log is what it writes to its log window.
 func (c clawsMail) log() string {
 	data, _ := os.ReadFile(filepath.Join(c.home, ".claws-mail", "claws.log"))
 	return string(data)

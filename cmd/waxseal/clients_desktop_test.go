@@ -98,7 +98,7 @@ func TestThunderbird(t *testing.T) {
 	})
 }
 
-// fingerprint is what `waxseal certificate` shows, to be compared with.
+// fingerprint is the one that `waxseal certificate` shows.
 func (r *running) fingerprint(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("waxseal", "certificate", "--config", filepath.Join(r.dir, "config.toml")).CombinedOutput()
@@ -132,7 +132,7 @@ func wantDesktopText(t *testing.T, r *running) {
 	}
 }
 
-// onlyLogin is a connection that says of PLAIN nothing to the client.
+// onlyLogin is a connection that hides PLAIN from the client.
 type onlyLogin struct{ net.Conn }
 
 func (o onlyLogin) Read(p []byte) (int, error) {

@@ -19,11 +19,11 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// attachmentSize is what Gmail lets people attach, in bytes. In base64 it is 34 MB.
+// attachmentSize is how much Gmail lets people attach, in bytes. In base64 that is 34 MB.
 const attachmentSize = 25_000_000
 
-// TestLargeAttachment sends 25 MB with each program, which attaches the file
-// itself where it can; what arrives is taken out of the message and compared.
+// TestLargeAttachment sends 25 MB with each program, which attaches the file itself if it can. The
+// attachment that arrives is compared with the file.
 func TestLargeAttachment(t *testing.T) {
 	r := startProgram(t)
 	file, want := bigFile(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// running is `waxseal serve` as a process of its own.
+// running is `waxseal serve` in its own process.
 type running struct {
 	provider   *providertest.Provider
 	dir        string
@@ -29,8 +29,8 @@ type running struct {
 
 var accepting = regexp.MustCompile(`accepting mail on (\S+) \(STARTTLS\), (\S+) \(TLS\)`)
 
-// startProgram starts the program, which is this test binary under the name
-// that TestMain gave it (so it watches for data races too), with one account.
+// startProgram starts the program with one account. The program is this test binary under the name
+// that TestMain gave it, so it looks for data races too.
 func startProgram(t *testing.T) *running {
 	t.Helper()
 	provider, err := providertest.Start(providertest.Options{})
@@ -52,8 +52,8 @@ func startProgram(t *testing.T) *running {
 	return r
 }
 
-// serve starts the program and waits until it says where it takes mail. At the
-// test's end it must end by itself, with success.
+// serve starts the program, and waits until it says where it accepts mail. At the end of the test it
+// must end by itself, with success.
 func (r *running) serve(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	said, err := cmd.StderrPipe()
@@ -114,10 +114,10 @@ func (r *running) sent(t *testing.T, c mailClient, e endpoint) providertest.Mess
 	return messages[before]
 }
 
-// recorder passes one connection on and keeps what the client said.
+// recorder passes on one connection, and keeps what the client sent.
 type recorder struct {
 	address string
-	done    chan struct{} // closed when said is complete
+	done    chan struct{} // closed once said is complete
 	said    bytes.Buffer
 }
 
@@ -126,7 +126,7 @@ func record(t *testing.T, to string) *recorder {
 	return recordThrough(t, to, func(server net.Conn) net.Conn { return server })
 }
 
-// recordThrough records, with the server changed for the client.
+// recordThrough records, and changes what the client gets from the server.
 func recordThrough(t *testing.T, to string, change func(net.Conn) net.Conn) *recorder {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -163,19 +163,19 @@ func recordThrough(t *testing.T, to string, change func(net.Conn) net.Conn) *rec
 
 var dataCommand = regexp.MustCompile(`(?i)\r\ndata\r\n`)
 
-// body is the message as the client meant it: between DATA and the final dot,
-// the dots that start a line taken off once (RFC 5321 section 4.5.2).
+// body is the message as the client meant it: between DATA and the final dot, and without the dots
+// that the client added at the start of lines (RFC 5321 section 4.5.2).
 func (r *recorder) body(t *testing.T) []byte {
 	t.Helper()
 	<-r.done
 	said := r.said.Bytes()
 	at := dataCommand.FindIndex(said)
 	if at == nil {
-		t.Fatalf("no DATA in what the client said: %q", said)
+		t.Fatalf("no DATA in what the client sent: %q", said)
 	}
 	wire, _, ok := bytes.Cut(said[at[1]:], []byte("\r\n.\r\n"))
 	if !ok {
-		t.Fatal("no end of data in what the client said")
+		t.Fatal("no end of data in what the client sent")
 	}
 	lines := strings.Split(string(wire), "\r\n")
 	for i, l := range lines {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// startScreen starts an X server without a screen and returns its display.
+// startScreen starts an X server without a screen, and returns its display.
 func startScreen(t *testing.T) string {
 	t.Helper()
 	server := exec.Command(findTool(t, "xvfb", "Xvfb"), "-displayfd", "3", "-screen", "0", "1280x900x24", "-nolisten", "tcp")
@@ -26,14 +26,14 @@ func startScreen(t *testing.T) string {
 	runOwn(t, server)
 	writing.Close()
 	reading.SetReadDeadline(time.Now().Add(time.Minute))
-	number, err := bufio.NewReader(reading).ReadString('\n') // it writes the line's end by itself, and minds when nobody reads
+	number, err := bufio.NewReader(reading).ReadString('\n') // it writes the line end separately, and fails if nobody reads that
 	if err != nil {
 		t.Fatalf("Xvfb names no display: %v", err)
 	}
 	return ":" + strings.TrimSpace(number)
 }
 
-// runOnScreen starts a program with windows that finds no settings but the test's.
+// runOnScreen starts a program with windows that only finds the test's settings.
 func runOnScreen(t *testing.T, cmd *exec.Cmd, home, display string) {
 	t.Helper()
 	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+home, "XDG_RUNTIME_DIR="+home, "DISPLAY="+display,
@@ -41,7 +41,7 @@ func runOnScreen(t *testing.T, cmd *exec.Cmd, home, display string) {
 	runOwn(t, cmd)
 }
 
-// runOwn starts a program whose children end with it, at the test's end.
+// runOwn starts a program that ends with the test, together with its children.
 func runOwn(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	var said bytes.Buffer
@@ -60,7 +60,7 @@ func runOwn(t *testing.T, cmd *exec.Cmd) {
 	})
 }
 
-// waitFor polls until condition gives something.
+// waitFor polls until condition returns something.
 func waitFor(t *testing.T, what string, condition func() string) string {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)

@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// TestSystemCertificates: where the system trusts Waxseal's certificate, as Debian
-// does after update-ca-certificates, programs need no option for it. The system is
-// this test's own: the folder that update-ca-certificates wrote stands in place of
-// /etc/ssl/certs for the program alone, in a mount namespace.
+// TestSystemCertificates: if the system trusts Waxseal's certificate, as Debian does after
+// update-ca-certificates, programs need no option for it. The system is the test's own: in a mount
+// namespace, for the program alone, the folder that update-ca-certificates wrote takes the place of
+// /etc/ssl/certs.
 func TestSystemCertificates(t *testing.T) {
 	update := findTool(t, "ca-certificates", "/usr/sbin/update-ca-certificates")
 	findTool(t, "openssl", "openssl")
@@ -47,22 +47,22 @@ func TestSystemCertificates(t *testing.T) {
 	}
 }
 
-// onlySystem runs a program that is told of certificates by the system alone, or,
-// as for Node.js, which has its own, by where the system has them.
+// onlySystem runs a program that only learns of certificates from the system. Node.js, which has its
+// own, is told where the system has them.
 const onlySystem = `mount --bind "$0" /etc/ssl/certs
 unset SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE GIT_SSL_CAINFO
 export NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 exec "$@"`
 
-// within is the arguments with which unshare runs a program.
+// within returns the arguments with which unshare runs a program.
 func within(namespace []string, program string, args func(endpoint) []string) func(endpoint) []string {
 	return func(e endpoint) []string {
 		return append(append(namespace[:len(namespace):len(namespace)], program), args(e)...)
 	}
 }
 
-// withoutCertificate leaves out the option that names the certificate: the word it
-// stands in, and the one before it where that is the option.
+// withoutCertificate leaves out the option that names the certificate: the argument that contains it,
+// and the one before if that is the option.
 func withoutCertificate(args func(endpoint) []string) func(endpoint) []string {
 	return func(e endpoint) []string {
 		const mark = "CERTIFICATE"
@@ -73,7 +73,7 @@ func withoutCertificate(args func(endpoint) []string) func(endpoint) []string {
 			case !strings.Contains(arg, mark):
 				kept = append(kept, arg)
 			case arg == mark && !strings.HasPrefix(kept[len(kept)-1], "-"):
-				kept = append(kept, "") // a script's argument, which has its place
+				kept = append(kept, "") // a script's argument, whose position counts
 			case !strings.HasPrefix(arg, "-"):
 				kept = kept[:len(kept)-1]
 			}

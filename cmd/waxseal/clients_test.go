@@ -16,55 +16,55 @@ import (
 
 const sender = "me@corp.example"
 
-// utf8Address is one that RFC 6531 made possible.
+// utf8Address is an address that RFC 6531 made possible.
 const utf8Address = "jörg@else.example"
 
-// text is what programs on a message's way like to change: leading dots, a dot
-// alone, bytes beyond ASCII.
+// text has what programs on the way of a message tend to change: leading dots, a single dot, bytes
+// beyond ASCII.
 const text = ".\n..\n.a line that starts with a dot\nGrüße, 你好\n.\nlast line\n"
 
-// rough is text with what not every mail program sends as it is: a line longer
-// than RFC 5321 section 4.5.3.1.6 allows, and bytes that are no UTF-8.
+// rough is text with what not every mail program sends unchanged: a line longer than RFC 5321 section
+// 4.5.3.1.6 allows, and bytes that are not UTF-8.
 var rough = strings.Repeat("long ", 12_000) + "\nno UTF-8: \xff\xfe\xa4\n" + text
 
 const header = "From: Me <" + sender + ">\nTo: <you@else.example>\nSubject: From a real client\n" +
 	"Date: Mon, 02 Nov 2026 10:00:00 +0000\nMessage-ID: <real.client@corp.example>\n" +
 	"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
 
-// mailClient is a program people send mail with, or a library with a script.
+// mailClient is a program that people send mail with, or a library with a script.
 type mailClient struct {
-	name      string // "" is the program's
+	name      string // "" is the program's name
 	program   string
 	packages  string // of Debian; "" is the program's name
-	parts     string // a shell command that fails where a part of it is missing
+	parts     string // a shell command that fails if a part of it is missing
 	args      func(endpoint) []string
 	file      string // what it is given, with LF line ends, as a file and on standard input
-	ownHeader bool   // it writes a header of its own and keeps what follows
+	ownHeader bool   // it writes its own header, and keeps the rest
 	tail      string // what it adds at the end
-	ascii     string // what is said where it cannot send to addresses beyond ASCII (RFC 6531)
-	unchecked bool   // it looks at no certificate, whatever it is told
-	rejected  string // what it says when the provider refuses a recipient,
+	ascii     string // what it prints if it cannot send to addresses beyond ASCII (RFC 6531)
+	unchecked bool   // it never checks certificates, whatever it is told
+	rejected  string // what it prints when the provider refuses a recipient,
 	refused   string // when the provider refuses the message,
 	wrong     string // when the password is wrong,
-	revoked   string // and when the account's user has taken the consent back
+	revoked   string // and when the account's user has revoked the consent
 }
 
 func (c mailClient) String() string { return cmp.Or(c.name, c.program) }
 
-// How the clients connect, as their command lines are told apart by it.
+// How the clients connect.
 const (
 	clear    = "clear"
 	starttls = "STARTTLS"
 	implicit = "TLS"
 )
 
-// What the provider says, in the last line of its reply, and Waxseal.
+// What the provider says, in the last line of its reply, and parts of what Waxseal says.
 const (
-	notASCII      = "The address is not ASCII"
+	notASCII      = "5.6.7"
 	noMailbox     = "5.1.1 No mailbox of that name here"
 	unwelcome     = "5.7.1 This message is not wanted here"
-	wrongPassword = "5.7.8 Wrong user name or local password"
-	consentGone   = "The password is right; sign in again with `waxseal account reauthorize " + sender + "`"
+	wrongPassword = "5.7.8"
+	consentGone   = "`waxseal account reauthorize " + sender + "`"
 )
 
 var mailClients = []mailClient{
@@ -97,10 +97,9 @@ var mailClients = []mailClient{
 		ascii: "Invalid address"},
 }
 
-// TestRealClients sends with the programs people use, through `waxseal serve`,
-// to a provider that takes only tokens. What arrives has the SHA-256 of what the
-// client sent: recorded on the wire where that can be read, and of the file it
-// was given. docs/clients.md says how each is set up.
+// TestRealClients sends with the programs that people use, through `waxseal serve`, to a provider that
+// only accepts tokens. What arrives has the SHA-256 of what the client sent (recorded on the wire, if
+// that is readable) and of the file that the client got. docs/clients.md says how to set up each one.
 func TestRealClients(t *testing.T) {
 	r := startProgram(t)
 	for _, c := range mailClients {
@@ -121,8 +120,8 @@ func TestRealClients(t *testing.T) {
 	}
 }
 
-// TestUTF8Addresses: who can write to an address beyond ASCII can do so through
-// Waxseal; of the others the program itself or Waxseal says why not.
+// TestUTF8Addresses: a client that can write to an address beyond ASCII can do so through Waxseal. For
+// the others, the client itself or Waxseal says why not.
 func TestUTF8Addresses(t *testing.T) {
 	r := startProgram(t)
 	for _, c := range mailClients {
@@ -145,8 +144,8 @@ func TestUTF8Addresses(t *testing.T) {
 	}
 }
 
-// wantUnchanged compares what arrived with what was recorded on the wire, if it
-// was, and with what the client was given.
+// wantUnchanged compares what arrived with what was recorded on the wire, if it was, and with what the
+// client got.
 func (c mailClient) wantUnchanged(t *testing.T, m providertest.Message, wire *recorder) {
 	t.Helper()
 	if wire != nil {
@@ -164,8 +163,8 @@ func (c mailClient) wantUnchanged(t *testing.T, m providertest.Message, wire *re
 	}
 }
 
-// TestClientsSeeRefusals: a client fails, and those that print what a server
-// says print the provider's words down to the last line, or ours.
+// TestClientsSeeRefusals: a client fails, and if it prints what a server says, it prints the provider's
+// words down to the last line, or Waxseal's.
 func TestClientsSeeRefusals(t *testing.T) {
 	r := startProgram(t)
 	var unwanted sync.Map // connections whose message will be refused
@@ -205,8 +204,8 @@ func TestClientsSeeRefusals(t *testing.T) {
 	}
 }
 
-// TestClientsSeeARevokedConsent: what a person reads when the provider lets
-// Waxseal send no more.
+// TestClientsSeeARevokedConsent shows what a person reads when the provider no longer lets Waxseal
+// send.
 func TestClientsSeeARevokedConsent(t *testing.T) {
 	r := startProgram(t)
 	r.provider.Revoke(sender)

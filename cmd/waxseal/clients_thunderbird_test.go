@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// thunderbird is a running Thunderbird with a profile of its own, driven over
-// Marionette: a JSON list after its length and a colon, each way.
+// thunderbird is a running Thunderbird with its own profile, controlled over Marionette: each way, a
+// JSON list after its length and a colon.
 type thunderbird struct {
 	t    *testing.T
 	e    endpoint
@@ -27,7 +27,7 @@ type thunderbird struct {
 	id   int
 }
 
-// startThunderbird starts it on a screen, set up for the endpoint.
+// startThunderbird starts Thunderbird on a screen, set up for the endpoint.
 func startThunderbird(t *testing.T, e endpoint, display string) *thunderbird {
 	t.Helper()
 	profile := t.TempDir()
@@ -94,8 +94,8 @@ func (b *thunderbird) command(name string, params, result any) {
 	}
 }
 
-// send writes and sends a message. Where trust is set, it accepts a certificate
-// that Thunderbird shows and sends again. said is what Thunderbird showed meanwhile.
+// send writes and sends a message. With trust, it accepts a certificate that Thunderbird shows, and
+// sends again. said is what Thunderbird showed meanwhile.
 func (b *thunderbird) send(trust bool, attachment string) (sent bool, said string) {
 	b.t.Helper()
 	script, err := os.ReadFile("testdata/clients/thunderbird.js")

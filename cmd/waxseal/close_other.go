@@ -4,5 +4,5 @@ package main
 
 import "log/slog"
 
-// relayCloses has nothing to relay: elsewhere a program is asked to end by a signal.
+// relayCloses does nothing: other systems ask a program to end with a signal.
 func relayCloses(chan<- struct{}, *slog.Logger) (stop func()) { return func() {} }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// What Windows says to a window (winuser.h).
+// Messages from Windows to a window (winuser.h).
 const (
 	wmClose      = 0x0010
 	wmEndSession = 0x0016
@@ -28,19 +28,18 @@ var (
 	postQuitMessage = user32.NewProc("PostQuitMessage")
 )
 
-// relayCloses passes on that somebody asks the program to close: `taskkill` does
-// so by WM_CLOSE to the windows of a process, and of a process without any it says
-// that it cannot be asked. So there is a window that nobody sees. The end of the
-// session is said to it too, since Windows tells no console handler of that where
-// a program has windows (SetConsoleCtrlHandler, Remarks); Windows waits for the
-// answer, which is the program's end.
+// relayCloses passes on requests to close the program. `taskkill` sends WM_CLOSE to the windows
+// of a process, and says of a process without windows that it cannot be asked, so this creates a
+// window that nobody sees. That window also hears of the end of the session, because Windows does
+// not tell a console handler of it if the program has windows (SetConsoleCtrlHandler, Remarks);
+// Windows waits for the answer, which is the end of the program.
 //
-// It is called once in a process. stop waits until the window is gone.
+// It may be called once in a process. stop waits until the window is gone.
 func relayCloses(closes chan<- struct{}, log *slog.Logger) (stop func()) {
 	ask := func() {
 		select {
 		case closes <- struct{}{}:
-		default: // asked already
+		default: // somebody has asked already
 		}
 	}
 	var sessionEnds sync.Once
@@ -54,7 +53,7 @@ func relayCloses(closes chan<- struct{}, log *slog.Logger) (stop func()) {
 			if w != 0 {
 				ask()
 				sessionEnds.Do(func() { close(ended) })
-				select {} // to the end of the program
+				select {} // until the program ends
 			}
 			return 0
 		case wmApp:
@@ -65,9 +64,9 @@ func relayCloses(closes chan<- struct{}, log *slog.Logger) (stop func()) {
 		return answer
 	}
 	opened := make(chan uintptr)
-	go func() { // stop waits for it, by ended
+	go func() { // stop waits for it, through ended
 		defer sessionEnds.Do(func() { close(ended) })
-		runtime.LockOSThread() // a window's messages come to the thread that made it
+		runtime.LockOSThread() // a window's messages come to the thread that created it
 		defer runtime.UnlockOSThread()
 		window, err := hiddenWindow(proc)
 		if err != nil {
@@ -91,8 +90,8 @@ func relayCloses(closes chan<- struct{}, log *slog.Logger) (stop func()) {
 	}
 }
 
-// hiddenWindow makes a window that is never shown. It must be a top-level one:
-// message-only windows are not found by who asks all to close.
+// hiddenWindow creates a window that is never shown. It must be a top-level window: a program
+// that asks all windows to close does not find message-only windows.
 func hiddenWindow(proc func(window, message, w, l uintptr) uintptr) (uintptr, error) {
 	if err := user32.Load(); err != nil {
 		return 0, err
@@ -111,11 +110,11 @@ func hiddenWindow(proc func(window, message, w, l uintptr) uintptr) (uintptr, er
 	}{proc: windows.NewCallback(proc), name: name}
 	class.size = uint32(unsafe.Sizeof(class))
 	if atom, _, err := registerClass.Call(uintptr(unsafe.Pointer(&class))); atom == 0 {
-		return 0, fmt.Errorf("register a class of windows: %w", err)
+		return 0, fmt.Errorf("register a window class: %w", err)
 	}
 	window, _, err := createWindow.Call(0, uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(name)), 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	if window == 0 {
-		return 0, fmt.Errorf("make a hidden window: %w", err)
+		return 0, fmt.Errorf("create a hidden window: %w", err)
 	}
 	return window, nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
-// connection is a client of the running instance or, where none runs, of a
-// server in this process that listens nowhere.
+// connection is a client of the running instance or, if there is none, of a server in this
+// process that does not listen.
 type connection struct {
 	*control.Client
 	running bool
@@ -28,7 +28,7 @@ func (c *connection) Close() {
 	}
 }
 
-// running is the instance that runs; an error where none does.
+// running connects to the running instance, and fails if there is none.
 func (m *Main) running(ctx context.Context) (*control.Client, error) {
 	path, err := m.configPath()
 	if err != nil {
@@ -37,8 +37,8 @@ func (m *Main) running(ctx context.Context) (*control.Client, error) {
 	return control.Dial(ctx, path)
 }
 
-// connect finds whom to ask about accounts. A command that reads or changes
-// secrets says so: without an instance it keeps all others away meanwhile.
+// connect finds the server to ask about accounts. secrets is for commands that read or change
+// secrets: if there is no instance, they keep all others out until they end.
 func (m *Main) connect(ctx context.Context, secrets bool) (*connection, error) {
 	client, err := m.running(ctx)
 	if err == nil {
@@ -51,7 +51,7 @@ func (m *Main) connect(ctx context.Context, secrets bool) (*connection, error) {
 	if err := m.connectHere(ctx, c, secrets); err != nil {
 		c.Close()
 		var running *control.RunningError
-		if errors.As(err, &running) && running.PID != 0 { // it has started just now
+		if errors.As(err, &running) && running.PID != 0 { // it started a moment ago
 			return m.connect(ctx, secrets)
 		}
 		return nil, err
@@ -59,7 +59,7 @@ func (m *Main) connect(ctx context.Context, secrets bool) (*connection, error) {
 	return c, nil
 }
 
-// connected runs what a command does with a connection, until Ctrl-C.
+// connected runs do with a connection, until it ends or Ctrl-C.
 func (m *Main) connected(cmd *cobra.Command, secrets bool, do func(ctx context.Context, c *connection) error) error {
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
@@ -71,7 +71,7 @@ func (m *Main) connected(cmd *cobra.Command, secrets bool, do func(ctx context.C
 	return do(ctx, c)
 }
 
-// withRunning is connected for what only the instance that runs can do.
+// withRunning is connected for what only a running instance can do.
 func (m *Main) withRunning(cmd *cobra.Command, do func(ctx context.Context, c *control.Client) error) error {
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
@@ -83,7 +83,7 @@ func (m *Main) withRunning(cmd *cobra.Command, do func(ctx context.Context, c *c
 	return do(ctx, c)
 }
 
-// connectHere makes the server in this process.
+// connectHere creates the server in this process.
 func (m *Main) connectHere(ctx context.Context, c *connection, secrets bool) error {
 	path, err := m.configPath()
 	if err != nil {
@@ -120,14 +120,14 @@ func (m *Main) connectHere(ctx context.Context, c *connection, secrets bool) err
 	return nil
 }
 
-// lastingKeystore refuses the keystore that ends with this command.
+// lastingKeystore opens the keystore, unless it would be lost when this command ends.
 func (m *Main) lastingKeystore(path string, cfg config.Config) (*keystore.Store, error) {
 	kind, err := m.keystoreKind(cfg)
 	if err != nil {
 		return nil, err
 	}
 	if kind == "memory" {
-		return nil, withCure(errors.New("no Waxseal is running, and with the keystore in memory nothing would be kept"),
+		return nil, withCure(errors.New("Waxseal is not running, and a keystore in memory would be lost when this command ends"),
 			"start `waxseal serve` first, or choose another keystore with --keystore")
 	}
 	return m.openKeystore(path, cfg)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,63 +14,176 @@ import (
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
-// consentFlags say how somebody approves.
+// consentFlags say how the user signs in.
 type consentFlags struct {
 	device    bool
 	noBrowser bool
 }
 
 func (f *consentFlags) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.device, "device", false, "enter a code on any device with a browser, instead of approving in one on this computer")
-	cmd.Flags().BoolVar(&f.noBrowser, "no-browser", false, "only print the address of the provider's page")
+	cmd.Flags().BoolVar(&f.device, "device", false, "sign in on another device, with a code")
+	cmd.Flags().BoolVar(&f.noBrowser, "no-browser", false, "print the address of the sign-in page instead of opening a browser")
 }
 
-// authorize has an account approved: in the browser, or by a code where none can
-// be opened here and the provider has that.
+// signIn is one sign-in for an account. Its user has up to two ways: the provider's page and,
+// where no browser can be opened here, a code to enter on another device. The first way to end
+// decides.
+type signIn struct {
+	m       *Main
+	c       *connection
+	address string
+	how     consentFlags
+	hasCode bool // the provider can sign in with a code
+
+	ways    sync.WaitGroup
+	prompts chan wayPrompt
+	ended   chan wayEnd
+
+	began     time.Time
+	page      string
+	codeShown bool
+
+	// browser gets the result of the program that opens the browser. Once hopeful fires, a
+	// failure no longer means that no browser opened.
+	browser <-chan error
+	hopeful <-chan time.Time
+}
+
+// wayPrompt is a prompt of one way.
+type wayPrompt struct {
+	byCode bool
+	api.Prompt
+}
+
+// wayEnd is how one way ended.
+type wayEnd struct {
+	byCode    bool
+	consented bool
+	err       error
+}
+
+// browserPatience is how long a failure of the program that opens the browser means that no browser
+// opened. After that, the user may have closed it.
+const browserPatience = 5 * time.Second
+
+// pagePatience is how long [oauth.Grant.Consent] waits for the user.
+const pagePatience = 10 * time.Minute
+
+// authorize has the user approve an account.
 func (m *Main) authorize(ctx context.Context, c *connection, address string, p api.Preflight, f consentFlags) (consented bool, err error) {
+	s := &signIn{m: m, c: c, address: address, how: f, hasCode: p.Device, began: time.Now(),
+		prompts: make(chan wayPrompt), ended: make(chan wayEnd, 2)}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the wait for a pasted address
-	if why := m.noBrowser(); why != nil && p.Device && !f.device && !f.noBrowser {
-		m.say("%v, so this goes by a code that you enter on another device; --no-browser prints the page's address instead", why)
-		f.device = true
-	}
-	return c.Authorize(ctx, address, f.device, func(prompt api.Prompt) {
-		switch {
-		case prompt.URL != "":
-			m.showPage(ctx, prompt.URL, f.noBrowser)
-		case prompt.Device != nil:
-			m.showCode(*prompt.Device)
-		case prompt.Check != nil:
-			m.printCheck(*prompt.Check)
+	defer s.ways.Wait()
+	defer cancel() // ends the way that was not taken, and the wait for a pasted address
+	s.begin(ctx, f.device)
+	for {
+		select {
+		case p := <-s.prompts:
+			s.show(ctx, p)
+		case err := <-s.browser:
+			s.browser = nil
+			if err != nil {
+				m.say("the browser could not be opened: %v", err)
+				s.goElsewhere(ctx)
+			}
+		case <-s.hopeful:
+			s.browser = nil
+		case end := <-s.ended:
+			if end.err != nil && end.byCode && !s.codeShown && s.page != "" && ctx.Err() == nil {
+				m.say("a sign-in with a code is not possible now: %v; use the page above", end.err)
+				continue
+			}
+			return end.consented, end.err
 		}
+	}
+}
+
+// begin starts one way.
+func (s *signIn) begin(ctx context.Context, byCode bool) {
+	s.ways.Go(func() {
+		consented, err := s.c.Authorize(ctx, s.address, byCode, func(p api.Prompt) {
+			select {
+			case s.prompts <- wayPrompt{byCode, p}:
+			case <-ctx.Done():
+			}
+		})
+		s.ended <- wayEnd{byCode, consented, err}
 	})
 }
 
-// showPage opens the provider's page, and prints it for when that fails.
-func (m *Main) showPage(ctx context.Context, page string, noBrowser bool) {
-	opened := !noBrowser && m.openBrowser(page) == nil
-	if opened {
-		fmt.Fprintln(m.Out, "Approve in the browser that opens now. If none does, open this page:")
+func (s *signIn) show(ctx context.Context, p wayPrompt) {
+	switch {
+	case p.URL != "":
+		s.showPage(ctx, p.URL)
+	case p.Device != nil:
+		s.showCode(*p.Device)
+	case p.Check != nil && p.byCode && s.page != "" && !s.codeShown: // the end of this way says why there is no code
+	case p.Check != nil:
+		s.m.printCheck(*p.Check)
+	}
+}
+
+// showPage opens the provider's page, and prints its address in case that fails.
+func (s *signIn) showPage(ctx context.Context, page string) {
+	s.page = page
+	m := s.m
+	if !s.how.noBrowser {
+		opener, err := m.startBrowser(page)
+		if err != nil {
+			m.say("no browser can be opened here: %v", err)
+		}
+		s.browser = opener
+	}
+	if s.browser != nil {
+		fmt.Fprintln(m.Out, "Approve in the browser that opens now. If none opens, open this page:")
 	} else {
 		fmt.Fprintln(m.Out, "Open this page in a browser and approve:")
 	}
 	fmt.Fprintf(m.Out, "\n  %s\n\n", clean(page))
 	asked := m.interactive()
-	if asked && m.copyText(ctx, page) { // it holds a state and a challenge, and no secret
-		fmt.Fprintln(m.Out, "It is in the clipboard, too.")
+	if asked && m.copyText(ctx, page) { // it holds a state and a challenge, but no secret
+		fmt.Fprintln(m.Out, "The address is also in the clipboard.")
 	}
-	if home := redirectOf(page); home != nil && !opened {
-		fmt.Fprintf(m.Out, "A browser on another computer ends at a page of %s, which it cannot reach unless\nyou run there, before you approve,\n\n  ssh -L %s:127.0.0.1:%[2]s %s\n\n", home.Host, home.Port(), m.hostName())
-		if asked {
-			fmt.Fprint(m.Out, "Or copy the address of the page at which it ends, and paste it here.\n\n")
-		}
+	if s.browser != nil {
+		s.hopeful = time.After(browserPatience)
+		s.hintElsewhere()
+	} else {
+		s.goElsewhere(ctx)
 	}
 	if asked {
 		go m.takePasted(ctx, page) // ends with ctx, or with the program: see await
 	}
 }
 
-// redirectOf is where a provider's page sends the browser in the end.
+// hintElsewhere says what to do if the browser that was opened is of no use: it may be on a screen
+// that nobody sees, or insist on HTTPS, which the page at the end of the sign-in does not have.
+func (s *signIn) hintElsewhere() {
+	if s.m.interactive() {
+		fmt.Fprintln(s.m.Out, "If the browser ends at a page it cannot open, paste the address of that page here.")
+	}
+	if s.hasCode {
+		fmt.Fprintln(s.m.Out, "To sign in on another device instead, stop this with Ctrl-C and add --device.")
+	}
+}
+
+// goElsewhere says how to approve with a browser on another computer, and asks for a code if the
+// provider has that.
+func (s *signIn) goElsewhere(ctx context.Context) {
+	m := s.m
+	if home := redirectOf(s.page); home != nil {
+		fmt.Fprintf(m.Out, "To approve on another computer, run this there first, because the sign-in ends at a page\nof this one (%s):\n\n  ssh -L %s:127.0.0.1:%[2]s %s\n\n",
+			home.Host, home.Port(), m.hostName())
+		if m.interactive() {
+			fmt.Fprint(m.Out, "Or, when the browser there ends at a page it cannot open, paste the address of that page here.\n\n")
+		}
+	}
+	if s.hasCode && !s.how.noBrowser {
+		s.begin(ctx, true)
+	}
+}
+
+// redirectOf is the address to which a provider's page sends the browser in the end.
 func redirectOf(page string) *url.URL {
 	u, err := url.Parse(page)
 	if err != nil {
@@ -81,7 +196,7 @@ func redirectOf(page string) *url.URL {
 	return home
 }
 
-// takePasted waits for the address at which a browser elsewhere has ended.
+// takePasted waits for the user to paste the address at which a browser has ended.
 func (m *Main) takePasted(ctx context.Context, page string) {
 	for {
 		line, err := m.await(ctx, func() (string, error) { return readLine(m.In) })
@@ -98,17 +213,25 @@ func (m *Main) takePasted(ctx context.Context, page string) {
 }
 
 // showCode shows a code as large as a terminal can.
-func (m *Main) showCode(d oauth.DeviceCode) {
+func (s *signIn) showCode(d oauth.DeviceCode) {
+	s.codeShown = true
+	open, expires := "On any device, open", d.Expires
+	if s.page != "" {
+		open = "Or, on any device, open"
+		if end := s.began.Add(pagePatience); end.Before(expires) {
+			expires = end // the page's way ends then, and so does the sign-in
+		}
+	}
 	code := clean(d.UserCode)
 	line := "+" + strings.Repeat("-", len([]rune(code))+6) + "+"
 	gap := "|" + strings.Repeat(" ", len(line)-2) + "|"
 	bold, plain := "", ""
-	if isTerminal(m.Out) && m.Getenv("NO_COLOR") == "" && m.Getenv("TERM") != "dumb" {
+	if isTerminal(s.m.Out) && s.m.Getenv("NO_COLOR") == "" && s.m.Getenv("TERM") != "dumb" {
 		bold, plain = "\x1b[1m", "\x1b[0m"
 	}
-	fmt.Fprintf(m.Out, "On any device, open\n\n    %s%s%s\n\nand enter the code\n\n    %s\n    %s\n    |   %s%s%s   |\n    %[5]s\n    %[4]s\n\nbefore %[9]s. Waiting for your approval there.\n",
-		bold, clean(d.VerificationURL), plain, line, gap, bold, code, plain, d.Expires.Local().Format("15:04"))
+	fmt.Fprintf(s.m.Out, "%s\n\n    %s%s%s\n\nand enter the code\n\n    %s\n    %s\n    |   %[2]s%[7]s%[4]s   |\n    %[6]s\n    %[5]s\n\nbefore %[8]s. Waiting for your approval there.\n",
+		open, bold, clean(d.VerificationURL), plain, line, gap, code, expires.Local().Format("15:04"))
 	if d.VerificationURLComplete != "" {
-		fmt.Fprintf(m.Out, "This address has the code in it:\n\n    %s\n\n", clean(d.VerificationURLComplete))
+		fmt.Fprintf(s.m.Out, "This address includes the code:\n\n    %s\n\n", clean(d.VerificationURLComplete))
 	}
 }

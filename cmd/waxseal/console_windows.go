@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// useParentsConsole lets the commands of a program that Windows counts as a
-// graphical one write to the console that they are typed into. (The prompt does
-// not wait for such a program; the headless one is for scripts.)
+// useParentsConsole lets the commands of a program that Windows regards as graphical write to the
+// console that they were typed into. The prompt does not wait for such a program; scripts use the
+// headless program, which the prompt waits for.
 func useParentsConsole() {
 	if _, err := os.Stdout.Stat(); err == nil {
-		return // it has one, or goes to a file
+		return // it has a console, or writes to a file
 	}
 	attach := windows.NewLazySystemDLL("kernel32.dll").NewProc("AttachConsole")
 	const parent = ^uintptr(0) // ATTACH_PARENT_PROCESS

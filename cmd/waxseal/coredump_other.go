@@ -2,6 +2,6 @@
 
 package main
 
-// noCoreDump has nothing to do: Windows writes a dump of a program only where
-// somebody has set that up (WER LocalDumps).
+// noCoreDump does nothing: Windows only writes a dump of a program if somebody has set that up
+// (WER LocalDumps).
 func noCoreDump() {}

@@ -4,6 +4,6 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// noCoreDump keeps memory, tokens in it, out of core files. Where it cannot be
-// done the program goes on: Go writes none by itself.
+// noCoreDump keeps memory, with the tokens in it, out of core files. If that fails, the program
+// goes on: Go does not write core files by itself.
 func noCoreDump() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }

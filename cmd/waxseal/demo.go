@@ -19,14 +19,14 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// demoAddress is the account of the demonstration.
+// demoAddress is the account of the demo.
 const demoAddress = "you@demo.example"
 
-// demoPatience bounds each step of the demonstration.
+// demoPatience limits the steps of the first message.
 const demoPatience = 20 * time.Second
 
-// demoConfig leads to the provider in this process. Every port is free: the
-// demonstration runs beside an instance that works.
+// demoConfig points to the provider in this process. The system picks every port, so that the
+// demo can run beside a working instance.
 const demoConfig = `listen     = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]
 metrics    = "127.0.0.1:0"
@@ -49,12 +49,12 @@ func (m *Main) demoCommand() *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show the whole way of a message, with a provider of its own",
-		Long: `Start a mail provider and a Waxseal of its own in this process, give consent,
-send a message with a password and see it arrive at the provider, which takes
-OAuth 2.0 only. Then stay up, so that a real mail program can be tried, until
-Ctrl-C. On a desktop, the tray icon and the window come up instead, and the
-account is yours to add. Nothing is kept, and nothing leaves this computer.`,
+		Short: "Try Waxseal end to end with a built-in provider",
+		Long: `Start a built-in mail provider and a separate Waxseal, sign in, send a message
+with a password, and see it arrive at the provider, which only accepts OAuth 2.0.
+Then keep running until Ctrl-C, so that you can try a real mail program. On a
+desktop, the tray icon and the window appear instead, and you add the account
+yourself. Nothing is kept, and nothing leaves this computer.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return m.demo(cmd.Context(), once) },
 	}
@@ -62,7 +62,7 @@ account is yours to add. Nothing is kept, and nothing leaves this computer.`,
 	return cmd
 }
 
-// demo is a demonstration under way.
+// demo is a running demo.
 type demo struct {
 	m        *Main
 	provider *providertest.Provider
@@ -82,11 +82,11 @@ func (m *Main) demo(ctx context.Context, once bool) error {
 	defer closeLog()
 	dir, err := os.MkdirTemp("", "waxseal-demo-")
 	if err != nil {
-		return fmt.Errorf("make a folder for the demonstration: %w", err)
+		return fmt.Errorf("create a folder for the demo: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	d := &demo{m: m, config: filepath.Join(dir, "config.toml"), once: once, last: time.Now()}
-	fmt.Fprintln(m.Out, "A program that knows only a password sends through a provider that takes only OAuth 2.0.")
+	fmt.Fprintln(m.Out, "A program that only knows a password sends through a provider that only accepts OAuth 2.0.")
 	fmt.Fprintln(m.Out)
 	if d.provider, err = providertest.Start(providertest.Options{ClientID: "waxseal-demo", Rotate: true, DropBodies: true}); err != nil {
 		return fmt.Errorf("start the provider: %w", err)
@@ -123,7 +123,7 @@ func (d *demo) configure(dir string) (config.Config, error) {
 	}
 	text := fmt.Sprintf(demoConfig, d.provider.AuthURL(), d.provider.TokenURL(), d.provider.SMTPAddr, ca)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
-		return config.Config{}, fmt.Errorf("write the demonstration's configuration: %w", err)
+		return config.Config{}, fmt.Errorf("write the configuration of the demo: %w", err)
 	}
 	return config.Load(d.config)
 }
@@ -137,7 +137,7 @@ func (d *demo) done(name, format string, args ...any) {
 	d.last = now
 }
 
-// show goes through the steps, then stays to report what else arrives.
+// show goes through the steps, and then reports what else arrives.
 func (d *demo) show(ctx context.Context) (done bool, err error) {
 	if err := d.steps(ctx); err != nil {
 		return true, fmt.Errorf("step %d: %w", d.step+1, err)
@@ -150,10 +150,10 @@ func (d *demo) show(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	fmt.Fprintln(d.m.Out, "\nTry it with a mail program of your own. Whatever it sends arrives here and goes no further:")
+	fmt.Fprintln(d.m.Out, "\nTry it with your own mail program. Whatever it sends arrives here and goes no further:")
 	fmt.Fprintln(d.m.Out)
 	printMailSettings(d.m.Out, settings)
-	fmt.Fprintf(d.m.Out, "\n`waxseal status --watch --config %s` shows it at work. Ctrl-C ends it.\n\n", d.config)
+	fmt.Fprintf(d.m.Out, "\n`waxseal status --watch --config %s` shows it at work. Press Ctrl-C to stop.\n\n", d.config)
 	d.report(ctx, 2)
 	return false, nil
 }
@@ -166,7 +166,7 @@ func (d *demo) report(ctx context.Context, n int) {
 	}
 }
 
-// steps are the first message's.
+// steps sends the first message.
 func (d *demo) steps(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
@@ -176,12 +176,12 @@ func (d *demo) steps(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.done("account", "%s, with a password of its own for mail programs", demoAddress)
+	d.done("account", "%s, with its own password for mail programs", demoAddress)
 
 	if err := d.consent(ctx); err != nil {
 		return err
 	}
-	d.done("consent", "given at %s (the browser is played)", d.provider.AuthURL())
+	d.done("consent", "given at %s (in a simulated browser)", d.provider.AuthURL())
 
 	sent, err := d.send(ctx, password)
 	if err != nil {
@@ -194,12 +194,12 @@ func (d *demo) steps(ctx context.Context) error {
 	if msg.SHA256 != sent {
 		return fmt.Errorf("the message changed on its way: SHA-256 %s was sent, %s arrived", sent, msg.SHA256)
 	}
-	d.done("arrived", "%d bytes for %s, with the SHA-256 of what was sent", msg.Size, recipients(msg))
+	d.done("arrived", "%d bytes for %s, with the same SHA-256 as the message sent", msg.Size, recipients(msg))
 	return nil
 }
 
-// consent asks for it and plays the browser in which it is given. A browser does
-// not hold up the program that opened it, so this one runs beside it too.
+// consent asks for consent and plays the browser in which the user gives it. A browser does not
+// hold up the program that opened it, so this one runs beside the program as well.
 func (d *demo) consent(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

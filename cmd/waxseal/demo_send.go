@@ -14,8 +14,8 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// demoMessage is what the demonstration's mail program sends. It has what
-// careless relays change: a leading dot, trailing blanks, 8-bit characters.
+// demoMessage is what the demo's mail program sends. It contains what careless relays change: a
+// leading dot, trailing spaces, 8-bit characters.
 const demoMessage = "From: You <you@demo.example>\r\n" +
 	"To: A friend <friend@elsewhere.example>\r\n" +
 	"Subject: Sent with a password\r\n" +
@@ -29,8 +29,8 @@ const demoMessage = "From: You <you@demo.example>\r\n" +
 	".\r\n" +
 	"..and none of these bytes changes on the way.  \r\n"
 
-// send plays the mail program: it signs in with the password and sends one
-// message, whose SHA-256 it returns.
+// send plays the mail program: it signs in with the password, sends one message and returns its
+// SHA-256.
 func (d *demo) send(ctx context.Context, password string) (sum string, err error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", d.server.Snapshot().Listeners[0].Address)
@@ -43,7 +43,7 @@ func (d *demo) send(ctx context.Context, password string) (sum string, err error
 	if err := c.Auth(sasl.NewPlainClient("", demoAddress, password)); err != nil {
 		return "", fmt.Errorf("sign in as a mail program: %w", err)
 	}
-	d.done("AUTH", "PLAIN with the password; the provider has accepted a token for it")
+	d.done("AUTH", "PLAIN with the password; the provider accepted a token in its place")
 
 	now := time.Now()
 	text := fmt.Sprintf(demoMessage, now.Format(time.RFC1123Z), now.UnixNano())
@@ -53,13 +53,13 @@ func (d *demo) send(ctx context.Context, password string) (sum string, err error
 	}
 	d.done("send", "the provider answered: 250 %s", reply)
 	if err := c.Quit(); err != nil {
-		return "", fmt.Errorf("end as a mail program: %w", err)
+		return "", fmt.Errorf("quit as a mail program: %w", err)
 	}
 	whole := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(whole[:]), nil
 }
 
-// transact sends a message and returns the final reply's text.
+// transact sends a message and returns the text of the final reply.
 func transact(c *smtp.Client, text string) (string, error) {
 	if err := c.Mail(demoAddress, &smtp.MailOptions{Body: smtp.Body8BitMIME}); err != nil {
 		return "", err

@@ -14,13 +14,14 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/control"
 	"github.com/waxseal/waxseal/ui/tray"
 )
 
-// desktop is the program that people double-click: the server and the icon in
-// one process, the window in another that is only there while it is open. No
-// window system is started here, so what goes wrong with one cannot hurt mail.
+// desktop is the program that people double-click: the server and the icon in one process, and
+// the window in another one that only exists while the window is open. This process does not use
+// the window system, so trouble with that cannot hurt mail.
 type desktop struct {
 	path   string // of the configuration
 	server *proxy.Server
@@ -37,15 +38,15 @@ type desktop struct {
 	changed     chan struct{} // capacity 1
 }
 
-// hasDisplay tells whether a window could be opened.
+// hasDisplay reports whether a window could be opened.
 func (m *Main) hasDisplay() bool {
 	return runtime.GOOS == "windows" || runtime.GOOS == "darwin" || m.Getenv("DISPLAY") != "" || m.Getenv("WAYLAND_DISPLAY") != ""
 }
 
-// desktop runs the tray program, or `waxseal serve` where nobody would see it.
+// desktop runs the tray program, or `waxseal serve` if nobody could see that.
 func (m *Main) desktop(ctx context.Context, hidden bool) error {
 	if !m.hasDisplay() {
-		fmt.Fprintln(m.Err, "waxseal: there is no display, so it runs as `waxseal serve`")
+		fmt.Fprintln(m.Err, "waxseal: there is no display, so Waxseal runs as `waxseal serve`")
 		return m.serve(ctx)
 	}
 	begun, err := m.tray(ctx, hidden)
@@ -55,7 +56,7 @@ func (m *Main) desktop(ctx context.Context, hidden bool) error {
 	return err
 }
 
-// tray runs the tray program. begun says whether its icon was there.
+// tray runs the tray program. begun reports whether its icon appeared.
 func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
 	m.logBeside()
 	path, cfg, err := m.load()
@@ -96,8 +97,8 @@ func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
 	return d.run(ctx, work{server: server, listener: listener, log: log})
 }
 
-// demoDesktop is the demonstration with icon and window, in which the user does
-// what is played otherwise.
+// demoDesktop is the demo with icon and window, in which the user takes the steps that are
+// simulated otherwise.
 func (m *Main) demoDesktop(ctx context.Context, d *demo, w work) error {
 	fmt.Fprint(m.Out, demoText)
 	w.ready = func(ctx context.Context) (bool, error) {
@@ -111,15 +112,16 @@ func (m *Main) demoDesktop(ctx context.Context, d *demo, w work) error {
 const demoText = `
 Waxseal's icon is in the tray now, and its window is open. Try this:
 
-  1. Enter ` + demoAddress + ` as the address and press "Open browser".
+  1. Enter ` + demoAddress + ` as the email address and sign in.
   2. Approve on the page of the built-in provider.
-  3. Send the test message, or one with a mail program of your own: the window
-     has the settings. It arrives here and goes no further.
-  4. Close the window: mail goes on. The icon opens it again, and quits.
+  3. Send the test message, or a message from your own mail program; the window
+     shows the settings. It arrives here and goes no further.
+  4. Close the window: Waxseal keeps sending. The icon opens the window again,
+     and its menu quits Waxseal.
 
 `
 
-// showRunning is the second start: the first one's window comes to the front.
+// showRunning is a second start: it brings the first one's window to the front.
 func showRunning(ctx context.Context, path string, hidden bool) error {
 	if hidden {
 		return nil
@@ -139,10 +141,10 @@ func newDesktop(path string, server *proxy.Server, log *slog.Logger, hidden bool
 	return d
 }
 
-// run serves, and shows the tray until the server ends. The server listens
-// before anything of the desktop is touched; where it cannot, begun is false.
+// run serves, and shows the tray until the server ends. The server listens before anything of the
+// desktop is touched; if it cannot, begun is false.
 func (d *desktop) run(ctx context.Context, w work) (begun bool, err error) {
-	// What systray has to say goes into the log.
+	// The messages of systray go to the log.
 	slog.SetDefault(d.log)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -156,7 +158,7 @@ func (d *desktop) run(ctx context.Context, w work) (begun bool, err error) {
 	ended := make(chan error, 1)
 	go func() {
 		err := w.run(working)
-		cancel() // the tray goes when the last message has
+		cancel() // the tray goes once the last message is done
 		ended <- err
 	}()
 	d.settle(ctx)
@@ -183,7 +185,7 @@ func (d *desktop) settle(ctx context.Context) {
 	}
 }
 
-// begin opens the window where somebody has to see it.
+// begin opens the window if the user needs to see it.
 func (d *desktop) begin(ctx context.Context) {
 	first := true
 	tray.WatchHost(ctx, func(present bool) {
@@ -202,15 +204,15 @@ func (d *desktop) begin(ctx context.Context) {
 			d.show("overview", "")
 		}
 		if !present {
-			d.log.Warn("this desktop shows no tray icons: start Waxseal again to see its window")
+			d.log.Warn("this desktop shows no tray icons; start Waxseal again to see its window")
 		}
 	})
 }
 
-// follow has the tray draw what changes, and tells what has to be told.
+// follow has the tray draw each change, and sends the notifications about it.
 func (d *desktop) follow(ctx context.Context) {
 	var told tray.Told
-	show := func(s proxy.Snapshot) {
+	show := func(s api.Snapshot) {
 		d.mu.Lock()
 		state := tray.State{Snapshot: s, WindowFailed: d.windowFault}
 		d.mu.Unlock()
@@ -221,7 +223,7 @@ func (d *desktop) follow(ctx context.Context) {
 			d.tell(n)
 		}
 	}
-	snapshots := make(chan proxy.Snapshot)
+	snapshots := make(chan api.Snapshot)
 	d.working.Go(func() {
 		for s := range d.server.Watch(ctx, trayInterval) {
 			select {
@@ -243,11 +245,11 @@ func (d *desktop) follow(ctx context.Context) {
 	}
 }
 
-// trayInterval is the least time between two looks at the server.
+// trayInterval is the minimum time between two looks at the server.
 const trayInterval = 250 * time.Millisecond
 
-// tell notifies, if that is wanted. What comes faster than it can be shown is
-// dropped: the icon tells it too.
+// tell sends a notification, if the user wants them. Notifications that come faster than they can
+// be shown are dropped: the icon shows the same.
 func (d *desktop) tell(n tray.Notice) {
 	if !d.server.Settings().Notifications {
 		return
@@ -261,11 +263,11 @@ func (d *desktop) tell(n tray.Notice) {
 func (d *desktop) notify(ctx context.Context) {
 	err := tray.Notify(ctx, d.notices, func(n tray.Notice) { d.show(n.Page(), n.Account) })
 	if err != nil {
-		d.log.Warn("there will be no notifications", "err", err)
+		d.log.Warn("notifications are not available", "err", err)
 	}
 }
 
-// change notes what only the desktop knows, and has it drawn.
+// change records something that only the desktop knows, and has it drawn.
 func (d *desktop) change(note func()) {
 	d.mu.Lock()
 	note()
@@ -278,7 +280,7 @@ func (d *desktop) change(note func()) {
 
 func (d *desktop) windowFailed(failed bool) { d.change(func() { d.windowFault = failed }) }
 
-// show has the open window come to the front with a page, or opens it there.
+// show brings the open window to the front with a page, or opens the window on that page.
 func (d *desktop) show(page, account string) {
 	ctx, cancel := context.WithTimeout(context.Background(), showPatience)
 	defer cancel()
@@ -292,7 +294,7 @@ func (d *desktop) show(page, account string) {
 	}
 }
 
-// showPatience bounds a question to our own control socket.
+// showPatience limits a request to our own control socket.
 const showPatience = 5 * time.Second
 
 // sendTest sends a message from an account to itself.
@@ -300,7 +302,7 @@ func (d *desktop) sendTest(ctx context.Context, address string) {
 	ctx, cancel := context.WithTimeout(ctx, testPatience)
 	defer cancel()
 	kind := tray.TestSent
-	if err := d.server.SendTest(ctx, address, address, func(proxy.Check) {}); err != nil {
+	if err := d.server.SendTest(ctx, address, address, func(api.Check) {}); err != nil {
 		d.log.Warn("the test message was not sent", "account", address, "err", err)
 		kind = tray.TestFailed
 	}
@@ -311,7 +313,7 @@ func (d *desktop) sendTest(ctx context.Context, address string) {
 	d.tell(tray.Notice{Kind: kind, Account: address})
 }
 
-// testPatience bounds a test message.
+// testPatience limits a test message.
 const testPatience = 2 * time.Minute
 
 // program is the path of this program.

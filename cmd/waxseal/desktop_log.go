@@ -7,12 +7,12 @@ import (
 	"path/filepath"
 )
 
-// fromTerminal tells whether somebody reads standard error.
+// fromTerminal reports whether somebody reads standard error.
 func (m *Main) fromTerminal() bool { return isTerminal(m.Err) }
 
-// logBeside has a program that was started by a double click log into the folder
-// that the system has for that, unless a flag names a file. Where there can be no
-// such folder, standard error has to do.
+// logBeside makes a program that was started with a double click log to the system's folder for
+// logs, unless a flag names a file. If that folder cannot be created, the log goes to standard
+// error.
 func (m *Main) logBeside() {
 	if m.flags.logFile != "" || m.fromTerminal() {
 		return

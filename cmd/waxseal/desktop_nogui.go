@@ -9,16 +9,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// desktop runs what this build has in place of the tray program.
+// desktop runs what this build has instead of the tray program.
 func (m *Main) desktop(ctx context.Context, _ bool) error {
-	fmt.Fprintln(m.Err, "waxseal: this build has no window and runs as `waxseal serve`")
+	fmt.Fprintln(m.Err, "waxseal: this build has no window, so Waxseal runs as `waxseal serve`")
 	return m.serve(ctx)
 }
 
-// windowCommands are none without windows.
+// windowCommands returns none: this build has no windows.
 func (m *Main) windowCommands() []*cobra.Command { return nil }
 
-// hasDisplay tells whether a window could be opened.
+// hasDisplay reports whether a window could be opened.
 func (m *Main) hasDisplay() bool { return false }
 
 func (m *Main) demoDesktop(ctx context.Context, _ *demo, w work) error { return w.run(ctx) }

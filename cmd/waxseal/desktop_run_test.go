@@ -17,8 +17,8 @@ import (
 	"github.com/waxseal/waxseal/ui/tray/traytest"
 )
 
-// addAccount goes from the menu to a ready account, as somebody does who sees
-// the program for the first time.
+// addAccount goes from the menu to a ready account, as somebody does who sees the program for the
+// first time.
 func (s *screen) addAccount(item *traytest.Item, address string) *control.Client {
 	s.t.Helper()
 	item.Click("Add account…")
@@ -26,8 +26,7 @@ func (s *screen) addAccount(item *traytest.Item, address string) *control.Client
 	s.xdotool("windowfocus", "--sync", window)
 	s.picture(window, "add")
 	s.xdotool("type", "--delay", "20", address)
-	// The provider is looked for when typing has rested; until then Return does
-	// nothing.
+	// The window looks for the provider once the typing has stopped; until then Return does nothing.
 	polls := 0
 	page := s.opened(func() {
 		if polls++; polls%500 == 1 {
@@ -49,9 +48,8 @@ func (s *screen) addAccount(item *traytest.Item, address string) *control.Client
 	return client
 }
 
-// The whole of it, on a real desktop with a real panel: from the menu to an
-// account, a message from a real mail program, and the end with another one on
-// its way.
+// The whole program on a real desktop with a real panel: from the menu to an account, a message from
+// a real mail program, and the end while another message is in progress.
 func TestDesktop(t *testing.T) {
 	s := newScreen(t, true)
 	p := s.waxseal(nil, "--hidden")
@@ -85,17 +83,17 @@ func TestDesktop(t *testing.T) {
 	sent := make(chan error, 1)
 	go func() { sent <- s.send(client, address, "late@elsewhere.example") }()
 	<-s.held
-	traytest.Until(t, "the menu tells of the message on its way", func() bool {
+	traytest.Until(t, "the menu shows the message in progress", func() bool {
 		return item.Has("1 account · 1 connection · 1 message") && item.Has(address+" · sending")
 	})
 	calm := item.Tooltip()
 	s.picture("root", "sending")
 	item.Click("Quit")
-	traytest.Until(t, "the icon is another", func() bool { return item.Tooltip() != calm })
+	traytest.Until(t, "the icon changes", func() bool { return item.Tooltip() != calm })
 	s.noWindow()
 	s.release()
 	if err := <-sent; err != nil {
-		t.Errorf("the message in flight: %v", err)
+		t.Errorf("the message in progress: %v", err)
 	}
 	p.ends()
 	if got := s.provider.Messages(); len(got) != 2 {
@@ -103,11 +101,11 @@ func TestDesktop(t *testing.T) {
 	}
 }
 
-// settled is a window's picture once two in a row are the same.
+// settled is the picture of a window once two in a row are the same.
 func (s *screen) settled(window, name string) []byte {
 	s.t.Helper()
 	last := s.picture(window, name)
-	traytest.Until(s.t, "the window stays as it is", func() bool {
+	traytest.Until(s.t, "the window stays the same", func() bool {
 		now := s.picture(window, name)
 		same := bytes.Equal(now, last)
 		last = now
@@ -116,7 +114,7 @@ func (s *screen) settled(window, name string) []byte {
 	return last
 }
 
-// A first start shows where to begin, a second one the window of the first.
+// A first start shows where to begin; a second start shows the window of the first.
 func TestDesktopStarts(t *testing.T) {
 	s := newScreen(t, true)
 	p := s.waxseal(nil)
@@ -127,12 +125,12 @@ func TestDesktopStarts(t *testing.T) {
 	}
 	s.window()
 	first := pid()
-	s.xdotool("search", "--onlyvisible", "--class", "waxseal", "windowkill") // as X did to one that had just started
+	s.xdotool("search", "--onlyvisible", "--class", "waxseal", "windowkill") // as X did to a window that had just opened
 	traytest.Until(t, "another window is there", func() bool { now := pid(); return now != "" && now != first })
 	s.xdotool("search", "--onlyvisible", "--class", "waxseal", "windowclose")
 	s.noWindow()
 	if !item.Has("Quit") {
-		t.Error("the tray went with the window")
+		t.Error("the tray closed with the window")
 	}
 	s.waxseal(nil, "--hidden").ends()
 	if w := s.windows(); len(w) != 0 {
@@ -181,7 +179,7 @@ func status(t *testing.T, c *control.Client) api.Snapshot {
 	return snap
 }
 
-// Where no panel shows icons, the window is how to reach the program.
+// If no panel shows icons, the user reaches the program through its window.
 func TestDesktopWithoutTray(t *testing.T) {
 	s := newScreen(t, false)
 	p := s.waxseal(nil)
@@ -200,7 +198,7 @@ func TestDesktopWithoutTray(t *testing.T) {
 	s.window()
 }
 
-// The window fails: no driver for its pictures. Tray and mail do not.
+// Without a graphics driver the window fails; tray and mail work.
 func TestDesktopWithoutGraphics(t *testing.T) {
 	s := newScreen(t, true)
 	notices := s.bus.StartNotices()
@@ -214,7 +212,7 @@ func TestDesktopWithoutGraphics(t *testing.T) {
 			t.Errorf("notified: %+v", n)
 		}
 	case <-time.After(patience):
-		t.Error("nobody is notified")
+		t.Error("there is no notification")
 	}
 	client := s.client()
 	const address = "me@corp.example"
@@ -227,8 +225,7 @@ func TestDesktopWithoutGraphics(t *testing.T) {
 	}
 }
 
-// Another program has the port: the program stays, and its settings offer
-// another one.
+// Another program has the port: Waxseal keeps running, and its settings offer another port.
 func TestDesktopPortTaken(t *testing.T) {
 	s := newScreen(t, true)
 	notices := s.bus.StartNotices()
@@ -259,7 +256,7 @@ func TestDesktopPortTaken(t *testing.T) {
 	traytest.Until(t, "mail is accepted", func() bool { return item.Has("0 accounts · 0 connections · 0 messages") })
 }
 
-// A keystore that cannot be opened ends nothing either.
+// A keystore that cannot be opened does not end the program either.
 func TestDesktopKeystoreFails(t *testing.T) {
 	s := newScreen(t, true)
 	s.waxseal([]string{"WAXSEAL_KEYSTORE=file"})
@@ -271,7 +268,7 @@ func TestDesktopKeystoreFails(t *testing.T) {
 	}
 }
 
-// Without a display it is `waxseal serve`, and says so.
+// Without a display the program runs as `waxseal serve`, and says so.
 func TestDesktopWithoutDisplay(t *testing.T) {
 	s := newScreen(t, false)
 	p := s.waxseal([]string{"DISPLAY="})

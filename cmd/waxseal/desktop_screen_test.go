@@ -22,7 +22,7 @@ import (
 	"github.com/waxseal/waxseal/ui/tray/traytest"
 )
 
-// patience ends waits that would fail.
+// patience limits waits; only those that fail reach it.
 const patience = time.Minute
 
 // desktopBinary builds the program with its window, once.
@@ -42,8 +42,8 @@ var desktopBinary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// screen is a real desktop: an X server, a session bus, a window manager, a
-// panel, and somebody who types and clicks.
+// screen is a real desktop: an X server, a session bus, a window manager, a panel, and a user who
+// types and clicks.
 type screen struct {
 	t        *testing.T
 	bus      *traytest.Bus
@@ -55,11 +55,11 @@ type screen struct {
 	once     sync.Once
 }
 
-// desktopNeeds are the programs of a desktop.
+// desktopNeeds are the programs that make a desktop.
 var desktopNeeds = []string{"Xvfb", "openbox", "xfce4-panel", "xdotool", "xprop", "import", "dbus-daemon", "msmtp", "gcc"}
 
-// newScreen starts a desktop, with a panel or without. The environment of the
-// test becomes that of its user.
+// newScreen starts a desktop, with or without a panel. The test's environment becomes that of the
+// desktop's user.
 func newScreen(t *testing.T, panel bool) *screen {
 	t.Helper()
 	for _, name := range desktopNeeds {
@@ -74,7 +74,7 @@ func newScreen(t *testing.T, panel bool) *screen {
 		t.Fatal(err)
 	}
 	s := &screen{t: t, dir: t.TempDir(), held: make(chan struct{}, 16), let: make(chan struct{})}
-	// Caches are the user's own: fonts take long to be read anew.
+	// The caches are the user's own: reading all fonts again takes long.
 	if cache, err := os.UserCacheDir(); err == nil {
 		t.Setenv("XDG_CACHE_HOME", cache)
 	}
@@ -104,7 +104,7 @@ func newScreen(t *testing.T, panel bool) *screen {
 	return s
 }
 
-// startX starts an X server on a display that is free, whose name it returns.
+// startX starts an X server on a free display, and returns its name.
 func (s *screen) startX() string {
 	s.t.Helper()
 	read, write, err := os.Pipe()
@@ -129,7 +129,7 @@ func (s *screen) startX() string {
 	return ":" + strings.TrimSpace(number)
 }
 
-// background starts a program of the desktop, which ends with the test.
+// background starts a program of the desktop that ends with the test.
 func (s *screen) background(name string, args ...string) *exec.Cmd {
 	s.t.Helper()
 	cmd := exec.Command(name, args...)
@@ -174,7 +174,7 @@ func (s *screen) startProvider() {
 		s.t.Fatal(err)
 	}
 	s.write("config.toml", configFor(p, ca))
-	// The browser is played: the page that is opened goes into a file.
+	// xdg-open plays the browser: it writes the page to a file.
 	s.write("bin/xdg-open", "#!/bin/sh\nprintf '%s' \"$1\" >\"$HOME/opened.new\" && mv \"$HOME/opened.new\" \"$HOME/opened\"\n")
 }
 
@@ -209,7 +209,7 @@ func (s *screen) write(name, text string) {
 	}
 }
 
-// program is a start of waxseal.
+// program is a running Waxseal.
 type program struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -217,7 +217,7 @@ type program struct {
 	exited chan struct{}
 }
 
-// waxseal starts the program with what its environment has more.
+// waxseal starts the program with additions to its environment.
 func (s *screen) waxseal(env []string, args ...string) *program {
 	s.t.Helper()
 	path, _ := desktopBinary()
@@ -248,7 +248,7 @@ func (s *screen) waxseal(env []string, args ...string) *program {
 	return p
 }
 
-// ends waits for the program's end, which must be a good one.
+// ends waits for the program's end, which must be a success.
 func (p *program) ends() {
 	p.t.Helper()
 	select {
@@ -277,7 +277,7 @@ func (s *screen) icon() *traytest.Item {
 	return item
 }
 
-// windows are the windows of the program that can be seen.
+// windows are the visible windows of the program.
 func (s *screen) windows() []string {
 	out, _ := exec.Command("xdotool", "search", "--onlyvisible", "--class", "waxseal").Output()
 	return strings.Fields(string(out))
@@ -307,7 +307,7 @@ func (s *screen) xdotool(args ...string) {
 	}
 }
 
-// picture is what a window looks like, kept below WAXSEAL_PICTURES for people.
+// picture is what a window looks like. It is kept in WAXSEAL_PICTURES for people to look at.
 func (s *screen) picture(window, name string) []byte {
 	s.t.Helper()
 	path := filepath.Join(s.dir, name+".png")
@@ -324,8 +324,8 @@ func (s *screen) picture(window, name string) []byte {
 	return data
 }
 
-// opened waits for the page that the program opens in the browser, and calls
-// meanwhile again and again.
+// opened waits for the page that the program opens in the browser, and calls meanwhile again and
+// again until then.
 func (s *screen) opened(meanwhile func()) string {
 	s.t.Helper()
 	var page []byte
@@ -345,7 +345,7 @@ func (s *screen) opened(meanwhile func()) string {
 func (s *screen) client() *control.Client {
 	s.t.Helper()
 	var client *control.Client
-	traytest.Until(s.t, "the program can be asked", func() bool {
+	traytest.Until(s.t, "the program answers", func() bool {
 		var err error
 		client, err = control.Dial(s.t.Context(), s.config())
 		return err == nil
@@ -354,7 +354,7 @@ func (s *screen) client() *control.Client {
 	return client
 }
 
-// send sends a message with msmtp, to its end.
+// send sends a message with msmtp, and waits for the result.
 func (s *screen) send(client *control.Client, address, to string) error {
 	settings, err := client.MailSettings(s.t.Context(), address, false)
 	if err != nil {

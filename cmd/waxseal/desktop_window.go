@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	windowTries = 3                // of a window that fails soon after its start
-	soon        = 15 * time.Second // what that is
+	windowTries = 3                // at opening a window that fails soon after its start
+	soon        = 15 * time.Second // how soon that is
 )
 
-// window is the window's process: at most one at a time.
+// window is the window's process. There is at most one at a time.
 type window struct {
-	args   []string // what it has to know beside its page
+	args   []string // what it needs to know besides its page
 	log    *slog.Logger
-	failed func(bool) // told when it could not be opened, and when it is tried again
+	failed func(bool) // called when it could not be opened, and when it is tried again
 
 	mu          sync.Mutex
 	trayMissing bool
@@ -36,8 +36,8 @@ func (w *window) setTrayMissing(missing bool) {
 	w.trayMissing = missing
 }
 
-// open starts the window with a page. While one runs it does nothing: that one
-// is about to ask which page is wanted.
+// open starts the window with a page. While a window runs it does nothing: that window is about
+// to ask which page to show.
 func (w *window) open(page, account string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -47,7 +47,7 @@ func (w *window) open(page, account string) error {
 	return w.start(page, account, windowTries)
 }
 
-// start starts the process, tries times at most. The caller holds w.mu.
+// start starts the process, at most so many times. The caller holds w.mu.
 func (w *window) start(page, account string, tries int) error {
 	path, err := program()
 	if err != nil {
@@ -74,12 +74,12 @@ func (w *window) start(page, account string, tries int) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.process = nil
-		if err == nil || w.closed { // by its user, or by us
+		if err == nil || w.closed { // closed by its user, or by us
 			return
 		}
 		w.log.Error("the window ended", "err", err, "said", said.String())
-		// X ends a program that asks about a window which has just gone, as those of
-		// a panel that starts do.
+		// X ends a program that asks about a window that has just gone. While a panel starts,
+		// its windows come and go.
 		if tries > 1 && time.Since(began) < soon {
 			if err := w.start(page, account, tries-1); err == nil {
 				return
@@ -90,8 +90,8 @@ func (w *window) start(page, account string, tries int) error {
 	return nil
 }
 
-// close ends the window that is open, and opens no more. It has been told by
-// the end of its stream; what does not listen is killed.
+// close ends the open window, and no other one opens. The end of its stream has told the window
+// to end; if it does not listen, it is killed.
 func (w *window) close() {
 	w.mu.Lock()
 	w.closed = true
@@ -103,13 +103,13 @@ func (w *window) close() {
 	}
 }
 
-// tail keeps the end of what a process says.
+// tail keeps the end of what a process prints.
 type tail struct {
 	mu   sync.Mutex
 	text []byte
 }
 
-// tailSize is enough for a panic's first lines; the rest is stacks of a toolkit.
+// tailSize is enough for the first lines of a panic; the rest are the toolkit's stacks.
 const tailSize = 8 << 10
 
 // Write implements io.Writer.

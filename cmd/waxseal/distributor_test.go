@@ -10,8 +10,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// TestBuiltClients builds the program as a distributor does, and finds the
-// client IDs in it; the configuration's goes before.
+// TestBuiltClients builds the program as a distributor does, and finds the client IDs in it; one in
+// the configuration takes precedence.
 func TestBuiltClients(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "waxseal-test.exe") // a name that Windows starts, and others do not mind

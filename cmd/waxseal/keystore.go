@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/keystore"
 )
 
 func (m *Main) keystoreCommand() *cobra.Command {
@@ -13,29 +17,29 @@ func (m *Main) keystoreCommand() *cobra.Command {
 		Short: "Choose where tokens and passwords are kept",
 		Args:  noSuchCommand,
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{fmt.Errorf("`waxseal keystore` needs a command; it is move")}
+			return &usageError{fmt.Errorf("`waxseal keystore` needs a command: move")}
 		},
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use:   "move system|file",
-		Short: "Move all tokens and passwords into another keystore",
-		Long: `Move all tokens and passwords into the system's keychain or into the encrypted
-file, which takes its passphrase from ` + passphraseEnv + ` or
+		Use:   "move " + strings.Join(keystore.Names(true), "|"),
+		Short: "Move all tokens and passwords to another keystore",
+		Long: `Move all tokens and passwords to the system's keychain or to the encrypted file.
+The passphrase of the file comes from ` + passphraseEnv + ` or
 ` + passphraseFileEnv + ` (of the running instance, if there is one).
-Each is read back and compared before the configuration names the new keystore
-and the old copies are deleted. When it fails or is interrupted nothing is lost,
-and the same command finishes the work.`,
-		Args: exactly("system or file"),
+Each secret is read back and compared before the configuration names the new
+keystore and the old copies are deleted. If the move fails or is interrupted,
+nothing is lost; run the same command again to finish it.`,
+		Args: exactly(keystore.Choice(true)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] != "system" && args[0] != "file" {
-				return &usageError{fmt.Errorf("secrets are moved to system or file, not to %q", args[0])}
+			if !slices.Contains(keystore.Names(true), args[0]) {
+				return &usageError{fmt.Errorf("secrets cannot be moved to %q; choose %s", args[0], keystore.Choice(true))}
 			}
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				moved, err := c.MoveSecrets(ctx, args[0])
 				if err != nil {
 					return err
 				}
-				m.say("secrets moved: %d; they are in the %s keystore now", moved, args[0])
+				m.say("moved %d secrets to the %s keystore", moved, args[0])
 				return nil
 			})
 		},

@@ -13,17 +13,17 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 )
 
-// A log file is rotated at so many megabytes; that many old ones are kept.
+// A log file is rotated at logMegabytes, and logFiles old ones are kept.
 const (
 	logMegabytes = 10
 	logFiles     = 4
 )
 
-// openLog makes the log that the flags ask for; level is the one without them,
-// and can be changed later.
+// openLog opens the log that the flags ask for. level applies if they do not name one, and can be
+// changed later.
 func (m *Main) openLog(level *slog.LevelVar) (log *slog.Logger, done func(), err error) {
 	if m.flags.logLevel != "" {
-		level.UnmarshalText([]byte(m.flags.logLevel)) // one of four words
+		level.UnmarshalText([]byte(m.flags.logLevel)) // the flag allows four words only
 	}
 	var to io.Writer = m.Err
 	done = func() {}
@@ -41,8 +41,8 @@ func (m *Main) openLog(level *slog.LevelVar) (log *slog.Logger, done func(), err
 	return slog.New(slog.NewTextHandler(to, options)), done, nil
 }
 
-// openLogFile opens a file that is rotated. The rotation opens it at the first
-// line only, which is too late to say that it cannot be.
+// openLogFile opens a log file with rotation. The rotation itself opens the file at the first
+// line, which is too late to say that it cannot be opened.
 func openLogFile(file string) (io.WriteCloser, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func openLogFile(file string) (io.WriteCloser, error) {
 	return &lumberjack.Logger{Filename: file, MaxSize: logMegabytes, MaxBackups: logFiles}, nil
 }
 
-// logFile is where the log is kept, whole; "" where it goes to standard error.
+// logFile is the absolute path of the log file; "" if the log goes to standard error.
 func (m *Main) logFile() string {
 	if m.flags.logFile == "" {
 		return ""
@@ -74,8 +74,8 @@ func absolute(path string) string {
 	return path
 }
 
-// defaultLogFile is where a program that was started without a terminal keeps its
-// log: in the folder that the system has for that.
+// defaultLogFile is the log of a program that was started without a terminal, in the system's
+// folder for logs.
 func (m *Main) defaultLogFile() (string, error) {
 	switch runtime.GOOS {
 	case "windows":
@@ -89,7 +89,7 @@ func (m *Main) defaultLogFile() (string, error) {
 		}
 		return "", errors.New("$HOME is not set")
 	}
-	// XDG Base Directory Specification: a relative path is to be ignored.
+	// XDG Base Directory Specification: a relative path must be ignored.
 	if dir := m.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "waxseal", "waxseal.log"), nil
 	}
@@ -99,7 +99,7 @@ func (m *Main) defaultLogFile() (string, error) {
 	return "", errors.New("$HOME is not set")
 }
 
-// levelAt is a level that was validated.
+// levelAt is the level with a name that was validated.
 func levelAt(name string) *slog.LevelVar {
 	var level slog.LevelVar
 	level.UnmarshalText([]byte(name))

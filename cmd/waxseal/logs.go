@@ -23,10 +23,10 @@ func (m *Main) logsCommand() *cobra.Command {
 	lines := 50
 	cmd := &cobra.Command{
 		Use:   "logs",
-		Short: "Show the log file, and follow it",
-		Long: `Show the end of the log file: the one that the running instance writes, or that
-of --log-file, or the one that the program with an icon writes. With --follow new
-lines are shown as they come, until Ctrl-C. The log holds no secret.`,
+		Short: "Show or follow the log",
+		Long: `Show the end of the log file: the one named by --log-file, or the running
+instance's, or the desktop program's. With --follow, new lines are shown as they
+are written, until Ctrl-C. The log contains no secrets.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -38,13 +38,13 @@ lines are shown as they come, until Ctrl-C. The log holds no secret.`,
 			return m.showLog(ctx, file, lines, follow)
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show new lines as they come")
-	cmd.Flags().IntVarP(&lines, "lines", "n", lines, "show the last `N` lines first")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show new lines as they are written")
+	cmd.Flags().IntVarP(&lines, "lines", "n", lines, "start with the last `N` lines")
 	return cmd
 }
 
-// findLog finds the file: the running instance knows, else it is where the
-// program with an icon would have it.
+// findLog finds the log file: the one of the flag, or the running instance's, or the desktop
+// program's.
 func (m *Main) findLog(ctx context.Context) (string, error) {
 	if file := m.logFile(); file != "" {
 		return file, nil
@@ -58,8 +58,8 @@ func (m *Main) findLog(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if settings.LogFile == "" {
-			return "", withCure(errors.New("the running Waxseal logs to its standard error"),
-				"look where that goes (`journalctl --user -u waxseal` under systemd), or start it with --log-file")
+			return "", withCure(errors.New("the running Waxseal logs to standard error"),
+				"look where that goes (with systemd: `journalctl --user -u waxseal`), or start it with --log-file")
 		}
 		return settings.LogFile, nil
 	case !errors.Is(err, control.ErrNotRunning):
@@ -68,7 +68,7 @@ func (m *Main) findLog(ctx context.Context) (string, error) {
 	return m.defaultLogFile()
 }
 
-// showLog prints the last lines and, where asked, those that come, until ctx ends.
+// showLog prints the last lines and, with follow, new ones until ctx ends.
 func (m *Main) showLog(ctx context.Context, file string, lines int, follow bool) error {
 	f, err := os.Open(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -91,7 +91,7 @@ func (m *Main) showLog(ctx context.Context, file string, lines int, follow bool)
 	return m.follow(ctx, f, file)
 }
 
-// follow prints the lines that come, until ctx ends. It closes f and those after it.
+// follow prints new lines until ctx ends. It closes f and the files that come after it.
 func (m *Main) follow(ctx context.Context, f *os.File, file string) error {
 	defer func() { f.Close() }()
 	read, half := bufio.NewReader(f), ""
@@ -106,7 +106,7 @@ func (m *Main) follow(ctx context.Context, f *os.File, file string) error {
 		case err != io.EOF:
 			return fmt.Errorf("read the log %s: %w", file, err)
 		}
-		// At its end: another file has its name when it was rotated.
+		// The end of the file. If it was rotated, another file has its name.
 		if next := rotated(f, file); next != nil {
 			rest, _ := io.ReadAll(read) // written just before
 			for line := range strings.Lines(half + string(rest)) {
@@ -125,7 +125,7 @@ func (m *Main) follow(ctx context.Context, f *os.File, file string) error {
 	}
 }
 
-// rotated opens the file that has taken f's name and place, nil where f still has it.
+// rotated opens the file that has taken f's name, and returns nil if f still has it.
 func rotated(f *os.File, file string) *os.File {
 	was, err := f.Stat()
 	if err != nil {
@@ -137,12 +137,12 @@ func rotated(f *os.File, file string) *os.File {
 	}
 	next, err := os.Open(file)
 	if err != nil {
-		return nil // looked for again
+		return nil // the next look may find it
 	}
 	return next
 }
 
-// lastLines reads to the end and gives the last n whole lines.
+// lastLines reads to the end and returns the last n lines.
 func lastLines(r io.Reader, n int) ([]string, error) {
 	var lines []string
 	s := bufio.NewScanner(r)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestFollow: lines are shown as they come, whole, also those behind a rotation.
+// TestFollow: whole lines are shown as they are written, also after a rotation.
 func TestFollow(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "waxseal.log")
 	appendTo := func(text string) {

@@ -15,7 +15,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// localPassword is that of every account importFor makes.
+// localPassword is the local password of every account from importFor.
 const localPassword = "local-password"
 
 // configFor is a configuration whose one provider, "test", is p.
@@ -61,7 +61,7 @@ func writeFile(t *testing.T, file, text string) {
 	}
 }
 
-// smtpClient speaks SMTP line by line, so that a test can stop in mid-message.
+// smtpClient speaks SMTP line by line, so that a test can stop in the middle of a message.
 type smtpClient struct {
 	t    *testing.T
 	conn net.Conn
@@ -88,7 +88,7 @@ func (c *smtpClient) login(address string) {
 	c.want(235, "AUTH PLAIN "+response)
 }
 
-// want sends a command, unless it is empty, and reads a reply, which must have the code.
+// want sends a command, unless it is empty, and reads the reply, which must have the code.
 func (c *smtpClient) want(code int, command string) (text string) {
 	c.t.Helper()
 	if command != "" {

@@ -1,9 +1,9 @@
-// Command waxseal lets programs that can send mail with a password only send
-// through providers that take OAuth 2.0 only. See `waxseal help`.
+// Command waxseal lets programs that can only send mail with a password send through providers
+// that only accept OAuth 2.0. See `waxseal help`.
 //
-// Each subcommand has a file of its own. tui.go has the rules for what the user
-// sees, settings.go where the configuration and the secrets come from, work.go
-// the life of a running server, from its socket to its last message.
+// Each subcommand has its own file. tui.go has the rules for everything the user sees, settings.go
+// says where the configuration and the secrets come from, and work.go is the life of a running
+// server, from its control socket to its last message.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	os.Exit(m.Run(context.Background(), os.Args[1:]))
 }
 
-// Main is the program: what it reads and writes, so that tests can make one too.
+// Main is the program with what it reads and writes, so that tests can make one too.
 type Main struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -47,7 +47,7 @@ const (
 
 // Run runs the command that args name and returns the exit code.
 func (m *Main) Run(ctx context.Context, args []string) int {
-	// No child process, the browser least of all, is to find it there.
+	// No child process may find it in the environment, least of all the browser.
 	m.passphrase = m.Getenv(passphraseEnv)
 	m.Unsetenv(passphraseEnv)
 
@@ -68,7 +68,7 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	return exitFailed
 }
 
-// versionText is the version as far as the build tells it.
+// versionText is the version, as far as the build knows it.
 func versionText() string {
 	if version != "" {
 		return version

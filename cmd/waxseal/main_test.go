@@ -19,7 +19,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
-// newMain is the program with an environment and outputs of its own.
+// newMain is the program with its own environment and outputs.
 func newMain(env map[string]string) (m *Main, out, errs *bytes.Buffer) {
 	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
 	return &Main{
@@ -38,10 +38,21 @@ func TestExitCodes(t *testing.T) {
 		"status --jsn":           exitUsage,
 		"version now":            exitUsage,
 		"account":                exitUsage,
-		"--log-level x status":   exitUsage, // though it logs nothing
+		"--log-level x status":   exitUsage, // although it logs nothing
 		"help stats":             exitUsage,
 		"--log-level x serve":    exitUsage,
 		"account import /none/x": exitFailed,
+
+		// A mistyped address is wrong usage; an unknown one is not.
+		"account add me":                  exitUsage,
+		"account add me@":                 exitUsage,
+		"account add <me@x.test>":         exitUsage,
+		"account reauthorize @x.test":     exitUsage,
+		"account remove me@x..test":       exitUsage,
+		"account password me,you@x.test":  exitUsage,
+		"send-test me":                    exitUsage,
+		"send-test me@x.test --to nobody": exitUsage,
+		"account reauthorize me@x.test --client-secret-file /none/x": exitFailed,
 	} {
 		m, _, errs := newMain(map[string]string{configEnv: t.TempDir() + "/config.toml"})
 		if got := m.Run(t.Context(), strings.Fields(args)); got != want {
@@ -53,7 +64,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// The passphrase is not to be found in the environment of any child.
+// No child process may find the passphrase in its environment.
 func TestPassphraseLeavesTheEnvironment(t *testing.T) {
 	env := map[string]string{passphraseEnv: "secret", passphraseFileEnv: "kept"}
 	m, _, _ := newMain(env)
@@ -61,24 +72,8 @@ func TestPassphraseLeavesTheEnvironment(t *testing.T) {
 	if want := map[string]string{passphraseFileEnv: "kept"}; !reflect.DeepEqual(env, want) {
 		t.Errorf("the environment is %v, want %v", env, want)
 	}
-	if got, err := m.readPassphrase(); string(got) != "secret" || err != nil {
-		t.Errorf("readPassphrase: %q, %v", got, err)
-	}
-}
-
-func TestPassphraseFile(t *testing.T) {
-	file := t.TempDir() + "/passphrase"
-	for content, want := range map[string]string{
-		"two words\n": "two words", "windows\r\n": "windows", " blanks count ": " blanks count ", "\n": "",
-	} {
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		m, _, _ := newMain(map[string]string{passphraseFileEnv: file})
-		got, err := m.readPassphrase()
-		if string(got) != want || (err != nil) != (want == "") {
-			t.Errorf("%q: got %q, %v, want %q", content, got, err, want)
-		}
+	if m.passphrase != "secret" {
+		t.Errorf("the passphrase is %q", m.passphrase)
 	}
 }
 
@@ -93,9 +88,9 @@ func TestErrorsAreSaidWithTheirCure(t *testing.T) {
 		{errors.Join(context.Canceled, errors.New("kept")), "waxseal: interrupted\nwaxseal: kept\n"},
 		{withCure(errors.New("broken"), "mend it"), "waxseal: broken\nwaxseal: hint: mend it\n"},
 		{fmt.Errorf("asking: %w", &control.Error{Text: "no", Cure: "say please"}), "waxseal: asking: no\nwaxseal: hint: say please\n"},
-		{control.ErrNotRunning, "waxseal: no Waxseal is running for this configuration\nwaxseal: hint: start it with `waxseal serve`\n"},
+		{control.ErrNotRunning, "waxseal: " + control.ErrNotRunning.Error() + "\nwaxseal: hint: start it with `waxseal serve`\n"},
 		{keystore.ErrLocked, "waxseal: " + keystore.ErrLocked.Error() + "\nwaxseal: hint: " + keystore.Cure(keystore.ErrLocked) + "\n"},
-		{errors.New("550 \x1b[2Jgone\u202e"), "waxseal: 550  [2Jgone \n"}, // a provider's words do not drive the terminal
+		{errors.New("550 \x1b[2Jgone\u202e"), "waxseal: 550  [2Jgone \n"}, // a provider's words do not control the terminal
 	} {
 		m, _, errs := newMain(nil)
 		m.printError(tc.err)
@@ -121,7 +116,7 @@ func TestMailSettingsShowEachSecurityOnce(t *testing.T) {
 	printMailSettings(&out, api.MailSettings{User: "me@x", Password: "pw", Servers: []api.MailServer{
 		{Host: "127.0.0.1", Port: 1587, Security: "starttls"}, {Host: "127.0.0.1", Port: 1465, Security: "tls"},
 		{Host: "::1", Port: 1587, Security: "starttls"}}})
-	want := `server    127.0.0.1 port 1587 (STARTTLS, or none: it does not leave this computer)
+	want := `server    127.0.0.1 port 1587 (STARTTLS, or none: the connection stays on this computer)
 server    127.0.0.1 port 1465 (TLS)
 user      me@x
 password  pw
@@ -145,31 +140,31 @@ func TestPrintStatus(t *testing.T) {
 		Connections: 5, Messages: 1, Totals: map[string]int64{"sent": 9, "rejected": 2}, Refused: 3, AuthFailures: 4,
 		Upstream: api.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
 		Keystore: api.KeystoreStatus{Kind: "system", Error: "locked", Cure: "unlock it"},
-		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "attention", Detail: "evil\x1b]0;x\a\nwords", Connections: 5, Sent: 9, Failed: 2}},
+		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "needs_consent", Detail: "evil\x1b]0;x\a\nwords", Connections: 5, Sent: 9, Failed: 2}},
 		Breakers: []breaker.Status{{Name: "smtp smtp.x:587", State: breaker.Open, RetryIn: 12 * time.Second, Cause: "refused"}, {Name: "token x"}},
 	}, now)
-	want := `waxseal        serving, version v1, process 7, since 1 h
+	want := `waxseal        serving, version v1, process 7, for 1 h
 mail programs  127.0.0.1:1587 (STARTTLS), 127.0.0.1:1465 (TLS)
 metrics        http://127.0.0.1:9587/metrics
 keystore       system: locked; unlock it
-connections    5 (3 over a limit, 4 failed logins)
-messages       1 now, 2 rejected, 9 sent
-upstream       2 warm, 3 busy, 1 dialling
+connections    5 (3 refused over a limit, 4 failed logins)
+messages       1 in progress, 2 rejected, 9 sent
+to providers   2 idle, 3 in use, 1 connecting
 
-ACCOUNT  PROVIDER  STATE      PROGRAMS  SENT  FAILED  DETAIL
-me@x     corp      attention  5         9     2       evil ]0;x  words
+ACCOUNT  PROVIDER  STATE           CONNECTIONS  SENT  FAILED  DETAIL
+me@x     corp      sign-in needed  5            9     2       evil ]0;x  words
 
-BREAKER          STATE   RETRY IN  LAST FAILURE
-smtp smtp.x:587  open    12 s      refused
-token x          closed  -
+PROVIDER SERVER  STATE        RETRY IN  LAST ERROR
+smtp smtp.x:587  unreachable  12 s      refused
+token x          OK           -
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)
 	}
 }
 
-// The whole of the program in this process: when it has ended nothing of it is
-// left, neither goroutine nor file.
+// The whole program runs in this process: when it has ended nothing of it is left, neither a
+// goroutine nor a file.
 func TestDemoLeavesNothingBehind(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	temp := t.TempDir()

@@ -19,16 +19,15 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// TestMetricsAsPrometheusReadsThem sends a message and then has Prometheus' own
-// tool read /metrics, which must also have a series for everything that the
-// dashboard and the alert rules ask for.
+// TestMetricsAsPrometheusReadsThem sends a message, and then has Prometheus' own tool read /metrics,
+// which must also have a series for everything that the dashboard and the alert rules use.
 func TestMetricsAsPrometheusReadsThem(t *testing.T) {
 	text := metricsAfterOneMessage(t)
 
 	asked := regexp.MustCompile(`\b(waxseal|process|go)_[a-z_]+`)
 	for _, name := range asked.FindAllString(string(assets.Dashboard)+string(assets.Alerts), -1) {
 		if !regexp.MustCompile(`(?m)^` + name + `[{ ]`).MatchString(text) {
-			t.Errorf("the dashboard or a rule asks for %s, of which there is no series", name)
+			t.Errorf("the dashboard or a rule uses %s, which has no series", name)
 		}
 	}
 	if want := `waxseal_messages_total{result="sent"} 1`; !strings.Contains(text, want+"\n") {
@@ -46,7 +45,7 @@ func TestMetricsAsPrometheusReadsThem(t *testing.T) {
 	}
 }
 
-// metricsAfterOneMessage is what /metrics serves when one message was sent.
+// metricsAfterOneMessage is what /metrics serves after one message was sent.
 func metricsAfterOneMessage(t *testing.T) string {
 	t.Helper()
 	provider, err := providertest.Start(providertest.Options{})

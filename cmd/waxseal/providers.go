@@ -13,10 +13,10 @@ func (m *Main) providersCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "providers",
-		Short: "List the mail providers that are known",
-		Long: `List the mail providers that are known: those of the configuration and those
-built in. A [[provider]] table in the configuration adds one, or replaces the
-one of that id; what it leaves out stays as built in.`,
+		Short: "List known mail providers",
+		Long: `List the known mail providers: those in the configuration and those built in. A
+[[provider]] table in the configuration adds a provider, or replaces the one with
+that id; settings that it leaves out stay as built in.`,
 		Args: exactly(),
 		RunE: func(*cobra.Command, []string) error {
 			_, cfg, err := m.load()
@@ -34,7 +34,7 @@ one of that id; what it leaves out stays as built in.`,
 	return cmd
 }
 
-// domainsShown is how many domains of a provider fit into its row.
+// domainsShown is how many of a provider's domains fit in its row.
 const domainsShown = 3
 
 func providerRows(providers []config.Provider) [][]string {

@@ -11,10 +11,11 @@ import (
 func (m *Main) reloadCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reload",
-		Short: "Have the running instance read its configuration again",
-		Long: `Have the running instance read its configuration again, as SIGHUP does where
-there are signals. What changes at the next start only is named. When the
-configuration is wrong, it says where, and the instance goes on with what it had.`,
+		Short: "Reload the configuration",
+		Long: `Make the running instance read its configuration again, as SIGHUP does on systems
+with signals. The command names changes that only take effect at the next start.
+If the configuration has an error, the command says where, and the instance keeps
+the configuration it had.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return m.withRunning(cmd, func(ctx context.Context, c *control.Client) error {
@@ -22,7 +23,7 @@ configuration is wrong, it says where, and the instance goes on with what it had
 				if err != nil {
 					return err
 				}
-				m.say("the configuration was read again")
+				m.say("reloaded the configuration")
 				for _, n := range notes {
 					m.say("%s", n)
 				}

@@ -11,9 +11,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// flags are the global ones.
+// flags are the global flags.
 type flags struct {
 	config   string
 	keystore string
@@ -23,17 +26,17 @@ type flags struct {
 	logFormat string
 }
 
-// root makes the command tree. started is set when a command of it begins: an
-// error before that is one of usage.
+// root builds the command tree. started is set once a command begins: an error before that is
+// wrong usage.
 func (m *Main) root() (root *cobra.Command, started *bool) {
 	started = new(bool)
 	var hidden bool
 	root = &cobra.Command{
 		Use:   "waxseal",
-		Short: "Send through OAuth-only mail providers from programs that know only passwords",
-		Long: `Waxseal is a small mail server on this computer. A program that can send mail
-with a password only sends to it; Waxseal signs in to the real provider with
-OAuth 2.0, and answers what the provider answered.`,
+		Short: "Send mail through OAuth-only providers from programs that only know passwords",
+		Long: `Waxseal is a small mail server on this computer. Programs that can only send mail
+with a password send to it. Waxseal signs in to the real provider with OAuth 2.0
+and passes on the provider's answer.`,
 		Args:          noSuchCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -47,9 +50,9 @@ OAuth 2.0, and answers what the provider answered.`,
 	root.SetOut(m.Out)
 	root.SetErr(m.Err)
 	p := root.PersistentFlags()
-	p.StringVar(&m.flags.config, "config", "", "configuration `FILE` (or "+configEnv+"; default: config.toml in the user's configuration folder)")
-	p.Var(choice{&m.flags.keystore, []string{"system", "file", "memory"}}, "keystore", "`KIND` of keystore: system, file or memory (or "+keystoreEnv+"; default: as the configuration says)")
-	p.Var(choice{&m.flags.logLevel, []string{"debug", "info", "warn", "error"}}, "log-level", "least `LEVEL` that is logged: debug, info, warn or error")
+	p.StringVar(&m.flags.config, "config", "", "configuration `FILE` (or "+configEnv+"; default: config.toml in your configuration folder)")
+	p.Var(choice{&m.flags.keystore, keystore.Names(false)}, "keystore", "`KIND` of keystore: "+keystore.Choice(false)+" (or "+keystoreEnv+"; default: from the configuration)")
+	p.Var(choice{&m.flags.logLevel, []string{"debug", "info", "warn", "error"}}, "log-level", "lowest `LEVEL` to log: debug, info, warn or error")
 	p.StringVar(&m.flags.logFile, "log-file", "", "`FILE` to log to, rotated at 10 MB (default: standard error)")
 	m.flags.logFormat = "text"
 	p.Var(choice{&m.flags.logFormat, []string{"text", "json"}}, "log-format", "`FORMAT` of the log: text or json")
@@ -61,11 +64,11 @@ OAuth 2.0, and answers what the provider answered.`,
 	return root, started
 }
 
-// helpCommand is cobra's, but that nothing is no command and no topic is not done.
+// helpCommand is cobra's, except that help for an unknown command is wrong usage.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
-		Short: "Show what a command does",
+		Short: "Explain a command",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err == nil && len(rest) > 0 {
@@ -74,7 +77,7 @@ func helpCommand() *cobra.Command {
 			if err != nil {
 				return &usageError{err}
 			}
-			about.InitDefaultHelpFlag() // which is listed, too
+			about.InitDefaultHelpFlag() // so that the help lists it
 			return about.Help()
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
@@ -90,23 +93,23 @@ func helpCommand() *cobra.Command {
 	}
 }
 
-// choice is the value of a flag that takes one of a few words.
+// choice is the value of a flag that accepts one of a few words.
 type choice struct {
 	value *string
 	words []string
 }
 
 func (c choice) String() string {
-	if c.value == nil { // pflag asks a zero value
+	if c.value == nil { // pflag asks the zero value
 		return ""
 	}
 	return *c.value
 }
 
 func (c choice) Set(s string) error {
-	if s = strings.ToLower(s); s != "" && !slices.Contains(c.words, s) { // "" is as if it were not there
+	if s = strings.ToLower(s); s != "" && !slices.Contains(c.words, s) { // "" is the default
 		last := len(c.words) - 1
-		return fmt.Errorf("it is %s or %s", strings.Join(c.words[:last], ", "), c.words[last])
+		return fmt.Errorf("use %s or %s", strings.Join(c.words[:last], ", "), c.words[last])
 	}
 	*c.value = s
 	return nil
@@ -115,12 +118,12 @@ func (c choice) Set(s string) error {
 func (c choice) Type() string { return "string" }
 
 func init() {
-	// Started from the desktop on Windows, cobra would say that this is a
-	// command-line tool and wait. It is to become more than that.
+	// Started from the desktop on Windows, cobra would say that this is a command-line tool, and
+	// wait. This program is meant to be started there.
 	cobra.MousetrapHelpText = ""
 }
 
-// noSuchCommand is the Args of commands that only hold others.
+// noSuchCommand is the Args of commands that only contain others.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -133,21 +136,36 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return errors.New(text)
 }
 
-// exactly is cobra.ExactArgs with the missing or surplus argument's name.
+// exactly is cobra.ExactArgs that names the missing or surplus argument.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
 			return fmt.Errorf("`%s` needs %s", cmd.CommandPath(), strings.Join(names[len(args):], " and "))
 		case len(args) > len(names):
-			return fmt.Errorf("`%s` does not know what to do with %q", cmd.CommandPath(), args[len(names)])
+			return fmt.Errorf("unexpected argument %q for `%s`", args[len(names)], cmd.CommandPath())
 		}
 		return nil
 	}
 }
 
-// interruptible gives commands that only wait for something a ctx that ends
-// with Ctrl-C.
+// exactlyAddress is exactly for commands about one account.
+func exactlyAddress(cmd *cobra.Command, args []string) error {
+	if err := exactly("ADDRESS")(cmd, args); err != nil {
+		return err
+	}
+	return checkAddress(args[0])
+}
+
+// checkAddress tells a mistyped address from one that the provider does not know.
+func checkAddress(address string) error {
+	if err := config.CheckAddress(address); err != nil {
+		return fmt.Errorf("%q %w", address, err)
+	}
+	return nil
+}
+
+// interruptible gives commands that only wait for something a context that ends with Ctrl-C.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }

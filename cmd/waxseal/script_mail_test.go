@@ -38,7 +38,7 @@ type world struct {
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
-const scriptConfig = `# Written by hand; the comment is to survive.
+const scriptConfig = `# Written by hand; this comment must stay.
 listen     = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]
 metrics    = ""
@@ -117,7 +117,7 @@ func cmdAnswered(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func expectError(ts *testscript.TestScript, neg bool, err error) {
-	ts.Logf("the mail program was told: %v", err)
+	ts.Logf("the mail program got: %v", err)
 	if neg != (err != nil) {
 		ts.Fatalf("sending: %v", err)
 	}
@@ -155,7 +155,7 @@ func cmdArrived(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%d messages arrived, want %d", len(messages), n)
 	}
 	if n > 0 && messages[n-1].SHA256 != w.sent {
-		ts.Fatalf("the message changed on its way")
+		ts.Fatalf("the message changed on the way")
 	}
 }
 

@@ -33,16 +33,16 @@ func TestMain(m *testing.M) {
 //	expect REGEXP           wait for a line on serve's standard error
 //	signal NAME             send serve a signal: TERM, INT, HUP, KILL or QUIT
 //	ended CODE              wait for serve's end, which must have that exit code
-//	send FILE               send a message as FILE, of `account password --json`, says
-//	begin FILE              the same, but return when the provider has the message
-//	answered                wait for what became of "begin"
+//	send FILE               send a message with the settings in FILE, of `account password --json`
+//	begin FILE              the same, but return once the provider has the message
+//	answered                wait for the result of "begin"
 //	arrived N               the provider has N messages, the last as it was sent
-//	revoke ADDRESS          take back the consent at the provider
+//	revoke ADDRESS          revoke the consent at the provider
 //	watch [ARG...]          start `waxseal status --watch` and wait until it shows something
 //	watched REGEXP          wait until it shows that
 //	watched end CODE        wait for its end, which must have that exit code
 //	ask WHAT                what the icon's menu does: pause, resume or quit
-//	taken VAR               take a port, whose address goes into VAR
+//	taken VAR               take a port, and set VAR to its address
 //	mode PERM FILE          FILE has these permissions
 //	json FILE               FILE is JSON and nothing else
 func TestScripts(t *testing.T) {
@@ -52,7 +52,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("USERPROFILE", env.WorkDir)
 			env.Setenv("WAXSEAL_CONFIG", filepath.Join(env.WorkDir, "config.toml"))
-			env.Setenv("WAXSEAL_KEYSTORE", "memory") // scripts about the file say so
+			env.Setenv("WAXSEAL_KEYSTORE", "memory") // scripts about the keystore file say so
 			env.Setenv("WAXSEAL_KEYSTORE_PASSPHRASE", "correct horse")
 			env.Values[worldKey{}] = &world{}
 			return nil
@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// scriptPatience bounds every wait of a script; it ends those that would fail.
+// scriptPatience limits every wait of a script; only waits that fail reach it.
 const scriptPatience = 30 * time.Second
 
 // served is the program, running in the background.
@@ -76,11 +76,11 @@ type served struct {
 	exited chan struct{}
 
 	mu   sync.Mutex
-	text string // what it wrote and nobody has waited for
+	text string // what it wrote that nobody has waited for
 	more chan struct{}
 }
 
-// Write takes what the program says.
+// Write takes what the program prints.
 func (s *served) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,8 +90,7 @@ func (s *served) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// await waits until the program has said something that matches, and takes all
-// before it away.
+// await waits until the program has printed something that matches, and drops all up to it.
 func (s *served) await(ts *testscript.TestScript, pattern string) {
 	re := regexp.MustCompile("(?m)" + pattern)
 	limit := time.After(scriptPatience)
@@ -108,9 +107,9 @@ func (s *served) await(ts *testscript.TestScript, pattern string) {
 		select {
 		case <-more:
 		case <-s.exited:
-			ts.Fatalf("it ended without saying %q:\n%s", pattern, text)
+			ts.Fatalf("it ended without printing %q:\n%s", pattern, text)
 		case <-limit:
-			ts.Fatalf("it does not say %q:\n%s", pattern, text)
+			ts.Fatalf("it does not print %q:\n%s", pattern, text)
 		}
 	}
 }
@@ -205,7 +204,7 @@ func (s *served) wait(ts *testscript.TestScript, want string) {
 		ts.Fatalf("it has not ended")
 	}
 	s.mu.Lock()
-	ts.Logf("[what it wrote at last]\n%s", s.text)
+	ts.Logf("[what it printed last]\n%s", s.text)
 	s.mu.Unlock()
 	if code := fmt.Sprint(s.cmd.ProcessState.ExitCode()); code != want {
 		ts.Fatalf("it ended with %s, want exit code %s", s.cmd.ProcessState, want)

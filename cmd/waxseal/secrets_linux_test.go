@@ -26,7 +26,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// secrets are what must be found nowhere, each with what it is.
+// secrets are the texts that must not be found anywhere, each with what it is.
 type secrets struct {
 	mu    sync.Mutex
 	known map[string]string
@@ -40,7 +40,7 @@ func (s *secrets) add(what, secret string) {
 	}
 }
 
-// find names the secrets in data, as they are or as they travel.
+// find names the secrets in data, as they are or as they are encoded.
 func (s *secrets) find(data []byte) (found []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +55,7 @@ func (s *secrets) find(data []byte) (found []string) {
 	return found
 }
 
-// kinds are how many secrets of each kind there are.
+// kinds counts the secrets of each kind.
 func (s *secrets) kinds() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,8 +66,7 @@ func (s *secrets) kinds() map[string]int {
 	return n
 }
 
-// endpoint is the provider's token endpoint with an ear: what goes to it and
-// comes from it is secret.
+// endpoint is the provider's token endpoint, and learns the secrets that go to it and come from it.
 func (s *secrets) endpoint(t *testing.T, p *providertest.Provider) string {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -98,13 +97,13 @@ func (s *secrets) endpoint(t *testing.T, p *providertest.Provider) string {
 	return proxy.URL
 }
 
-// product is the whole program at work, with everything it says.
+// product is the whole program at work, with everything it prints.
 type product struct {
 	t       *testing.T
 	secrets *secrets
 	dir     string
 	env     []string
-	said    map[string][]byte // by who said it
+	said    map[string][]byte // by what printed it
 	serve   *exec.Cmd
 	stderr  *os.File
 }
@@ -117,7 +116,7 @@ const (
 	wrongGuess     = "SECRET-almost-the-password"
 )
 
-// browserScript plays the browser, and keeps what it was given.
+// browserScript plays the browser, and keeps what the program gave it.
 const browserScript = `#!/bin/sh
 tr '\0' '\n' </proc/self/environ >"$HOME/seen/browser.environ"
 tr '\0' '\n' </proc/$PPID/cmdline >"$HOME/seen/parent.cmdline"
@@ -127,7 +126,7 @@ curl --silent --show-error --location --output "$HOME/seen/page.html" "$1&auto=1
 func newProduct(t *testing.T) (*product, *providertest.Provider) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("NOT TESTED: that no secret is told: curl is not installed")
+		t.Skip("NOT TESTED: that no secret is shown: curl is not installed")
 	}
 	p, err := providertest.Start(providertest.Options{ClientID: "waxseal", ClientSecret: clientSecret, Rotate: true})
 	if err != nil {
@@ -158,7 +157,7 @@ func newProduct(t *testing.T) (*product, *providertest.Provider) {
 	return s, p
 }
 
-// run runs a command and keeps what it says; standard output is given back.
+// run runs a command, keeps what it prints, and returns its standard output.
 func (s *product) run(args ...string) string {
 	s.t.Helper()
 	cmd := exec.Command("waxseal", args...)
@@ -171,7 +170,7 @@ func (s *product) run(args ...string) string {
 	return out.String()
 }
 
-// start starts the instance, and gives its addresses for mail and metrics.
+// start starts the instance, and returns its addresses for mail and metrics.
 func (s *product) start() (mail, metrics string) {
 	s.t.Helper()
 	var err error
@@ -195,7 +194,7 @@ func (s *product) start() (mail, metrics string) {
 	return status.Listeners[0].Address, status.Metrics
 }
 
-// mail sends a message, or fails to.
+// mail sends a message, and returns the error if that fails.
 func (s *product) mail(address, user, password, to string) error {
 	c, err := smtp.Dial(address)
 	if err != nil {
@@ -208,8 +207,8 @@ func (s *product) mail(address, user, password, to string) error {
 	return c.SendMail(user, []string{to}, strings.NewReader("Subject: "+secretBody+"\r\n\r\n"+secretBody+"\r\n"))
 }
 
-// TestNoSecretIsTold plays a day with the program at its most talkative, and
-// then looks for everything that is secret in everything it said and left.
+// TestNoSecretIsTold goes through a day of the program at its most verbose log level, and then
+// looks for every secret in everything that the program printed and wrote.
 func TestNoSecretIsTold(t *testing.T) {
 	s, provider := newProduct(t)
 	address, metrics := s.start()
@@ -223,7 +222,7 @@ func TestNoSecretIsTold(t *testing.T) {
 	s.run("account", "import", imported)
 	os.Remove(imported) // the user's own copy
 
-	// An account by consent in the browser. Its password is told here, and only here.
+	// An account is added with the browser. Its password is shown here, and only here.
 	const add = "account add me@corp.example, stdout"
 	s.run("account", "add", "me@corp.example")
 	password := regexp.MustCompile(`(?m)^password +(\S+)$`).FindSubmatch(s.said[add])
@@ -248,15 +247,15 @@ func TestNoSecretIsTold(t *testing.T) {
 	for _, args := range [][]string{{"status", "--json"}, {"status"}, {"doctor", "--json"}, {"doctor"}, {"account", "list", "--json"}, {"logs", "-n", "1000"}} {
 		s.run(args...)
 	}
-	s.serve.Process.Signal(syscall.SIGQUIT) // Go ends as at a crash, and writes its report
+	s.serve.Process.Signal(syscall.SIGQUIT) // Go ends as in a crash, and writes its report
 	s.serve.Wait()
 	s.search()
 }
 
-// misuse sends, guesses, and has tokens and consents refused.
+// misuse sends messages, guesses passwords, and has tokens and consents refused.
 func (s *product) misuse(provider *providertest.Provider, address, password string) {
 	s.t.Helper()
-	var drop atomic.Bool // the next connection that is used again
+	var drop atomic.Bool // the next connection that is reused
 	provider.SetFaults(providertest.Faults{SMTP: func(e providertest.Event) providertest.Action {
 		if e.Step == providertest.StepMail && drop.CompareAndSwap(true, false) {
 			return providertest.Action{Drop: true}
@@ -281,7 +280,7 @@ func (s *product) misuse(provider *providertest.Provider, address, password stri
 	fails := func(what string, err error) {
 		s.t.Helper()
 		if err == nil {
-			s.t.Errorf("%s was taken", what)
+			s.t.Errorf("%s was accepted", what)
 		} else {
 			s.said["answer to "+what] = []byte(err.Error())
 		}
@@ -300,13 +299,13 @@ func (s *product) misuse(provider *providertest.Provider, address, password stri
 	fails("an account without consent", s.mail(address, you, importedSecret, "friend@else.example"))
 }
 
-// search looks for the secrets in all that was said and in every file.
+// search looks for the secrets in everything that was printed and in every file.
 func (s *product) search() {
 	t := s.t
 	t.Helper()
 	for _, what := range []string{"code", "code_verifier", "refresh_token", "access_token", "client_secret", "local password", "passphrase", "body"} {
 		if s.secrets.kinds()[what] == 0 {
-			t.Errorf("no %s was seen: the search means nothing", what)
+			t.Errorf("no %s was seen: the search proves nothing", what)
 		}
 	}
 	files := map[string]bool{}
@@ -324,9 +323,9 @@ func (s *product) search() {
 			t.Errorf("there is no %s to search: %v", name, files)
 		}
 	}
-	for _, event := range []string{"wrong local password", "recipient refused", "invalid_grant"} {
+	for _, event := range []string{"local password", "5.1.1 No such user", "invalid_grant"} {
 		if !bytes.Contains(s.said["file log/waxseal.log"], []byte(event)) {
-			t.Errorf("the log has no %q: the day was a quiet one", event)
+			t.Errorf("the log has no %q: nothing went wrong on that day", event)
 		}
 	}
 	for who, text := range s.said {
@@ -339,13 +338,13 @@ func (s *product) search() {
 	}
 }
 
-// waitFor waits for something that another process brings about.
+// waitFor waits for something that another process does.
 func waitFor(t *testing.T, what string, there func() bool) {
 	t.Helper()
 	for limit := time.After(scriptPatience); !there(); {
 		select {
 		case <-limit:
-			t.Fatalf("never came about: %s", what)
+			t.Fatalf("it never happened that %s", what)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -12,10 +12,10 @@ import (
 func (m *Main) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Run without a screen",
-		Long: `Run without a screen, until SIGINT or SIGTERM. Messages in flight are finished
-first, for at most shutdown_timeout; a second signal ends at once. SIGHUP, or
-` + "`waxseal reload`" + `, reads the configuration again.`,
+		Short: "Run without a window",
+		Long: `Run without a window until SIGINT or SIGTERM. Messages in progress are finished
+first, for at most shutdown_timeout; a second signal stops Waxseal at once. SIGHUP
+or ` + "`waxseal reload`" + ` reloads the configuration.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return m.serve(cmd.Context()) },
 	}

@@ -21,7 +21,7 @@ func (m *Main) statusCommand() *cobra.Command {
 	var asJSON, watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what the running instance does",
+		Short: "Show the running instance's status",
 		Args:  exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return m.withRunning(cmd, func(ctx context.Context, c *control.Client) error {
@@ -41,12 +41,12 @@ func (m *Main) statusCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&watch, "watch", false, "go on at each change, until Ctrl-C; with --json one object a line")
+	cmd.Flags().BoolVar(&watch, "watch", false, "show each change until Ctrl-C; with --json, one object per line")
 	return cmd
 }
 
-// watch shows the status at each change: in place on a terminal, one below the
-// other elsewhere. Windows' older consoles do not know how to start over.
+// watch shows the status at each change: in place on a terminal, one after the other elsewhere.
+// Older Windows consoles cannot clear the screen.
 func (m *Main) watch(ctx context.Context, c *control.Client, asJSON bool) error {
 	inPlace := isTerminal(m.Out) && runtime.GOOS != "windows"
 	for snap, err := range c.Watch(ctx) {
@@ -76,7 +76,7 @@ func (m *Main) watch(ctx context.Context, c *control.Client, asJSON bool) error 
 
 func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 	rows := [][]string{
-		{"waxseal", fmt.Sprintf("%s, version %s, process %d, since %s", s.State, s.Version, s.PID, rough(now.Sub(s.Started)))},
+		{"waxseal", fmt.Sprintf("%s, version %s, process %d, for %s", s.State, s.Version, s.PID, rough(now.Sub(s.Started)))},
 		{"mail programs", addresses(s)},
 	}
 	if s.Metrics != "" {
@@ -84,27 +84,40 @@ func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 	}
 	rows = append(rows,
 		[]string{"keystore", keystoreText(s.Keystore)},
-		[]string{"connections", fmt.Sprintf("%d (%d over a limit, %d failed logins)", s.Connections, s.Refused, s.AuthFailures)},
+		[]string{"connections", fmt.Sprintf("%d (%d refused over a limit, %d failed logins)", s.Connections, s.Refused, s.AuthFailures)},
 		[]string{"messages", messagesText(s)},
-		[]string{"upstream", fmt.Sprintf("%d warm, %d busy, %d dialling", s.Upstream.Warm, s.Upstream.Busy, s.Upstream.Dialling)},
+		[]string{"to providers", fmt.Sprintf("%d idle, %d in use, %d connecting", s.Upstream.Warm, s.Upstream.Busy, s.Upstream.Dialling)},
 	)
 	table(w, rows)
 	if len(s.Accounts) > 0 {
 		fmt.Fprintln(w)
 		table(w, accountRows(s.Accounts))
 	}
-	rows = [][]string{{"BREAKER", "STATE", "RETRY IN", "LAST FAILURE"}}
+	rows = [][]string{{"PROVIDER SERVER", "STATE", "RETRY IN", "LAST ERROR"}}
 	for _, b := range s.Breakers {
 		retry := "-"
 		if b.State == breaker.Open {
 			retry = fmt.Sprintf("%d s", int(b.RetryIn.Round(time.Second).Seconds()))
 		}
-		rows = append(rows, []string{b.Name, b.State.String(), retry, b.Cause})
+		rows = append(rows, []string{b.Name, breakerName(b.State), retry, b.Cause})
 	}
 	if len(s.Breakers) > 0 {
 		fmt.Fprintln(w)
 		table(w, rows)
 	}
+}
+
+// breakerName is a breaker's state as the window names it.
+func breakerName(s breaker.State) string {
+	switch s {
+	case breaker.Closed:
+		return "OK"
+	case breaker.HalfOpen:
+		return "testing"
+	case breaker.Open:
+		return "unreachable"
+	}
+	return s.String()
 }
 
 func keystoreText(k api.KeystoreStatus) string {
@@ -118,9 +131,9 @@ func keystoreText(k api.KeystoreStatus) string {
 	return text
 }
 
-// messagesText counts the messages by what became of them.
+// messagesText counts the messages by their result.
 func messagesText(s api.Snapshot) string {
-	text := fmt.Sprintf("%d now", s.Messages)
+	text := fmt.Sprintf("%d in progress", s.Messages)
 	results := make([]string, 0, len(s.Totals))
 	for result := range s.Totals {
 		results = append(results, result)

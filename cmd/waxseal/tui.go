@@ -32,8 +32,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
-// errTold fails a command that has said why already.
-var errTold = errors.New("failed, as was said")
+// errTold fails a command that has already said why.
+var errTold = errors.New("failed; the reason was printed")
 
 // usageError is a mistake in how the command was called, found after it began.
 type usageError struct{ error }
@@ -51,7 +51,7 @@ func (h *hint) Cure() string { return h.cure }
 
 func withCure(err error, cure string) error { return &hint{err, cure} }
 
-// cureOf finds what is to be done about an error, "" when nobody knows.
+// cureOf finds what to do about an error; "" if that is not known.
 func cureOf(err error) string {
 	var (
 		own      *hint
@@ -64,7 +64,7 @@ func cureOf(err error) string {
 	case errors.As(err, &answered):
 		return answered.Cure
 	case errors.As(err, &running):
-		return "`waxseal status` shows what it does; end it first, or name another configuration with --config"
+		return "stop it first (`waxseal status` shows what it is doing), or use another configuration with --config"
 	case errors.Is(err, control.ErrNotRunning):
 		return "start it with `waxseal serve`"
 	}
@@ -106,7 +106,7 @@ func (m *Main) printJSON(v any) error {
 	return e.Encode(v)
 }
 
-// table prints rows in columns, the first being the heading.
+// table prints rows in columns. The first row is the heading.
 func table(w io.Writer, rows [][]string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -118,7 +118,7 @@ func table(w io.Writer, rows [][]string) {
 	t.Flush()
 }
 
-// clean takes out what a terminal would obey: providers choose their words.
+// clean removes the characters that a terminal would obey: providers choose their own words.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar {
@@ -141,8 +141,8 @@ func rough(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
-// isTerminal reports whether input comes from somebody's hands, or output goes to
-// somebody's eyes. The null device is a character device too, and neither.
+// isTerminal reports whether a stream is a terminal, where somebody types and reads. The null
+// device is a character device too, but not a terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

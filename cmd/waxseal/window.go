@@ -20,7 +20,7 @@ import (
 	"github.com/waxseal/waxseal/ui"
 )
 
-// windowFlags are how the tray process starts the window's.
+// windowFlags are the flags with which the tray's process starts the window's.
 type windowFlags struct {
 	page, account string
 	trayMissing   bool
@@ -31,22 +31,22 @@ func (m *Main) windowCommands() []*cobra.Command {
 	var f windowFlags
 	cmd := &cobra.Command{
 		Use:    "window",
-		Short:  "Show the window of the running instance, which starts it as it is needed",
+		Short:  "Show the window of the running instance, which starts this command when needed",
 		Hidden: true,
 		Args:   exactly(),
 		RunE:   func(cmd *cobra.Command, _ []string) error { return m.window(cmd.Context(), f) },
 	}
-	cmd.Flags().StringVar(&f.page, "page", "", "`PAGE` to begin with")
+	cmd.Flags().StringVar(&f.page, "page", "", "`PAGE` to start with")
 	cmd.Flags().StringVar(&f.account, "account", "", "`ADDRESS` that the page is about")
-	cmd.Flags().BoolVar(&f.trayMissing, "tray-missing", false, "no panel shows the icon")
+	cmd.Flags().BoolVar(&f.trayMissing, "tray-missing", false, "the desktop does not show the icon")
 	return []*cobra.Command{cmd}
 }
 
-// windowArgs are the global flags that the window's process has to have too.
+// windowArgs are the global flags that the window's process needs too.
 func (m *Main) windowArgs(path string) []string { return []string{"--config", path} }
 
-// window is the window's process. It talks to the tray's over the control
-// socket, and ends with it.
+// window is the window's process. It talks to the tray's process over the control socket, and
+// ends with it.
 func (m *Main) window(ctx context.Context, f windowFlags) error {
 	client, err := m.running(ctx)
 	if err != nil {
@@ -66,13 +66,13 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client),
 	})
 	if failed {
-		return errors.New("the window could not be opened: this screen or its driver has no OpenGL that it could use")
+		return errors.New("the window could not be opened: this screen or its driver has no usable OpenGL")
 	}
 	return nil
 }
 
-// newApp is Fyne's application. What FyneApp.toml says is said here too: it gets
-// into the program only where Fyne's tool builds it.
+// newApp is Fyne's application. It repeats what FyneApp.toml says, which only gets into the program
+// if Fyne's tool builds it.
 func newApp() fyne.App {
 	app.SetMetadata(fyne.AppMetadata{
 		ID: appID, Name: "Waxseal", Version: versionText(), Release: true,
@@ -81,8 +81,8 @@ func newApp() fyne.App {
 	return app.NewWithID(appID)
 }
 
-// showFault shows why the program cannot start, and waits until it is read.
-// Started by a double click, it has nowhere else to say so.
+// showFault shows why the program cannot start, and waits until the user has read it. A program
+// that was started with a double click has nowhere else to say so.
 func (m *Main) showFault(err error) {
 	a := newApp()
 	a.Lifecycle().SetOnStarted(func() {
@@ -100,8 +100,8 @@ func (m *Main) showFault(err error) {
 	w.ShowAndRun()
 }
 
-// onScreen tells whether the window is there. Where the system has no OpenGL
-// that can be used, Fyne writes so into its log and goes on without one.
+// onScreen reports whether the window is there. If the system has no usable OpenGL, Fyne says so in
+// its log and goes on without a window.
 func onScreen(d fyne.Driver) bool {
 	there := false
 	for _, w := range d.AllWindows() {
@@ -129,13 +129,13 @@ func onScreen(d fyne.Driver) bool {
 
 // openFolder shows a folder in the system's file manager.
 func openFolder(path string) error {
-	if err := open(path); err != nil {
+	if _, err := open(path); err != nil {
 		return fmt.Errorf("open the folder %s: %w", path, err)
 	}
 	return nil
 }
 
-// pages are those that the tray's process asks for.
+// pages are the pages that the tray's process asks for.
 func pages(client *control.Client) func(context.Context) iter.Seq2[ui.Page, error] {
 	return func(ctx context.Context) iter.Seq2[ui.Page, error] {
 		return func(yield func(ui.Page, error) bool) {

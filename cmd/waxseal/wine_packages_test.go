@@ -9,22 +9,20 @@ import (
 	"testing"
 )
 
-// windowsPackages are the packages whose own tests run under wine, and what of
-// them does not.
+// windowsPackages are the packages whose own tests run under wine, with the tests that do not.
 var windowsPackages = []struct{ path, skip string }{
 	{"keystore", "-"},
 	{"keystore/safeio", "-"},
 	{"proxy/control", "-"},
-	// Those left out send thousands of messages or open as many connections and take
-	// a minute there; what they show depends on no system.
+	// The tests left out send thousands of messages or open as many connections, and take a minute
+	// there; what they show does not depend on the system.
 	{"proxy", "^(TestGaugesTellTheWholeTruth|TestEvery250ArrivedOnce|TestTokenFaults|TestThousandRecipients|TestMemoryDoesNotGrowWithTheMessage|TestSmuggling|" +
 		"TestThousandsOfConnections|TestTakenBackChunks|TestCutOffInAChunk)$"},
 }
 
-// windowsPackagesPass runs the tests of the packages that touch the system:
-// file locks, files replaced while they are open, sockets, the Credential Manager
-// (wine keeps credentials in its registry, with the same limits; what Windows
-// does at logon and on domains it cannot show).
+// windowsPackagesPass runs the tests of the packages that touch the system: file locks, files
+// replaced while they are open, sockets, the Credential Manager (wine keeps credentials in its
+// registry, with the same limits, but cannot show what Windows does at logon and on domains).
 func windowsPackagesPass(t *testing.T, w *wine) {
 	for _, p := range windowsPackages {
 		t.Run(p.path, func(t *testing.T) {
@@ -36,7 +34,7 @@ func windowsPackagesPass(t *testing.T, w *wine) {
 			w.dir = filepath.Join("..", "..", p.path)
 			out := w.run("-test.v", "-test.timeout=5m", "-test.skip="+p.skip)
 			if p.path == "keystore" && !strings.Contains(out, "--- PASS: TestCredentialManager") {
-				t.Errorf("the Credential Manager was not tried:\n%s", out)
+				t.Errorf("the Credential Manager was not tested:\n%s", out)
 			}
 			t.Logf("%d tests passed, %d skipped", strings.Count(out, "\n--- PASS"), strings.Count(out, "\n--- SKIP"))
 		})

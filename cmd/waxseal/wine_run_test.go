@@ -12,31 +12,29 @@ import (
 	"time"
 )
 
-// wine runs the Windows program on Linux, in a Windows of its own that ends
-// with the test.
+// wine runs the Windows program on Linux, in its own Windows that ends with the test.
 type wine struct {
 	t       *testing.T
 	program string
-	tool    string // gives console events
+	tool    string // sends console events
 	loader  string
 	dir     string // where programs start; "" is here
 	env     []string
 }
 
-// within is the same Windows for a test's part.
+// within is the same Windows for a part of the test.
 func (w *wine) within(t *testing.T) *wine {
 	part := *w
 	part.t = t
 	return &part
 }
 
-// drive is the folder that is its C:.
+// drive is the folder that stands for C:.
 func (w *wine) drive() string { return filepath.Join(filepath.Dir(w.program), "prefix", "drive_c") }
 
-// newWine builds the program for Windows and prepares a prefix, which is what
-// wine calls a Windows. A full prefix takes 25 seconds and 700 MB; in its
-// bootstrap mode wine finds its own libraries without one, and two folders and
-// a library are enough for a program without windows.
+// newWine builds the program for Windows and prepares a prefix, which is wine's word for a Windows. A
+// full prefix takes 25 seconds and 700 MB; in its bootstrap mode wine finds its own libraries without
+// one, and two folders and a library are enough for a program without windows.
 func newWine(t *testing.T) *wine {
 	t.Helper()
 	loader := findTool(t, "wine64", "/usr/lib/wine/wine64", "wine64", "wine")
@@ -53,7 +51,7 @@ func newWine(t *testing.T) *wine {
 		"WINEBOOTSTRAPMODE=1",
 		"WINEDLLOVERRIDES=mscoree,mshtml=", // no .NET, no browser: wine would offer to download them
 		"WINEDEBUG=-all",
-		"LC_ALL=C.UTF-8", // or file names outside ASCII cannot be told
+		"LC_ALL=C.UTF-8", // else file names beyond ASCII cannot be passed
 	}
 
 	system32 := filepath.Join(prefix, "drive_c", "windows", "system32")
@@ -77,7 +75,7 @@ func newWine(t *testing.T) *wine {
 	command(t, append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"),
 		"go", "build", "-tags", "nogui", "-buildvcs=false", "-o", w.program, ".")
 
-	t.Cleanup(func() { // before the folder is removed, in which the server writes at its end
+	t.Cleanup(func() { // before the folder is removed: the server writes to it when it ends
 		for _, option := range []string{"-k", "-w"} {
 			end := exec.Command(server, option)
 			end.Env = w.env
@@ -88,14 +86,14 @@ func newWine(t *testing.T) *wine {
 	return w
 }
 
-// noScreen has wine make windows where there is no screen.
+// noScreen lets wine create windows without a screen.
 const noScreen = `WINE REGISTRY Version 2
 
 [Software\\Wine\\Drivers]
 "Graphics"="null"
 `
 
-// findTool returns the first of the names that is there, or skips the test.
+// findTool returns the first of the names that is installed, or skips the test.
 func findTool(t *testing.T, pkg string, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -117,8 +115,8 @@ func command(t *testing.T, env []string, name string, args ...string) {
 	}
 }
 
-// command is a Windows program with its output going to a file: wine's own
-// processes outlive it for seconds, and would keep a pipe open for as long.
+// command is a Windows program whose output goes to a file: wine's own processes live on for a few
+// seconds after it ends, and would keep a pipe open for as long.
 func (w *wine) command(program string, args ...string) (cmd *exec.Cmd, output *os.File) {
 	w.t.Helper()
 	output, err := os.CreateTemp(filepath.Dir(w.program), "output")
@@ -132,7 +130,7 @@ func (w *wine) command(program string, args ...string) (cmd *exec.Cmd, output *o
 	return cmd, output
 }
 
-// content is what is in a file now.
+// content is what a file contains now.
 func content(t *testing.T, file *os.File) string {
 	t.Helper()
 	data, err := os.ReadFile(file.Name())
@@ -166,7 +164,7 @@ type instance struct {
 	w      *wine
 	cmd    *exec.Cmd
 	log    *os.File      // what it prints
-	exited chan struct{} // closed at its end, when err is set
+	exited chan struct{} // closed when it ends, after err is set
 	err    error
 }
 
@@ -192,8 +190,8 @@ func (w *wine) start(args ...string) *instance {
 	return i
 }
 
-// status waits until the instance answers `status`, and returns where it takes
-// mail and the number of its process.
+// status waits until the instance answers `status`, and returns where it accepts mail and the number
+// of its process.
 func (i *instance) status(t *testing.T, config string) (address string, pid int) {
 	t.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
@@ -213,7 +211,7 @@ func (i *instance) status(t *testing.T, config string) (address string, pid int)
 			return status.Listeners[0].Address, status.PID
 		}
 	}
-	t.Fatal("waxseal.exe serve takes no mail after two minutes")
+	t.Fatal("waxseal.exe serve does not accept mail after two minutes")
 	return "", 0
 }
 

@@ -26,9 +26,9 @@ func TestWindows(t *testing.T) {
 	t.Run("packages", func(t *testing.T) { windowsPackagesPass(t, w) })
 }
 
-// windowsEnds ends the program in the middle of a message in each way that Windows
-// has of asking, and expects what is expected on every system: the message arrives
-// whole, its sender gets the provider's 250, and the exit code is 0.
+// windowsEnds ends the program in the middle of a message, in each way in which Windows asks a
+// program to end. As on every system, the message arrives whole, its sender gets the provider's 250,
+// and the exit code is 0.
 func windowsEnds(t *testing.T, w *wine) {
 	for name, end := range map[string]func(*testing.T, *instance, int){
 		"Ctrl-C":         func(t *testing.T, i *instance, _ int) { i.interrupt(t) },
@@ -61,17 +61,17 @@ func windowsEnds(t *testing.T, w *wine) {
 	}
 }
 
-// taskkill runs wine's, and returns what it says.
+// taskkill runs wine's taskkill, and returns what it prints.
 func taskkill(t *testing.T, w *wine, args ...string) (string, error) {
 	const program = "/usr/lib/x86_64-linux-gnu/wine/x86_64-windows/taskkill.exe"
 	if _, err := os.Stat(program); err != nil {
-		t.Skipf("NOT TESTED: this wine keeps its taskkill elsewhere: %v", err)
+		t.Skipf("NOT TESTED: this wine has its taskkill somewhere else: %v", err)
 	}
 	return w.execute(program, args...)
 }
 
-// windowsKilled: taskkill /F kills the program in the middle of a message: that one
-// is lost, its sender has had no 250, and the next start is clean.
+// windowsKilled: taskkill /F kills the program in the middle of a message. That message is lost, its
+// sender does not get a 250, and the next start is clean.
 func windowsKilled(t *testing.T, w *wine) {
 	d := newWindowsDesk(t, w)
 	c := dialSMTP(t, d.address)
@@ -83,7 +83,7 @@ func windowsKilled(t *testing.T, w *wine) {
 	select {
 	case <-d.serve.exited:
 	case <-time.After(2 * time.Minute):
-		t.Fatal("it lives two minutes after taskkill /F")
+		t.Fatal("it still runs two minutes after taskkill /F")
 	}
 	d.wantMessages(t, 0)
 
@@ -96,8 +96,8 @@ func windowsKilled(t *testing.T, w *wine) {
 	d.serve.wantExit(t, 0)
 }
 
-// windowsSecondInstance: a second program for the same configuration says that the
-// first is there, and leaves it alone.
+// windowsSecondInstance: a second program with the same configuration says that the first is running,
+// and leaves it alone.
 func windowsSecondInstance(t *testing.T, w *wine) {
 	d := newWindowsDesk(t, w)
 	said, err := w.execute(w.program, "serve", "--config", d.config, "--keystore", "memory")
@@ -119,10 +119,10 @@ type windowsDesk struct {
 	serve            *instance
 	config, accounts string
 	address          string
-	pid              int // as Windows counts
+	pid              int // the number that Windows gave it
 }
 
-// newWindowsDesk starts the program with its files where people have them.
+// newWindowsDesk starts the program with its files where people keep them.
 func newWindowsDesk(t *testing.T, w *wine) *windowsDesk {
 	t.Helper()
 	provider, err := providertest.Start(providertest.Options{})
@@ -146,7 +146,7 @@ func newWindowsDesk(t *testing.T, w *wine) *windowsDesk {
 	return d
 }
 
-// start starts the program, which keeps its secrets in memory and is given them anew.
+// start starts the program. It keeps its secrets in memory, so they are imported each time.
 func (d *windowsDesk) start(t *testing.T, w *wine) {
 	t.Helper()
 	d.serve = w.start("serve", "--config", d.config, "--keystore", "memory")
@@ -154,7 +154,7 @@ func (d *windowsDesk) start(t *testing.T, w *wine) {
 	w.run("account", "import", d.accounts, "--config", d.config)
 }
 
-// wantMessages: so many have arrived, all of them whole.
+// wantMessages: n messages have arrived, and all are whole.
 func (d *windowsDesk) wantMessages(t *testing.T, n int) {
 	t.Helper()
 	messages := d.provider.Messages()
@@ -168,7 +168,7 @@ func (d *windowsDesk) wantMessages(t *testing.T, n int) {
 	}
 }
 
-// half sends a message to its middle and returns the rest.
+// half sends the first half of a message, and returns the rest.
 func (c *smtpClient) half() (rest []byte) {
 	c.t.Helper()
 	c.want(250, "MAIL FROM:<"+sender+">")
@@ -179,12 +179,12 @@ func (c *smtpClient) half() (rest []byte) {
 	return body[len(body)/2:]
 }
 
-// wantQueued sends the rest, which is answered in the provider's words.
+// wantQueued sends the rest, and expects the provider's own answer.
 func (c *smtpClient) wantQueued(rest []byte) {
 	c.t.Helper()
 	c.send(append(rest[:len(rest):len(rest)], ".\r\n"...))
 	if answer := c.want(250, ""); !strings.Contains(answer, "queued as") {
-		c.t.Errorf("the client got %q, which are not the provider's words", answer)
+		c.t.Errorf("the client got %q, which is not the provider's answer", answer)
 	}
 }
 
@@ -196,8 +196,7 @@ func consoleEvent(event string) func(*testing.T, *instance, int) {
 	}
 }
 
-// windowsMessage is larger than the buffers on its way, so that its first half
-// cannot wait in one of them.
+// windowsMessage is larger than all buffers on the way, so that its first half cannot wait in one.
 func windowsMessage() []byte {
 	var b bytes.Buffer
 	b.WriteString("From: me@corp.example\r\nTo: you@else.example\r\nSubject: half\r\n\r\n")
@@ -207,7 +206,7 @@ func windowsMessage() []byte {
 	return b.Bytes()
 }
 
-// waitRefused returns when nobody listens at the address any more.
+// waitRefused returns once nobody listens at the address.
 func waitRefused(t *testing.T, address string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -223,7 +222,7 @@ func waitRefused(t *testing.T, address string) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("%s still takes connections after it was asked to end", address)
+			t.Fatalf("%s still accepts connections after it was asked to end", address)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
-// errAtOnce ends the program with messages still in flight.
-var errAtOnce = errors.New("ended at once; messages in flight were cut off")
+// errAtOnce ends the program while messages are still in progress.
+var errAtOnce = errors.New("stopped at once; messages in progress were cut off")
 
 // work is a server's life, from its control socket to its last message.
 type work struct {
@@ -25,18 +25,18 @@ type work struct {
 	log      *slog.Logger
 	desktop  control.Desktop
 
-	// ready is called when the server accepts mail. The program ends when it
-	// returns done or an error, and goes on otherwise.
+	// ready is called once the server accepts mail. The program ends when it returns done or an
+	// error, and goes on otherwise.
 	ready func(ctx context.Context) (done bool, err error)
 }
 
-// run serves until a signal, or ready, asks for the end, lets the messages in
-// flight finish and returns. A second signal makes it return at once.
+// run serves until a signal or ready asks it to end, lets the messages in progress finish, and
+// returns. A second signal makes it return at once.
 //
-// SIGINT and SIGTERM end. On Windows, closing the console arrives as SIGTERM,
-// logging off, shutting down and taskkill by relayCloses, and the system kills
-// what has not ended some seconds later. SIGHUP reads the configuration again;
-// Windows never sends it, and has `waxseal reload`.
+// SIGINT and SIGTERM end it. On Windows, closing the console arrives as SIGTERM; logging off,
+// shutting down and taskkill arrive through relayCloses; and the system kills a program that has
+// not ended a few seconds later. SIGHUP reloads the configuration; Windows never sends it, and has
+// `waxseal reload`.
 func (w work) run(ctx context.Context) error {
 	ends, hups := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
@@ -74,7 +74,7 @@ func (w work) run(ctx context.Context) error {
 	}
 	for {
 		select {
-		case err := <-served: // a port is taken, or the like
+		case err := <-served: // a port is taken, for example
 			return finish(err)
 		case <-whenReady:
 			whenReady = nil
@@ -88,10 +88,10 @@ func (w work) run(ctx context.Context) error {
 		case err := <-readied:
 			return finish(errors.Join(err, end(false)))
 		case s := <-ends:
-			w.log.Info("ending", "signal", s.String())
+			w.log.Info("shutting down", "signal", s.String())
 			return finish(end(false))
 		case <-closes:
-			w.log.Info("ending", "signal", "close")
+			w.log.Info("shutting down", "signal", "close")
 			return finish(end(true))
 		case <-ctx.Done():
 			return finish(end(false))
@@ -99,9 +99,9 @@ func (w work) run(ctx context.Context) error {
 	}
 }
 
-// awaitEnd waits for a server that was told to stop. A signal meanwhile ends it at
-// once. After a close SIGTERM is no second wish: a console was asked to close
-// together with the program.
+// awaitEnd waits for a server that was told to stop. A signal meanwhile ends it at once. After a
+// close, SIGTERM is not a second request: it says that the console closes together with the
+// program.
 func awaitEnd(served <-chan error, ends <-chan os.Signal, closed bool) error {
 	for {
 		select {
@@ -127,7 +127,7 @@ func (w work) reload(ctx context.Context) {
 	}
 }
 
-// addresses tells where a server accepts mail.
+// addresses lists where a server accepts mail.
 func addresses(s api.Snapshot) string {
 	text := ""
 	for _, l := range s.Listeners {

@@ -1,22 +1,20 @@
-// Package breaker keeps a broken endpoint from being asked by everybody.
+// Package breaker keeps everybody from asking a broken endpoint.
 //
-// A [Breaker] stands before one endpoint: a provider's token URL, or its SMTP
-// host. After some failed calls in a row it opens, and for a while every call is
-// answered at once with an [*OpenError] that says how long; then one call is let
-// through to see (half-open). If that works the breaker closes, if not it stays
-// open for as long again.
+// A [Breaker] stands before one endpoint: a provider's token URL, or its SMTP host. After a few failed
+// calls in a row it opens, and for a while every call is answered at once with an [*OpenError] that
+// says how long and why. Then one call is let through to see whether the endpoint is back (half-open).
+// If it works the breaker closes, if not it stays open for as long again.
 //
 //	tokens := breaker.NewSet(breaker.Settings{Classify: ...})
 //	err := tokens.Get("login.example.com").Do(func() error { ... })
 //
-// What counts is the endpoint's health, not the caller's luck: a Classify
-// function sorts errors into failures, healthy answers that merely bring bad
-// news, and those that tell nothing (a caller who left).
+// What counts is the endpoint's health, not the caller's luck: a Classify function sorts errors into
+// failures, healthy answers that merely bring bad news, and those that tell nothing (a caller who
+// left).
 //
-// The state machine is github.com/sony/gobreaker. This package adds what a
-// screen and a reply need: the time left, the cause, callbacks that may ask for
-// the state, and a way to try at once after the network changed. A breaker's
-// lock is its own, and it is never held while a call runs.
+// The state machine is github.com/sony/gobreaker. This package adds what a screen and a reply need: the
+// time left, the cause, callbacks that may ask for the state, and a way to try at once after the
+// network changed. A breaker's lock is its own, and it is never held during a call.
 package breaker
 
 import (
@@ -43,37 +41,39 @@ const (
 // OpenError is the answer of a breaker that does not let a call through.
 type OpenError struct {
 	Name    string        // the breaker's
-	RetryIn time.Duration // until the next call is let through; 0 while the one that tries is under way
+	RetryIn time.Duration // until the next call is let through; 0 while the one that tries is running
+	Cause   string        // the last failure's text; "" where there is none
 }
 
 // Seconds is the time left in whole seconds, rounded up, at least 1.
 func (e *OpenError) Seconds() int { return max(1, wholeSeconds(e.RetryIn)) }
 
 func (e *OpenError) Error() string {
-	return fmt.Sprintf("%s failed several times in a row; next try in %d s", e.Name, e.Seconds())
+	why := ""
+	if e.Cause != "" {
+		why = " (" + e.Cause + ")"
+	}
+	return fmt.Sprintf("%s failed several times in a row%s; next try in %d s", e.Name, why, e.Seconds())
 }
 
 func wholeSeconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
-// Settings are a breaker's; the zero value is usable.
+// Settings are a breaker's settings; the zero value is usable.
 type Settings struct {
 	Failures uint32        // failed calls in a row that open it; 0 means 5
 	OpenFor  time.Duration // how long it stays open; 0 means 30 s
 
-	// Classify tells what a call's error says about the endpoint. Nil takes no
-	// error for a success, context.Canceled for neutral and the rest for
-	// failures.
+	// Classify tells what a call's error says about the endpoint. With nil, no error is a success,
+	// context.Canceled is neutral and the rest are failures.
 	Classify func(error) Outcome
 
-	// OnChange is told of changes of state by the goroutine whose Do or Reset
-	// found them, with no lock held: it may call any method. Two changes in a
-	// row may be told as one. That an open breaker's time is over is found, and
-	// so told, by the next Do.
+	// OnChange is told about changes of state by the goroutine whose Do or Reset found them, with no
+	// lock held: it may call any method. Two changes in a row may be told as one. It is the next Do
+	// that finds, and so tells, that an open breaker's time is over.
 	OnChange func(Status)
 }
 
-// Breaker stands before one endpoint. All methods may be called by many
-// goroutines at a time.
+// Breaker stands before one endpoint. All methods may be called by many goroutines at a time.
 type Breaker struct {
 	name     string
 	failures uint32
@@ -84,17 +84,17 @@ type Breaker struct {
 	cb          atomic.Pointer[machine]
 	run         atomic.Uint32 // failed calls in a row
 	probation   atomic.Bool   // reset while open: one failure opens it again
-	untold      atomic.Bool   // a change that OnChange has not heard of
+	untold      atomic.Bool   // OnChange has not heard of a change
 	transitions atomic.Uint64
 
-	mu    sync.Mutex // may be taken under the machine's lock, never the other way round
+	mu    sync.Mutex // may be taken under the machine's lock, never the other way round; guards what follows
 	state State
 	until time.Time // the end of the open state
 	cause string
 }
 
-// machine carries the call's own error as its result; the error that gobreaker
-// sees is only the verdict on it. So Classify runs once, outside its lock.
+// machine carries the call's own error as its result; the error that gobreaker sees is only the verdict
+// on it. So Classify runs once, outside gobreaker's lock.
 type machine = gobreaker.CircuitBreaker[error]
 
 var (
@@ -102,8 +102,8 @@ var (
 	errNeutral = errors.New("neutral")
 )
 
-// New makes a closed breaker. The name is for people: it stands in errors, on
-// the screen and as a metric's label.
+// New makes a closed breaker. The name is for people: it appears in errors, on the screen and as a
+// metric's label.
 func New(name string, s Settings) *Breaker {
 	b := &Breaker{name: name, failures: s.Failures, openFor: s.OpenFor, classify: s.Classify, onChange: s.OnChange}
 	if b.failures == 0 {
@@ -133,17 +133,17 @@ func (b *Breaker) newMachine() *machine {
 	var m *machine
 	m = gobreaker.NewCircuitBreaker[error](gobreaker.Settings{
 		Name: b.name,
-		// gobreaker half-opens strictly after its timeout; people count to it.
+		// gobreaker half-opens only after its timeout has passed; people count down to it.
 		Timeout: b.openFor - time.Nanosecond,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			return c.ConsecutiveFailures >= b.failures || b.probation.Load()
 		},
 		IsExcluded: func(err error) bool { return err == errNeutral },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
-			// Under the machine's lock: its methods would deadlock here.
+			// The machine's lock is held: its methods would deadlock here.
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			if b.cb.Load() == m { // else a late call from before a Reset
+			if b.cb.Load() == m { // otherwise it is a late call from before a Reset
 				b.change(State(to))
 			}
 		},
@@ -162,29 +162,34 @@ func (b *Breaker) change(to State) {
 	b.untold.Store(true)
 }
 
-// Do calls fn and returns its error, unless the breaker is open or its one probe
-// is under way: then fn is not called and the answer is an [*OpenError] at once.
-// A panic in fn counts as a failure and goes on.
+// Do calls fn and returns its error, unless the breaker is open or its one probe is running: then fn is
+// not called and the answer is an [*OpenError] at once. A panic in fn counts as a failure and goes on.
 func (b *Breaker) Do(fn func() error) error {
 	defer b.tell()
 	err, refused := b.cb.Load().Execute(func() (error, error) { return b.judge(fn()) })
 	if errors.Is(refused, gobreaker.ErrOpenState) || errors.Is(refused, gobreaker.ErrTooManyRequests) {
-		return &OpenError{Name: b.name, RetryIn: b.retryIn()}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.openError()
 	}
 	return err
 }
 
-// Check gives the [*OpenError] that Do would answer now while the breaker is
-// open, else nil, for callers who would have work before their call.
+// Check gives the [*OpenError] that Do would answer now while the breaker is open, else nil. It is for
+// callers who would have work before their call.
 func (b *Breaker) Check() error {
 	b.cb.Load().State() // an open state whose time is over ends here
 	b.mu.Lock()
-	open, left := b.state == Open, b.left()
-	b.mu.Unlock()
-	if !open {
+	defer b.mu.Unlock()
+	if b.state != Open {
 		return nil
 	}
-	return &OpenError{Name: b.name, RetryIn: left}
+	return b.openError()
+}
+
+// openError is the answer to a call now. The caller holds b.mu.
+func (b *Breaker) openError() *OpenError {
+	return &OpenError{Name: b.name, RetryIn: b.left(), Cause: b.cause}
 }
 
 // judge gives a call's error and the verdict on it.
@@ -192,7 +197,7 @@ func (b *Breaker) judge(err error) (result, verdict error) {
 	switch b.classify(err) {
 	case Success:
 		b.probation.Store(false)
-		if b.run.Load() != 0 { // spares the shared cache line in the usual case
+		if b.run.Load() != 0 { // in the usual case the shared cache line is not written
 			b.run.Store(0)
 		}
 		return err, nil
@@ -215,11 +220,10 @@ func (b *Breaker) tell() {
 	}
 }
 
-// Reset lets the next call through at once, as after a suspend or a change of
-// network, when the past says little. A breaker that was open opens again at the
-// first failure.
+// Reset lets the next call through at once, as after a suspend or a change of network, when the past
+// says little. A breaker that was open opens again at the first failure.
 func (b *Breaker) Reset() {
-	// gobreaker cannot be reset; calls under way end in the old machine, unheard.
+	// gobreaker cannot be reset; running calls end in the old machine, which nobody hears.
 	m := b.newMachine()
 	b.mu.Lock()
 	b.cb.Store(m)

@@ -35,8 +35,8 @@ func wantOpen(t *testing.T, b *Breaker, retryIn time.Duration) {
 	t.Helper()
 	var open *OpenError
 	err := b.Do(func() error { t.Error("an open breaker called"); return nil })
-	if !errors.As(err, &open) || open.Name != b.name || open.RetryIn != retryIn {
-		t.Errorf("Do = %#v, want an OpenError of %s with %v left", err, b.name, retryIn)
+	if want := (OpenError{b.name, retryIn, errDown.Error()}); !errors.As(err, &open) || *open != want {
+		t.Errorf("Do = %#v, want %#v", err, want)
 	}
 	if check := b.Check(); !reflect.DeepEqual(check, err) {
 		t.Errorf("Check = %#v, want what Do gives: %#v", check, err)
@@ -65,7 +65,7 @@ func TestOpensProbesAndCloses(t *testing.T) {
 			t.Fatalf("Status = %+v, want %+v", s, want)
 		}
 
-		time.Sleep(b.Status().RetryIn) // no call is needed for the screen to see it
+		time.Sleep(b.Status().RetryIn) // the screen sees it without a call
 		if err := b.Check(); err != nil {
 			t.Fatalf("Check after 30 s: %v", err)
 		}
@@ -106,7 +106,7 @@ func TestOneProbe(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := calls.Load(); n != 1 {
-			t.Errorf("%d calls went through, want the probe alone", n)
+			t.Errorf("%d calls went through, want only the probe", n)
 		}
 		if n := len(refused); n != 49 {
 			t.Errorf("%d were answered at once, want 49", n)
@@ -115,7 +115,7 @@ func TestOneProbe(t *testing.T) {
 		all.Wait()
 		var open *OpenError
 		if err := <-refused; !errors.As(err, &open) || open.Seconds() != 1 {
-			t.Errorf("beside the probe: %v, want an OpenError of a second", err)
+			t.Errorf("during the probe: %v, want an OpenError of one second", err)
 		}
 	})
 }
@@ -160,8 +160,7 @@ func TestNeutralProbeLeavesTheTurn(t *testing.T) {
 	})
 }
 
-// gobreaker calls back under its own lock, where asking for the state would
-// hang for ever.
+// gobreaker calls back under its own lock, where asking for the state would hang for ever.
 func TestOnChangeMayAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b *Breaker
@@ -174,7 +173,7 @@ func TestOnChangeMayAsk(t *testing.T) {
 		}})
 		open(t, b)
 		time.Sleep(30 * time.Second)
-		b.Status() // finds half-open, tells nobody: the caller may hold a lock
+		b.Status() // finds that it is half-open and tells nobody: the caller may hold a lock
 		b.Do(work)
 		if want := []State{Open, Closed}; !reflect.DeepEqual(told, want) {
 			t.Errorf("told %v, want %v", told, want)
@@ -193,7 +192,7 @@ func TestReset(t *testing.T) {
 		}
 		open(t, b)
 
-		// A call from before must not touch what came after.
+		// A call from before the reset must not touch what came after.
 		b.Reset()
 		started, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		go func() {
@@ -208,7 +207,7 @@ func TestReset(t *testing.T) {
 			t.Fatalf("a call from before the reset opened it: %+v", s)
 		}
 
-		b.Do(fail) // it was open before: one failure will do
+		b.Do(fail) // it was open before: one failure is enough
 		if s := b.Status(); s.State != Open || s.RetryIn != 30*time.Second {
 			t.Fatalf("after a reset and a failure: %+v", s)
 		}
@@ -264,13 +263,14 @@ func TestStatusJSON(t *testing.T) {
 }
 
 func TestOpenErrorText(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0:                                "x failed several times in a row; next try in 1 s",
-		time.Millisecond:                 "x failed several times in a row; next try in 1 s",
-		29*time.Second + time.Nanosecond: "x failed several times in a row; next try in 30 s",
+	for e, want := range map[OpenError]string{
+		{"x", 0, ""}:                                "x failed several times in a row; next try in 1 s",
+		{"x", time.Millisecond, ""}:                 "x failed several times in a row; next try in 1 s",
+		{"x", 29*time.Second + time.Nanosecond, ""}: "x failed several times in a row; next try in 30 s",
+		{"x", 0, "554 go away"}:                     "x failed several times in a row (554 go away); next try in 1 s",
 	} {
-		if got := (&OpenError{"x", d}).Error(); got != want {
-			t.Errorf("%v: %q", d, got)
+		if got := e.Error(); got != want {
+			t.Errorf("%+v: %q", e, got)
 		}
 	}
 }

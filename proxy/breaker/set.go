@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// Set is breakers by name with the same settings, such as those of all token
-// endpoints.
+// Set is a set of named breakers with the same settings, such as those of all token endpoints.
 type Set struct {
 	settings Settings
 	byName   sync.Map // string -> *Breaker
@@ -16,8 +15,7 @@ type Set struct {
 // NewSet makes an empty set.
 func NewSet(s Settings) *Set { return &Set{settings: s} }
 
-// Get is the breaker of that name, made at its first use. After that it takes no
-// lock.
+// Get gives the breaker of that name, made at its first use. After that it takes no lock.
 func (s *Set) Get(name string) *Breaker {
 	b, ok := s.byName.Load(name)
 	if !ok {

@@ -6,13 +6,12 @@ import (
 	"time"
 )
 
-// State is a breaker's; the numbers are those of the metric
-// waxseal_breaker_state.
+// State is a breaker's state; the numbers are those of the metric waxseal_breaker_state.
 type State int
 
 const (
 	Closed   State = 0 // calls go through
-	HalfOpen State = 1 // the time is over: one call may try
+	HalfOpen State = 1 // the wait is over: one call is let through to see
 	Open     State = 2 // calls are answered at once
 )
 
@@ -36,7 +35,7 @@ func (s *State) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no state of a breaker", text)
+	return fmt.Errorf("%q is not a breaker's state", text)
 }
 
 // Status is a breaker at one moment.
@@ -59,8 +58,7 @@ type statusJSON struct {
 	Failures    uint32 `json:"failures"`
 }
 
-// MarshalJSON writes name, state, retry_in_seconds, cause, transitions and
-// failures.
+// MarshalJSON writes name, state, retry_in_seconds, cause, transitions and failures.
 func (s Status) MarshalJSON() ([]byte, error) {
 	return json.Marshal(statusJSON{s.Name, s.State, wholeSeconds(s.RetryIn), s.Cause, s.Transitions, s.Failures})
 }
@@ -75,8 +73,7 @@ func (s *Status) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Status tells how the breaker stands. It never calls OnChange, so it may be
-// called under any lock.
+// Status tells how the breaker stands. It never calls OnChange, so it may be called under any lock.
 func (b *Breaker) Status() Status {
 	b.cb.Load().State() // an open state whose time is over ends here
 	b.mu.Lock()
@@ -89,12 +86,6 @@ func (b *Breaker) Status() Status {
 		Transitions: b.transitions.Load(),
 		Failures:    b.run.Load(),
 	}
-}
-
-func (b *Breaker) retryIn() time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.left()
 }
 
 // left is the time until the breaker half-opens. The caller holds b.mu.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
@@ -22,7 +23,7 @@ type Config struct {
 	Listen    []string `toml:"listen"`     // host:port, unencrypted, with STARTTLS offered
 	ListenTLS []string `toml:"listen_tls"` // host:port, implicit TLS
 	Metrics   string   `toml:"metrics"`    // host:port of /metrics; "" turns it off
-	Keystore  string   `toml:"keystore"`   // "system", "file" or "memory"
+	Keystore  string   `toml:"keystore"`   // the name of one of keystore.Kinds
 
 	LogLevel string `toml:"log_level"` // the lowest level that is logged: "debug", "info", "warn" or "error"
 
@@ -121,7 +122,7 @@ func Default() Config {
 		Listen:                   []string{"127.0.0.1:1587", "[::1]:1587"},
 		ListenTLS:                []string{"127.0.0.1:1465", "[::1]:1465"},
 		Metrics:                  "127.0.0.1:9587",
-		Keystore:                 "system",
+		Keystore:                 keystore.SystemKind,
 		LogLevel:                 "info",
 		Notifications:            true,
 		MaxConnections:           10_000,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -25,9 +26,9 @@ func (c Config) Validate() error {
 // problems is Validate with the places. It expects a Config that has its defaults.
 func (c Config) problems() []problem {
 	found := slices.Concat(c.listenerProblems(), c.limitProblems())
-	if !slices.Contains([]string{"system", "file", "memory"}, c.Keystore) {
+	if _, ok := keystore.KindOf(c.Keystore); !ok {
 		found = append(found, problem{key: "keystore",
-			text: fmt.Sprintf(`keystore is %q; use "system", "file" or "memory"`, c.Keystore)})
+			text: fmt.Sprintf("keystore is %q; use %s", c.Keystore, keystore.Choice(false))})
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		found = append(found, problem{key: "log_level",

@@ -4,44 +4,49 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/foreign"
 )
 
 const (
-	// probeAfter: a connection that was used this short a time ago is taken for alive.
+	// probeAfter is how long a connection is taken to be alive after its last use.
 	probeAfter = time.Second
-	// probeFor is how long a probe waits for bad news that has arrived already.
+	// probeFor is how long a probe waits for bad news that has already arrived.
 	probeFor = time.Millisecond
-	// goodbye bounds what is said to and heard from a server we are done with.
+	// goodbye bounds what is said to and heard from a server that is given up.
 	goodbye = 2 * time.Second
-	// A flight of commands is small enough that their replies fit any receive
-	// window: else both ends could block in writing (RFC 2920 section 3.1).
-	flightCommands = 100
-	flightBytes    = 16 << 10
 )
 
 // longAgo is the deadline that ends all reading and writing at once.
 var longAgo = time.Unix(1, 0)
 
-// conn is one connection to the provider. It belongs to one goroutine at a time:
-// to a lease's, or to the pool's while it is warm.
+// conn is one connection to the provider. It belongs to one goroutine at a time: to that of its
+// lease, or to the pool's while it is warm. While a long body goes up, a [listener] reads it.
 type conn struct {
 	raw   net.Conn // TCP
 	rw    net.Conn // raw, or TLS over it
 	r     *bufio.Reader
 	addr  string
 	x     extensions
-	token string // the one it logged in with
 	gen   uint64 // the pool's, when it was made
 
-	used    time.Time     // the last reply, or since when it is warm
-	timeout time.Duration // for each reply and write
+	token     string          // the one it logs in with
+	secret    *foreign.Secret // the same, once it was said
+	challenge string          // the text of the last 334 reply
+
+	used    time.Time     // when the last reply came, or since when it is warm
+	timeout time.Duration // for each reply
 	until   time.Time     // the deadline that within has set
-	reused  bool          // this lease found it warm
-	pending bool          // a transaction is open up there: RSET comes before the next MAIL
-	broken  bool          // fit for nothing but close
+	lag     time.Duration // how long the first reply to the last exchange took
+	served  bool          // it has carried an envelope
+	chunked bool          // the server has accepted a chunk on it
+	reused  bool          // this lease found it warm, and not just made
+	pending bool          // a transaction is open on the server: RSET comes before the next MAIL
+	broken  bool          // it can only be closed
 }
 
 func newConn(raw net.Conn, addr string, timeout time.Duration) *conn {
@@ -56,8 +61,8 @@ func (c *conn) use(rw net.Conn) {
 	c.r = bufio.NewReaderSize(rw, 2<<10)
 }
 
-// guard lets ctx cut the connection's reads and writes short until the function
-// it returns is called. A connection that was cut is broken.
+// guard lets ctx cut the connection's reads and writes short until the returned function is called.
+// A connection that was cut is broken.
 func (c *conn) guard(ctx context.Context) (stop func()) {
 	if ctx.Done() == nil {
 		return func() {}
@@ -70,11 +75,11 @@ func (c *conn) guard(ctx context.Context) (stop func()) {
 	}
 }
 
-// within renews the deadline of what comes next. It must look at ctx behind
-// setting it, since guard may have set its own just before.
+// within renews the deadline for the next read or write. It must look at ctx after setting it, since
+// guard may have set its own just before.
 func (c *conn) within(ctx context.Context, d time.Duration) error {
 	now := time.Now()
-	// One set a moment ago will do: several are due for each message.
+	// A deadline set a moment ago will do: several are due for each message.
 	if want := now.Add(d); c.until.After(want) || want.Sub(c.until) > d/64 {
 		if err := c.raw.SetDeadline(want); err != nil {
 			return err
@@ -84,48 +89,78 @@ func (c *conn) within(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// write writes all of p.
-func (c *conn) write(ctx context.Context, p []byte) error {
-	if err := c.within(ctx, c.timeout); err != nil {
+// write writes all of p, which may take d.
+func (c *conn) write(ctx context.Context, p []byte, d time.Duration) error {
+	if err := c.within(ctx, d); err != nil {
 		return err
 	}
 	_, err := c.rw.Write(p)
-	return err
+	return inTime(err, d)
 }
 
-// send starts a flight. Nothing may have come from the server that was not asked
-// for: it would be taken for the answer to what is asked now.
+// send starts a flight. The server must not have said anything unasked: it would be taken for the
+// answer to what is asked now.
 func (c *conn) send(ctx context.Context, p []byte) error {
-	if c.r.Buffered() > 0 {
-		return errOutOfTurn
+	if c.unasked() {
+		return c.outOfTurn()
 	}
-	return c.write(ctx, p)
+	return c.write(ctx, p, c.timeout)
 }
 
-// read waits for one reply.
+// unasked reports whether something has arrived since the last reply. Blank lines do not count.
+func (c *conn) unasked() bool {
+	for n := c.r.Buffered(); n > 0; n-- {
+		if b, err := c.r.ReadByte(); err != nil || b != '\r' && b != '\n' {
+			c.r.UnreadByte()
+			return true
+		}
+	}
+	return false
+}
+
+// outOfTurn is the error about what was said unasked. A refusal, such as the 421 of a server that
+// closes the connection, is quoted.
+func (c *conn) outOfTurn() error {
+	c.raw.SetDeadline(time.Now().Add(goodbye))
+	c.until = time.Time{}
+	if r, _ := c.readReply(); r.refusal() {
+		return fmt.Errorf("%w: %w", errOutOfTurn, &ReplyError{r})
+	}
+	return errOutOfTurn
+}
+
+// read waits for one reply. A refusal that breaks off is one all the same.
 func (c *conn) read(ctx context.Context, d time.Duration) (Reply, error) {
 	if c.r.Buffered() == 0 {
 		if err := c.within(ctx, d); err != nil {
 			return Reply{}, err
 		}
 	}
-	r, err := readReply(c.r)
-	if err != nil {
-		return Reply{}, err
+	r, err := c.readReply()
+	if err != nil && !r.refusal() {
+		return Reply{}, inTime(err, d)
 	}
 	c.used = time.Now()
-	if r.Code == 421 { // closing: RFC 5321 section 3.8
+	if err != nil || r.Code == 421 { // closing: RFC 5321 section 3.8
 		c.broken = true
 	}
 	return r, nil
 }
 
+// inTime names the time that was waited where err is the end of it.
+func inTime(err error, d time.Duration) error {
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		return timeoutError(d)
+	}
+	return err
+}
+
 // command sends one line and waits for its reply.
-func (c *conn) command(ctx context.Context, op, line string) (Reply, error) {
+func (c *conn) command(ctx context.Context, op, line string, d time.Duration) (Reply, error) {
 	err := c.send(ctx, append([]byte(line), '\r', '\n'))
 	var r Reply
 	if err == nil {
-		r, err = c.read(ctx, c.timeout)
+		r, err = c.read(ctx, d)
 	}
 	if err != nil {
 		return Reply{}, c.fail(ctx, op, err)
@@ -133,66 +168,21 @@ func (c *conn) command(ctx context.Context, op, line string) (Reply, error) {
 	return r, nil
 }
 
-// exchange sends the lines, in as few flights as the server's extensions allow,
-// and gives the reply to each. Behind a 421 no more will come: it answers the
-// lines that are left, too. first is the patience with the first reply.
-func (c *conn) exchange(ctx context.Context, op string, first time.Duration, lines []string) ([]Reply, error) {
-	replies := make([]Reply, 0, len(lines))
-	for len(replies) < len(lines) {
-		flight, n := c.flight(lines[len(replies):])
-		if err := c.send(ctx, flight); err != nil {
-			return nil, c.fail(ctx, op, err)
-		}
-		for range n {
-			r, err := c.read(ctx, first)
-			if err == nil && !r.answer() {
-				err = &ReplyError{r}
-			}
-			if err != nil {
-				return nil, c.fail(ctx, op, err)
-			}
-			first = c.timeout
-			replies = append(replies, r)
-			if c.broken {
-				return repeat(r, replies, len(lines)), nil
-			}
-		}
-	}
-	return replies, nil
-}
-
-// flight is what can be sent of the lines without waiting, and how many they are.
-func (c *conn) flight(lines []string) (flight []byte, n int) {
-	for n < len(lines) && (n == 0 || c.x.pipelining && n < flightCommands && len(flight) < flightBytes) {
-		flight = append(append(flight, lines[n]...), '\r', '\n')
-		n++
-	}
-	return flight, n
-}
-
-// repeat fills replies up to n with r.
-func repeat(r Reply, replies []Reply, n int) []Reply {
-	for len(replies) < n {
-		replies = append(replies, r)
-	}
-	return replies
-}
-
-// fail marks the connection broken and dresses the error.
+// fail marks the connection broken and says what was tried.
 func (c *conn) fail(ctx context.Context, op string, err error) *ConnError {
 	c.broken = true
 	if cause := context.Cause(ctx); cause != nil {
-		err = cause // not the deadline that it set
+		err = cause // and not the deadline that it set
 	}
 	return &ConnError{Op: op, Addr: c.addr, Err: err}
 }
 
-// quiet looks whether the server has hung up or said good-bye meanwhile, without
-// asking it. Only a connection that was idle for a while is looked at closely.
+// quiet looks whether the server has hung up or said good-bye meanwhile, without asking it. Only a
+// connection that was idle for a while is looked at closely.
 func (c *conn) quiet() error {
 	switch {
-	case c.r.Buffered() > 0:
-		return errOutOfTurn
+	case c.unasked():
+		return c.outOfTurn()
 	case time.Since(c.used) < probeAfter:
 		return nil
 	}
@@ -203,15 +193,15 @@ func (c *conn) quiet() error {
 	switch _, err := c.r.Peek(1); {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil
-	case err == nil:
-		return errOutOfTurn
-	default:
+	case err != nil:
 		return err
+	case c.unasked():
+		return c.outOfTurn()
 	}
+	return nil
 }
 
-// close hangs up without a word, in whatever state: a body that was not ended
-// stays so.
+// close hangs up without a word, in any state: a body that was not ended stays so.
 func (c *conn) close() { c.raw.Close() }
 
 // quit says good-bye to a server that waits for the next command.

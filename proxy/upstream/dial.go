@@ -9,18 +9,19 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/tcp"
 )
 
-// connect makes a logged-in connection. A token that the provider calls bad is
-// rejected and replaced once; the second try has a connection of its own, since
-// servers differ in what they allow behind a failed AUTH.
+// connect makes a logged-in connection. A token that the provider calls bad is rejected and replaced
+// once; the second try has a connection of its own, since servers differ in what they allow after a
+// failed AUTH.
 func (p *Pool) connect(ctx context.Context) (*conn, error) {
 	p.cfg.Stats.Dialling.Add(1)
 	defer p.cfg.Stats.Dialling.Add(-1)
 	var refused string
 	for {
-		// The token comes first: without one no connection is of use.
+		// The token comes first: without one a connection is of no use.
 		token, err := p.cfg.Tokens.Token(ctx)
 		if err != nil {
 			return nil, p.note(ctx, fmt.Errorf("token for %s: %w", p.cfg.Login, err))
@@ -31,7 +32,7 @@ func (p *Pool) connect(ctx context.Context) (*conn, error) {
 		}
 		err = p.login(ctx, c, token.Value)
 		if err == nil && c.broken { // cut in the last moment
-			err = c.fail(ctx, "AUTH", errDialTimeout)
+			err = c.fail(ctx, "AUTH", errBrokeOff)
 		}
 		if err == nil {
 			return c, nil
@@ -47,32 +48,52 @@ func (p *Pool) connect(ctx context.Context) (*conn, error) {
 	}
 }
 
-// reach makes a connection up to the reply to EHLO. That much tells of the host's
-// health, and so stands behind its breaker; the login tells of the account's.
-// What only a person can change is no matter of health: it must not turn into
-// "try again later".
+// reach makes a connection up to the reply to EHLO. That much tells about the host's health, so it is
+// behind the host's breaker; the login only tells about the account. What only a person can change
+// does not count: it must not turn into "try again later". Neither does a caller who left.
 func (p *Pool) reach(ctx context.Context) (c *conn, err error) {
 	p.cfg.Stats.Dials.Add(1)
 	try := func() error {
-		ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, errDialTimeout)
-		defer cancel()
-		if c, err = p.greet(ctx); errors.Is(err, ErrNoTLS) || errors.Is(err, ErrNotLoopback) {
+		c, err = p.greet(ctx)
+		switch {
+		case err == nil, errors.Is(err, ErrNoTLS), errors.Is(err, ErrNotLoopback), errors.Is(err, ErrHello):
 			return nil
+		case ctx.Err() != nil:
+			return context.Canceled
 		}
 		return err
 	}
 	if p.cfg.Breaker == nil {
 		try()
-	} else if failed := p.cfg.Breaker.Do(try); failed != nil {
-		err = failed
+	} else if open, ok := errors.AsType[*breaker.OpenError](p.cfg.Breaker.Do(try)); ok {
+		err = open
 	}
 	return c, err
 }
 
-// errDialTimeout is a deadline of ours, not of the caller.
-var errDialTimeout = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
-
+// greet connects, and goes as far as the reply to EHLO.
 func (p *Pool) greet(ctx context.Context) (*conn, error) {
+	raw, err := p.openTCP(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(tcp.Direct(raw), p.cfg.Addr, p.cfg.ReplyTimeout)
+	stop := c.guard(ctx)
+	err = p.introduce(ctx, c)
+	stop()
+	if err == nil && c.broken { // ctx ended in the last moment
+		err = c.fail(ctx, "EHLO", errBrokeOff)
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (p *Pool) openTCP(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, timeoutError(p.cfg.DialTimeout))
+	defer cancel()
 	raw, err := p.dial(ctx, p.cfg.Addr)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
@@ -80,18 +101,7 @@ func (p *Pool) greet(ctx context.Context) (*conn, error) {
 		}
 		return nil, &ConnError{Op: "connecting", Addr: p.cfg.Addr, Err: err}
 	}
-	c := newConn(tcp.Direct(raw), p.cfg.Addr, p.cfg.ReplyTimeout)
-	stop := c.guard(ctx)
-	err = p.introduce(ctx, c)
-	stop()
-	if err == nil && c.broken { // ctx ended in the last moment
-		err = c.fail(ctx, "EHLO", ctx.Err())
-	}
-	if err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
+	return raw, nil
 }
 
 // introduce takes a new connection through TLS, greeting and EHLO.
@@ -114,26 +124,33 @@ func (p *Pool) introduce(ctx context.Context, c *conn) error {
 	if !c.x.startTLS {
 		return fmt.Errorf("%s: %w", c.addr, ErrNoTLS)
 	}
-	r, err = c.command(ctx, "STARTTLS", "STARTTLS")
+	r, err = c.command(ctx, "STARTTLS", "STARTTLS", c.timeout)
 	if err != nil {
 		return err
 	}
 	if r.Code != 220 {
 		return c.fail(ctx, "STARTTLS", &ReplyError{r})
 	}
-	// Text that somebody slipped in behind the reply would be taken for the
-	// server's first words under TLS (RFC 3207 section 5, CVE-2011-0411).
+	// Text that somebody slipped in after the reply would be taken for the server's first words under
+	// TLS (RFC 3207 section 5, CVE-2011-0411).
 	if c.r.Buffered() > 0 {
 		return c.fail(ctx, "STARTTLS", errInjected)
 	}
 	if err := p.handshake(ctx, c); err != nil {
 		return err
 	}
-	return p.hello(ctx, c) // what was offered in the clear does not count
+	return p.hello(ctx, c) // what was offered in clear text does not count
 }
 
+// hello says EHLO and learns what the server offers.
 func (p *Pool) hello(ctx context.Context, c *conn) error {
-	r, err := c.command(ctx, "EHLO", "EHLO "+p.cfg.Hello)
+	name := p.cfg.Hello
+	if name == "" {
+		name = helloName(hostName(), c.raw.LocalAddr())
+	} else if err := CheckHello(name); err != nil {
+		return err
+	}
+	r, err := c.command(ctx, "EHLO", "EHLO "+name, c.timeout)
 	if err != nil {
 		return err
 	}
@@ -145,16 +162,17 @@ func (p *Pool) hello(ctx context.Context, c *conn) error {
 }
 
 func (p *Pool) handshake(ctx context.Context, c *conn) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, timeoutError(p.cfg.DialTimeout))
+	defer cancel()
 	t := secure(c.raw, p.tls)
 	if err := t.HandshakeContext(ctx); err != nil {
-		return c.fail(ctx, "TLS handshake", err)
+		return c.fail(ctx, "TLS handshake", untrusted(p.tls.ServerName, err))
 	}
 	c.use(t)
 	return nil
 }
 
-// newTLSConfig is shared by a pool's connections, so that they resume each
-// other's sessions.
+// newTLSConfig is shared by a pool's connections, so that they resume each other's sessions.
 func newTLSConfig(cfg Config) *tls.Config {
 	host, _, err := net.SplitHostPort(cfg.Addr)
 	if err != nil {
@@ -165,14 +183,14 @@ func newTLSConfig(cfg Config) *tls.Config {
 		RootCAs:            cfg.RootCAs,
 		MinVersion:         tls.VersionTLS12,
 		ClientSessionCache: tls.NewLRUClientSessionCache(0),
-		// Go starts a connection with records of one packet each, for web pages
-		// that are drawn as they come. A message is of no use before its end.
+		// Go starts a connection with records of one packet each, for web pages that are drawn as they
+		// come. A message is of no use before its end.
 		DynamicRecordSizingDisabled: true,
 	}
 }
 
-// dialer is how a pool reaches its server. In mode "none" it refuses any address
-// off this machine before the first packet leaves, and knows no proxy.
+// dialer is how a pool reaches its server. In mode "none" it refuses any address that is not on this
+// machine before the first packet leaves, and uses no proxy.
 func dialer(cfg Config) func(ctx context.Context, addr string) (net.Conn, error) {
 	d, proxy := &net.Dialer{}, cfg.Proxy
 	if cfg.TLS == NoTLS {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/emersion/go-smtp"
 )
@@ -24,7 +25,7 @@ func parseExtensions(hello Reply) extensions {
 		return x
 	}
 	for _, line := range hello.Lines[1:] {
-		words := strings.Fields(strings.ToUpper(line))
+		words := strings.FieldsFunc(strings.ToUpper(line), between)
 		if len(words) == 0 {
 			continue
 		}
@@ -49,6 +50,10 @@ func parseExtensions(hello Reply) extensions {
 	}
 	return x
 }
+
+// between reports whether r stands between the words of a line of the EHLO reply. Old servers write
+// "AUTH=LOGIN XOAUTH2", as early drafts of SMTP AUTH had it, often beside the right line.
+func between(r rune) bool { return r == '=' || r == ',' || unicode.IsSpace(r) }
 
 // Recipient is one RCPT command.
 type Recipient struct {

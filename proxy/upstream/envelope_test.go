@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -176,13 +177,28 @@ func TestRcptLine(t *testing.T) {
 }
 
 func TestParseExtensions(t *testing.T) {
-	x := parseExtensions(Reply{250, []string{"smtp.example PIPELINING is my name", "size 35882577", "8bitmime", "AUTH LOGIN xoauth2", "Chunking", "", "STARTTLS", "BINARYMIME"}})
-	want := extensions{size: true, eightBit: true, chunking: true, startTLS: true}
-	if got := mechanism(x.auth); got != xoauth2 {
-		t.Errorf("mechanism %q", got)
+	for _, c := range []struct {
+		lines []string // after the first
+		want  extensions
+	}{
+		{nil, extensions{}},
+		{allExtensions, extensions{size: true, eightBit: true, pipelining: true, chunking: true, utf8: true, dsn: true, auth: []string{"PLAIN", "XOAUTH2", "OAUTHBEARER"}}},
+		{[]string{"size 35882577", "8bitmime", "auth login xoauth2", "Chunking", "", "STARTTLS", "BINARYMIME"},
+			extensions{size: true, eightBit: true, chunking: true, startTLS: true, auth: []string{"LOGIN", "XOAUTH2"}}},
+		{[]string{"SIZE", "SIZE=1", " PIPELINING ", "\tDSN\t"}, extensions{size: true, pipelining: true, dsn: true}},
+		// All the forms of AUTH together: what is in any of the lines is offered.
+		{[]string{"AUTH LOGIN", "X-EXPS GSSAPI NTLM", "AUTH=LOGIN PLAIN", "AUTH  XOAUTH2\tPLAIN "}, extensions{auth: []string{"LOGIN", "LOGIN", "PLAIN", "XOAUTH2", "PLAIN"}}},
+		{[]string{"AUTH=XOAUTH2"}, extensions{auth: []string{"XOAUTH2"}}},
+		{[]string{"Auth = Plain,XOAuth2"}, extensions{auth: []string{"PLAIN", "XOAUTH2"}}},
+		{[]string{"AUTH"}, extensions{}},
+		{[]string{"X-AUTH XOAUTH2", "AUTHENTICATE XOAUTH2", "8 BITMIME", "XXXXXXXA"}, extensions{}},
+	} {
+		got := parseExtensions(Reply{250, append([]string{"smtp.example PIPELINING is my name"}, c.lines...)})
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q: %+v", c.lines, got)
+		}
 	}
-	x.auth = nil
-	if x.pipelining || x.utf8 || x.dsn || x.size != want.size || x.eightBit != want.eightBit || x.chunking != want.chunking || x.startTLS != want.startTLS {
-		t.Errorf("%+v", x)
+	if got := parseExtensions(Reply{250, nil}); !reflect.DeepEqual(got, extensions{}) {
+		t.Errorf("no lines: %+v", got)
 	}
 }

@@ -1,51 +1,55 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"time"
 )
 
 var (
-	// ErrBusy: every connection the provider allows was busy until the turn's deadline.
+	// ErrBusy: every connection that the provider allows was busy until the wait for a turn ended.
 	ErrBusy = errors.New("all connections are busy")
 	// ErrClosed: the pool was closed.
 	ErrClosed = errors.New("the account's connections are closed")
-	// ErrNoTLS: the server does not offer STARTTLS; nothing was sent in the clear.
+	// ErrNoTLS: the server does not offer STARTTLS; nothing was sent in clear text.
 	ErrNoTLS = errors.New("the server does not offer STARTTLS")
 	// ErrNotLoopback: mode "none" for a server that is not on this machine.
-	ErrNotLoopback = errors.New("plain text is for loopback addresses only")
+	ErrNotLoopback = errors.New("plain text is only for loopback addresses")
 	// ErrNoOAuth: the server offers neither XOAUTH2 nor OAUTHBEARER.
 	ErrNoOAuth = errors.New("the server offers neither XOAUTH2 nor OAUTHBEARER")
+	// ErrHello: [Config.Hello] cannot be the name in EHLO.
+	ErrHello = errors.New("unusable name for EHLO")
 	// ErrUTF8: the message needs SMTPUTF8 (RFC 6531) and the server does not offer it.
 	ErrUTF8 = errors.New("the server does not offer SMTPUTF8")
-	// ErrEnvelope: an address or parameter that cannot be put on a command line;
-	// nothing of it was written.
+	// ErrEnvelope: an address or parameter that cannot be put on a command line; nothing of it was
+	// written.
 	ErrEnvelope = errors.New("unusable address or parameter")
-	// ErrNotASCII is the [ErrEnvelope] of an address that needs SMTPUTF8 in a
-	// message that did not ask for it (RFC 6531 section 3.2).
+	// ErrNotASCII is the [ErrEnvelope] of an address that needs SMTPUTF8 in a message that did not
+	// ask for it (RFC 6531 section 3.2).
 	ErrNotASCII = fmt.Errorf("%w: not ASCII, without SMTPUTF8", ErrEnvelope)
-	// ErrBareLineEnd: the body has a dot alone between line ends that are not
-	// both CRLF. Servers disagree on whether it ends the message (SMTP
-	// smuggling), so DATA cannot carry it.
-	ErrBareLineEnd = errors.New("a dot alone on its line, with a bare CR or LF")
+	// ErrBareLineEnd: the body has a line with only a dot between line ends that are not both CRLF.
+	// Servers disagree on whether it ends the message (SMTP smuggling), so DATA cannot carry it.
+	ErrBareLineEnd = errors.New("a line with only a dot, with a bare CR or LF")
 
 	errNoRecipient = errors.New("upstream: Data without an accepted recipient")
 	errOver        = errors.New("upstream: the transaction's body was sent")
 	errClosed      = errors.New("upstream: the transaction was closed")
 	errOutOfTurn   = errors.New("the server spoke out of turn")
-	errInjected    = errors.New("the server sent plain text behind its reply to STARTTLS")
+	errBrokeOff    = errors.New("the connection broke in the middle of a reply")
+	errInjected    = errors.New("the server sent plain text after its reply to STARTTLS")
 )
 
-// ConnError is a connection that failed: it could not be made, it broke, or the
-// server said something that is no answer.
+// ConnError is a connection that failed: it could not be made, it broke, or what the server said does
+// not answer the command.
 type ConnError struct {
 	Op   string // what was tried: "connecting", "TLS handshake", "EHLO", "MAIL", ...
 	Addr string // host:port
-	// Started: the body was on its way. The message was not delivered, since its
-	// end was not sent, unless Unknown.
+	// Started: a part of the body was sent. The message was not delivered, because its end was not
+	// sent, unless Unknown.
 	Started bool
-	// Unknown: the whole message was sent and the reply to it was lost; it may
-	// have been delivered.
+	// Unknown: the whole message was sent and the reply to it was lost; it may have been delivered.
 	Unknown bool
 	Err     error
 }
@@ -55,16 +59,33 @@ func (e *ConnError) Error() string { return fmt.Sprintf("%s: %s: %v", e.Addr, e.
 // Unwrap gives the cause.
 func (e *ConnError) Unwrap() error { return e.Err }
 
-// ReplyError is a server's reply that ended an attempt to connect, or one that
-// does not fit its command. It comes inside a [ConnError].
+// ReplyError is a server's reply that ended an attempt to connect, or that does not fit its command.
+// It comes inside a [ConnError].
 type ReplyError struct{ Reply Reply }
 
-func (e *ReplyError) Error() string { return "the server said " + e.Reply.String() }
+func (e *ReplyError) Error() string { return "the server said: " + e.Reply.String() }
 
-// AuthError is a login that the provider refused. A Reply of 4xx is a passing
-// refusal.
+// timeoutError is the end of a wait of that length.
+type timeoutError time.Duration
+
+func (e timeoutError) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(e)) }
+
+// Timeout implements [net.Error].
+func (timeoutError) Timeout() bool { return true }
+
+// Temporary implements [net.Error].
+func (timeoutError) Temporary() bool { return true }
+
+// Is reports whether target is a deadline's error.
+func (timeoutError) Is(target error) bool {
+	return target == context.DeadlineExceeded || target == os.ErrDeadlineExceeded
+}
+
+// AuthError is a login that the provider refused. A Reply of 4xx is a passing refusal.
 type AuthError struct {
-	Reply  Reply   // the final one, mostly 535
+	// Reply is the final one, mostly 535. Where the server hung up after its report instead of giving
+	// one, it is the 334 with the report's text.
+	Reply  Reply
 	Report *Report // what the provider said about the token before; nil when nothing
 }
 
@@ -76,10 +97,10 @@ func (e *AuthError) Error() string {
 	return s
 }
 
-// Report is the JSON that a refused token is answered with, in a 334 challenge
-// (RFC 7628 section 3.2.2; Google's XOAUTH2 has the same fields).
+// Report is the JSON with which a server refuses a token, in a 334 challenge (RFC 7628 section 3.2.2;
+// Google's XOAUTH2 has the same fields).
 type Report struct {
-	Status  string `json:"status"`
+	Status  string `json:"status"` // Google: an HTTP status such as "400"; RFC 7628: a word such as "invalid_token"
 	Schemes string `json:"schemes,omitempty"`
-	Scope   string `json:"scope,omitempty"`
+	Scope   string `json:"scope,omitempty"` // what the token should allow
 }

@@ -21,7 +21,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,8 +39,9 @@ type fake struct {
 	tls      *tls.Config
 	implicit bool
 	discard  bool // bodies are counted, not kept
-	// on may answer a line in the server's place: the reply without its last line
-	// end, "drop" to hang up, "" to let the server do it. Beside the commands
+	away     bool // a round trip away; in a synctest bubble, without a listener
+	// on may answer a line in the server's place: the reply without its last line end, "drop" to hang
+	// up, "drop " and some bytes to say them before, "" to let the server do it. Besides the commands
 	// there are the lines CONNECT and END (of a body).
 	on func(conn int, line string) string
 
@@ -185,7 +185,9 @@ func (s *fakeConn) ask(line string) (scripted string, err error) {
 	if s.on != nil {
 		scripted = s.on(s.n, line)
 	}
-	if scripted == "drop" {
+	if last, ok := strings.CutPrefix(scripted, "drop"); ok {
+		s.w.WriteString(strings.TrimPrefix(last, " "))
+		s.w.Flush()
 		return "", errDrop
 	}
 	return scripted, nil
@@ -386,6 +388,9 @@ func newPool(tb testing.TB, f *fake, change ...func(*Config)) *Pool {
 		p.dial = func(context.Context, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			f.work.Go(func() { f.serve(theirs) })
+			if f.away {
+				ours = f.far(ours)
+			}
 			return ours, nil
 		}
 	}
@@ -431,38 +436,50 @@ func wantReply(tb testing.TB, got Reply, err error, want string) {
 	}
 }
 
-// flights counts round trips: writes that were waited for.
-type flights struct {
-	net.Conn
-	n     *atomic.Int64
-	wrote bool
-}
+// roundTrip is how far away a far fake is. It is short enough that no connection is probed.
+const roundTrip = 100 * time.Millisecond
 
-func (c *flights) Write(p []byte) (int, error) {
-	c.wrote = true
-	return c.Conn.Write(p)
-}
-
-func (c *flights) Read(p []byte) (int, error) {
-	if c.wrote {
-		c.wrote = false
-		c.n.Add(1)
-	}
-	return c.Conn.Read(p)
-}
-
-// countFlights makes the pool's connections count into the result.
-func countFlights(p *Pool) *atomic.Int64 {
-	n := new(atomic.Int64)
-	dial := p.dial
-	p.dial = func(ctx context.Context, addr string) (net.Conn, error) {
-		c, err := dial(ctx, addr)
-		if err != nil {
-			return nil, err
+// far gives a connection to a server whose end is there, half a round trip away each way. For the
+// clock of a synctest bubble.
+func (f *fake) far(there net.Conn) (here net.Conn) {
+	here, near := net.Pipe()
+	carry := func(from, to net.Conn) {
+		type piece struct {
+			p       []byte
+			arrives time.Time
 		}
-		return &flights{Conn: c, n: n}, nil
+		way := make(chan piece, 1<<10)
+		f.work.Go(func() {
+			defer close(way)
+			for {
+				p := make([]byte, 64<<10)
+				n, err := from.Read(p)
+				if err != nil {
+					return
+				}
+				way <- piece{p[:n], time.Now().Add(roundTrip / 2)}
+			}
+		})
+		f.work.Go(func() {
+			defer to.Close()
+			for p := range way {
+				time.Sleep(time.Until(p.arrives))
+				if _, err := to.Write(p.p); err != nil {
+					from.Close()
+				}
+			}
+		})
 	}
-	return n
+	carry(near, there)
+	carry(there, near)
+	return here
+}
+
+// roundTrips is how many round trips f takes, by the bubble's clock.
+func roundTrips(f func()) float64 {
+	began := time.Now()
+	f()
+	return float64(time.Since(began)) / float64(roundTrip)
 }
 
 // certificate is a self-signed one for the given names, and the pool that trusts it.

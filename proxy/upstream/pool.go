@@ -23,12 +23,14 @@ type Pool struct {
 	tls  *tls.Config
 	dial func(ctx context.Context, addr string) (net.Conn, error)
 
-	ctx      context.Context // ends with the pool
-	cancel   context.CancelFunc
-	checks   singleflight.Group
-	accepted atomic.Pointer[string] // the last token that the provider let in
-	lastErr  atomic.Pointer[failure]
-	work     sync.WaitGroup // goroutines that say good-bye or check
+	ctx        context.Context // ends with the pool
+	cancel     context.CancelFunc
+	checks     singleflight.Group
+	accepted   atomic.Pointer[string] // the last token that the provider let in
+	lastErr    atomic.Pointer[failure]
+	slowest    atomic.Int64   // the server's longest wait lately before the first reply to an envelope
+	noChunking atomic.Bool    // the server offers CHUNKING but does not know BDAT
+	work       sync.WaitGroup // goroutines that say good-bye or check
 
 	mu      sync.Mutex
 	warm    []*conn // the longest idle first; leased from the end
@@ -62,7 +64,7 @@ func (p *Pool) lease(ctx context.Context) (*conn, error) {
 	}
 	if c != nil {
 		if !p.outlived(c) && c.quiet() == nil {
-			c.reused = true
+			c.reused = c.served || time.Since(c.used) >= probeAfter
 			p.cfg.Stats.Reused.Add(1)
 			return c, nil
 		}

@@ -4,16 +4,16 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // record is the most that a TLS record holds, in bytes (RFC 8446 section 5.1).
 const record = 16 << 10
 
-// secured is TLS over a connection, to which the records of a long write go two
-// at a time: half the system calls, on the other end too, and half as often is
-// somebody woken. More at a time, and leaving it to the system (MSG_MORE,
-// TCP_CORK), were slower with some congestion controls and packet sizes:
-// docs/performance.md.
+// secured is TLS over a connection, to which the records of a long write go two at a time: that takes
+// half the system calls, on the other end too, and wakes somebody half as often. More at a time, and
+// leaving it to the system (MSG_MORE, TCP_CORK), were slower with some congestion controls and packet
+// sizes: docs/performance.md.
 type secured struct {
 	*tls.Conn
 	under *pairing
@@ -24,40 +24,46 @@ func secure(raw net.Conn, cfg *tls.Config) *secured {
 	return &secured{tls.Client(under, cfg), under}
 }
 
-// Any version's records are little longer than what they hold.
+// heldRecords are buffers for two records. Any version's records are little longer than what they hold.
 var heldRecords = sync.Pool{New: func() any { b := make([]byte, 0, 2*record+1<<10); return &b }}
 
 func (s *secured) Write(p []byte) (int, error) {
 	if len(p) <= record {
 		return s.Conn.Write(p)
 	}
-	buf := heldRecords.Get().(*[]byte)
-	defer heldRecords.Put(buf)
-	s.under.left, s.under.held = (len(p)+record-1)/record, *buf
+	s.under.left.Store(int64((len(p) + record - 1) / record))
 	n, err := s.Conn.Write(p)
-	s.under.left, s.under.held = 0, nil // what is still held is of a connection that broke
+	s.under.left.Store(0) // what is still held is of a connection that broke
 	return n, err
 }
 
-// pairing is the connection under TLS. It belongs to one goroutine.
+// pairing is the connection under TLS. Package tls calls Write with its lock held, mostly from the
+// goroutine that writes; while another reads, it may also answer a KeyUpdate.
 type pairing struct {
 	net.Conn
-	left int    // records to come of a long write; 0 when none is under way
-	held []byte // the first of two
+	left atomic.Int64 // records to come of a long write
+	buf  *[]byte      // with the first of two; nil between long writes
 }
 
 func (c *pairing) Write(p []byte) (int, error) {
-	c.left = max(0, c.left-1)
-	first := len(c.held) == 0
+	left := max(0, c.left.Load()-1)
+	c.left.Store(left)
 	switch {
-	case first && c.left > 0:
-		c.held = append(c.held, p...)
-		return len(p), nil
-	case first:
+	case c.buf == nil && left == 0:
 		return c.Conn.Write(p)
+	case c.buf == nil:
+		c.buf = heldRecords.Get().(*[]byte)
 	}
-	both := append(c.held, p...)
-	c.held = both[:0]
+	if len(*c.buf) == 0 && left > 0 {
+		*c.buf = append(*c.buf, p...)
+		return len(p), nil
+	}
+	both := append(*c.buf, p...)
 	n, err := c.Conn.Write(both)
-	return max(0, n-len(both)+len(p)), err
+	n = max(0, n-len(both)+len(p))
+	if *c.buf = both[:0]; left == 0 {
+		heldRecords.Put(c.buf)
+		c.buf = nil
+	}
+	return n, err
 }

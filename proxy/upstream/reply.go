@@ -2,32 +2,36 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/emersion/go-smtp"
 )
 
-// maxReply bounds one reply, all lines together: a server must not fill our
-// memory. The longest in the wild are EHLO replies of about one KiB.
+// maxReply bounds one reply, all its lines together, so that a server cannot fill our memory. The
+// longest in the wild are EHLO replies of about one KiB.
 const maxReply = 64 << 10
 
-var (
-	errReplyTooLong   = errors.New("the server's reply is longer than 64 KiB")
-	errReplyMalformed = errors.New("the server's reply is malformed")
-)
+var errReplyTooLong = errors.New("the server's reply is longer than 64 KiB")
+
+// malformedError is a line that is not the first of a reply.
+type malformedError struct{ line string }
+
+func (e *malformedError) Error() string { return fmt.Sprintf("the server's reply is malformed: %q", e.line) }
 
 // Reply is a server's answer to one command (RFC 5321 section 4.2).
 type Reply struct {
 	Code  int
-	Lines []string // the text of each line, behind "250-" or "250 "; the enhanced code is part of it
+	Lines []string // the text of each line after "250-" or "250 ", the enhanced code included
 }
 
-// Enhanced gives the enhanced status code at the start of the text (RFC 2034),
-// and whether there is one that fits the reply's code.
+// Enhanced gives the enhanced status code at the start of the text (RFC 2034), and whether there is
+// one that fits the reply's code.
 func (r Reply) Enhanced() (smtp.EnhancedCode, bool) {
 	var e smtp.EnhancedCode
 	if len(r.Lines) == 0 {
@@ -56,57 +60,82 @@ func (r Reply) String() string {
 	return strings.TrimSpace(strconv.Itoa(r.Code) + " " + strings.Join(r.Lines, " / "))
 }
 
-// ok is a 2xx reply.
+// ok reports whether the reply is a success, 2xx.
 func (r Reply) ok() bool { return r.Code/100 == 2 }
 
 // answer reports whether the reply decides anything: 2xx, 4xx or 5xx.
 func (r Reply) answer() bool { return r.Code/100 != 3 }
 
-// readReply reads one reply of one or more lines. Lines may end in a bare LF;
-// control characters become "?", since the text goes on to other programs.
+// refusal reports whether the reply is 4xx or 5xx.
+func (r Reply) refusal() bool { return r.Code >= 400 }
+
+// readReply reads one reply of one or more lines. Where a server breaks the grammar of RFC 5321
+// section 4.2 but leaves no doubt about the code, the reply keeps its meaning:
+//
+//   - lines end with LF, with or without CRs before it, and blank lines before a reply are skipped;
+//   - where the lines have different codes, the last line decides: Postfix's postscreen greets with
+//     "220-" before its "521 ";
+//   - a line without a code inside a reply is a line of its text.
+//
+// An error comes with what was read before it, since a refusal that breaks off is one. Control
+// characters in the text become "?", because the text goes on to other programs.
 func readReply(r *bufio.Reader) (Reply, error) {
 	var reply Reply
 	for left := maxReply; ; {
 		line, err := readLine(r, left)
-		if err != nil {
+		left -= len(line) + 1
+		code, text, last := cutCode(line, reply.Code != 0)
+		switch {
+		case code != 0:
+			reply.Code = code
+		case err != nil && len(line) == 0:
+			return reply, err
+		case reply.Code == 0 && len(line) == 0:
+			continue
+		case reply.Code == 0 && err != nil:
 			return Reply{}, err
+		case reply.Code == 0:
+			return Reply{}, &malformedError{string(line[:min(len(line), 80)])}
 		}
-		left -= len(line)
-		code, last, ok := cutCode(line)
-		if !ok || (len(reply.Lines) > 0 && code != reply.Code) {
-			return Reply{}, fmt.Errorf("%w: %q", errReplyMalformed, line[:min(len(line), 80)])
-		}
-		reply.Code = code
-		text := ""
-		if len(line) > 4 {
-			text = printable(line[4:])
-		}
-		reply.Lines = append(reply.Lines, text)
-		if last {
+		reply.Lines = append(reply.Lines, printable(text))
+		if last && (err == nil || len(line) > 3) { // of "250" alone the "-" may still have been to come
 			return reply, nil
+		}
+		if err != nil {
+			return reply, err
 		}
 	}
 }
 
-// cutCode reads the code at the start of a line, and whether it is the last line.
-func cutCode(line []byte) (code int, last, ok bool) {
+// cutCode splits a line into its code, 0 for none, and its text, and reports whether it is the last
+// line of its reply. inside means that it is not the first: then it may be text that happens to
+// begin with a number.
+func cutCode(line []byte, inside bool) (code int, text []byte, last bool) {
 	if len(line) < 3 || line[0] < '2' || line[0] > '5' {
-		return 0, false, false
+		return 0, line, false
 	}
 	for _, d := range line[:3] {
 		if d < '0' || d > '9' {
-			return 0, false, false
+			return 0, line, false
 		}
 		code = code*10 + int(d-'0')
 	}
 	if len(line) == 3 {
-		return code, true, true
+		return code, nil, true
 	}
-	return code, line[3] == ' ', line[3] == ' ' || line[3] == '-'
+	switch next := line[3]; {
+	case next == '-':
+		return code, line[4:], false
+	case next == ' ' || next == '\t':
+		return code, line[4:], true
+	case inside || next >= '0' && next <= '9':
+		return 0, line, false
+	}
+	return code, line[3:], true
 }
 
-// readLine reads one line of at most limit bytes and cuts its line end off. The
-// result is good until the next read.
+// readLine reads one line of at most limit bytes and cuts its line end off. The result is good until
+// the next read. An error comes with the part of a line that was read before it.
 func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
@@ -121,20 +150,21 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	case len(line) > limit:
 		return nil, errReplyTooLong
 	case errors.Is(err, io.EOF) && len(line) > 0:
-		return nil, io.ErrUnexpectedEOF
-	case err != nil:
-		return nil, err
+		err = io.ErrUnexpectedEOF
+	case err == nil:
+		line = line[:len(line)-1]
 	}
-	line = line[:len(line)-1]
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line, nil
+	return bytes.TrimRight(line, "\r"), err
 }
 
+// printable is text from a server that is safe to show and to pass on: valid UTF-8, without control
+// characters, and without those that make text read in another order than it is written.
 func printable(text []byte) string {
 	return strings.Map(func(r rune) rune {
-		if (r < ' ' && r != '\t') || r == 0x7f {
+		switch {
+		case r == '\t' || r >= ' ' && r < 0x7f:
+			return r
+		case unicode.IsControl(r), unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp):
 			return '?'
 		}
 		return r

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// flushAfter is when a chunk that a slow client fills goes up as it is, so that
-// the provider does not take us for dead.
+// flushAfter is when a chunk that a slow client fills is sent as it is, so that the provider does not
+// take us for dead.
 const flushAfter = 30 * time.Second
 
 // source is a body being read.
@@ -17,8 +17,7 @@ type source struct {
 	slow  bool // the last fill waited for the client
 }
 
-// fill reads until p is full, the body ends, or a slow client has kept p back
-// for long enough.
+// fill reads until p is full, the body ends, or a slow client has kept p back for long enough.
 func (s *source) fill(p []byte) (n int, err error) {
 	began := time.Now()
 	defer func() { s.slow = time.Since(began) > time.Second }()
@@ -27,7 +26,7 @@ func (s *source) fill(p []byte) (n int, err error) {
 		m, err := s.r.Read(p[n:])
 		n += m
 		switch {
-		case err == io.EOF: // alone: one wrapped into more words is a body cut off
+		case err == io.EOF: // alone: an error that wraps it is a body cut off
 			s.ended = true
 			return n, nil
 		case err != nil:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"io"
 	"net"
@@ -106,7 +107,7 @@ func TestNoStartTLS(t *testing.T) {
 		}
 	}
 	said := f.said(1)
-	if last := said[len(said)-1]; last != "EHLO localhost" {
+	if last := said[len(said)-1]; !strings.HasPrefix(last, "EHLO ") {
 		t.Errorf("went on in the clear: %q", said)
 	}
 }
@@ -176,19 +177,24 @@ func TestBadCertificates(t *testing.T) {
 		name  string
 		cert  *tls.Config
 		roots *x509.CertPool
+		want  string // of the words
 	}{
-		{"unknown authority", good, nil},
-		{"another's authority", good, namedRoots},
-		{"another name", named, namedRoots},
-		{"TLS 1.1", old, roots},
+		{"unknown authority", good, nil, "the certificate for 127.0.0.1, issued to fake by itself, is not trusted: x509: certificate signed by unknown authority"},
+		{"another's authority", good, namedRoots, "the certificate for 127.0.0.1, issued to fake by itself, is not trusted: x509: certificate signed by unknown authority"},
+		{"another name", named, namedRoots, "the certificate for 127.0.0.1, issued to fake by itself, is not trusted: x509: cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs"},
+		{"TLS 1.1", old, roots, "protocol version"},
 	} {
 		for _, mode := range []TLSMode{StartTLS, Implicit} {
 			f := start(t, &fake{tls: c.cert, implicit: mode == Implicit})
 			p := newPool(t, f, func(cfg *Config) { cfg.TLS, cfg.RootCAs = mode, c.roots })
 			err := p.Check(t.Context())
 			var lost *ConnError
-			if !errors.As(err, &lost) || lost.Op != "TLS handshake" {
+			if !errors.As(err, &lost) || lost.Op != "TLS handshake" || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s, %s: %v", c.name, mode, err)
+			}
+			var untrusted *CertificateError
+			if errors.As(err, &untrusted) != (c.cert != old) {
+				t.Errorf("%s, %s: %#v", c.name, mode, untrusted)
 			}
 			for _, line := range f.said(1) {
 				if strings.HasPrefix(line, "AUTH") {
@@ -196,6 +202,31 @@ func TestBadCertificates(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What a certificate says of itself is text from anybody.
+func TestNamesInCertificates(t *testing.T) {
+	reason := &tls.CertificateVerificationError{Err: errors.New("signed by\nnobody")}
+	for _, c := range []struct {
+		leaf            x509.Certificate
+		subject, issuer string
+	}{
+		{x509.Certificate{Subject: pkix.Name{CommonName: "mail.x.example"}, Issuer: pkix.Name{CommonName: "Virus Scanner"}, RawIssuer: []byte("i")}, "mail.x.example", "Virus Scanner"},
+		{x509.Certificate{Subject: pkix.Name{Organization: []string{"Hotel"}}, DNSNames: []string{"login.hotel.example"}, Issuer: pkix.Name{Organization: []string{"A", "B"}}, RawIssuer: []byte("i")}, "login.hotel.example", "A, B"},
+		{x509.Certificate{Subject: pkix.Name{Organization: []string{"Hotel"}}}, "Hotel", "itself"},
+		{x509.Certificate{RawIssuer: []byte("i")}, "an unnamed holder", "an unnamed issuer"},
+		{x509.Certificate{Subject: pkix.Name{CommonName: "a\r\nb\u202e"}, Issuer: pkix.Name{CommonName: strings.Repeat("ü", 80)}, RawIssuer: []byte("i")}, "a??b?", strings.Repeat("ü", 50) + "…"},
+	} {
+		reason.UnverifiedCertificates = []*x509.Certificate{&c.leaf}
+		err := untrusted("smtp.x.example", reason)
+		want := "the certificate for smtp.x.example, issued to " + c.subject + " by " + c.issuer + ", is not trusted: signed by?nobody"
+		if err.Error() != want || !errors.Is(err, reason) {
+			t.Errorf("got %q, want %q", err, want)
+		}
+	}
+	if other := errors.New("other"); untrusted("h", other) != other {
+		t.Error("another error was taken for one of a certificate")
 	}
 }
 

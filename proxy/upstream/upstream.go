@@ -93,11 +93,14 @@ type Config struct {
 	Stats   *Stats           // may be shared by many pools; nil: own
 	Now     func() time.Time // nil: time.Now
 
-	DialTimeout  time.Duration // connecting up to EHLO, and the login after it; 0 is 20 s
-	ReplyTimeout time.Duration // each reply and each write; 0 is 2 min
-	FinalTimeout time.Duration // the reply to the whole body; 0 is 10 min (RFC 5321 section 4.5.3.2.6)
-	WaitTimeout  time.Duration // waiting for a turn at the limit; 0 is 60 s
-	IdleTimeout  time.Duration // a warm connection's life without work; 0 is 60 s
+	// DialTimeout bounds connecting, and a TLS handshake; 0 is 20 s. ReplyTimeout bounds each reply and
+	// each write, FinalTimeout the reply to the whole message. 0 is what RFC 5321 section 4.5.3.2 asks
+	// for: 5 minutes for the greeting, MAIL and RCPT, 2 for DATA, 3 for a piece of the body, 10 for the
+	// final reply. More than these a reply does not get.
+	DialTimeout, ReplyTimeout, FinalTimeout time.Duration
+
+	WaitTimeout time.Duration // waiting for a turn at the limit; 0 is 60 s
+	IdleTimeout time.Duration // a warm connection's life without work; 0 is 60 s
 }
 
 // Stats counts the connections of all pools that share it. Each number moves
@@ -110,17 +113,24 @@ type Stats struct {
 
 const defaultConnections = 3
 
+// RFC 5321 section 4.5.3.2.
+const (
+	replyTimeout = 5 * time.Minute // greeting, MAIL, RCPT; other commands too
+	dataTimeout  = 2 * time.Minute
+	blockTimeout = 3 * time.Minute
+	finalTimeout = 10 * time.Minute
+)
+
 func (c Config) withDefaults() Config {
 	c.TLS = cmp.Or(c.TLS, StartTLS)
-	c.Hello = cmp.Or(c.Hello, "localhost")
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	c.Stats = cmp.Or(c.Stats, new(Stats))
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	c.DialTimeout = cmp.Or(c.DialTimeout, 20*time.Second)
-	c.ReplyTimeout = cmp.Or(c.ReplyTimeout, 2*time.Minute)
-	c.FinalTimeout = cmp.Or(c.FinalTimeout, 10*time.Minute)
+	c.ReplyTimeout = cmp.Or(c.ReplyTimeout, replyTimeout)
+	c.FinalTimeout = cmp.Or(c.FinalTimeout, finalTimeout)
 	c.WaitTimeout = cmp.Or(c.WaitTimeout, time.Minute)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, time.Minute)
 	if c.MaxConnections <= 0 {

@@ -1,5 +1,4 @@
-# As people write it. login() tries PLAIN before LOGIN, so the mechanism is chosen
-# by hiding the other.
+# As people write it. login() tries PLAIN before LOGIN, so hiding the other one chooses the mechanism.
 import smtplib, ssl, sys
 host, port, security, auth, user, password, to, file, certificate = sys.argv[1:10]
 context = ssl.create_default_context(cafile=certificate or None)

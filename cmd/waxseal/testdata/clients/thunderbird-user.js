@@ -1,5 +1,5 @@
-// A profile with one account and nothing that asks or calls home. HOST, PORT,
-// SECURITY (0 none, 2 STARTTLS, 3 TLS) and USER are filled in.
+// A profile with one account, and nothing that asks questions or calls home. HOST, PORT, SECURITY (0
+// none, 2 STARTTLS, 3 TLS) and USER are filled in.
 user_pref("mail.accountmanager.accounts", "account1");
 user_pref("mail.accountmanager.defaultaccount", "account1");
 user_pref("mail.account.account1.identities", "id1");
@@ -18,7 +18,7 @@ user_pref("mail.smtp.defaultserver", "smtp1");
 user_pref("mail.smtpserver.smtp1.hostname", "HOST");
 user_pref("mail.smtpserver.smtp1.port", PORT);
 user_pref("mail.smtpserver.smtp1.try_ssl", SECURITY);
-user_pref("mail.smtpserver.smtp1.authMethod", 3); // a password, as it is
+user_pref("mail.smtpserver.smtp1.authMethod", 3); // a password in clear text
 user_pref("mail.smtpserver.smtp1.username", "USER");
 user_pref("mail.shell.checkDefaultClient", false);
 user_pref("mail.spotlight.firstRunDone", true);

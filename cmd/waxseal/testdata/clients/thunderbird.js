@@ -1,7 +1,6 @@
-// Writes one message and sends it, as its user would; answers the dialogs that
-// come, and tells what each said. Arguments: recipient, text, file to attach or
-// "", password to type, whether a certificate that is not trusted is accepted and
-// the message sent again.
+// Writes one message and sends it, as a user would; answers the dialogs that appear, and returns what
+// each one said. Arguments: recipient, text, file to attach or "", password to type, and whether to
+// accept a certificate that is not trusted and send the message again.
 const [to, body, attachment, password, trust] = arguments;
 const done = arguments[arguments.length - 1];
 const { setTimeout } = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
@@ -39,7 +38,7 @@ async function write() {
   return until(() => windows().find((w) => w.gMsgCompose?.editor && w.gLoadingComplete !== false && !w.gWindowLocked));
 }
 
-// Password prompts are given the password; what offers a choice is cancelled.
+// Types the password into password prompts, and cancels dialogs that offer a choice.
 function answer(window, said) {
   const document = window.document;
   const text = document.getElementById("infoBody")?.textContent;
@@ -51,7 +50,7 @@ function answer(window, said) {
   const buttons = ["accept", "cancel", "extra1", "extra2"].map((b) => dialog.getButton(b)).filter((b) => b && !b.hidden);
   said.push(`${document.title}: ${text} [${buttons.map((b) => b.label).join("] [")}]`);
   const ask = document.getElementById("password1Textbox");
-  if (document.title == "Confirm") { // so large a message
+  if (document.title == "Confirm") { // about the size of the message
     dialog.getButton("accept").click();
   } else if (document.title.startsWith("Password Required")) {
     ask.value = password;
@@ -61,7 +60,7 @@ function answer(window, said) {
   }
 }
 
-// The dialog that comes by itself where the certificate is not trusted.
+// The dialog that appears by itself if the certificate is not trusted.
 const exception = () => windows().find((w) => w.location.href.startsWith("chrome://pippki/content/exceptionDialog"));
 
 async function accept(said) {

@@ -1,12 +1,12 @@
 /*
- * bcryptprimitives.dll for tests under wine 8, which has none.
+ * bcryptprimitives.dll for tests under wine 8, which does not have it.
  *
  * A Go program takes its random numbers from ProcessPrng in this library, and
- * dies at its start where the library is missing. Every Windows since 10 has
- * it, and so has wine from version 8.9 on, which prefers its own to this one.
+ * dies at its start if the library is missing. Every Windows since 10 has it,
+ * and so does wine since version 8.9, which prefers its own to this one.
  *
- * SystemFunction036 is the name under which advapi32 exports RtlGenRandom, the
- * system's random numbers.
+ * advapi32 exports RtlGenRandom, the system's random numbers, under the name
+ * SystemFunction036.
  *
  *   x86_64-w64-mingw32-gcc -shared -o bcryptprimitives.dll bcryptprimitives.c -ladvapi32
  */

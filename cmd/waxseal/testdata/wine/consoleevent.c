@@ -1,7 +1,7 @@
-/* consoleevent PID EVENT: gives a process a console event as the console's host
- * does: by a thread at kernelbase's CtrlRoutine. Wine 8 has no other way from
- * outside to Ctrl-Break (1), the closed console (2), logoff (5) and shutdown (6).
- * EVENT session tells its windows that the session ends, as Windows does. */
+/* consoleevent PID EVENT: sends a process a console event as the console's host
+ * does, with a thread at kernelbase's CtrlRoutine. In wine 8 there is no other way
+ * from outside to Ctrl-Break (1), a closed console (2), logoff (5) and shutdown (6).
+ * EVENT session tells the process's windows that the session ends, as Windows does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

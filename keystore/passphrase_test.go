@@ -1,0 +1,72 @@
+package keystore
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func textFile(t *testing.T, dir, name, content string) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Whatever wrote the passphrase file, the passphrase is the same.
+func TestPassphraseFile(t *testing.T) {
+	dir := folder(t)
+	for content, want := range map[string]string{
+		"two words\n":                            "two words",
+		"windows\r\n":                            "windows",
+		"no line end":                            "no line end",
+		" blanks count ":                         " blanks count ",
+		"two\nlines\n":                           "two\nlines",
+		"\ufeffpässword\n":                       "pässword", // Notepad, PowerShell 5 with -Encoding utf8
+		"\xff\xfep\x00\xe4\x00s\x00\r\x00\n\x00": "päs",      // PowerShell 5's > and Out-File
+		"\xfe\xff\x00p\x00\xe4\x00s":             "päs",
+		"\n":                                     "",
+	} {
+		got, warning, err := readPassphrase(textFile(t, dir, "passphrase", content))
+		if got != want || warning != "" || err != nil {
+			t.Errorf("%q: got %q, warning %q, %v; want %q", content, got, warning, err, want)
+		}
+	}
+}
+
+// A file that cannot be a passphrase's is refused by its kind, and its content
+// is not repeated.
+func TestPassphraseFileOfAnotherKind(t *testing.T) {
+	_, _, err := readPassphrase(textFile(t, folder(t), "passphrase", "caf\xe9"))
+	if err == nil || !strings.Contains(err.Error(), "older encoding") || strings.Contains(err.Error(), "caf") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Others who can read the passphrase's file are warned about, as ssh does it,
+// but the file is used: container platforms mount secrets with such modes.
+func TestExposedPassphraseFile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no modes")
+	}
+	dir := folder(t)
+	path := textFile(t, dir, "passphrase", "p\n")
+	for mode, exposed := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true, 0o444: true, 0o620: true} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(FileKind, Place{Path: filepath.Join(dir, "secrets"), PassphraseFile: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := s.Warning(); (w != "") != exposed || exposed && !(strings.Contains(w, path) && strings.Contains(w, "chmod 600")) {
+			t.Errorf("mode %o: warning %q", mode, w)
+		}
+		mustSet(t, s, "k", "v")
+		s.Close()
+	}
+}
