@@ -234,6 +234,7 @@ func merge(own, base Provider) Provider {
 	p.ClientID = cmp.Or(own.ClientID, base.ClientID)
 	p.RedirectHost = cmp.Or(own.RedirectHost, base.RedirectHost)
 	p.RedirectPath = cmp.Or(own.RedirectPath, base.RedirectPath)
+	p.Hello = cmp.Or(own.Hello, base.Hello)
 	p.CAFile = cmp.Or(own.CAFile, base.CAFile)
 	p.MaxConnections = cmp.Or(own.MaxConnections, base.MaxConnections)
 	p.DailyLimit = cmp.Or(own.DailyLimit, base.DailyLimit)

@@ -137,6 +137,9 @@ func TestOwnProviderOverBuiltIn(t *testing.T) {
 	if p.AuthURL != "https://a.example/" || p.RevokeURL != "" || p.SMTPTLS != "starttls" || !slices.Equal(p.Scopes, built.Scopes) {
 		t.Errorf("replaced in part: %+v", p)
 	}
+	if p := merge(Provider{}, Provider{Hello: "mail.example.com"}); p.Hello != "mail.example.com" {
+		t.Errorf("hello became %q", p.Hello)
+	}
 	if again, _ := Default().Provider("google"); !reflect.DeepEqual(again, built) {
 		t.Errorf("the built-in entry changed: %+v", again)
 	}

@@ -88,6 +88,7 @@ type Provider struct {
 
 	SMTP           string `toml:"smtp,omitempty" json:"smtp,omitempty"`                       // host:port
 	SMTPTLS        string `toml:"smtp_tls,omitempty" json:"smtp_tls,omitempty"`               // "starttls", "implicit" or "none"
+	Hello          string `toml:"hello,omitempty" json:"hello,omitempty"`                     // the name to give in EHLO; "" lets Waxseal choose
 	CAFile         string `toml:"ca_file,omitempty" json:"ca_file,omitempty"`                 // PEM; additional CAs to trust, for this provider only
 	MaxConnections int    `toml:"max_connections,omitempty" json:"max_connections,omitempty"` // to the provider, for each account
 	DailyLimit     int    `toml:"daily_limit,omitempty" json:"daily_limit,omitempty"`         // messages per day for each account; 0 means unknown

@@ -378,17 +378,17 @@ func FuzzSetKey(f *testing.F) {
 
 func TestSetKey(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"empty file":      {"", "listen = [\"a\"]\n"},
-		"in place":        {"metrics = ''\nlisten   = ['x']   # plain\nkeystore = 'file'\n", "metrics = ''\nlisten   = [\"a\"]   # plain\nkeystore = 'file'\n"},
-		"several lines":   {"listen = [ # one\n  'x', # ]\n  'y',\n] # two\nmetrics = ''\n", "listen = [\"a\"] # two\nmetrics = ''\n"},
-		"no line end":     {"listen = ['x']", "listen = [\"a\"]"},
-		"other case":      {"Listen = ['x']\n", "Listen = [\"a\"]\n"},
-		"quoted key":      {"\"listen\" = ['x']\n", "\"listen\" = [\"a\"]\n"},
+		"empty file":     {"", "listen = [\"a\"]\n"},
+		"in place":       {"metrics = ''\nlisten   = ['x']   # plain\nkeystore = 'file'\n", "metrics = ''\nlisten   = [\"a\"]   # plain\nkeystore = 'file'\n"},
+		"several lines":  {"listen = [ # one\n  'x', # ]\n  'y',\n] # two\nmetrics = ''\n", "listen = [\"a\"] # two\nmetrics = ''\n"},
+		"no line end":    {"listen = ['x']", "listen = [\"a\"]"},
+		"other case":     {"Listen = ['x']\n", "Listen = [\"a\"]\n"},
+		"quoted key":     {"\"listen\" = ['x']\n", "\"listen\" = [\"a\"]\n"},
 		"after the rest": {"# mine\nmetrics = '' # off\n# about b\n[[account]]\naddress = 'b@x'\n", "# mine\nmetrics = '' # off\nlisten = [\"a\"]\n# about b\n[[account]]\naddress = 'b@x'\n"},
 		"after the head": {"# mine\n\n# about b\n[[account]]\naddress = 'b@x'\n", "# mine\n\nlisten = [\"a\"]\n\n# about b\n[[account]]\naddress = 'b@x'\n"},
-		"no head":         {"# about b\n[[account]]\naddress = 'b@x'\n", "listen = [\"a\"]\n\n# about b\n[[account]]\naddress = 'b@x'\n"},
-		"not in a table":  {"[[provider]]\nid = 'x'\nlisten = 'no'\n", "listen = [\"a\"]\n\n[[provider]]\nid = 'x'\nlisten = 'no'\n"},
-		"last, no end":    {"metrics = ''", "metrics = ''\nlisten = [\"a\"]\n"},
+		"no head":        {"# about b\n[[account]]\naddress = 'b@x'\n", "listen = [\"a\"]\n\n# about b\n[[account]]\naddress = 'b@x'\n"},
+		"not in a table": {"[[provider]]\nid = 'x'\nlisten = 'no'\n", "listen = [\"a\"]\n\n[[provider]]\nid = 'x'\nlisten = 'no'\n"},
+		"last, no end":   {"metrics = ''", "metrics = ''\nlisten = [\"a\"]\n"},
 	} {
 		if got := setKey(tc.text, "listen", `["a"]`); got != tc.want {
 			t.Errorf("%s:\n got %q\nwant %q", name, got, tc.want)

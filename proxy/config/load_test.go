@@ -34,6 +34,7 @@ scopes = ["mail.send"]
 client_id = "abc"
 smtp = "smtp.corp.example:587"
 smtp_tls = "starttls"
+hello = "[IPv6:2001:db8::1]"
 ca_file = "corp.pem"
 max_connections = 4
 [provider.auth_params]
@@ -59,7 +60,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		ID: "corp", Name: "Corp Mail", Domains: []string{"corp.example"},
 		AuthURL: "https://login.corp.example/authorize", TokenURL: "https://login.corp.example/token",
 		Scopes: []string{"mail.send"}, AuthParams: map[string]string{"tenant": "x"}, ClientID: "abc",
-		SMTP: "smtp.corp.example:587", SMTPTLS: "starttls", MaxConnections: 4,
+		SMTP: "smtp.corp.example:587", SMTPTLS: "starttls", Hello: "[IPv6:2001:db8::1]", MaxConnections: 4,
 		CAFile: filepath.Join(filepath.Dir(path), "corp.pem"), // relative to the file
 	}}
 	want.Accounts = []api.Account{{Address: "me@corp.example", Provider: "corp", Login: "boss@corp.example"}}
@@ -146,6 +147,9 @@ func TestLoadErrors(t *testing.T) {
 		"http":               {strings.Replace(corp, "https://c.example/t", "http://c.example/t", 1), []string{`:4:1: provider "corp": token_url "http://c.example/t" must begin with https://`}},
 		"password in URL":    {strings.Replace(corp, "https://c.example/t", "https://me:geheim@c.example/t", 1), []string{`:4:1: provider "corp": token_url must not contain a user name`}},
 		"odd redirect":       {corp + "redirect_host = 'example.com'\nredirect_path = 'x?y'", []string{":6:1: ", ":7:1: "}},
+		"odd name in EHLO":   {corp + "hello = 'mail.c.example.'", []string{`:6:1: provider "corp": hello: `, "is not a domain name such as mail.example.com"}},
+		"bare address":       {corp + "hello = '192.0.2.1'", []string{`:6:1: provider "corp": hello: `, "in brackets: [192.0.2.1]"}},
+		"line in EHLO":       {corp + "hello = \"c.example\\r\\nMAIL\"", []string{`:6:1: provider "corp": hello: `}},
 		"odd domain":         {corp + "domains = ['c.example', '@d.example']", []string{`:6:1: provider "corp": domains has "@d.example"; write it like`}},
 		"half a provider":    {"[[provider]]\nid = 'google'\ntoken_url = 'https://c.example/t'", []string{"auth_url is missing"}},
 	} {

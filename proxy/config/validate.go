@@ -10,6 +10,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
 // Validate returns everything that is wrong with the configuration as one error, with a
@@ -169,6 +170,11 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 	if err := checkSMTP(p); err != nil {
 		key, _, _ := strings.Cut(err.Error(), " ")
 		report(key, "%v", err)
+	}
+	if p.Hello != "" {
+		if err := upstream.CheckHello(p.Hello); err != nil {
+			report("hello", "hello: %v", err)
+		}
 	}
 	if !isLoopback(p.RedirectHost) {
 		report("redirect_host", `redirect_host is %q; use "127.0.0.1" or "localhost", as registered with the provider`, p.RedirectHost)
