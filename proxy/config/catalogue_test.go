@@ -49,10 +49,11 @@ func TestCatalogueIsSound(t *testing.T) {
 
 func TestProviderByName(t *testing.T) {
 	for id, names := range map[string][]string{
-		"google":    {"google", "gmail", "Workspace", "GOOGLE"},
-		"microsoft": {"microsoft", "microsoft365", "office365", "m365", "Outlook365"},
-		"outlook":   {"outlook", "Outlook.com", "hotmail", "live", "msn"},
-		"yahoo":     {"yahoo"}, "aol": {"aol"}, "fastmail": {"fastmail"}, "yandex": {"yandex"}, "mailru": {"mailru", "mail.ru"},
+		"google":             {"google", "gmail", "Workspace", "GOOGLE"},
+		"microsoft":          {"microsoft", "microsoft365", "office365", "m365", "Outlook365"},
+		"outlook":            {"outlook", "Outlook.com", "hotmail", "live", "msn"},
+		"microsoft-gcc-high": {"gcchigh"}, "microsoft-dod": {"dod"}, "microsoft-china": {"21vianet"},
+		"yahoo": {"yahoo"}, "aol": {"aol"}, "fastmail": {"fastmail"}, "yandex": {"yandex"}, "mailru": {"mailru", "mail.ru"},
 		"comcast": {"comcast"}, "seznam": {"seznam"}, "icloud": {"iCloud"}, "gmx": {"gmx"}, "webde": {"web.de"}, "zoho": {"zoho"},
 	} {
 		for _, name := range names {
@@ -74,6 +75,9 @@ func TestCatalogueFacts(t *testing.T) {
 		"google":    "smtp.gmail.com:465 implicit https://oauth2.googleapis.com/token https://mail.google.com/ 127.0.0.1",
 		"microsoft": "smtp.office365.com:587 starttls https://login.microsoftonline.com/common/oauth2/v2.0/token https://outlook.office.com/SMTP.Send offline_access profile localhost",
 		"outlook":   "smtp-mail.outlook.com:587 starttls https://login.microsoftonline.com/consumers/oauth2/v2.0/token https://outlook.office.com/SMTP.Send offline_access profile localhost",
+		"gcc-high":  "smtp.office365.us:587 starttls https://login.microsoftonline.us/organizations/oauth2/v2.0/token https://outlook.office365.us/SMTP.Send offline_access profile localhost",
+		"dod":       "outlook-dod.office365.us:587 starttls https://login.microsoftonline.us/organizations/oauth2/v2.0/token https://outlook-dod.office365.us/SMTP.Send offline_access profile localhost",
+		"21vianet":  "smtp.partner.outlook.cn:587 starttls https://login.partner.microsoftonline.cn/organizations/oauth2/v2.0/token https://partner.outlook.cn/SMTP.Send offline_access profile localhost",
 		"yahoo":     "smtp.mail.yahoo.com:465 implicit https://api.login.yahoo.com/oauth2/get_token mail-w 127.0.0.1",
 		"aol":       "smtp.aol.com:465 implicit https://api.login.aol.com/oauth2/get_token mail-w 127.0.0.1",
 		"fastmail":  "smtp.fastmail.com:465 implicit https://api.fastmail.com/oauth/refresh https://www.fastmail.com/dev/protocol-smtp localhost",

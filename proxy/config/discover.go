@@ -40,14 +40,39 @@ func (l Catalogue) discover(ctx context.Context, address string, lookup func(con
 		return Provider{}, fmt.Errorf("%s: %w, and its mail servers could not be looked up (%w); choose a provider with --provider: %s", domain, ErrNoProvider, err, l.idList())
 	}
 	for _, mx := range hosts {
-		host := strings.TrimSuffix(strings.ToLower(mx.Host), ".")
-		for _, p := range l {
-			if slices.ContainsFunc(p.MX, func(entry string) bool { return covers(entry, host, strings.HasPrefix(entry, "*.")) }) {
-				return p, p.checkOAuth()
-			}
+		found := l.byMX(mx.Host)
+		if len(found) == 0 {
+			continue
 		}
+		if twins := found.twins(); len(twins) > 1 {
+			return Provider{}, fmt.Errorf("%s: %w: its mail servers belong to several services; choose the right one with --provider: %s", domain, ErrNoProvider, twins.idList())
+		}
+		return found[0], found[0].checkOAuth()
 	}
 	return Provider{}, fmt.Errorf("%s: %w; choose one with --provider: %s; or add a [[provider]] table to the configuration", domain, ErrNoProvider, l.idList())
+}
+
+// byMX lists the providers to which a mail server may belong.
+func (l Catalogue) byMX(host string) (found Catalogue) {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	for _, p := range l {
+		if slices.ContainsFunc(p.MX, func(entry string) bool { return covers(entry, host, strings.HasPrefix(entry, "*.")) }) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// twins lists the first provider together with those that have the same mail servers and
+// sign-in page, as Microsoft's clouds for the US government do. If the first is registered,
+// somebody has already chosen it.
+func (l Catalogue) twins() (found Catalogue) {
+	for i, p := range l {
+		if i == 0 || l[0].ClientID == "" && p.AuthURL == l[0].AuthURL {
+			found = append(found, p)
+		}
+	}
+	return found
 }
 
 // idList lists the ids to choose from.
