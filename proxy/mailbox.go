@@ -76,7 +76,7 @@ func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox, error) 
 	}
 	wait := s.opts.Timeouts
 	b.pool = upstream.New(upstream.Config{
-		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), RootCAs: roots, Proxy: s.outbound.proxy, Login: login, Tokens: b.grant,
+		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), Hello: p.Hello, RootCAs: roots, Proxy: s.outbound.proxy, Login: login, Tokens: b.grant,
 		MaxConnections: p.MaxConnections, Breaker: s.smtpBreakers.Get(mailBreaker(p)),
 		Log: s.log.With("account", a.Address), Stats: &s.stats.upstream, Now: s.opts.Now,
 		DialTimeout: wait.Dial, ReplyTimeout: wait.Reply, FinalTimeout: wait.Final, WaitTimeout: wait.Turn, IdleTimeout: wait.Idle,

@@ -24,8 +24,8 @@ func TestPreflight(t *testing.T) {
 		"by a code":        {account: api.Account{Address: "me@hotmail.com", ClientID: "mine"}, want: api.Preflight{Provider: "outlook", Name: "Outlook.com", Device: true}},
 		"no OAuth":         {account: api.Account{Address: "me@icloud.com"}, err: "app-specific password"},
 		"chosen, no OAuth": {account: api.Account{Address: "me@x.invalid", Provider: "icloud"}, err: "app-specific password"},
-		"no address":       {account: api.Account{Address: "me"}, err: "is not a mail address"},
-		"none, chosen":     {account: api.Account{Address: "me", Provider: "google"}, err: "is not a mail address"},
+		"no address":       {account: api.Account{Address: "me"}, err: "is not an email address"},
+		"none, chosen":     {account: api.Account{Address: "me", Provider: "google"}, err: "is not an email address"},
 		"no such provider": {account: api.Account{Address: "me@x.invalid", Provider: "googel"}, err: `did you mean "google"?`},
 	} {
 		got, err := r.server.Preflight(t.Context(), c.account)

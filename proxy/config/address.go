@@ -15,19 +15,26 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold is an address in the one form by which addresses are compared: no space
-// around it, lower case (providers do not tell case apart in the local part,
-// whatever RFC 5321 section 2.4 allows), composed, and its domain in the ASCII
-// form of RFC 5891. Use it as a map key, never to send to.
+// maxDomain bounds the domains that Fold converts, in bytes: the time that punycode
+// takes grows with the square of a label's length. No domain of RFC 5321 section
+// 4.5.3.1.2 (255 octets in ASCII) is longer than this in UTF-8.
+const maxDomain = 1024
+
+// Fold returns the form of an address by which addresses are compared: without
+// spaces around it, in lower case (providers ignore case in the local part,
+// whatever RFC 5321 section 2.4 allows), in Unicode normalization form C, and with
+// its domain in the ASCII form of RFC 5891. Use it as a map key, but never send
+// mail to it.
 func Fold(address string) string {
 	address = strings.ToLower(strings.TrimSpace(address))
 	if isASCII(address) {
 		return address
 	}
-	// Lowering can decompose and composing can raise (U+0345), hence twice.
+	// Lower-casing can undo the composition, and composing can produce upper case
+	// (U+0345), so both happen twice.
 	address = norm.NFC.String(strings.ToLower(norm.NFC.String(address)))
 	i := strings.LastIndexByte(address, '@')
-	if i < 0 {
+	if i < 0 || len(address)-i > maxDomain {
 		return address
 	}
 	if domain, err := idna.Lookup.ToASCII(address[i+1:]); err == nil {
@@ -45,8 +52,9 @@ func isASCII(s string) bool {
 	return true
 }
 
-// CheckAddress says what keeps a text from being an account's mail address. It
-// is stricter than RFC 5321: nobody's account has a quoted local part.
+// CheckAddress returns an error if a text cannot be an account's email address. The
+// error's text continues a sentence that starts with the address. It is stricter
+// than RFC 5321: nobody's account has a quoted local part.
 func CheckAddress(address string) error {
 	local, domain, ok := CutDomain(address)
 	switch {
@@ -54,18 +62,19 @@ func CheckAddress(address string) error {
 		return errors.New("is empty")
 	case !utf8.ValidString(address):
 		return errors.New("is not UTF-8")
-	case strings.ContainsFunc(address, unprintable):
-		return errors.New("holds a space or a control character")
+	case strings.ContainsFunc(address, isSpaceOrControl):
+		return errors.New("contains a space or a control character")
 	case !ok || local == "" || strings.ContainsAny(address, `<>,;:"()\`):
-		return errors.New("is not a mail address like me@example.com")
+		return errors.New("is not an email address like me@example.com")
 	case len(local) > 64 || len(address) > 254: // RFC 5321 section 4.5.3.1
-		return errors.New("is longer than a mail address can be")
+		return errors.New("is longer than an email address can be")
 	case !validHost(domain):
-		return fmt.Errorf("has no valid domain (%q)", domain)
+		return fmt.Errorf("has a domain that is not valid (%q)", domain)
 	}
 	return nil
 }
 
+// CutDomain splits an address at its last @ and reports whether it has one.
 func CutDomain(address string) (local, domain string, ok bool) {
 	i := strings.LastIndexByte(address, '@')
 	if i < 0 {
@@ -74,11 +83,11 @@ func CutDomain(address string) (local, domain string, ok bool) {
 	return address[:i], address[i+1:], true
 }
 
-func unprintable(r rune) bool {
+func isSpaceOrControl(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError
 }
 
-// validHost reports whether a host is an IP address or looks like a name.
+// validHost reports whether a host is an IP address or looks like a host name.
 func validHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
@@ -95,8 +104,8 @@ func validHost(host string) bool {
 	return true
 }
 
-// splitHostPort splits and checks a host:port; port 0 is for listeners, which
-// then take a free one.
+// splitHostPort splits and checks a host:port. Port 0 is only for listeners, which
+// then use any free port.
 func splitHostPort(address string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
@@ -104,16 +113,16 @@ func splitHostPort(address string) (host string, port int, err error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return "", 0, fmt.Errorf("%q has no port between 0 and 65535", address)
+		return "", 0, fmt.Errorf("%q does not have a port between 0 and 65535", address)
 	}
 	if host != "" && !validHost(host) {
-		return "", 0, fmt.Errorf("%q has no valid host", address)
+		return "", 0, fmt.Errorf("%q does not have a valid host", address)
 	}
 	return host, int(n), nil
 }
 
-// loopback reports whether a host can only be this machine.
-func loopback(host string) bool {
+// isLoopback reports whether a host can only be this machine.
+func isLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
 	}
@@ -121,6 +130,8 @@ func loopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
+// HostOf returns the host:port of a URL, with the scheme's default port if the URL
+// names none, and "" if it has no host.
 func HostOf(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Host == "" {

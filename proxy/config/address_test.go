@@ -1,6 +1,10 @@
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
 func TestFold(t *testing.T) {
 	for in, want := range map[string]string{
@@ -41,20 +45,37 @@ func TestLoopback(t *testing.T) {
 		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "::ffff:127.0.0.1": true,
 		"": false, "0.0.0.0": false, "::": false, "10.0.0.1": false, "localhost.example.com": false, "127.0.0.1.example.com": false,
 	} {
-		if got := loopback(host); got != want {
-			t.Errorf("loopback(%q) = %v", host, got)
+		if got := isLoopback(host); got != want {
+			t.Errorf("isLoopback(%q) = %v", host, got)
 		}
 	}
 }
 
-// Folding a folded address must change nothing, or a map would hold it twice.
+// TestFoldIsQuick: before it logs in, anybody may send an address as long as a line,
+// and each kilobyte of a single label used to cost milliseconds.
+func TestFoldIsQuick(t *testing.T) {
+	long := "me@" + strings.Repeat("\u00fc", 1<<20) + ".example"
+	start := time.Now()
+	if got := Fold(long); got != long {
+		t.Errorf("a domain of 2 MiB was changed to one of %d bytes", len(got))
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// Folding a folded address must change nothing, otherwise a map would contain it twice.
 func FuzzFold(f *testing.F) {
 	for _, s := range []string{"Me@Example.com", "\u0130@\u0130.tr", "\u0345\u1fb3@x", "a@\u1e9e.de", "\uff21@\uff22.c", "\u212a@\u3002x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		start := time.Now()
 		if once := Fold(s); Fold(once) != once {
 			t.Errorf("Fold(%q) = %q, folded again %q", s, once, Fold(once))
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("folding %d bytes took %v", len(s), took)
 		}
 	})
 }

@@ -19,21 +19,21 @@ import (
 //go:embed catalogue.toml
 var catalogueText []byte
 
-// defaultUpstream is how many connections an account may have at a provider
-// that names no limit. Exchange, the strictest, allows three.
-const defaultUpstream = 3
+// defaultConnections is how many connections to a provider an account may have if the
+// provider's entry names no limit. Exchange, the strictest, allows three.
+const defaultConnections = 3
 
-// Catalogue is a list of providers in which the first match wins.
+// Catalogue is a list of providers. The first match wins.
 type Catalogue []Provider
 
-// builtin is the catalogue that comes with the program. It is data: what is
-// true of one provider stands in catalogue.toml and nowhere in the code.
+// builtin returns the catalogue that is part of the program. What is true of only one
+// provider belongs in catalogue.toml, not into the code.
 var builtin = sync.OnceValue(func() Catalogue {
 	var c struct {
 		Providers Catalogue `toml:"provider"`
 	}
 	if err := toml.NewDecoder(bytes.NewReader(catalogueText)).DisallowUnknownFields().Decode(&c); err != nil {
-		panic("catalogue.toml: " + err.Error()) // part of the program: a test reads it
+		panic("catalogue.toml: " + err.Error()) // it is part of the program, and a test reads it
 	}
 	for id, r := range distributed() {
 		i := slices.IndexFunc(c.Providers, func(p Provider) bool { return p.ID == id })
@@ -45,20 +45,20 @@ var builtin = sync.OnceValue(func() Catalogue {
 	return c.Providers
 })
 
-// Catalogue lists all Catalogue, complete: the file's own first, then the
-// built-in ones that they do not replace. The values are shared; do not change
-// their lists and maps.
+// Catalogue lists all providers with their defaults filled in: first the entries of the
+// configuration file, then the built-in entries that these do not replace. Callers share
+// the values; do not change their lists and maps.
 //
-// An own entry whose id is that of a built-in one, or one of its aliases,
-// replaces it. What it leaves out stays as built in, so that a client_id alone
-// is enough; but one with a token_url of its own takes no endpoint from the
-// built-in entry, since half of one and half of another is no provider.
+// An entry of the file replaces the built-in entry whose id or alias it has. Whatever it
+// leaves out stays as built in, so a client_id alone is enough. If it has a token_url,
+// though, it inherits no endpoint: half of one provider and half of another would not
+// work together.
 func (c Config) Catalogue() Catalogue {
 	base := builtin()
 	list := make(Catalogue, 0, len(c.Providers)+len(base))
 	replaced := make([]bool, len(base))
 	for _, own := range c.Providers {
-		if i := slices.IndexFunc(base, func(b Provider) bool { return b.answers(own.ID) }); i >= 0 {
+		if i := slices.IndexFunc(base, func(b Provider) bool { return b.hasName(own.ID) }); i >= 0 {
 			replaced[i] = true
 			own = merge(own, base[i])
 		}
@@ -72,19 +72,19 @@ func (c Config) Catalogue() Catalogue {
 	return list
 }
 
-// Provider finds a provider by its id or an alias, whatever the case.
-func (c Config) Provider(id string) (Provider, bool) { return c.Catalogue().find(id) }
+// Provider finds a provider by its id or an alias, ignoring case.
+func (c Config) Provider(id string) (Provider, bool) { return c.Catalogue().byName(id) }
 
-// ProviderFor finds the provider whose domains have the address's.
+// ProviderFor finds the provider that lists the address's domain.
 func (c Config) ProviderFor(address string) (Provider, bool) {
-	return c.Catalogue().forAddress(address)
+	return c.Catalogue().byDomain(address)
 }
 
-// Resolve is the account's provider with the account's own settings in place of
-// the provider's. An own smtp address on port 465 means implicit TLS, on 25,
-// 587 or 2525 STARTTLS; on any other port the provider's way stays. An own
-// token_url ends the use of the provider's device and revocation endpoints,
-// which know nothing of its tokens.
+// Resolve returns the account's provider, with the account's own settings in place of
+// the provider's. If the account's smtp address has port 465, it means implicit TLS; with
+// port 25, 587 or 2525 it means STARTTLS; with any other port the provider's smtp_tls
+// stays. If the account has another token_url, the provider's device and revocation
+// endpoints are not used, because they know nothing about its tokens.
 func (c Config) Resolve(a api.Account) (Provider, error) {
 	p, err := c.Catalogue().Resolve(a)
 	if err != nil {
@@ -93,12 +93,13 @@ func (c Config) Resolve(a api.Account) (Provider, error) {
 	return p, nil
 }
 
+// Resolve is [Config.Resolve] for a catalogue; its errors do not name the account.
 func (l Catalogue) Resolve(a api.Account) (Provider, error) {
-	p, err := l.of(a)
+	p, err := l.forAccount(a)
 	if err != nil {
 		return Provider{}, err
 	}
-	if _, err := p.usable(); err != nil {
+	if err := p.checkOAuth(); err != nil {
 		return Provider{}, err
 	}
 	if a.TokenURL != "" && a.TokenURL != p.TokenURL {
@@ -118,41 +119,41 @@ func (l Catalogue) Resolve(a api.Account) (Provider, error) {
 	return p, nil
 }
 
-// of finds the provider that an account names, or that its domain tells.
-func (l Catalogue) of(a api.Account) (Provider, error) {
+// forAccount finds the provider that an account names, or else the one for its domain.
+func (l Catalogue) forAccount(a api.Account) (Provider, error) {
 	if a.Provider == "" {
-		if p, ok := l.forAddress(a.Address); ok {
+		if p, ok := l.byDomain(a.Address); ok {
 			return p, nil
 		}
 		_, domain, _ := CutDomain(a.Address)
-		return Provider{}, fmt.Errorf(`no provider is known for %q; name one with provider = "..." ("waxseal Catalogue" lists them)`, domain)
+		return Provider{}, fmt.Errorf(`no provider is known for %q; name one with provider = "..." ("waxseal providers" lists them)`, domain)
 	}
-	if p, ok := l.find(a.Provider); ok {
+	if p, ok := l.byName(a.Provider); ok {
 		return p, nil
 	}
-	err := fmt.Errorf(`provider %q is not known; "waxseal Catalogue" lists those there are, and a [[provider]] table adds one`, a.Provider)
+	err := fmt.Errorf(`provider %q is not known; "waxseal providers" lists the known ones, and a [[provider]] table adds another`, a.Provider)
 	if near := nearest(a.Provider, l.names()); near != "" {
 		err = fmt.Errorf(`provider %q is not known; did you mean %q?`, a.Provider, near)
 	}
 	return Provider{}, err
 }
 
-func (l Catalogue) find(id string) (Provider, bool) {
+func (l Catalogue) byName(id string) (Provider, bool) {
 	if i := slices.IndexFunc(l, func(p Provider) bool { return id != "" && strings.EqualFold(p.ID, id) }); i >= 0 {
 		return l[i], true
 	}
-	if i := slices.IndexFunc(l, func(p Provider) bool { return p.answers(id) }); i >= 0 {
+	if i := slices.IndexFunc(l, func(p Provider) bool { return p.hasName(id) }); i >= 0 {
 		return l[i], true
 	}
 	return Provider{}, false
 }
 
-func (l Catalogue) forAddress(address string) (Provider, bool) {
+func (l Catalogue) byDomain(address string) (Provider, bool) {
 	_, domain, ok := CutDomain(Fold(address))
 	if !ok || domain == "" {
 		return Provider{}, false
 	}
-	for _, wild := range []bool{false, true} { // a whole name goes before *.name
+	for _, wild := range []bool{false, true} { // a whole name takes precedence over *.name
 		for _, p := range l {
 			if slices.ContainsFunc(p.Domains, func(d string) bool { return covers(d, domain, wild) }) {
 				return p, true
@@ -162,8 +163,8 @@ func (l Catalogue) forAddress(address string) (Provider, bool) {
 	return Provider{}, false
 }
 
-// covers reports whether an entry of Provider.Domains, of the kind *.name or
-// not, stands for a folded domain.
+// covers reports whether an entry of Provider.Domains or Provider.MX matches a folded
+// domain, and is of the kind *.name (wild) or a whole name.
 func covers(entry, domain string, wild bool) bool {
 	name, isWild := strings.CutPrefix(entry, "*.")
 	if isWild != wild {
@@ -183,23 +184,23 @@ func (l Catalogue) names() []string {
 	return names
 }
 
-// answers reports whether id is the provider's or one of its aliases.
-func (p Provider) answers(id string) bool {
+// hasName reports whether id is the provider's id or one of its aliases.
+func (p Provider) hasName(id string) bool {
 	same := func(name string) bool { return id != "" && strings.EqualFold(name, id) }
 	return same(p.ID) || slices.ContainsFunc(p.Aliases, same)
 }
 
-// complete fills in what no entry has to say.
+// complete fills in the defaults of what an entry may leave out.
 func (p Provider) complete() Provider {
 	p.Name = cmp.Or(p.Name, p.ID)
 	p.RedirectHost = cmp.Or(p.RedirectHost, "127.0.0.1")
 	p.RedirectPath = cmp.Or(p.RedirectPath, "/")
 	p.SMTPTLS = cmp.Or(p.SMTPTLS, tlsByPort(p.SMTP), "starttls")
-	p.MaxConnections = cmp.Or(p.MaxConnections, defaultUpstream)
+	p.MaxConnections = cmp.Or(p.MaxConnections, defaultConnections)
 	return p
 }
 
-// merge is the built-in entry base with own laid over it: see Config.Catalogue.
+// merge lays the entry own over the built-in entry base; see Config.Catalogue.
 func merge(own, base Provider) Provider {
 	p := own
 	p.Aliases = slices.Concat(own.Aliases, []string{base.ID}, base.Aliases)
@@ -233,14 +234,15 @@ func merge(own, base Provider) Provider {
 	p.ClientID = cmp.Or(own.ClientID, base.ClientID)
 	p.RedirectHost = cmp.Or(own.RedirectHost, base.RedirectHost)
 	p.RedirectPath = cmp.Or(own.RedirectPath, base.RedirectPath)
+	p.Hello = cmp.Or(own.Hello, base.Hello)
 	p.CAFile = cmp.Or(own.CAFile, base.CAFile)
 	p.MaxConnections = cmp.Or(own.MaxConnections, base.MaxConnections)
 	p.DailyLimit = cmp.Or(own.DailyLimit, base.DailyLimit)
 	return p
 }
 
-// tlsByPort is the way of TLS that a submission port stands for: RFC 8314
-// section 3.3 and RFC 6409, 2525 being a habit. It is "" for any other port.
+// tlsByPort returns the kind of TLS that a submission port implies, by RFC 8314 section
+// 3.3 and RFC 6409 (2525 is only a convention), and "" for any other port.
 func tlsByPort(address string) string {
 	switch _, port, _ := splitHostPort(address); port {
 	case 465:
@@ -251,10 +253,11 @@ func tlsByPort(address string) string {
 	return ""
 }
 
-// checkSMTP says what is wrong with where a provider's mail goes.
+// checkSMTP returns an error if mail cannot be sent to the provider's smtp, as its
+// smtp_tls says.
 func checkSMTP(p Provider) error {
 	if p.SMTP == "" {
-		return errors.New(`smtp is missing; give the provider's server, like "smtp.example.com:587"`)
+		return errors.New(`smtp is missing; enter the provider's server, like "smtp.example.com:587"`)
 	}
 	host, port, err := splitHostPort(p.SMTP)
 	switch {
@@ -262,15 +265,15 @@ func checkSMTP(p Provider) error {
 		return fmt.Errorf(`smtp %w; write it like "smtp.example.com:587"`, err)
 	case host == "" || port == 0:
 		return fmt.Errorf(`smtp %q needs a host and a port, like "smtp.example.com:587"`, p.SMTP)
-	case p.SMTPTLS == "none" && !loopback(host):
-		return fmt.Errorf(`smtp_tls = "none" would send tokens in clear text to %s; use "starttls" or "implicit"`, host)
+	case p.SMTPTLS == "none" && !isLoopback(host):
+		return fmt.Errorf(`smtp_tls = "none" would send tokens unencrypted to %s; use "starttls" or "implicit"`, host)
 	case !slices.Contains([]string{"starttls", "implicit", "none"}, p.SMTPTLS):
-		return fmt.Errorf(`smtp_tls is %q; use "starttls" or "implicit" ("none" for servers on this machine only)`, p.SMTPTLS)
+		return fmt.Errorf(`smtp_tls is %q; use "starttls" or "implicit" ("none" is only for servers on this machine)`, p.SMTPTLS)
 	}
 	return nil
 }
 
-// choices are the providers that can be used, in the catalogue's order.
+// Choices lists the providers that support OAuth, in the catalogue's order.
 func (l Catalogue) Choices() []api.Choice {
 	var list []api.Choice
 	for _, p := range l {
@@ -281,9 +284,8 @@ func (l Catalogue) Choices() []api.Choice {
 	return list
 }
 
-// SecretKey is where the keystore has what the registration that p names proves
-// itself with: its secret or, for a service account, its key file as the provider
-// gave it.
+// SecretKey returns the keystore's key for the secret of the registration that p names.
+// A service account's secret is its key file, as the provider issued it.
 func (p Provider) SecretKey() string {
 	if p.Grant == oauth.JWTBearer {
 		return oauth.ServiceKey(p.ClientID)
@@ -291,7 +293,7 @@ func (p Provider) SecretKey() string {
 	return oauth.ClientKey(p.TokenURL, p.ClientID)
 }
 
-// OwnSecretKey is where an account has a secret of its own for that registration.
+// OwnSecretKey returns the keystore's key for a client secret that only one account uses.
 func (p Provider) OwnSecretKey(address string) string {
 	return oauth.OwnClientKey(p.TokenURL, p.ClientID, Fold(address))
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// Everything that a [[provider]] table is checked for holds for the built-in
-// entries too, and no two answer to one name or domain.
+// TestCatalogueIsSound: the built-in entries pass every check of a [[provider]] table, and
+// no two have the same name or domain.
 func TestCatalogueIsSound(t *testing.T) {
 	names, domains := map[string]string{}, map[string]string{}
 	for _, p := range (Config{}).Catalogue() {
@@ -49,10 +49,11 @@ func TestCatalogueIsSound(t *testing.T) {
 
 func TestProviderByName(t *testing.T) {
 	for id, names := range map[string][]string{
-		"google":    {"google", "gmail", "Workspace", "GOOGLE"},
-		"microsoft": {"microsoft", "microsoft365", "office365", "m365", "Outlook365"},
-		"outlook":   {"outlook", "Outlook.com", "hotmail", "live", "msn"},
-		"yahoo":     {"yahoo"}, "aol": {"aol"}, "fastmail": {"fastmail"}, "yandex": {"yandex"}, "mailru": {"mailru", "mail.ru"},
+		"google":             {"google", "gmail", "Workspace", "GOOGLE"},
+		"microsoft":          {"microsoft", "microsoft365", "office365", "m365", "Outlook365"},
+		"outlook":            {"outlook", "Outlook.com", "hotmail", "live", "msn"},
+		"microsoft-gcc-high": {"gcchigh"}, "microsoft-dod": {"dod"}, "microsoft-china": {"21vianet"},
+		"yahoo": {"yahoo"}, "aol": {"aol"}, "fastmail": {"fastmail"}, "yandex": {"yandex"}, "mailru": {"mailru", "mail.ru"},
 		"comcast": {"comcast"}, "seznam": {"seznam"}, "icloud": {"iCloud"}, "gmx": {"gmx"}, "webde": {"web.de"}, "zoho": {"zoho"},
 	} {
 		for _, name := range names {
@@ -68,12 +69,15 @@ func TestProviderByName(t *testing.T) {
 	}
 }
 
-// The facts that a person would notice first if they were wrong.
+// TestCatalogueFacts checks what a person would notice first if it were wrong.
 func TestCatalogueFacts(t *testing.T) {
 	for id, want := range map[string]string{
 		"google":    "smtp.gmail.com:465 implicit https://oauth2.googleapis.com/token https://mail.google.com/ 127.0.0.1",
 		"microsoft": "smtp.office365.com:587 starttls https://login.microsoftonline.com/common/oauth2/v2.0/token https://outlook.office.com/SMTP.Send offline_access profile localhost",
 		"outlook":   "smtp-mail.outlook.com:587 starttls https://login.microsoftonline.com/consumers/oauth2/v2.0/token https://outlook.office.com/SMTP.Send offline_access profile localhost",
+		"gcc-high":  "smtp.office365.us:587 starttls https://login.microsoftonline.us/organizations/oauth2/v2.0/token https://outlook.office365.us/SMTP.Send offline_access profile localhost",
+		"dod":       "outlook-dod.office365.us:587 starttls https://login.microsoftonline.us/organizations/oauth2/v2.0/token https://outlook-dod.office365.us/SMTP.Send offline_access profile localhost",
+		"21vianet":  "smtp.partner.outlook.cn:587 starttls https://login.partner.microsoftonline.cn/organizations/oauth2/v2.0/token https://partner.outlook.cn/SMTP.Send offline_access profile localhost",
 		"yahoo":     "smtp.mail.yahoo.com:465 implicit https://api.login.yahoo.com/oauth2/get_token mail-w 127.0.0.1",
 		"aol":       "smtp.aol.com:465 implicit https://api.login.aol.com/oauth2/get_token mail-w 127.0.0.1",
 		"fastmail":  "smtp.fastmail.com:465 implicit https://api.fastmail.com/oauth/refresh https://www.fastmail.com/dev/protocol-smtp localhost",
@@ -98,7 +102,7 @@ func TestProviderFor(t *testing.T) {
 	c := Default()
 	c.Providers = []Provider{
 		{ID: "corp", Domains: []string{"Corp.example", "*.corp.example", "b\u00fccher.example"}},
-		{ID: "mine", Domains: []string{"web.de"}}, // before the built-in one
+		{ID: "mine", Domains: []string{"web.de"}}, // takes precedence over the built-in one
 	}
 	for address, want := range map[string]string{
 		"me@gmail.com": "google", "ME@GoogleMail.com": "google", "me@hotmail.co.uk": "outlook", "me@ya.ru": "yandex",
@@ -135,7 +139,10 @@ func TestOwnProviderOverBuiltIn(t *testing.T) {
 	c.Providers = []Provider{{ID: "google", AuthURL: "https://a.example/", TokenURL: "https://t.example/", SMTP: "s.example:587"}}
 	p, _ := c.Provider("gmail")
 	if p.AuthURL != "https://a.example/" || p.RevokeURL != "" || p.SMTPTLS != "starttls" || !slices.Equal(p.Scopes, built.Scopes) {
-		t.Errorf("half replaced: %+v", p)
+		t.Errorf("replaced in part: %+v", p)
+	}
+	if p := merge(Provider{}, Provider{Hello: "mail.example.com"}); p.Hello != "mail.example.com" {
+		t.Errorf("hello became %q", p.Hello)
 	}
 	if again, _ := Default().Provider("google"); !reflect.DeepEqual(again, built) {
 		t.Errorf("the built-in entry changed: %+v", again)
@@ -172,7 +179,7 @@ func TestResolve(t *testing.T) {
 		if got := strings.Join([]string{p.SMTP, p.SMTPTLS, p.ClientID, p.TokenURL, p.DeviceURL}, " "); err != nil || got != test.want {
 			t.Errorf("%s: %v\ngot  %s\nwant %s", name, err, got, test.want)
 		}
-		if p.MaxConnections != defaultUpstream || p.RedirectPath != "/" || p.Name != "lab" {
+		if p.MaxConnections != defaultConnections || p.RedirectPath != "/" || p.Name != "lab" {
 			t.Errorf("%s: not complete: %+v", name, p)
 		}
 	}
@@ -180,7 +187,7 @@ func TestResolve(t *testing.T) {
 		account api.Account
 		want    string
 	}{
-		"clear text":  {api.Account{Provider: "lab", SMTP: "s.example:9"}, "clear text to s.example"},
+		"clear text":  {api.Account{Provider: "lab", SMTP: "s.example:9"}, "unencrypted to s.example"},
 		"no port":     {api.Account{Provider: "lab", SMTP: "s.example"}, "is not host:port"},
 		"port 0":      {api.Account{Provider: "lab", SMTP: "s.example:0"}, "needs a host and a port"},
 		"http":        {api.Account{Provider: "lab", TokenURL: "http://t.example"}, "must begin with https://"},

@@ -1,3 +1,10 @@
+// Package config reads, checks and edits Waxseal's configuration: the TOML file, the
+// catalogue of providers that are built in, and the files from which accounts are
+// imported.
+//
+// Except for the functions that take a path, it only computes: it opens no file and,
+// except for [Config.Discover], does not use the network. No error of this package
+// contains a secret.
 package config
 
 import (
@@ -8,49 +15,47 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// Config is the configuration file (TOML, see DefaultConfig for what holds when
-// a key is left out). It holds no secret: those live in the keystore.
+// Config is the configuration file, in TOML. [Default] has the values of the keys that
+// it leaves out. It contains no secrets; those are in the keystore.
 //
-// A Config is a plain value. The lists of one that was handed out are not to be
-// changed; make a new one instead.
+// A Config is a plain value whose lists are shared. Do not change them; make new ones.
 type Config struct {
-	Listen    []string `toml:"listen"`     // host:port, plain with STARTTLS offered
-	ListenTLS []string `toml:"listen_tls"` // host:port, TLS from the first byte
-	Metrics   string   `toml:"metrics"`    // host:port of /metrics, "" turns it off
+	Listen    []string `toml:"listen"`     // host:port, unencrypted, with STARTTLS offered
+	ListenTLS []string `toml:"listen_tls"` // host:port, implicit TLS
+	Metrics   string   `toml:"metrics"`    // host:port of /metrics; "" turns it off
 	Keystore  string   `toml:"keystore"`   // the name of one of keystore.Kinds
 
-	LogLevel string `toml:"log_level"` // least level that is logged: "debug", "info", "warn" or "error"
+	LogLevel string `toml:"log_level"` // the lowest level that is logged: "debug", "info", "warn" or "error"
 
-	// HTTPProxy is the URL of the proxy through which providers are reached, by
-	// HTTP and, with its CONNECT method, for mail; "" goes by the environment's
-	// HTTPS_PROXY. NO_PROXY names exceptions to both, and this machine is one.
+	// HTTPProxy is the URL of the proxy through which providers are reached: for HTTP
+	// and, with the CONNECT method, for mail. If it is "", the environment's HTTPS_PROXY
+	// applies. NO_PROXY names exceptions to both; this machine always is one.
 	HTTPProxy string `toml:"http_proxy"`
 
-	Notifications bool `toml:"notifications"` // the desktop tells of what needs somebody
+	Notifications bool `toml:"notifications"` // show desktop notifications when somebody has to do something
 
-	// AllowRemote lets the addresses above be other than loopback. The server
-	// then asks for TLS before AUTH on those.
+	// AllowRemote allows addresses above that are not loopback. On those the server
+	// requires TLS before AUTH.
 	AllowRemote bool `toml:"allow_remote,omitempty"`
 
-	// In all and for each account; 0 stands for the default.
+	// Of mail programs, in total and for each account; 0 means the default.
 	MaxConnections           int `toml:"max_connections"`
 	MaxConnectionsPerAccount int `toml:"max_connections_per_account"`
 
-	IdleTimeout     Duration `toml:"idle_timeout"`     // silent clients are closed after it; 0 stands for the default
-	ShutdownTimeout Duration `toml:"shutdown_timeout"` // messages in flight have this long to finish; 0 stands for the default
+	IdleTimeout     Duration `toml:"idle_timeout"`     // after this, silent clients are disconnected; 0 means the default
+	ShutdownTimeout Duration `toml:"shutdown_timeout"` // how long messages in progress may take to finish; 0 means the default
 
-	Providers []Provider    `toml:"provider,omitempty"` // own entries only: see Config.Catalogue
+	Providers []Provider    `toml:"provider,omitempty"` // only those of the file; see Config.Catalogue
 	Accounts  []api.Account `toml:"account,omitempty"`
 }
 
-// Provider is one mail provider: where its consent, its tokens and its SMTP
-// service are. Own entries of the file may leave out what the built-in entry of
-// that id has; those that come from Config.Provider, Config.Catalogue and
-// Config.Resolve are complete.
+// Provider describes a mail provider: its OAuth endpoints and its SMTP server. An entry of
+// the file may leave out what the built-in entry of the same id has. Those that
+// Config.Provider, Config.Catalogue and Config.Resolve return are complete.
 type Provider struct {
 	ID      string   `toml:"id" json:"id"`
 	Name    string   `toml:"name,omitempty" json:"name"`
-	Aliases []string `toml:"aliases,omitempty" json:"aliases,omitempty"` // other ids it answers to
+	Aliases []string `toml:"aliases,omitempty" json:"aliases,omitempty"` // other names for it
 	Domains []string `toml:"domains,omitempty" json:"domains,omitempty"` // "corp.example" or "*.corp.example"
 
 	// OAuth endpoints: RFC 6749 section 3, RFC 8628 section 3.1, RFC 7009.
@@ -59,43 +64,44 @@ type Provider struct {
 	DeviceURL string `toml:"device_url,omitempty" json:"device_url,omitempty"`
 	RevokeURL string `toml:"revoke_url,omitempty" json:"revoke_url,omitempty"`
 
-	// MX are hosts that take mail for domains hosted there, "mx.example" or
-	// "*.example": how a company's own domain is known for this provider's.
+	// MX lists the hosts that receive mail for domains at this provider, "mx.example" or
+	// "*.example". By them, the provider of a company's own domain is recognized.
 	MX []string `toml:"mx,omitempty" json:"mx,omitempty"`
 
-	// Who signed in is asked of Issuer's id_token (OpenID Connect Core section 2)
-	// or of UserinfoURL (section 5.3); of neither where both are empty.
+	// Issuer's ID token (OpenID Connect Core section 2) or UserinfoURL (section 5.3) says
+	// who signed in. If both are empty, this is not checked.
 	Issuer      string `toml:"issuer,omitempty" json:"issuer,omitempty"`
 	UserinfoURL string `toml:"userinfo_url,omitempty" json:"userinfo_url,omitempty"`
 
-	// Grant is how tokens come about: "" by a user's consent, "client_credentials"
-	// (RFC 6749 section 4.4) or "jwt_bearer" (RFC 7523) by an administrator's.
+	// Grant is how tokens are obtained: "" with a user's consent, "client_credentials"
+	// (RFC 6749 section 4.4) or "jwt_bearer" (RFC 7523) with an administrator's.
 	Grant string `toml:"grant,omitempty" json:"grant,omitempty"`
 
-	// ConsentDays is how long a consent lives without use; 0 is unknown.
+	// ConsentDays is after how many days without use a consent ends; 0 means unknown.
 	ConsentDays int `toml:"consent_days,omitempty" json:"consent_days,omitempty"`
 
 	Scopes       []string          `toml:"scopes,omitempty" json:"scopes,omitempty"`
-	AuthParams   map[string]string `toml:"auth_params,omitempty" json:"auth_params,omitempty"` // more parameters for AuthURL
+	AuthParams   map[string]string `toml:"auth_params,omitempty" json:"auth_params,omitempty"` // additional parameters for AuthURL
 	ClientID     string            `toml:"client_id,omitempty" json:"client_id,omitempty"`
 	RedirectHost string            `toml:"redirect_host,omitempty" json:"redirect_host,omitempty"` // as registered: "127.0.0.1" or "localhost"
 	RedirectPath string            `toml:"redirect_path,omitempty" json:"redirect_path,omitempty"` // as registered: "/"
 
 	SMTP           string `toml:"smtp,omitempty" json:"smtp,omitempty"`                       // host:port
 	SMTPTLS        string `toml:"smtp_tls,omitempty" json:"smtp_tls,omitempty"`               // "starttls", "implicit" or "none"
-	CAFile         string `toml:"ca_file,omitempty" json:"ca_file,omitempty"`                 // PEM, trusted too, for this provider alone
-	MaxConnections int    `toml:"max_connections,omitempty" json:"max_connections,omitempty"` // upstream, for each account
-	DailyLimit     int    `toml:"daily_limit,omitempty" json:"daily_limit,omitempty"`         // messages a day for each account; 0 is unknown
+	Hello          string `toml:"hello,omitempty" json:"hello,omitempty"`                     // the name to give in EHLO; "" lets Waxseal choose
+	CAFile         string `toml:"ca_file,omitempty" json:"ca_file,omitempty"`                 // PEM; additional CAs to trust, for this provider only
+	MaxConnections int    `toml:"max_connections,omitempty" json:"max_connections,omitempty"` // to the provider, for each account
+	DailyLimit     int    `toml:"daily_limit,omitempty" json:"daily_limit,omitempty"`         // messages per day for each account; 0 means unknown
 
-	// NoOAuth says what to do instead, for a provider that takes no OAuth on
+	// NoOAuth says what to do instead, for a provider that does not support OAuth on
 	// SMTP. It is empty for all others.
 	NoOAuth string `toml:"no_oauth,omitempty" json:"no_oauth,omitempty"`
 }
 
-// Duration is a length of time that the file gives as text: "5m", "90s".
+// Duration is a length of time that the file contains as text: "5m", "90s".
 type Duration time.Duration
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText reads the notation of time.ParseDuration.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
@@ -110,8 +116,8 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// DefaultConfig is the configuration of a machine that has no file yet: both
-// loopback addresses, since localhost means either one, no account.
+// Default returns the configuration of a machine that has no file yet. It listens on both
+// loopback addresses, since localhost can mean either, and has no account.
 func Default() Config {
 	return Config{
 		Listen:                   []string{"127.0.0.1:1587", "[::1]:1587"},
@@ -127,8 +133,7 @@ func Default() Config {
 	}
 }
 
-// WithDefaults puts the default in the place of every setting whose zero value
-// would mean nothing.
+// WithDefaults replaces every zero value that has no meaning of its own by the default.
 func (c Config) WithDefaults() Config {
 	d := Default()
 	if c.Keystore == "" {

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// ErrNoProvider says that nothing tells an address's provider: the user must.
+// ErrNoProvider means that the provider of an address cannot be found out, so the user
+// has to name it.
 var ErrNoProvider = errors.New("no provider is known for it")
 
-// mxTimeout bounds the question who takes a domain's mail.
+// mxTimeout bounds the MX lookup.
 const mxTimeout = 5 * time.Second
 
-// Discover finds an address's provider: by its domain in the catalogue, else by
-// the hosts that take the domain's mail (RFC 5321 section 5), which is how
-// companies' domains at Google or Microsoft are known. ErrNoProvider when
-// neither tells; the error says what the provider wants instead where it takes
-// no OAuth.
+// Discover finds an address's provider: by the domains in the catalogue, or else by the
+// hosts that receive the domain's mail (RFC 5321 section 5), which is how the domains of
+// companies at Google or Microsoft are recognized. If neither helps, the error is
+// ErrNoProvider. If the provider does not support OAuth, the error says what to do instead.
 func (c Config) Discover(ctx context.Context, address string) (Provider, error) {
 	return c.Catalogue().discover(ctx, address, net.DefaultResolver.LookupMX)
 }
@@ -29,28 +29,53 @@ func (l Catalogue) discover(ctx context.Context, address string, lookup func(con
 	if err := CheckAddress(address); err != nil {
 		return Provider{}, fmt.Errorf("the address %w", err)
 	}
-	if p, ok := l.forAddress(address); ok {
-		return p.usable()
+	if p, ok := l.byDomain(address); ok {
+		return p, p.checkOAuth()
 	}
 	_, domain, _ := CutDomain(Fold(address))
 	ctx, cancel := context.WithTimeout(ctx, mxTimeout)
 	defer cancel()
 	hosts, err := lookup(ctx, domain)
 	if err != nil && len(hosts) == 0 {
-		return Provider{}, fmt.Errorf("%s: %w, and who takes its mail could not be asked (%w); choose one with --provider: %s", domain, ErrNoProvider, err, l.idList())
+		return Provider{}, fmt.Errorf("%s: %w, and its mail servers could not be looked up (%w); choose a provider with --provider: %s", domain, ErrNoProvider, err, l.idList())
 	}
 	for _, mx := range hosts {
-		host := strings.TrimSuffix(strings.ToLower(mx.Host), ".")
-		for _, p := range l {
-			if slices.ContainsFunc(p.MX, func(entry string) bool { return covers(entry, host, strings.HasPrefix(entry, "*.")) }) {
-				return p.usable()
-			}
+		found := l.byMX(mx.Host)
+		if len(found) == 0 {
+			continue
 		}
+		if twins := found.twins(); len(twins) > 1 {
+			return Provider{}, fmt.Errorf("%s: %w: its mail servers belong to several services; choose the right one with --provider: %s", domain, ErrNoProvider, twins.idList())
+		}
+		return found[0], found[0].checkOAuth()
 	}
-	return Provider{}, fmt.Errorf("%s: %w; choose one with --provider: %s; or add a [[provider]] to the configuration", domain, ErrNoProvider, l.idList())
+	return Provider{}, fmt.Errorf("%s: %w; choose one with --provider: %s; or add a [[provider]] table to the configuration", domain, ErrNoProvider, l.idList())
 }
 
-// idList is the choice there is.
+// byMX lists the providers to which a mail server may belong.
+func (l Catalogue) byMX(host string) (found Catalogue) {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	for _, p := range l {
+		if slices.ContainsFunc(p.MX, func(entry string) bool { return covers(entry, host, strings.HasPrefix(entry, "*.")) }) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// twins lists the first provider together with those that have the same mail servers and
+// sign-in page, as Microsoft's clouds for the US government do. If the first is registered,
+// somebody has already chosen it.
+func (l Catalogue) twins() (found Catalogue) {
+	for i, p := range l {
+		if i == 0 || l[0].ClientID == "" && p.AuthURL == l[0].AuthURL {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// idList lists the ids to choose from.
 func (l Catalogue) idList() string {
 	var ids []string
 	for _, c := range l.Choices() {
@@ -59,10 +84,11 @@ func (l Catalogue) idList() string {
 	return strings.Join(ids, ", ")
 }
 
-// usable is the provider, or why it cannot be used.
-func (p Provider) usable() (Provider, error) {
+// checkOAuth returns an error, with what to do instead, if the provider does not support
+// OAuth on SMTP.
+func (p Provider) checkOAuth() error {
 	if p.NoOAuth != "" {
-		return p, fmt.Errorf("%s cannot be used here: %s", p.Name, p.NoOAuth)
+		return fmt.Errorf("%s cannot be used with Waxseal: %s", p.Name, p.NoOAuth)
 	}
-	return p, nil
+	return nil
 }

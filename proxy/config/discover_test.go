@@ -14,6 +14,8 @@ func TestDiscover(t *testing.T) {
 		"m365.example":      {{Host: "m365-example.mail.protection.outlook.com.", Pref: 0}},
 		"newm365.example":   {{Host: "newm365-example.a-v1.mx.microsoft.", Pref: 0}},
 		"fast.example":      {{Host: "in1-smtp.messagingengine.com.", Pref: 10}},
+		"gov.example":       {{Host: "gov-example.mail.protection.office365.us.", Pref: 0}},
+		"china.example":     {{Host: "china-example.mail.protection.partner.outlook.cn.", Pref: 0}},
 		"own.example":       {{Host: "mail.own.example.", Pref: 10}},
 		"lookalike.example": {{Host: "mx.notgoogle.com.", Pref: 1}},
 	}
@@ -26,6 +28,8 @@ func TestDiscover(t *testing.T) {
 	for address, want := range map[string]string{
 		"me@gmail.com": "google", "Me@GMail.com": "google", "me@workspace.example": "google", "me@m365.example": "microsoft",
 		"me@newm365.example": "microsoft", "me@fast.example": "fastmail", "me@hotmail.de": "outlook", "me@x.onmicrosoft.com": "microsoft",
+		"me@china.example": "microsoft-china", "me@x.partner.onmschina.cn": "microsoft-china",
+		"me@gov.example": "", // GCC High or DoD
 		"me@own.example": "", "me@lookalike.example": "", "me@nowhere.example": "",
 	} {
 		p, err := Config{}.Catalogue().discover(t.Context(), address, lookup)
@@ -36,7 +40,16 @@ func TestDiscover(t *testing.T) {
 	if _, err := (Config{}).Catalogue().discover(t.Context(), "me@icloud.com", lookup); err == nil || !strings.Contains(err.Error(), "app-specific password") {
 		t.Errorf("icloud: %v", err)
 	}
+	_, err := Config{}.Catalogue().discover(t.Context(), "me@gov.example", lookup)
+	if err == nil || !strings.HasSuffix(err.Error(), "--provider: microsoft-gcc-high, microsoft-dod") {
+		t.Errorf("two clouds with the same mail servers: %v", err)
+	}
+	for _, own := range []Provider{{ID: "dod", ClientID: "registered"}, {ID: "corp", MX: []string{"*.office365.us"}}} {
+		if p, err := (Config{Providers: []Provider{own}}).Catalogue().discover(t.Context(), "me@gov.example", lookup); err != nil || p.ID != own.ID {
+			t.Errorf("with the configured provider %s: %q, %v", own.ID, p.ID, err)
+		}
+	}
 	if _, err := (Config{}).Catalogue().discover(t.Context(), "no address", lookup); err == nil || errors.Is(err, ErrNoProvider) {
-		t.Errorf("what is no address: %v", err)
+		t.Errorf("not an address: %v", err)
 	}
 }

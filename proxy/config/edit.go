@@ -18,21 +18,20 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// configHead opens a file that Waxseal makes.
-const configHead = `# Waxseal's configuration. Accounts are added and removed by "waxseal account";
-# what you write here stays. There are no secrets in this file.
+// configHead is the beginning of a file that Waxseal creates.
+const configHead = `# Waxseal's configuration. "waxseal account" adds and removes accounts and keeps
+# everything else that you write here. This file contains no secrets.
 
 `
 
-// editing is held from reading the file to having written it.
+// editing is locked from reading the file until it has been written.
 var editing sync.Mutex
 
-// AddAccounts writes accounts into the configuration file, with the providers that
-// they bring along. The text is edited, so that comments and order stay; an
-// account whose address is there already takes the place of the old one, and one
-// that is there just so changes nothing. A provider whose id is there already
-// stays as it is. A missing file is made, with its folder. The result is
-// validated first and put in place in one step: on an error the file is as it was.
+// AddAccounts adds accounts to the configuration file, and the providers in own that the
+// file does not have yet. Comments and order stay as they are. An account replaces the one
+// with the same address; if both are equal, nothing changes. If the file does not exist,
+// it is created, together with its folder. The result is validated first and put in place
+// in one step, so after an error the file is unchanged.
 func AddAccounts(path string, own []Provider, add []api.Account) error {
 	return editConfig(path, func(text string, c Config) (string, Config) {
 		var blocks []string
@@ -47,7 +46,7 @@ func AddAccounts(path string, own []Provider, add []api.Account) error {
 		for i, a := range c.Accounts {
 			at[Fold(a.Address)] = i
 		}
-		swaps := map[int]string{}
+		replacements := map[int]string{}
 		old := len(c.Accounts)
 		c.Accounts = slices.Clone(c.Accounts)
 		for _, a := range add {
@@ -59,19 +58,19 @@ func AddAccounts(path string, own []Provider, add []api.Account) error {
 			case c.Accounts[i] != a:
 				c.Accounts[i] = a
 				if i < old {
-					swaps[i] = accountBlock(a)
+					replacements[i] = accountBlock(a)
 				}
 			}
 		}
 		for _, a := range c.Accounts[old:] {
 			blocks = append(blocks, accountBlock(a))
 		}
-		return appendBlocks(swapBlocks(text, swaps), blocks), c
+		return appendBlocks(replaceAccounts(text, replacements), blocks), c
 	}, true)
 }
 
-// RemoveAccount cuts an account out of the configuration file, as AddAccounts
-// writes it in. It works on a file with wrong values too, so that a bad account
+// RemoveAccount removes an account from the configuration file, as carefully as
+// AddAccounts adds it. It also works if the file has wrong values, so that a bad account
 // can be removed.
 func RemoveAccount(path, address string) error {
 	missing := false
@@ -81,16 +80,16 @@ func RemoveAccount(path, address string) error {
 			return text, c
 		}
 		c.Accounts = slices.Delete(slices.Clone(c.Accounts), i, i+1)
-		return swapBlocks(text, map[int]string{i: ""}), c
+		return replaceAccounts(text, map[int]string{i: ""}), c
 	}, false)
 	if err == nil && missing {
-		return fmt.Errorf(`account %s is not in %s; "waxseal account list" shows those that are`, address, path)
+		return fmt.Errorf(`account %s is not in %s; "waxseal account list" shows the accounts`, address, path)
 	}
 	return err
 }
 
-// SetKeystore writes into the configuration file where the secrets are, as
-// AddAccounts writes an account.
+// SetKeystore changes the file's keystore setting, as carefully as AddAccounts adds an
+// account.
 func SetKeystore(path, kind string) error {
 	return editConfig(path, func(text string, c Config) (string, Config) {
 		c.Keystore = kind
@@ -98,9 +97,9 @@ func SetKeystore(path, kind string) error {
 	}, false)
 }
 
-// editConfig reads the file, lets change make the new text and what it must
-// mean, and writes it. A text that does not mean that (a file with accounts in
-// an unusual notation) is written anew as a whole; the old one, with its
+// editConfig reads the file, has change produce the new text and the configuration that
+// the text must mean, and writes it. If the text means something else, because the file
+// uses an unusual notation, the whole file is written from scratch; the old one, with its
 // comments, is then kept beside it as a .bak file.
 func editConfig(path string, change func(text string, c Config) (string, Config), validate bool) error {
 	editing.Lock()
@@ -123,7 +122,7 @@ func editConfig(path string, change func(text string, c Config) (string, Config)
 	}
 	if validate {
 		if err := want.Validate(); err != nil {
-			return fmt.Errorf("configuration file %s is left as it was: %w", path, err)
+			return fmt.Errorf("configuration file %s was not changed: %w", path, err)
 		}
 	}
 	keep := false
@@ -140,7 +139,7 @@ func editConfig(path string, change func(text string, c Config) (string, Config)
 	return writeConfig(path, raw, append(slices.Clone(mark), text...), keep)
 }
 
-// writeConfig puts the new text in place, and the old one beside it if asked.
+// writeConfig puts the new text in place and, if keep is set, the old one beside it.
 func writeConfig(path string, old, text []byte, keep bool) error {
 	mode, err := safeio.Writable(path)
 	if err == nil {
@@ -153,12 +152,12 @@ func writeConfig(path string, old, text []byte, keep bool) error {
 		err = safeio.Replace(path, text, mode)
 	}
 	if err != nil {
-		return fmt.Errorf("configuration file %s cannot be written and is left as it was; let this user write it and its folder, or name another one with --config: %w", path, err)
+		return fmt.Errorf("configuration file %s cannot be written and was not changed; let this user write it and its folder, or choose another file with --config: %w", path, err)
 	}
 	return nil
 }
 
-// wholeConfig writes a configuration from scratch, and makes sure of it.
+// wholeConfig returns a configuration as text, and makes sure that the text means it.
 func wholeConfig(path string, want Config) (string, error) {
 	body, err := toml.Marshal(want)
 	if err != nil {
@@ -167,42 +166,43 @@ func wholeConfig(path string, want Config) (string, error) {
 	text := configHead + string(body)
 	got, err := decodeConfig(path, []byte(text))
 	if err != nil || !sameConfig(got, want) {
-		return "", fmt.Errorf("configuration file %s cannot be edited; change its [[account]] tables by hand", path)
+		return "", fmt.Errorf("configuration file %s cannot be edited by Waxseal; change its [[account]] tables by hand", path)
 	}
 	return text, nil
 }
 
-// sameConfig takes an empty list of accounts and none for the same.
+// sameConfig reports whether two configurations are equal. A list of accounts that is
+// empty equals one that is missing.
 func sameConfig(a, b Config) bool {
 	x, errX := toml.Marshal(a)
 	y, errY := toml.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y) && reflect.DeepEqual(a.Providers, b.Providers)
 }
 
-// Changes are the settings that differ from a configuration's. Those that do not
-// are left alone, so that what somebody has written into the file meanwhile stays.
+// Changes contains only the settings that differ from a configuration, so that
+// whatever somebody has written into the file in the meantime stays.
 type Changes []change
 
-// change is one setting: its key in the file and its new value as TOML.
+// change is a setting: its key in the file and its new value in TOML.
 type change struct {
 	key, value string
 	apply      func(*Config)
 }
 
-// Changes compares the configuration with the settings that it should have.
+// Changes returns the settings in to that differ from the configuration.
 func (c Config) Changes(to api.Settings) Changes {
 	var all Changes
-	note := func(differs bool, key, value string, apply func(*Config)) {
+	compare := func(differs bool, key, value string, apply func(*Config)) {
 		if differs {
 			all = append(all, change{key, value, apply})
 		}
 	}
-	note(!slices.Equal(c.Listen, to.Listen), "listen", quoteList(to.Listen), func(c *Config) { c.Listen = slices.Clone(to.Listen) })
-	note(!slices.Equal(c.ListenTLS, to.ListenTLS), "listen_tls", quoteList(to.ListenTLS), func(c *Config) { c.ListenTLS = slices.Clone(to.ListenTLS) })
-	note(c.Metrics != to.Metrics, "metrics", quote(to.Metrics), func(c *Config) { c.Metrics = to.Metrics })
-	note(c.LogLevel != to.LogLevel, "log_level", quote(to.LogLevel), func(c *Config) { c.LogLevel = to.LogLevel })
-	note(c.HTTPProxy != to.HTTPProxy, "http_proxy", quote(to.HTTPProxy), func(c *Config) { c.HTTPProxy = to.HTTPProxy })
-	note(c.Notifications != to.Notifications, "notifications", fmt.Sprint(to.Notifications), func(c *Config) { c.Notifications = to.Notifications })
+	compare(!slices.Equal(c.Listen, to.Listen), "listen", quoteList(to.Listen), func(c *Config) { c.Listen = slices.Clone(to.Listen) })
+	compare(!slices.Equal(c.ListenTLS, to.ListenTLS), "listen_tls", quoteList(to.ListenTLS), func(c *Config) { c.ListenTLS = slices.Clone(to.ListenTLS) })
+	compare(c.Metrics != to.Metrics, "metrics", quote(to.Metrics), func(c *Config) { c.Metrics = to.Metrics })
+	compare(c.LogLevel != to.LogLevel, "log_level", quote(to.LogLevel), func(c *Config) { c.LogLevel = to.LogLevel })
+	compare(c.HTTPProxy != to.HTTPProxy, "http_proxy", quote(to.HTTPProxy), func(c *Config) { c.HTTPProxy = to.HTTPProxy })
+	compare(c.Notifications != to.Notifications, "notifications", fmt.Sprint(to.Notifications), func(c *Config) { c.Notifications = to.Notifications })
 	return all
 }
 
@@ -224,8 +224,8 @@ func (l Changes) Write(path string) error {
 	}, true)
 }
 
-// RemoveLeftovers removes what a program that was killed while it wrote the
-// configuration file left beside it.
+// RemoveLeftovers removes the temporary files beside the configuration file that a program
+// left when it was killed while writing.
 func RemoveLeftovers(path string) {
 	editing.Lock()
 	defer editing.Unlock()

@@ -14,9 +14,9 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// asNobody runs f with the file rights of an ordinary user, also where the
-// tests run as root, to whom every folder is writable. The rights belong to the
-// thread, which ends with the goroutine.
+// asNobody runs f with the file permissions of an ordinary user, even if the tests run as
+// root, to whom every folder is writable. The permissions belong to the thread, which ends
+// with the goroutine.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -34,7 +34,7 @@ func asNobody(t *testing.T, f func()) {
 	<-done
 }
 
-// nobodysFile is a config.toml and its folder, owned by the user of asNobody.
+// nobodysFile creates a config.toml in a folder, both owned by the user of asNobody.
 func nobodysFile(t *testing.T) string {
 	t.Helper()
 	path := writeTestConfig(t, "# mine\n")
@@ -58,7 +58,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	}
 	asNobody(t, func() {
 		err := AddAccounts(path, nil, []api.Account{{Address: "a@gmail.com"}})
-		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), path+" cannot be written and is left as it was; let this user write it and its folder") {
+		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), path+" cannot be written and was not changed; let this user write it and its folder") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -74,7 +74,7 @@ func TestUnreadableFile(t *testing.T) {
 	}
 	asNobody(t, func() {
 		for name, err := range map[string]error{
-			"LoadConfig":  func() error { _, err := Load(path); return err }(),
+			"Load":        func() error { _, err := Load(path); return err }(),
 			"AddAccounts": AddAccounts(path, nil, []api.Account{{Address: "a@gmail.com"}}),
 		} {
 			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), path+" cannot be read; let this user read it") {
@@ -84,9 +84,9 @@ func TestUnreadableFile(t *testing.T) {
 	})
 }
 
-// A disk that fills up half way leaves the old file, and no rest of the new one.
-// The limit that plays the disk is for a process of its own: go test writes a log
-// of the files that a test opens, which must not meet it.
+// TestFullDisk: if the disk is full halfway, the old file stays and nothing of the new one
+// is left. The limit that simulates this needs a process of its own, because go test writes
+// a log of the files that a test opens.
 func TestFullDisk(t *testing.T) {
 	if os.Getenv("WAXSEAL_TEST_FULL_DISK") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestFullDisk$")

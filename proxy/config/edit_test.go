@@ -15,7 +15,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-func TestAddAccountsMakesTheFile(t *testing.T) {
+func TestAddAccountsCreatesTheFile(t *testing.T) {
 	path := filepath.Join(tempDir(t), "new folder", "ünï", "config.toml")
 	add := []api.Account{
 		{Address: "a@gmail.com", Provider: "google"},
@@ -41,7 +41,7 @@ max_connections = 9
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 	if c, err := Load(path); err != nil || !reflect.DeepEqual(c.Accounts, add) {
-		t.Errorf("LoadConfig = %+v, %v", c.Accounts, err)
+		t.Errorf("Load = %+v, %v", c.Accounts, err)
 	}
 	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v; want 0600", info.Mode(), err)
@@ -120,8 +120,8 @@ b@gmail.com""" # odd but allowed
 	}
 }
 
-// A comment right above a header is about what follows it, even when the table
-// before it goes.
+// A comment right above a header is about what follows it, even if the table before it is
+// removed.
 func TestRemoveKeepsTheNextOnesComment(t *testing.T) {
 	path := writeTestConfig(t, "[[account]]\naddress='a@gmail.com'\n# b's\n[[account]]\naddress='b@gmail.com'\n[[provider]]\nid='google'\n")
 	if err := RemoveAccount(path, "a@gmail.com"); err != nil {
@@ -132,7 +132,7 @@ func TestRemoveKeepsTheNextOnesComment(t *testing.T) {
 	}
 }
 
-// Notations whose text cannot be edited are rewritten, and the old text kept.
+// A file whose notation cannot be edited is written from scratch, and the old text is kept.
 func TestEditsOfUnusualNotations(t *testing.T) {
 	for name, text := range map[string]string{
 		"inline list":  "# mine\nmetrics = ''\naccount = [ { address = 'a@gmail.com' }, { address = 'b@gmail.com' } ]\n[[provider]]\nid = 'google'\nauth_params = { 'a b' = 'c' }\n",
@@ -176,7 +176,7 @@ func TestEditsRefused(t *testing.T) {
 		edit func(path string) error
 		want string
 	}{
-		"bad address":   {good, add(api.Account{Address: "b"}), `address "b" is not a mail address`},
+		"bad address":   {good, add(api.Account{Address: "b"}), `address "b" is not an email address`},
 		"bad provider":  {good, add(api.Account{Address: "b@c.d", Provider: "e"}), `provider "e" is not known`},
 		"injection":     {good, add(api.Account{Address: "b@gmail.com", Login: "x\"\n[[account]]"}), "control character"},
 		"bad file":      {"listen = [", add(api.Account{Address: "b@gmail.com"}), ":1:10: not valid TOML"},
@@ -203,7 +203,7 @@ func TestRemoveAccountThatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c, err := Load(path); err != nil || len(c.Accounts) != 0 {
-		t.Errorf("LoadConfig = %+v, %v", c, err)
+		t.Errorf("Load = %+v, %v", c, err)
 	}
 }
 
@@ -213,7 +213,7 @@ func TestRemoveAccountFromNothing(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a file was made: %v", err)
+		t.Errorf("a file was created: %v", err)
 	}
 }
 
@@ -243,7 +243,7 @@ func TestEditsThatCannotBeWritten(t *testing.T) {
 		if !errors.Is(err, fs.ErrPermission) || readText(t, path) != "# mine\n" {
 			t.Errorf("error %v, text %q", err, readText(t, path))
 		}
-		if err := os.Chmod(path, 0o600); err != nil { // Windows deletes no read-only file
+		if err := os.Chmod(path, 0o600); err != nil { // Windows does not delete read-only files
 			t.Fatal(err)
 		}
 	})
@@ -275,13 +275,13 @@ func TestEditsKeepModeAndLink(t *testing.T) {
 	}
 }
 
-// Whoever reads while others write finds a whole file, and no edit is lost.
+// Whoever reads while others write finds a complete file, and no edit is lost.
 func TestEditsAtOnce(t *testing.T) {
 	path := writeTestConfig(t, manyAccounts(30))
 	var writers, reader sync.WaitGroup
 	done := make(chan struct{})
 	reader.Go(func() {
-		// On Windows a reader that never pauses keeps the writers out.
+		// On Windows, a reader that never pauses locks the writers out.
 		for n := 0; n < 50 || runtime.GOOS != "windows"; n++ {
 			select {
 			case <-done:
@@ -330,8 +330,8 @@ func BenchmarkAddAccounts1000(b *testing.B) {
 	}
 }
 
-// TestAddTables writes providers with their accounts, each field as it was, and
-// leaves alone what the file has under the same id.
+// TestAddTables adds providers together with their accounts, with every field, but does not
+// change a provider that the file already has.
 func TestAddTables(t *testing.T) {
 	const before = "# Mine.\n[[provider]]\nid = \"Own\" # kept\ntoken_url = \"https://own.example/t\"\nauth_url = \"https://own.example/a\"\nsmtp = \"own.example:465\"\n"
 	path := writeTestConfig(t, before)
@@ -354,7 +354,7 @@ func TestAddTables(t *testing.T) {
 	}
 }
 
-// FuzzSetKey: a changed setting changes nothing else, or editConfig notices.
+// FuzzSetKey: changing a setting changes nothing else, or else editConfig notices.
 func FuzzSetKey(f *testing.F) {
 	for _, seed := range []string{"", "metrics = ''", "# mine\n\n[[account]]\naddress = 'b@x'\n", "listen = [ # ]\n 'x',\n] # two\r\n", "\"metrics\" = \"\"\"\n\"\"\"\n"} {
 		f.Add(seed)
@@ -367,7 +367,7 @@ func FuzzSetKey(f *testing.F) {
 		changed := setKey(text, "metrics", `"127.0.0.1:1"`)
 		after, err := decodeConfig("config.toml", []byte(changed))
 		if err != nil {
-			return // editConfig then writes the whole file anew
+			return // editConfig then writes the whole file from scratch
 		}
 		before.Metrics = "127.0.0.1:1"
 		if after.Metrics == before.Metrics && !sameConfig(before, after) {
@@ -378,17 +378,17 @@ func FuzzSetKey(f *testing.F) {
 
 func TestSetKey(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"empty file":      {"", "listen = [\"a\"]\n"},
-		"in place":        {"metrics = ''\nlisten   = ['x']   # plain\nkeystore = 'file'\n", "metrics = ''\nlisten   = [\"a\"]   # plain\nkeystore = 'file'\n"},
-		"several lines":   {"listen = [ # one\n  'x', # ]\n  'y',\n] # two\nmetrics = ''\n", "listen = [\"a\"] # two\nmetrics = ''\n"},
-		"no line end":     {"listen = ['x']", "listen = [\"a\"]"},
-		"other case":      {"Listen = ['x']\n", "Listen = [\"a\"]\n"},
-		"quoted key":      {"\"listen\" = ['x']\n", "\"listen\" = [\"a\"]\n"},
-		"behind the rest": {"# mine\nmetrics = '' # off\n# about b\n[[account]]\naddress = 'b@x'\n", "# mine\nmetrics = '' # off\nlisten = [\"a\"]\n# about b\n[[account]]\naddress = 'b@x'\n"},
-		"behind the head": {"# mine\n\n# about b\n[[account]]\naddress = 'b@x'\n", "# mine\n\nlisten = [\"a\"]\n\n# about b\n[[account]]\naddress = 'b@x'\n"},
-		"no head":         {"# about b\n[[account]]\naddress = 'b@x'\n", "listen = [\"a\"]\n\n# about b\n[[account]]\naddress = 'b@x'\n"},
-		"not in a table":  {"[[provider]]\nid = 'x'\nlisten = 'no'\n", "listen = [\"a\"]\n\n[[provider]]\nid = 'x'\nlisten = 'no'\n"},
-		"last, no end":    {"metrics = ''", "metrics = ''\nlisten = [\"a\"]\n"},
+		"empty file":     {"", "listen = [\"a\"]\n"},
+		"in place":       {"metrics = ''\nlisten   = ['x']   # plain\nkeystore = 'file'\n", "metrics = ''\nlisten   = [\"a\"]   # plain\nkeystore = 'file'\n"},
+		"several lines":  {"listen = [ # one\n  'x', # ]\n  'y',\n] # two\nmetrics = ''\n", "listen = [\"a\"] # two\nmetrics = ''\n"},
+		"no line end":    {"listen = ['x']", "listen = [\"a\"]"},
+		"other case":     {"Listen = ['x']\n", "Listen = [\"a\"]\n"},
+		"quoted key":     {"\"listen\" = ['x']\n", "\"listen\" = [\"a\"]\n"},
+		"after the rest": {"# mine\nmetrics = '' # off\n# about b\n[[account]]\naddress = 'b@x'\n", "# mine\nmetrics = '' # off\nlisten = [\"a\"]\n# about b\n[[account]]\naddress = 'b@x'\n"},
+		"after the head": {"# mine\n\n# about b\n[[account]]\naddress = 'b@x'\n", "# mine\n\nlisten = [\"a\"]\n\n# about b\n[[account]]\naddress = 'b@x'\n"},
+		"no head":        {"# about b\n[[account]]\naddress = 'b@x'\n", "listen = [\"a\"]\n\n# about b\n[[account]]\naddress = 'b@x'\n"},
+		"not in a table": {"[[provider]]\nid = 'x'\nlisten = 'no'\n", "listen = [\"a\"]\n\n[[provider]]\nid = 'x'\nlisten = 'no'\n"},
+		"last, no end":   {"metrics = ''", "metrics = ''\nlisten = [\"a\"]\n"},
 	} {
 		if got := setKey(tc.text, "listen", `["a"]`); got != tc.want {
 			t.Errorf("%s:\n got %q\nwant %q", name, got, tc.want)

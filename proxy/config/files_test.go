@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// tempDir is t.TempDir, but for a clean-up that may fail on Windows: what was
-// just closed is often still open there to somebody else, and under wine always.
+// tempDir is t.TempDir with a clean-up that may fail on Windows: there, a file that was just
+// closed is often still open in another program, and under wine always.
 func tempDir(t testing.TB) string {
 	t.Helper()
 	if runtime.GOOS != "windows" {
@@ -31,7 +31,7 @@ func readText(t testing.TB, path string) string {
 	return string(data)
 }
 
-// writeTestConfig puts text into a config.toml of its own and returns its path.
+// writeTestConfig writes a config.toml in a folder of its own and returns its path.
 func writeTestConfig(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(tempDir(t), "config.toml")

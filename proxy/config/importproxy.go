@@ -151,13 +151,13 @@ func (m *mover) same(a emailproxy.Account, grant string) (Provider, bool) {
 		// same tokens.
 		moved := HostOf(b.TokenURL) == HostOf(a.TokenURL) || HostOf(b.AuthURL) == HostOf(a.AuthURL)
 		if len(found) == 0 && grant == "" && b.NoOAuth == "" && tenant(b.TokenURL) == "" && moved {
-			return m.known.find(b.ID)
+			return m.known.byName(b.ID)
 		}
 	}
 	if len(found) == 0 {
 		return Provider{}, false
 	}
-	if p, ok := found.forAddress(a.Address); ok {
+	if p, ok := found.byDomain(a.Address); ok {
 		return p, true
 	}
 	return found[0], true
@@ -221,7 +221,7 @@ func (m *mover) unknown(a emailproxy.Account, grant string) (Provider, error) {
 		return p, fmt.Errorf("its sign-in is by code alone, at %s, which the catalogue does not have; add a [[provider]] with its auth_url and device_url", id)
 	default:
 		p.AuthURL = a.AuthURL
-		if u, err := url.Parse(a.Redirect); err == nil && u.Scheme == "http" && loopback(u.Hostname()) {
+		if u, err := url.Parse(a.Redirect); err == nil && u.Scheme == "http" && isLoopback(u.Hostname()) {
 			p.RedirectHost, p.RedirectPath = u.Hostname(), u.Path
 		}
 	}
@@ -261,7 +261,7 @@ func (m *mover) server(a emailproxy.Account) (emailproxy.Server, error) {
 func (m *mover) freeID(name string) string {
 	id := name
 	for n := 2; ; n++ {
-		if _, taken := m.known.find(id); !taken {
+		if _, taken := m.known.byName(id); !taken {
 			return id
 		}
 		id = fmt.Sprint(name, "-", n)

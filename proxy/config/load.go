@@ -17,17 +17,17 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// maxConfigSize bounds the file, in bytes: 10,000 accounts take about 1 MB, and
-// a wrong path should not fill the memory.
+// maxConfigSize is the largest file that is read, in bytes. 10,000 accounts take about
+// 1 MB; a wrong path must not fill the memory.
 const maxConfigSize = 4 << 20
 
 // byteOrderMark is what some Windows editors put before UTF-8.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// LoadConfig reads the file at path over the defaults and validates it. No such
-// file means the defaults, which is how a new machine starts. Unknown keys are
-// errors. Every error names file, line and column where it has them, and says
-// what to do; several are joined, one a line.
+// Load reads the file at path, fills in the defaults and validates it. If there is no such
+// file, it returns the defaults, which is how a new machine starts. Unknown keys are
+// errors. Every error names the file and, if known, line and column, and says what to do;
+// several are joined, one per line.
 func Load(path string) (Config, error) {
 	c, err := Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,8 +36,8 @@ func Load(path string) (Config, error) {
 	return c, err
 }
 
-// ReadConfig is LoadConfig for a program that runs already: a file that is not
-// there is an error (fs.ErrNotExist) and not an order to forget every account.
+// Read is [Load] for a program that is already running: a missing file is an error
+// (fs.ErrNotExist), not an order to forget every account.
 func Read(path string) (Config, error) {
 	data, err := readConfigFile(path)
 	if err != nil {
@@ -60,18 +60,18 @@ func Read(path string) (Config, error) {
 	return c, nil
 }
 
-// readConfigFile is the text of the file, byte order mark and all.
+// readConfigFile returns the content of the file as it is, including a byte order mark.
 func readConfigFile(path string) ([]byte, error) {
 	f, err := safeio.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("configuration file %s is not there; put it back, or name another one with --config: %w", path, err)
+		return nil, fmt.Errorf("configuration file %s does not exist; put it back, or choose another file with --config: %w", path, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("configuration file %s cannot be read; let this user read it, or name another one with --config: %w", path, err)
+		return nil, fmt.Errorf("configuration file %s cannot be read; let this user read it, or choose another file with --config: %w", path, err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, fmt.Errorf("configuration file %s is a folder; name a file, such as %s", path, filepath.Join(path, "config.toml"))
+		return nil, fmt.Errorf("configuration file %s is a folder; choose a file, such as %s", path, filepath.Join(path, "config.toml"))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxConfigSize+1))
 	if err != nil {
@@ -83,8 +83,8 @@ func readConfigFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// decodeConfig reads TOML over the defaults, strictly; path is for messages. It
-// does not judge the values: see Config.problems.
+// decodeConfig reads TOML strictly and fills in the defaults. The path is only for error
+// messages. It does not check the values; see Config.problems.
 func decodeConfig(path string, data []byte) (Config, error) {
 	c := Default()
 	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&c)
@@ -96,33 +96,32 @@ func decodeConfig(path string, data []byte) (Config, error) {
 	case errors.As(err, &unknown):
 		lines := make([]error, len(unknown.Errors))
 		for i := range unknown.Errors {
-			lines[i] = placed(path, &unknown.Errors[i], unknownKey(unknown.Errors[i].Key()))
+			lines[i] = atPosition(path, &unknown.Errors[i], unknownKey(unknown.Errors[i].Key()))
 		}
-		return Config{}, errors.Join(few(lines)...)
+		return Config{}, errors.Join(shorten(lines)...)
 	case errors.As(err, &wrong):
-		return Config{}, placed(path, wrong, badValue(wrong))
+		return Config{}, atPosition(path, wrong, badValue(wrong))
 	}
 	return Config{}, fmt.Errorf("%s: %w", path, err)
 }
 
-// placed puts go-toml's position before a text.
-func placed(path string, e *toml.DecodeError, text string) error {
+// atPosition returns an error with a text and the place that go-toml found.
+func atPosition(path string, e *toml.DecodeError, text string) error {
 	line, column := e.Position()
 	return fmt.Errorf("%s:%d:%d: %s", path, line, column, text)
 }
 
-// few keeps a wrong file from filling the screen.
-func few(errs []error) []error {
+// shorten keeps the errors of a wrong file from filling the screen.
+func shorten(errs []error) []error {
 	const most = 20
 	if len(errs) <= most {
 		return errs
 	}
-	more := fmt.Errorf("and %d more of the kind", len(errs)-most)
+	more := fmt.Errorf("and %d more like these", len(errs)-most)
 	return append(errs[:most:most], more)
 }
 
-// unknownKey says what is wrong with a key that no setting has, and what was
-// probably meant.
+// unknownKey describes a key that does not exist, and says what was probably meant.
 func unknownKey(key toml.Key) string {
 	table, name := "", key[len(key)-1]
 	if len(key) > 1 {
@@ -132,7 +131,7 @@ func unknownKey(key toml.Key) string {
 	known := knownKeys(table)
 	switch {
 	case slices.Contains([]string{"client_secret", "refresh_token", "password", "smtp_password", "secret"}, name):
-		return text + `; secrets do not belong in this file: hand them over with "waxseal account import"`
+		return text + `; secrets do not belong in this file; use "waxseal account add" or "waxseal account import" instead`
 	case table != "" && slices.Contains(knownKeys(""), name):
 		return fmt.Sprintf("%s in [[%s]]; move it above the first [[...]] of the file", text, table)
 	case nearest(name, known) != "":
@@ -145,12 +144,11 @@ func unknownKey(key toml.Key) string {
 	return fmt.Sprintf("%s; remove it. Known here: %s", text, strings.Join(known, ", "))
 }
 
-// badValue turns go-toml's message, which speaks of Go types, into one about
-// the file.
+// badValue turns go-toml's message about Go types into one about the file.
 func badValue(e *toml.DecodeError) string {
 	text := strings.TrimPrefix(e.Error(), "toml: ")
 	if strings.HasSuffix(text, "is already defined") {
-		return text + "; keep one of the two"
+		return text + "; remove one of the two"
 	}
 	key := e.Key()
 	if len(key) == 0 {
@@ -162,7 +160,7 @@ func badValue(e *toml.DecodeError) string {
 	return fmt.Sprintf("%q: %s", strings.Join(key, "."), text)
 }
 
-// wanted describes the kind of value that a known key takes.
+// wanted describes the kind of value that a known key has.
 func wanted(key toml.Key) string {
 	t := reflect.TypeFor[Config]()
 	for _, name := range key {
@@ -198,7 +196,7 @@ func wanted(key toml.Key) string {
 	return "a text in quotes"
 }
 
-// knownKeys lists the keys of a table: "" is the top of the file.
+// knownKeys lists the keys of a table; "" is the top of the file.
 func knownKeys(table string) []string {
 	t := reflect.TypeFor[Config]()
 	switch table {

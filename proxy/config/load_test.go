@@ -14,7 +14,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// The file of DESIGN.md, in full.
+// fullConfig has most keys.
 const fullConfig = `
 listen       = ["127.0.0.1:1587", "[::1]:1587"]   # plain, STARTTLS offered
 listen_tls   = ["127.0.0.1:1465"]
@@ -34,6 +34,7 @@ scopes = ["mail.send"]
 client_id = "abc"
 smtp = "smtp.corp.example:587"
 smtp_tls = "starttls"
+hello = "[IPv6:2001:db8::1]"
 ca_file = "corp.pem"
 max_connections = 4
 [provider.auth_params]
@@ -45,7 +46,7 @@ provider = "corp"
 login = "boss@corp.example"
 `
 
-func TestLoadConfigReadsEveryKey(t *testing.T) {
+func TestLoadReadsEveryKey(t *testing.T) {
 	path := writeTestConfig(t, fullConfig)
 	got, err := Load(path)
 	if err != nil {
@@ -59,7 +60,7 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 		ID: "corp", Name: "Corp Mail", Domains: []string{"corp.example"},
 		AuthURL: "https://login.corp.example/authorize", TokenURL: "https://login.corp.example/token",
 		Scopes: []string{"mail.send"}, AuthParams: map[string]string{"tenant": "x"}, ClientID: "abc",
-		SMTP: "smtp.corp.example:587", SMTPTLS: "starttls", MaxConnections: 4,
+		SMTP: "smtp.corp.example:587", SMTPTLS: "starttls", Hello: "[IPv6:2001:db8::1]", MaxConnections: 4,
 		CAFile: filepath.Join(filepath.Dir(path), "corp.pem"), // relative to the file
 	}}
 	want.Accounts = []api.Account{{Address: "me@corp.example", Provider: "corp", Login: "boss@corp.example"}}
@@ -68,11 +69,11 @@ func TestLoadConfigReadsEveryKey(t *testing.T) {
 	}
 }
 
-func TestLoadConfigMissingFileMeansDefaults(t *testing.T) {
+func TestLoadMissingFileMeansDefaults(t *testing.T) {
 	path := filepath.Join(tempDir(t), "no", "config.toml")
 	got, err := Load(path)
 	if err != nil || !reflect.DeepEqual(got, Default()) {
-		t.Errorf("LoadConfig = %+v, %v", got, err)
+		t.Errorf("Load = %+v, %v", got, err)
 	}
 	if _, err := Read(path); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
 		t.Errorf("ReadConfig of a vanished file: %v", err)
@@ -82,15 +83,15 @@ func TestLoadConfigMissingFileMeansDefaults(t *testing.T) {
 	}
 }
 
-func TestLoadConfigZerosAndWindowsText(t *testing.T) {
+func TestLoadZerosAndWindowsText(t *testing.T) {
 	path := writeTestConfig(t, "\ufeffmax_connections = 0\r\nidle_timeout = \"0s\"\r\nkeystore = \"\"\r\n")
 	got, err := Load(path)
 	if err != nil || !reflect.DeepEqual(got, Default()) {
-		t.Errorf("LoadConfig = %+v, %v", got, err)
+		t.Errorf("Load = %+v, %v", got, err)
 	}
 }
 
-func TestLoadConfigErrors(t *testing.T) {
+func TestLoadErrors(t *testing.T) {
 	const account = "[[account]]\naddress = \"me@gmail.com\"\n"
 	const corp = "[[provider]]\nid = \"corp\"\nauth_url = \"https://c.example/a\"\ntoken_url = \"https://c.example/t\"\nsmtp = \"smtp.c.example:587\"\n"
 	for name, test := range map[string]struct {
@@ -106,7 +107,7 @@ func TestLoadConfigErrors(t *testing.T) {
 		"key below a table":  {account + "metrics = ''", []string{`:3:1: unknown key "metrics" in [[account]]; move it above the first [[...]]`}},
 		"account key on top": {"login = 'x'", []string{`:1:1: unknown key "login"; it belongs below an [[account]] line`}},
 		"a secret":           {"[[provider]]\nclient_secret = 'x'", []string{`:2:1: unknown key "client_secret"; secrets do not belong`, "account import"}},
-		"key twice":          {"keystore = 'file'\nkeystore = 'file'", []string{":2:1: key keystore is already defined; keep one"}},
+		"key twice":          {"keystore = 'file'\nkeystore = 'file'", []string{":2:1: key keystore is already defined; remove one"}},
 		"wrong type":         {"listen = 5", []string{`:1:10: "listen" must be a list of texts`}},
 		"wrong type in list": {"listen = [5]", []string{`:1:11: "listen" must be a list of texts`}},
 		"wrong number":       {account + "max_connections = 'three'", []string{`:3:19: "account.max_connections" must be a whole number`}},
@@ -122,30 +123,33 @@ func TestLoadConfigErrors(t *testing.T) {
 		"remote by name":     {"metrics = 'example.com:80'", []string{"can be reached from other machines"}},
 		"remote by nothing":  {"listen_tls = [':465']", []string{"can be reached from other machines"}},
 		"no port":            {"listen = ['127.0.0.1']", []string{`listen "127.0.0.1" is not host:port; write it like`}},
-		"port too big":       {"listen = ['127.0.0.1:65536']", []string{"no port between 0 and 65535"}},
-		"address twice":      {"listen = ['[::1]:99']\nmetrics = '[::1]:99'", []string{`:2:1: metrics "[::1]:99" is taken by listen already`}},
+		"port too big":       {"listen = ['127.0.0.1:65536']", []string{"does not have a port between 0 and 65535"}},
+		"address twice":      {"listen = ['[::1]:99']\nmetrics = '[::1]:99'", []string{`:2:1: metrics "[::1]:99" is already used by listen`}},
 		"negative limit":     {"max_connections = -1", []string{":1:1: max_connections is -1"}},
 		"account twice":      {account + account + "[[account]]\naddress = 'ME@Gmail.com'", []string{":4:1: account me@gmail.com: there are two", ":6:1: account ME@Gmail.com: there are two accounts with this address (the other one is written me@gmail.com)"}},
 		"no address":         {"[[account]]\nprovider = 'gmail'", []string{`:1:3: account 1: address "" is empty; write it like`}},
-		"line in address":    {"[[account]]\naddress = \"a\\r\\n@b.c\"", []string{`:2:1: account 1: address "a\r\n@b.c" holds a space or a control character`}},
+		"line in address":    {"[[account]]\naddress = \"a\\r\\n@b.c\"", []string{`:2:1: account 1: address "a\r\n@b.c" contains a space or a control character`}},
 		"unknown provider":   {account + "provider = 'gogle'", []string{`:3:1: account me@gmail.com: provider "gogle" is not known; did you mean "google"?`}},
-		"unheard provider":   {account + "provider = 'zzzzzz'", []string{`provider "zzzzzz" is not known; "waxseal Catalogue" lists`}},
+		"unheard provider":   {account + "provider = 'zzzzzz'", []string{`provider "zzzzzz" is not known; "waxseal providers" lists`}},
 		"unknown domain":     {"[[account]]\naddress = 'a@b.example'", []string{`:1:3: account a@b.example: no provider is known for "b.example"; name one`}},
-		"no OAuth":           {"[[account]]\naddress = 'a@icloud.com'", []string{":1:3: account a@icloud.com: iCloud Mail cannot be used here: ", "app-specific password"}},
-		"inline account":     {"account = [{ address = 'x' }]", []string{`:1:1: account 1: address "x" is not a mail address`}},
+		"no OAuth":           {"[[account]]\naddress = 'a@icloud.com'", []string{":1:3: account a@icloud.com: iCloud Mail cannot be used with Waxseal: ", "app-specific password"}},
+		"inline account":     {"account = [{ address = 'x' }]", []string{`:1:1: account 1: address "x" is not an email address`}},
 		"bad override":       {account + "smtp = 'nowhere'", []string{`account me@gmail.com: smtp "nowhere" is not host:port`}},
 		"http override":      {account + "token_url = 'http://evil.example/t'", []string{`token_url "http://evil.example/t" must begin with https://`}},
-		"bad login":          {account + "login = \"a\\u0000b\"", []string{`:3:1: account me@gmail.com: login "a\x00b" holds`}},
+		"bad login":          {account + "login = \"a\\u0000b\"", []string{`:3:1: account me@gmail.com: login "a\x00b" contains`}},
 		"provider no id":     {"[[provider]]\nname = 'x'", []string{`:1:3: provider "": id must be one word`}},
 		"provider bare":      {"[[provider]]\nid = 'corp'", []string{":1:3: provider \"corp\": auth_url is missing", "token_url is missing", "smtp is missing"}},
-		"provider twice":     {corp + strings.Replace(corp, "corp", "CORP", 1), []string{`:7:1: provider "CORP": the name "corp" belongs to provider "corp" already`}},
+		"provider twice":     {corp + strings.Replace(corp, "corp", "CORP", 1), []string{`:7:1: provider "CORP": the name "corp" already belongs to provider "corp"`}},
 		"built-in twice":     {"[[provider]]\nid='gmail'\n[[provider]]\nid='google'", []string{`:4:1: provider "google": the name`}},
 		"stolen alias":       {corp + "aliases = ['gmail']", []string{`:6:1: provider "corp": the alias "gmail" belongs to the built-in provider "google"`}},
-		"clear text":         {corp + "smtp_tls = 'none'", []string{`:6:1: provider "corp": smtp_tls = "none" would send tokens in clear text to smtp.c.example`}},
+		"clear text":         {corp + "smtp_tls = 'none'", []string{`:6:1: provider "corp": smtp_tls = "none" would send tokens unencrypted to smtp.c.example`}},
 		"odd TLS":            {corp + "smtp_tls = 'tls'", []string{`:6:1: provider "corp": smtp_tls is "tls"; use`}},
 		"http":               {strings.Replace(corp, "https://c.example/t", "http://c.example/t", 1), []string{`:4:1: provider "corp": token_url "http://c.example/t" must begin with https://`}},
-		"password in URL":    {strings.Replace(corp, "https://c.example/t", "https://me:geheim@c.example/t", 1), []string{`:4:1: provider "corp": token_url must not hold a user name`}},
+		"password in URL":    {strings.Replace(corp, "https://c.example/t", "https://me:geheim@c.example/t", 1), []string{`:4:1: provider "corp": token_url must not contain a user name`}},
 		"odd redirect":       {corp + "redirect_host = 'example.com'\nredirect_path = 'x?y'", []string{":6:1: ", ":7:1: "}},
+		"odd name in EHLO":   {corp + "hello = 'mail.c.example.'", []string{`:6:1: provider "corp": hello: `, "is not a domain name such as mail.example.com"}},
+		"bare address":       {corp + "hello = '192.0.2.1'", []string{`:6:1: provider "corp": hello: `, "in brackets: [192.0.2.1]"}},
+		"line in EHLO":       {corp + "hello = \"c.example\\r\\nMAIL\"", []string{`:6:1: provider "corp": hello: `}},
 		"odd domain":         {corp + "domains = ['c.example', '@d.example']", []string{`:6:1: provider "corp": domains has "@d.example"; write it like`}},
 		"half a provider":    {"[[provider]]\nid = 'google'\ntoken_url = 'https://c.example/t'", []string{"auth_url is missing"}},
 	} {
@@ -169,15 +173,15 @@ func TestLoadConfigErrors(t *testing.T) {
 				}
 			}
 			if strings.Contains(err.Error(), "geheim") {
-				t.Errorf("error tells a password: %v", err)
+				t.Errorf("the error contains a password: %v", err)
 			}
 		})
 	}
 }
 
-func TestLoadConfigUnreadable(t *testing.T) {
+func TestLoadUnreadable(t *testing.T) {
 	dir := tempDir(t)
-	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "is a folder; name a file, such as "+filepath.Join(dir, "config.toml")) {
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "is a folder; choose a file, such as "+filepath.Join(dir, "config.toml")) {
 		t.Errorf("a folder: %v", err)
 	}
 	huge := writeTestConfig(t, strings.Repeat("#", maxConfigSize+1))
@@ -186,13 +190,13 @@ func TestLoadConfigUnreadable(t *testing.T) {
 	}
 }
 
-func TestLoadConfigWrongFileIsShort(t *testing.T) {
+func TestLoadWrongFileIsShort(t *testing.T) {
 	var text strings.Builder
 	for i := range 1000 {
 		fmt.Fprintf(&text, "key%d = 1\n", i)
 	}
 	_, err := Load(writeTestConfig(t, text.String()))
-	if err == nil || !strings.HasSuffix(err.Error(), "and 980 more of the kind") {
+	if err == nil || !strings.HasSuffix(err.Error(), "and 980 more like these") {
 		t.Errorf("error: %v", err)
 	}
 }
@@ -200,7 +204,7 @@ func TestLoadConfigWrongFileIsShort(t *testing.T) {
 func TestAllowRemote(t *testing.T) {
 	c, err := Load(writeTestConfig(t, "allow_remote = true\nlisten = [':1587', '192.0.2.1:0', '[fe80::1%eth0]:25', 'relay.example:25']"))
 	if err != nil || !c.AllowRemote || len(c.Listen) != 4 {
-		t.Errorf("LoadConfig = %+v, %v", c, err)
+		t.Errorf("Load = %+v, %v", c, err)
 	}
 }
 
@@ -210,7 +214,7 @@ func TestValidateTakesZeroesForDefaults(t *testing.T) {
 	}
 	err := Config{Listen: []string{"x"}, Keystore: "y", Accounts: []api.Account{{Address: "z"}}}.Validate()
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
-		t.Errorf("three problems were told as: %v", err)
+		t.Errorf("three problems were reported as: %v", err)
 	}
 }
 
@@ -223,7 +227,7 @@ func manyAccounts(n int) string {
 	return text.String()
 }
 
-func BenchmarkLoadConfig1000(b *testing.B) {
+func BenchmarkLoad1000(b *testing.B) {
 	path := writeTestConfig(b, manyAccounts(1000))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -248,7 +252,7 @@ func BenchmarkResolve1000(b *testing.B) {
 	}
 }
 
-func FuzzLoadConfig(f *testing.F) {
+func FuzzLoad(f *testing.F) {
 	f.Add([]byte(fullConfig))
 	f.Add([]byte("listn = 1\n[[account]]\naddress = 'a'\n# end"))
 	f.Add([]byte("account = [{ address = 'me@gmail.com' }] # inline"))
@@ -268,8 +272,8 @@ func FuzzLoadConfig(f *testing.F) {
 	})
 }
 
-// checkEdits adds an account to a valid file and takes it out again: neither
-// may change what the rest means.
+// checkEdits adds an account to a valid file and removes it again. Neither may change what
+// the rest of the file means.
 func checkEdits(t *testing.T, data []byte, c Config) {
 	path := filepath.Join(tempDir(t), "config.toml")
 	if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// problem is one thing that is wrong with a Config, and the place in the file
-// where it was set: the index-th table of that name ("" is the top), and the
-// key in it ("" is the whole table).
+// problem is something that is wrong with a Config, and where in the file it was set: in
+// the table with this name and index ("" is the top of the file), at this key ("" means
+// the whole table).
 type problem struct {
 	table string
 	index int
@@ -19,17 +19,17 @@ type problem struct {
 	text  string
 }
 
-// block is a table of a TOML text: its header line and what follows up to the
-// next header. The first block of a text is the top, which has no header.
+// block is a table of a TOML text: its header line and everything up to the next header.
+// The first block of a text is its top, which has no header.
 type block struct {
 	table  string
-	index  int            // counts the blocks of that name
-	header int            // offset of the header line's start, 0 for the top
+	index  int            // counts the blocks with the same name
+	header int            // offset of the start of the header line; 0 for the top
 	name   int            // offset of the name in the header
 	keys   map[string]int // offsets of its keys
 }
 
-// blocksOf finds the tables of a text that is known to be valid TOML.
+// blocksOf finds the tables of a text that must be valid TOML.
 func blocksOf(data []byte) []block {
 	blocks := []block{{keys: map[string]int{}}}
 	counts := map[string]int{}
@@ -53,8 +53,8 @@ func blocksOf(data []byte) []block {
 	return blocks
 }
 
-// keyPath is an expression's key with its parts joined by dots, in lower case
-// since keys match whatever their case, and its offset in the text.
+// keyPath returns an expression's key, with its parts joined by dots, and its offset in the
+// text. It is in lower case, since the case of keys does not matter.
 func keyPath(e *unstable.Node) (string, int) {
 	var parts []string
 	offset := -1
@@ -69,7 +69,7 @@ func keyPath(e *unstable.Node) (string, int) {
 	return strings.Join(parts, "."), offset
 }
 
-// locate turns problems into one error, each with its place in the file.
+// locate turns problems into an error that names the place of each in the file.
 func locate(path string, data []byte, found []problem) error {
 	blocks := blocksOf(data)
 	errs := make([]error, len(found))
@@ -81,11 +81,11 @@ func locate(path string, data []byte, found []problem) error {
 			errs[i] = fmt.Errorf("%s:%d:%d: %s", path, line, column, p.text)
 		}
 	}
-	return errors.Join(few(errs)...)
+	return errors.Join(shorten(errs)...)
 }
 
-// offset is where the problem's key was set, else where its table starts; not
-// ok for what stands nowhere, such as a default.
+// offset returns where the problem's key was set, or else where its table starts. It is
+// not ok if the file does not contain it, because the value is a default.
 func (p problem) offset(blocks []block) (int, bool) {
 	for _, b := range blocks {
 		if b.table != p.table || b.index != p.index {
@@ -100,7 +100,7 @@ func (p problem) offset(blocks []block) (int, bool) {
 	return at, ok
 }
 
-// nearest is the known word that was probably meant, or "".
+// nearest returns the known word that was probably meant, or "".
 func nearest(word string, known []string) string {
 	best, most := "", max(1, min(3, len(word)/3))
 	for _, k := range known {
@@ -111,7 +111,7 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// distance counts the letters to insert, delete or replace to get from a to b
+// distance returns how many letters must be inserted, deleted or replaced to turn a into b
 // (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)

@@ -22,6 +22,9 @@ var registrations = map[string]api.Registration{
 		`under "API permissions" add the delegated permissions SMTP.Send (of Office 365 Exchange Online) and offline_access`,
 		`take the "Application (client) ID"; leave the secret out`,
 	}},
+	"microsoft-gcc-high": nationalCloud("portal.azure.us"),
+	"microsoft-dod":      nationalCloud("portal.azure.us"),
+	"microsoft-china":    nationalCloud("portal.azure.cn"),
 	"outlook": {Secret: "none", Page: "https://entra.microsoft.com/", Steps: []string{
 		`at entra.microsoft.com, "App registrations", make a new registration that allows personal Microsoft accounts`,
 		`under "Authentication" add the platform "Mobile and desktop applications" with the redirect http://localhost, and set "Allow public client flows" to yes`,
@@ -52,11 +55,21 @@ var registrations = map[string]api.Registration{
 	"aol":   {Secret: "needed", Closed: "AOL takes no new registrations for mail; use a client ID that you have from before, or an app password in your mail program without Waxseal"},
 }
 
+// nationalCloud is how to register with one of Microsoft's national clouds, at its own portal.
+func nationalCloud(portal string) api.Registration {
+	return api.Registration{Secret: "none", Page: "https://" + portal + "/", Steps: []string{
+		`at ` + portal + `, "App registrations", make a new registration; registrations of Microsoft's worldwide cloud do not work here`,
+		`under "Authentication" add the platform "Mobile and desktop applications" with the redirect http://localhost, and set "Allow public client flows" to yes`,
+		`under "API permissions" add the delegated permissions SMTP.Send and offline_access of Microsoft Graph`,
+		`take the "Application (client) ID"; leave the secret out`,
+	}}
+}
+
 // Registration is how to register this program at the provider. For one that the
 // catalogue does not have it follows from the configuration.
 func (p Provider) Registration() api.Registration {
 	for _, b := range builtin() {
-		if r, ok := registrations[b.ID]; ok && p.answers(b.ID) && p.Grant == "" {
+		if r, ok := registrations[b.ID]; ok && p.hasName(b.ID) && p.Grant == "" {
 			return r
 		}
 	}

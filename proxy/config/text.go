@@ -12,17 +12,17 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// swapBlocks puts new text in the place of the index-th [[account]] tables; ""
-// cuts one out. Comments above a header stay: they may be about what follows.
-func swapBlocks(text string, swaps map[int]string) string {
-	if len(swaps) == 0 {
+// replaceAccounts replaces the [[account]] tables with these indexes by a new text; ""
+// removes one. Comments above a header stay, since they may be about what follows.
+func replaceAccounts(text string, replacements map[int]string) string {
+	if len(replacements) == 0 {
 		return text
 	}
 	blocks := blocksOf([]byte(text))
 	var out strings.Builder
 	done := 0
 	for i, b := range blocks {
-		new, ok := swaps[b.index]
+		new, ok := replacements[b.index]
 		if b.table != "account" || !ok {
 			continue
 		}
@@ -42,9 +42,9 @@ func swapBlocks(text string, swaps map[int]string) string {
 	return out.String()
 }
 
-// contentEnd is where a block's last line ends that is neither empty nor a
-// comment. The end of a multi-line string can look like a comment; editConfig
-// notices when that goes wrong.
+// contentEnd returns where the last line of a block ends that is neither empty nor a
+// comment. The end of a multi-line string can look like a comment; editConfig notices if
+// that goes wrong.
 func contentEnd(block string) int {
 	end, at := 0, 0
 	for line := range strings.Lines(block) {
@@ -56,9 +56,9 @@ func contentEnd(block string) int {
 	return end
 }
 
-// tailEnd is how much of what follows a cut block goes with it: comments that
-// stand right below it, unless they stand right above the next header, and the
-// empty lines after that.
+// tailEnd returns how much of the text after a removed block is removed with it: the
+// comments right below it, unless they are also right above the next header, and the empty
+// lines after them.
 func tailEnd(tail string, last bool) int {
 	comments, empties := 0, 0
 	for line := range strings.Lines(tail) {
@@ -80,7 +80,7 @@ func tailEnd(tail string, last bool) int {
 func isEmpty(line string) bool   { return strings.TrimSpace(line) == "" }
 func isComment(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "#") }
 
-// appendBlocks adds tables behind the text, an empty line before each.
+// appendBlocks adds tables to the end of the text, with an empty line before each.
 func appendBlocks(text string, add []string) string {
 	var out strings.Builder
 	out.WriteString(text)
@@ -96,7 +96,7 @@ func appendBlocks(text string, add []string) string {
 	return out.String()
 }
 
-// accountBlock is an account as a person would write it.
+// accountBlock returns an account as a person would write it.
 func accountBlock(a api.Account) string {
 	var out strings.Builder
 	out.WriteString("[[account]]\n")
@@ -114,7 +114,7 @@ func accountBlock(a api.Account) string {
 	return out.String()
 }
 
-// providerBlock is a provider as a person would write it.
+// providerBlock returns a provider as a person would write it.
 func providerBlock(p Provider) string {
 	var out strings.Builder
 	out.WriteString("[[provider]]\n")
@@ -146,10 +146,10 @@ func providerBlock(p Provider) string {
 	return out.String()
 }
 
-// setKey gives a key at the top of the file another value. Where it stands, and
-// what stands behind its value, stays; a new one comes behind the other keys.
+// setKey changes the value of a key at the top of the file. Its place and the comment after
+// it stay as they are. A new key is added after the others.
 func setKey(text, key, value string) string {
-	start, end := -1, 0 // of the key; of the last key there is
+	start, end := -1, 0 // the start of the key, and the end of the last key
 	top := blocksOf([]byte(text))[0]
 	for name, at := range top.keys {
 		if name == key {
@@ -168,7 +168,7 @@ func setKey(text, key, value string) string {
 		}
 		return text[:end] + line + text[end:]
 	}
-	// Comments that open the file stay first, when an empty line ends them.
+	// Comments at the start of the file stay first if an empty line follows them.
 	head := headEnd(text)
 	if head < len(text) {
 		line += "\n"
@@ -176,8 +176,8 @@ func setKey(text, key, value string) string {
 	return text[:head] + line + text[head:]
 }
 
-// expressionEnd is where the key and value that a text starts with end, with the
-// line that they end in: the first line end up to which it is valid TOML.
+// expressionEnd returns where the line ends that completes the key and value with which a
+// text starts: the first line end up to which the text is valid TOML.
 func expressionEnd(text string) int {
 	end := 0
 	for line := range strings.Lines(text) {
@@ -189,13 +189,13 @@ func expressionEnd(text string) int {
 	return end
 }
 
-// valueOf is where the value lies of the key that a text starts with.
+// valueOf returns where the value is of the key with which a text starts.
 func valueOf(text string) (from, to int) {
 	end := expressionEnd(text)
 	from = strings.IndexByte(text, '=') + 1
 	from += len(text[from:end]) - len(strings.TrimLeft(text[from:end], " \t"))
 	whole, _ := decoded(text[:end])
-	for to = from + 1; to < end; to++ { // the shortest that means the same leaves the comment out
+	for to = from + 1; to < end; to++ { // the shortest text with the same meaning excludes the comment
 		if v, err := decoded(text[:to]); err == nil && reflect.DeepEqual(v, whole) {
 			break
 		}
@@ -208,8 +208,8 @@ func decoded(text string) (v map[string]any, err error) {
 	return v, err
 }
 
-// headEnd is where the comments end that stand at the start of a file, with the
-// empty line behind them; 0 where they belong to what follows.
+// headEnd returns where the comments at the start of a file end, including the empty line
+// after them. It returns 0 if they belong to what follows.
 func headEnd(text string) int {
 	end, comments := 0, false
 	for line := range strings.Lines(text) {
@@ -226,7 +226,7 @@ func headEnd(text string) int {
 	return end
 }
 
-// quoteList writes a TOML array on one line.
+// quoteList returns a TOML array on one line.
 func quoteList(list []string) string {
 	quoted := make([]string, len(list))
 	for i, s := range list {
@@ -235,8 +235,8 @@ func quoteList(list []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
-// quote writes a TOML basic string. strconv.Quote would write \x and \a, which
-// TOML does not have.
+// quote returns a TOML basic string. strconv.Quote would use \x and \a, which TOML does not
+// have.
 func quote(s string) string {
 	var out strings.Builder
 	out.WriteByte('"')

@@ -10,19 +10,21 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// Validate says everything that is wrong with the configuration, one line each,
-// with what to do. It opens no file and asks no network.
+// Validate returns everything that is wrong with the configuration as one error, with a
+// line for each problem that says what to do. It opens no file and does not use the
+// network.
 func (c Config) Validate() error {
 	var errs []error
 	for _, p := range c.WithDefaults().problems() {
 		errs = append(errs, errors.New(p.text))
 	}
-	return errors.Join(few(errs)...)
+	return errors.Join(shorten(errs)...)
 }
 
-// problems is Validate with the places. It expects a Config with its defaults.
+// problems is Validate with the places. It expects a Config that has its defaults.
 func (c Config) problems() []problem {
 	found := slices.Concat(c.listenerProblems(), c.limitProblems())
 	if _, ok := keystore.KindOf(c.Keystore); !ok {
@@ -42,7 +44,7 @@ func (c Config) problems() []problem {
 func (c Config) listenerProblems() []problem {
 	var found []problem
 	if len(c.Listen)+len(c.ListenTLS) == 0 {
-		found = append(found, problem{key: "listen", text: "listen and listen_tls are both empty, so no mail program could connect; give one an address"})
+		found = append(found, problem{key: "listen", text: "listen and listen_tls are both empty, so no mail program could connect; add an address to one of them"})
 	}
 	taken := map[string]string{}
 	check := func(key, address string) {
@@ -51,11 +53,11 @@ func (c Config) listenerProblems() []problem {
 		case err != nil:
 			found = append(found, problem{key: key, text: fmt.Sprintf(`%s %v; write it like "127.0.0.1:1587"`, key, err)})
 			return
-		case !loopback(host) && !c.AllowRemote:
+		case !isLoopback(host) && !c.AllowRemote:
 			found = append(found, problem{key: key, text: fmt.Sprintf(
 				`%s %q can be reached from other machines; use 127.0.0.1 or [::1], or set allow_remote = true`, key, address)})
 		case taken[strings.ToLower(address)] != "" && port != 0:
-			found = append(found, problem{key: key, text: fmt.Sprintf("%s %q is taken by %s already; give it another port", key, address, taken[strings.ToLower(address)])})
+			found = append(found, problem{key: key, text: fmt.Sprintf("%s %q is already used by %s; choose another port", key, address, taken[strings.ToLower(address)])})
 		}
 		taken[strings.ToLower(address)] = key
 	}
@@ -78,11 +80,11 @@ func (c Config) limitProblems() []problem {
 		"max_connections_per_account": c.MaxConnectionsPerAccount,
 	} {
 		if n < 0 {
-			found = append(found, problem{key: key, text: fmt.Sprintf("%s is %d; give at least 1", key, n)})
+			found = append(found, problem{key: key, text: fmt.Sprintf("%s is %d; it must be at least 1", key, n)})
 		}
 	}
 	for key, d := range map[string]Duration{"idle_timeout": c.IdleTimeout, "shutdown_timeout": c.ShutdownTimeout} {
-		// A bare number arrives here as nanoseconds.
+		// A number without a unit arrives here as nanoseconds.
 		if d < Duration(10*time.Millisecond) {
 			found = append(found, problem{key: key, text: fmt.Sprintf(`%s is %s, which is too short; write it with its unit, like "5m"`, key, d)})
 		}
@@ -93,25 +95,25 @@ func (c Config) limitProblems() []problem {
 
 func (c Config) providerProblems() []problem {
 	var found []problem
-	list := c.Catalogue() // begins with the own entries, in their order
+	list := c.Catalogue() // it begins with the file's own entries, in their order
 	owner := map[string]int{}
 	for i, own := range c.Providers {
 		report := func(key, format string, args ...any) {
 			found = append(found, problem{"provider", i, key, fmt.Sprintf("provider %q: ", own.ID) + fmt.Sprintf(format, args...)})
 		}
-		if own.ID == "" || strings.ContainsFunc(own.ID, unprintable) {
+		if own.ID == "" || strings.ContainsFunc(own.ID, isSpaceOrControl) {
 			report("id", `id must be one word, like id = "corp"`)
 			continue
 		}
-		for _, name := range list[i].namesOnce() {
+		for _, name := range list[i].distinctNames() {
 			if first, ok := owner[name]; ok {
-				report("id", "the name %q belongs to provider %q already; choose another", name, c.Providers[first].ID)
+				report("id", "the name %q already belongs to provider %q; choose another", name, c.Providers[first].ID)
 				break
 			}
 			owner[name] = i
 		}
 		for _, b := range list[len(c.Providers):] {
-			if near := slices.IndexFunc(own.Aliases, b.answers); near >= 0 {
+			if near := slices.IndexFunc(own.Aliases, b.hasName); near >= 0 {
 				report("aliases", "the alias %q belongs to the built-in provider %q; choose another", own.Aliases[near], b.ID)
 			}
 		}
@@ -120,8 +122,8 @@ func (c Config) providerProblems() []problem {
 	return found
 }
 
-// namesOnce are the provider's id and aliases in lower case, each once.
-func (p Provider) namesOnce() []string {
+// distinctNames returns the provider's id and aliases in lower case, each once.
+func (p Provider) distinctNames() []string {
 	var names []string
 	for _, name := range append([]string{p.ID}, p.Aliases...) {
 		if name = strings.ToLower(name); !slices.Contains(names, name) {
@@ -131,10 +133,10 @@ func (p Provider) namesOnce() []string {
 	return names
 }
 
-// check reports what is wrong with a complete provider, by key.
+// check reports what is wrong with a complete provider, and at which key.
 func (p Provider) check(report func(key, format string, args ...any)) {
 	if p.MaxConnections < 0 || p.DailyLimit < 0 {
-		report("max_connections", "max_connections and daily_limit cannot be below 0")
+		report("max_connections", "max_connections and daily_limit must not be negative")
 	}
 	for _, d := range p.Domains {
 		if !validHost(strings.TrimPrefix(d, "*.")) {
@@ -160,41 +162,46 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 		}
 	}
 	if p.Grant != "" && p.Grant != oauth.ClientCredentials && p.Grant != oauth.JWTBearer {
-		report("grant", `grant is %q; use %q or %q, or leave it out for a consent by the user`, p.Grant, oauth.ClientCredentials, oauth.JWTBearer)
+		report("grant", `grant is %q; use %q or %q, or leave it out if the user consents`, p.Grant, oauth.ClientCredentials, oauth.JWTBearer)
 	}
 	if p.ConsentDays < 0 {
-		report("consent_days", "consent_days cannot be below 0")
+		report("consent_days", "consent_days must not be negative")
 	}
 	if err := checkSMTP(p); err != nil {
 		key, _, _ := strings.Cut(err.Error(), " ")
 		report(key, "%v", err)
 	}
-	if !loopback(p.RedirectHost) {
+	if p.Hello != "" {
+		if err := upstream.CheckHello(p.Hello); err != nil {
+			report("hello", "hello: %v", err)
+		}
+	}
+	if !isLoopback(p.RedirectHost) {
 		report("redirect_host", `redirect_host is %q; use "127.0.0.1" or "localhost", as registered with the provider`, p.RedirectHost)
 	}
-	if !strings.HasPrefix(p.RedirectPath, "/") || strings.ContainsAny(p.RedirectPath, "?#") || strings.ContainsFunc(p.RedirectPath, unprintable) {
-		report("redirect_path", `redirect_path is %q; it starts with "/" and has no query`, p.RedirectPath)
+	if !strings.HasPrefix(p.RedirectPath, "/") || strings.ContainsAny(p.RedirectPath, "?#") || strings.ContainsFunc(p.RedirectPath, isSpaceOrControl) {
+		report("redirect_path", `redirect_path is %q; it must start with "/" and must not have a query`, p.RedirectPath)
 	}
 }
 
-// checkURL takes https, and http to this machine: tokens travel there.
+// checkURL accepts only https, since tokens are sent there, and http to this machine.
 func checkURL(key, raw string) error {
 	if raw == "" {
-		return fmt.Errorf(`%s is missing; give it, like %[1]s = "https://login.example.com/..."`, key)
+		return fmt.Errorf(`%s is missing; add it, like %[1]s = "https://login.example.com/..."`, key)
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "" || !validHost(u.Hostname()):
 		return fmt.Errorf(`%s %q is not a web address like "https://login.example.com/token"`, key, raw)
 	case u.User != nil || u.Fragment != "":
-		return fmt.Errorf("%s must not hold a user name, a password or a #fragment; remove it", key)
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return fmt.Errorf("%s must not contain a user name, a password or a #fragment; remove it", key)
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("%s %q must begin with https:// (http:// is for this machine only)", key, raw)
+	return fmt.Errorf("%s %q must begin with https:// (http:// is only for this machine)", key, raw)
 }
 
-// checkHTTPProxy does not repeat what it refuses: that may hold a password.
+// checkHTTPProxy does not repeat what it refuses, since that may contain a password.
 func checkHTTPProxy(raw string) error {
 	if raw == "" {
 		return nil
@@ -204,7 +211,7 @@ func checkHTTPProxy(raw string) error {
 		return errors.New(`http_proxy is not the address of a proxy; write it like "http://proxy.example.com:3128"`)
 	}
 	if _, secret := u.User.Password(); secret {
-		return errors.New(`http_proxy holds a password, and secrets do not belong in this file; leave http_proxy empty and set HTTPS_PROXY in the environment`)
+		return errors.New(`http_proxy contains a password, but secrets do not belong in this file; leave http_proxy empty and set HTTPS_PROXY in the environment`)
 	}
 	return nil
 }
@@ -226,11 +233,11 @@ func (c Config) accountProblems() []problem {
 			report("address", "there are two accounts with this address (the other one is written %s); remove one", first)
 		}
 		seen[folded] = a.Address
-		if strings.ContainsFunc(a.Login, unprintable) {
-			report("login", "login %q holds a space or a control character; it is a user name like me@example.com", a.Login)
+		if strings.ContainsFunc(a.Login, isSpaceOrControl) {
+			report("login", "login %q contains a space or a control character; it must be a user name like me@example.com", a.Login)
 		}
 		if a.MaxConnections < 0 {
-			report("max_connections", "max_connections is %d; give at least 1, or remove it", a.MaxConnections)
+			report("max_connections", "max_connections is %d; it must be at least 1, or be removed", a.MaxConnections)
 		}
 		if _, err := list.Resolve(a); err != nil {
 			report("provider", "%v", err)
@@ -239,8 +246,8 @@ func (c Config) accountProblems() []problem {
 	return found
 }
 
-// IsProxyAddress reports whether a URL is no more than the address of a proxy. A
-// path is mostly the rest of a password that was not percent-encoded.
+// IsProxyAddress reports whether a URL is nothing but the address of a proxy. A path is
+// usually the rest of a password that was not percent-encoded.
 func IsProxyAddress(u *url.URL) bool {
 	return validHost(u.Hostname()) && strings.TrimPrefix(u.Path, "/")+u.RawQuery+u.Fragment == ""
 }
