@@ -144,8 +144,16 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	text := fmt.Sprintf("%s %s refuses: %s", cmp.Or(e.kind, tokenEndpoint), e.URL, quoted(e.Code, e.Description))
-	return text + "; " + e.Reason.Text() + clockHint(e.Reason, e.ClockOff)
+	text := fmt.Sprintf("%s %s refuses: ", cmp.Or(e.kind, tokenEndpoint), e.URL)
+	if e.exact {
+		return text + e.Why()
+	}
+	return text + quoted(e.Code, e.Description) + "; " + e.Reason.Text() + clockHint(e.Reason, e.ClockOff)
+}
+
+// Why says in plain English what the reason is.
+func (e *RefusedError) Why() string {
+	return e.Reason.Text() + e.Reason.evidence(e.Code, e.Description) + clockHint(e.Reason, e.ClockOff)
 }
 
 // quoted is a provider's code with its words.
