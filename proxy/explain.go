@@ -98,7 +98,7 @@ func explainToken(s subject, err error) *api.Problem {
 	if reason == "" {
 		return nil
 	}
-	p := &api.Problem{Account: s.account, Lasting: true, Code: "5.7.8", What: api.Say(sentence(reason.String())), Cure: api.Say(sentence(reason.Cure())), Said: oauth.SaidIn(err)}
+	p := &api.Problem{Account: s.account, Lasting: true, Code: "5.7.8", What: api.Say(sentence(reason.What())), Cure: api.Say(sentence(reason.Cure())), Said: oauth.SaidIn(err)}
 	switch reason.Class() {
 	case oauth.ByUser:
 		p.State = api.NeedsConsent
