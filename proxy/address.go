@@ -14,10 +14,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold is an address in the one form by which addresses are compared: no space
-// around it, lower case (providers do not tell case apart in the local part,
-// whatever RFC 5321 section 2.4 allows), composed, and its domain in the ASCII
-// form of RFC 5891. Use it as a map key, never to send to.
+// Fold is an address in the one form in which addresses are compared: no space around it, lower case
+// (providers do not distinguish case in the local part, whatever RFC 5321 section 2.4 allows),
+// composed, and its domain in the ASCII form of RFC 5891. Use it as a map key, never to send to.
+//
+// What is too long for an address is not given to IDNA, whose cost is quadratic.
 func Fold(address string) string {
 	address = strings.ToLower(strings.TrimSpace(address))
 	if isASCII(address) {
@@ -26,7 +27,7 @@ func Fold(address string) string {
 	// Lowering can decompose and composing can raise (U+0345), hence twice.
 	address = norm.NFC.String(strings.ToLower(norm.NFC.String(address)))
 	i := strings.LastIndexByte(address, '@')
-	if i < 0 {
+	if i < 0 || len(address) > longestAddress {
 		return address
 	}
 	if domain, err := idna.Lookup.ToASCII(address[i+1:]); err == nil {
@@ -44,8 +45,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// checkAddress says what keeps a text from being an account's mail address. It
-// is stricter than RFC 5321: nobody's account has a quoted local part.
+// checkAddress says why a text cannot be an account's mail address. It is stricter than RFC 5321: no
+// account has a quoted local part.
 func checkAddress(address string) error {
 	local, domain, ok := cutDomain(address)
 	switch {
@@ -60,7 +61,7 @@ func checkAddress(address string) error {
 	case len(local) > 64 || len(address) > 254: // RFC 5321 section 4.5.3.1
 		return errors.New("is longer than a mail address can be")
 	case !validHost(domain):
-		return fmt.Errorf("has no valid domain (%q)", domain)
+		return fmt.Errorf("has %q after the @, which is not a domain name", domain)
 	}
 	return nil
 }
@@ -94,8 +95,7 @@ func validHost(host string) bool {
 	return true
 }
 
-// splitHostPort splits and checks a host:port; port 0 is for listeners, which
-// then take a free one.
+// splitHostPort splits and checks a host:port; port 0 is for listeners, which then take a free one.
 func splitHostPort(address string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
@@ -106,7 +106,7 @@ func splitHostPort(address string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("%q has no port between 0 and 65535", address)
 	}
 	if host != "" && !validHost(host) {
-		return "", 0, fmt.Errorf("%q has no valid host", address)
+		return "", 0, fmt.Errorf("the host of %q is not an IP address or a name", address)
 	}
 	return host, int(n), nil
 }

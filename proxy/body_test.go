@@ -14,7 +14,7 @@ import (
 // wireConn is a connection on which a mail program has sent what r reads.
 func wireConn(r io.Reader) *conn {
 	w := wire{Reader: r}
-	return &conn{srv: &Server{idleTimeout: time.Hour}, tcp: w, Conn: w, authed: true}
+	return &conn{srv: &Server{idleTimeout: time.Hour}, tcp: w, Conn: w, authed: true, heard: true}
 }
 
 type wire struct {

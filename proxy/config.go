@@ -29,6 +29,8 @@ type Config struct {
 	// then asks for TLS before AUTH on those.
 	AllowRemote bool `toml:"allow_remote,omitempty"`
 
+	OfferSTARTTLS bool `toml:"offer_starttls,omitempty"` // list STARTTLS in the reply to EHLO on loopback too
+
 	// In all and for each account; 0 stands for the default.
 	MaxConnections           int `toml:"max_connections"`
 	MaxConnectionsPerAccount int `toml:"max_connections_per_account"`

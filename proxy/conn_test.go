@@ -48,7 +48,7 @@ func TestDeadlineFollowsBytes(t *testing.T) {
 		if _, err := d.Read(make([]byte, 1)); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("silence in mid-body: got %v", err)
 		}
-		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 Nothing heard") {
+		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 Nothing received") {
 			t.Errorf("silence was answered with %q", line)
 		}
 		if waited := time.Since(start); waited != 5*time.Minute {
@@ -83,8 +83,8 @@ func TestDripping(t *testing.T) {
 			return readerOnly{c}
 		}, messageGrace, "421 4.4.2 This message comes too slowly"},
 		{"a refused body", func(c *conn) io.Reader { c.authed = true; c.data(); return readerOnly{c} }, messageGrace, "421 4.4.2 This message comes too slowly"},
-		{"a command", func(c *conn) io.Reader { c.authed = true; return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 Nothing heard"},
-		{"before AUTH", func(c *conn) io.Reader { return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 Nobody has logged in"},
+		{"a command", func(c *conn) io.Reader { c.authed = true; return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 Nothing received"},
+		{"before AUTH", func(c *conn) io.Reader { return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 No login within"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestCommandsBeforeAuth(t *testing.T) {
 			}
 		}()
 		io.Copy(io.Discard, readerOnly{c})
-		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 Nobody has logged in") {
+		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 No login within") {
 			t.Errorf("it was answered with %q", line)
 		}
 		if took := time.Since(start); took != 5*time.Minute {

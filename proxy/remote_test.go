@@ -67,7 +67,7 @@ func TestLockedOutElsewhere(t *testing.T) {
 	guesses := &source{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
 	r.server.guard.sources.Store("192.0.2.9 "+me, guesses)
 	here := &source{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
-	r.server.guard.sources.Store("127.0.0.1 "+me, here)
+	r.server.guard.sources.Store("localhost "+me, here)
 	r.server.guard.count.Store(2)
 
 	p := r.dialFromElsewhere()

@@ -136,10 +136,10 @@ func TestDeeperLinesHaveTheirSession(t *testing.T) {
 // TestGoodbyeIsLogged: who is hung up on is found in the log, with what it was told.
 func TestGoodbyeIsLogged(t *testing.T) {
 	r := newRig(t, rigOptions{config: func(c *Config) { c.IdleTimeout = Duration(100 * time.Millisecond) }})
-	if got := r.dial().reply(); !strings.HasPrefix(got, "421 4.4.2 Nobody has logged in") {
+	if got := r.dial().reply(); !strings.HasPrefix(got, "421 4.4.2 No login within") {
 		t.Fatalf("got %q", got)
 	}
-	if lines := sessionsSaid(t, r.log.String())["1"]; !heard(lines, "closing", "client=127.0.0.1:", "Nobody has logged in") {
+	if lines := sessionsSaid(t, r.log.String())["1"]; !heard(lines, "closing", "client=127.0.0.1:", "No login within") {
 		t.Errorf("the log says %q", lines)
 	}
 }

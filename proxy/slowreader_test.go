@@ -65,7 +65,7 @@ func TestShutdownWithAMessageOfOneWhoNeverReads(t *testing.T) {
 	default:
 	}
 	cancel()
-	if err := <-done; err == nil || !strings.Contains(err.Error(), "1 messages in flight") {
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "1 messages in progress") {
 		t.Errorf("got %v", err)
 	}
 }
