@@ -59,7 +59,7 @@ func TestFoldIsBounded(t *testing.T) {
 	}
 }
 
-// foldInTime folds an address, and fails where that takes as long as no honest one can.
+// foldInTime folds an address, and fails where that takes too long for any address.
 func foldInTime(t *testing.T, address string) string {
 	start := time.Now()
 	folded := Fold(address)

@@ -17,9 +17,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// TestCommandInjection: CR, LF and NUL in addresses, parameters and AUTH, raw or
-// encoded, never become a command to the provider, another reply to the program
-// or another line of the log.
+// TestCommandInjection: CR, LF and NUL in addresses, parameters and AUTH, raw or encoded, never become
+// a command to the provider, another reply to the program or another line of the log.
 func TestCommandInjection(t *testing.T) {
 	var mu sync.Mutex
 	var heard []string // what the provider was told
@@ -86,8 +85,7 @@ func TestCommandInjection(t *testing.T) {
 	}
 }
 
-// TestOversize: what is too long is refused, costs no memory to speak of and
-// hurts no other connection.
+// TestOversize: what is too long is refused, costs hardly any memory and hurts no other connection.
 func TestOversize(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	long := strings.Repeat("a", 2<<20)
@@ -134,8 +132,8 @@ func TestOversize(t *testing.T) {
 	}
 }
 
-// TestThousandsOfConnections: those within the limit are served, all others are
-// told or closed, and nothing of them is left.
+// TestThousandsOfConnections: those within the limit are served, all others are told or closed, and
+// nothing of them is left.
 func TestThousandsOfConnections(t *testing.T) {
 	const all, limit = 3000, 500
 	r := newRig(t, rigOptions{config: func(c *Config) { c.MaxConnections = limit }})
@@ -170,9 +168,8 @@ func TestThousandsOfConnections(t *testing.T) {
 	r.login(me)
 }
 
-// TestPipelinedBeforeItsTime: what comes with a command that must be answered
-// first is not run as if it had been: a message before AUTH has succeeded, and
-// clear text behind STARTTLS.
+// TestPipelinedBeforeItsTime: commands sent together with one that must be answered first do not run
+// as if it had been: a message before AUTH has succeeded, and clear text after STARTTLS.
 func TestPipelinedBeforeItsTime(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	tx := "MAIL FROM:<" + me + ">\r\nRCPT TO:<a@b.test>\r\nBDAT 5 LAST\r\nhello"
@@ -180,7 +177,7 @@ func TestPipelinedBeforeItsTime(t *testing.T) {
 	p.send("EHLO x\r\nAUTH PLAIN " + plainResponse(me, "wrong") + "\r\n" + tx + "NOOP\r\n")
 	for _, want := range []string{"250-", "535", "530 5.7.0", "503", "503", "250 2.0.0"} {
 		if got := p.reply(); !strings.HasPrefix(got, want) {
-			t.Errorf("behind a wrong password: %q, want %s", got, want)
+			t.Errorf("after a wrong password: %q, want %s", got, want)
 		}
 	}
 	p = r.dial()
@@ -195,8 +192,8 @@ func TestPipelinedBeforeItsTime(t *testing.T) {
 	}
 }
 
-// TestPagesAndMetrics: no page of a browser reads the metrics, under a name of
-// its own (DNS rebinding) or across sites.
+// TestPagesAndMetrics: no web page can read the metrics, neither under a name of its own (DNS
+// rebinding) nor across sites.
 func TestPagesAndMetrics(t *testing.T) {
 	r := newRig(t, rigOptions{idle: true})
 	open := newRig(t, rigOptions{idle: true, config: func(c *Config) { c.Metrics, c.AllowRemote = ":0", true }})
@@ -237,9 +234,9 @@ func TestPagesAndMetrics(t *testing.T) {
 	}
 }
 
-// TestPanicInAMessage: a session that panics in the middle of a message takes
-// its own connection with it and no other; the gauges come back to 0 (rig.stop
-// looks) and the connection to the provider is free again.
+// TestPanicInAMessage: a session that panics in the middle of a message takes down its own connection
+// and no other; the gauges return to 0 (rig.stop checks) and the connection to the provider is free
+// again.
 func TestPanicInAMessage(t *testing.T) {
 	for _, where := range []string{"RCPT", "DATA", "BDAT"} {
 		t.Run(where, func(t *testing.T) {

@@ -82,7 +82,7 @@ type conn struct {
 
 const (
 	shuttingDown = "421 4.3.2 Waxseal is shutting down; try again later"
-	makingRoom   = "421 4.3.2 Too many connections; this one had not logged in"
+	makingRoom   = "421 4.3.2 Too many connections; closing one that has not logged in"
 )
 
 func newConn(raw net.Conn, srv *Server, id string, wantsTLS bool) *conn {

@@ -38,7 +38,7 @@ func (c *conn) begin() error {
 			c.gone = true
 			return err
 		case !time.Now().Before(deadline):
-			c.noTLS("it waits for a greeting")
+			c.noTLS("waits for a greeting")
 			return nil
 		}
 	}
@@ -47,13 +47,13 @@ func (c *conn) begin() error {
 		return c.handshake(raw)
 	}
 	c.left = raw.first[:]
-	c.noTLS("it speaks without TLS")
+	c.noTLS("sent clear text")
 	return nil
 }
 
 func (c *conn) noTLS(what string) {
-	c.srv.log.Warn("a mail program does not begin with TLS on a TLS port: "+what, "session", c.id, "client", c.tcp.RemoteAddr().String(),
-		"port", c.tcp.LocalAddr().String(), "cure", "set it to SSL/TLS, or let it use "+c.srv.otherPort("starttls", "listen"))
+	c.srv.log.Info("a mail program "+what+" on the port for TLS; it is offered STARTTLS", "session", c.id, "client", c.tcp.RemoteAddr().String(),
+		"port", c.tcp.LocalAddr().String(), "cure", "set its encryption to SSL/TLS, or let it use "+c.srv.otherPort("starttls", "listen")+" without encryption")
 }
 
 // otherPort names a listener for advice; key is where one is configured.
@@ -136,11 +136,11 @@ func tlsCure(err error) string {
 	var record tls.RecordHeaderError
 	switch text := err.Error(); {
 	case strings.Contains(text, "unsupported versions"), strings.Contains(text, "SSLv2"):
-		return "the program speaks only TLS 1.1 or older; on this computer let it send without TLS"
+		return "the program knows only TLS 1.1 or older; on this computer it can send without encryption"
 	case strings.Contains(text, "unknown certificate"), strings.Contains(text, "bad certificate"):
 		return "the program does not trust Waxseal's certificate; `waxseal certificate` shows it"
 	case errors.As(err, &record):
 		return "the program does not speak TLS; check its encryption setting"
 	}
-	return "the program gave up, which is how some say that they do not trust Waxseal's certificate; `waxseal certificate` shows it"
+	return "the program gave up; it may not trust Waxseal's certificate, which `waxseal certificate` shows"
 }

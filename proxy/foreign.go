@@ -23,7 +23,7 @@ func (c *conn) tellTLS(first []byte) bool {
 	if c.secure || first[0] != recordHandshake && !ssl2 {
 		return false
 	}
-	c.notSMTP("TLS", tlsAlert, "set the program to no encryption, or let it use "+c.srv.otherPort("tls", "listen_tls"))
+	c.notSMTP("TLS on a port that begins without it", tlsAlert, "set its encryption to none, or let it use "+c.srv.otherPort("tls", "listen_tls"))
 	return true
 }
 
@@ -35,11 +35,11 @@ func (c *conn) tellProtocol(line []byte) bool {
 	method, _, _ := strings.Cut(string(line[:min(len(line), len("OPTIONS")+1)]), " ")
 	switch {
 	case bytes.HasPrefix(line, []byte("SSH-")):
-		c.notSMTP("SSH", "500 5.5.2 This port speaks SMTP, not SSH\r\n", "")
+		c.notSMTP("SSH on a port for SMTP", "500 5.5.2 This port speaks SMTP, not SSH\r\n", "")
 	case bytes.Contains(line, []byte(" HTTP/")):
 		for _, m := range httpMethods {
 			if method == m {
-				c.notSMTP("HTTP", badRequest, "")
+				c.notSMTP("HTTP on a port for SMTP", badRequest, "")
 				return true
 			}
 		}
@@ -55,12 +55,12 @@ const httpText = "This is a port of Waxseal for mail programs. It speaks SMTP, n
 var badRequest = fmt.Sprintf("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(httpText), httpText)
 
 // notSMTP tells a client in its own protocol that this is not its port, and ends the connection.
-func (c *conn) notSMTP(protocol, reply, cure string) {
+func (c *conn) notSMTP(what, reply, cure string) {
 	attrs := []any{"session", c.id, "client", c.tcp.RemoteAddr().String(), "port", c.tcp.LocalAddr().String()}
 	if cure != "" {
 		attrs = append(attrs, "cure", cure)
 	}
-	c.srv.log.Warn("a program speaks "+protocol+" on a port for SMTP without TLS; closing", attrs...)
+	c.srv.log.Warn("a program spoke "+what+"; closing", attrs...)
 	c.out = append(c.out, reply...)
 	c.flush()
 	c.gone = true

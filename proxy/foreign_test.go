@@ -14,15 +14,15 @@ import (
 func TestOtherProtocols(t *testing.T) {
 	oldHello := "\x16\x03\x01\x00\x2e\x01\x00\x00\x2a\x03\x01" + strings.Repeat("U", 32) + "\x00\x00\x02\x00\x2f\x01\x00" // without an LF in it
 	for name, tc := range map[string]struct{ say, told, log string }{
-		"TLS":            {oldHello, tlsAlert, "speaks TLS"},
-		"half a hello":   {"\x16", tlsAlert, "speaks TLS"},
-		"SSL 2":          {"\x80\x2e\x01\x00\x02" + strings.Repeat("U", 40), tlsAlert, "speaks TLS"},
-		"GET":            {"GET / HTTP/1.1\r\nHost: localhost:1587\r\n\r\n", badRequest, "speaks HTTP"},
-		"POST":           {"POST /x?MAIL HTTP/1.0\r\nContent-Length: 30\r\n\r\nMAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\n", badRequest, "speaks HTTP"},
-		"CONNECT":        {"CONNECT mail.example:25 HTTP/1.1\r\n\r\n", badRequest, "speaks HTTP"},
-		"HTTP/2":         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", badRequest, "speaks HTTP"},
-		"SSH":            {"SSH-2.0-OpenSSH_9.2p1\r\n", "500 5.5.2 This port speaks SMTP, not SSH\r\n", "speaks SSH"},
-		"GET after EHLO": {"EHLO x\r\nGET / HTTP/1.1\r\n", badRequest, "speaks HTTP"},
+		"TLS":            {oldHello, tlsAlert, "spoke TLS"},
+		"half a hello":   {"\x16", tlsAlert, "spoke TLS"},
+		"SSL 2":          {"\x80\x2e\x01\x00\x02" + strings.Repeat("U", 40), tlsAlert, "spoke TLS"},
+		"GET":            {"GET / HTTP/1.1\r\nHost: localhost:1587\r\n\r\n", badRequest, "spoke HTTP"},
+		"POST":           {"POST /x?MAIL HTTP/1.0\r\nContent-Length: 30\r\n\r\nMAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\n", badRequest, "spoke HTTP"},
+		"CONNECT":        {"CONNECT mail.example:25 HTTP/1.1\r\n\r\n", badRequest, "spoke HTTP"},
+		"HTTP/2":         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", badRequest, "spoke HTTP"},
+		"SSH":            {"SSH-2.0-OpenSSH_9.2p1\r\n", "500 5.5.2 This port speaks SMTP, not SSH\r\n", "spoke SSH"},
+		"GET after EHLO": {"EHLO x\r\nGET / HTTP/1.1\r\n", badRequest, "spoke HTTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, rigOptions{})
@@ -97,7 +97,7 @@ func TestPlainOnTheTLSPort(t *testing.T) {
 			p.startTLS()
 			p.auth(me, password)
 			p.message(me, "you@there.test", "hello\r\n")
-			if log := r.log.String(); strings.Count(log, "does not begin with TLS on a TLS port") != 1 || !strings.Contains(log, r.plain) {
+			if log := r.log.String(); strings.Count(log, "on the port for TLS; it is offered STARTTLS") != 1 || !strings.Contains(log, r.plain) {
 				t.Errorf("the log says %s", log)
 			}
 		})
@@ -111,7 +111,7 @@ func TestHandshakesThatFail(t *testing.T) {
 		config *tls.Config
 		log    string
 	}{
-		"TLS 1.0":             {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, InsecureSkipVerify: true}, "speaks only TLS 1.1 or older"},
+		"TLS 1.0":             {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, InsecureSkipVerify: true}, "knows only TLS 1.1 or older"},
 		"the certificate":     {&tls.Config{ServerName: "localhost"}, "does not trust Waxseal's certificate"},
 		"another certificate": {&tls.Config{ServerName: "other.example"}, "does not trust Waxseal's certificate"},
 	} {

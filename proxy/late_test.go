@@ -8,8 +8,8 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// TestLateChunkTouchesNothing: go-smtp runs Data of a BDAT message in a goroutine
-// of its own, which may start after RSET and in the middle of the next message.
+// TestLateChunkTouchesNothing: go-smtp runs Data of a BDAT message in a goroutine of its own, which may
+// start after RSET and in the middle of the next message.
 func TestLateChunkTouchesNothing(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	c, _ := pipe(t)

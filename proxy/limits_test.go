@@ -20,7 +20,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 		idle = append(idle, r.dial())
 	}
 	next := r.dial() // takes the place of the oldest
-	idle[0].expect("421 4.3.2 Too many connections; this one had not logged in")
+	idle[0].expect("421 4.3.2 Too many connections; closing one that has not logged in")
 	if got := idle[0].reply(); got != "" {
 		t.Errorf("it goes on with %q", got)
 	}
@@ -40,12 +40,13 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
-	if said, _ := io.ReadAll(c); !strings.HasPrefix(string(said), "421 4.3.2 Waxseal has as many connections as it may (4)") {
+	if said, _ := io.ReadAll(c); !strings.HasPrefix(string(said), "421 4.3.2 Waxseal has reached its limit of 4 connections") {
 		t.Errorf("told %q", said)
 	}
 }
 
-// TestSilentHandshakesMakeRoom: one that has not begun with TLS cannot be told, and goes all the same.
+// TestSilentHandshakesMakeRoom: a connection on the TLS port that has sent nothing cannot be told why,
+// and is closed all the same.
 func TestSilentHandshakesMakeRoom(t *testing.T) {
 	r := newRig(t, rigOptions{config: func(c *Config) { c.MaxConnections = 1 }})
 	for range 3 {
@@ -58,14 +59,14 @@ func TestSilentHandshakesMakeRoom(t *testing.T) {
 	r.login(me)
 }
 
-// TestOneThatIsBusyMakesRoom within lastWords: waiting for an answer to a wrong password does not hold
-// a place.
-func TestOneThatIsBusyMakesRoom(t *testing.T) {
+// TestRoomIsMadeInTime: a connection whose goroutine does not notice, since it waits for something
+// else, is cut off after lastWords.
+func TestRoomIsMadeInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, client := pipe(t)
 		c.srv.strangers.add(c)
 		if !c.srv.strangers.makeRoom() || c.srv.strangers.makeRoom() {
-			t.Error("there is one, and it makes room once")
+			t.Error("one connection has to make room, once")
 		}
 		<-c.ctx.Done()
 		if _, err := client.Read(make([]byte, 1)); err != io.EOF {
@@ -92,8 +93,8 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// The end of a stop waited without a limit for whatever held a connection that had been cut off.
-func TestStopDoesNotWaitBehindItsKill(t *testing.T) {
+// At its end, a stop waited without a limit for whatever held a connection that had been cut off.
+func TestStopDoesNotWaitAfterItsKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := New(Options{Config: DefaultConfig()})
 		if err != nil {

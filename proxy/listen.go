@@ -84,7 +84,7 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 	if limit := s.capacity(); s.stats.connections.Add(1) > limit {
 		s.stats.refused.Add(1)
 		if !s.stopping.Load() && s.full.first() {
-			s.log.Warn("too many connections; those without a login make room, and more are refused",
+			s.log.Warn("too many connections: closing the oldest without a login, or refusing new ones",
 				"client", tcp.RemoteAddr().String(), "max_connections", limit, "open_files", openFiles)
 		}
 		if !s.strangers.makeRoom() {
@@ -111,7 +111,7 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 func (l *listener) reject(tcp net.Conn) {
 	words := shuttingDown
 	if !l.srv.stopping.Load() {
-		words = fmt.Sprintf("421 4.3.2 Waxseal has as many connections as it may (%d); try again later", l.srv.capacity())
+		words = fmt.Sprintf("421 4.3.2 Waxseal has reached its limit of %d connections; try again later", l.srv.capacity())
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -107,7 +107,7 @@ func (s *session) end() {
 		s.c.unknown = 0
 	}
 	m.cancel()
-	s.msg = nil
+	s.msg, s.c.arg = nil, ""
 	s.c.busy.Store(false)
 	s.srv.stats.messages.Add(-1)
 	s.box.messages.Add(-1)

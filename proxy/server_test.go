@@ -379,7 +379,7 @@ func TestShutdownHasAnEnd(t *testing.T) {
 	p.send("half")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.server.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "1 messages in progress") {
+	if err := r.server.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "1 messages in flight") {
 		t.Errorf("got %v", err)
 	}
 	if n := len(r.provider.Messages()); n != 0 {

@@ -56,7 +56,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	select {
 	case <-drained:
 	case <-ctx.Done():
-		err = fmt.Errorf("stopped with %d messages in progress: %w", s.stats.messages.Load(), ctx.Err())
+		err = fmt.Errorf("stopped with %d messages in flight: %w", s.stats.messages.Load(), ctx.Err())
 		s.log.Error("stop timed out", "messages", s.stats.messages.Load())
 	}
 	s.kill()
