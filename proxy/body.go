@@ -12,6 +12,8 @@ var (
 	// it, since the dot would have been doubled, and servers disagree on whether it ends the message.
 	// It is how mail is smuggled, and what devices send that end lines in LF or CR CR LF.
 	errLoneDot error = answer(554, "5.6.0", "A dot stands alone on a line that does not end in CRLF, so it is unclear where the message ends; line ends must be CRLF. Nothing was sent")
+	// errInterrupted is a read that was given up since the message was refused.
+	errInterrupted = errors.New("the message was refused before its end")
 	// errLineEnds is a body after which the client waits for an answer, as if it had ended.
 	errLineEnds error = answer(554, "5.6.0", "The end of the message was not recognized: line ends must be CRLF, not LF or CR alone. Nothing was sent")
 )
@@ -136,7 +138,7 @@ func (d *dotReader) fill() {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	if wrongLineEnds(err) {
+	if wrongLineEnds(err) || err == errInterrupted {
 		d.err = err // it may still be drained
 	} else if err != nil {
 		d.finish(err)
@@ -169,7 +171,7 @@ func (d *dotReader) finish(err error) {
 
 // drain reads to the true end of the body, whatever stands before it.
 func (d *dotReader) drain() error {
-	if wrongLineEnds(d.err) {
+	if wrongLineEnds(d.err) || d.err == errInterrupted {
 		d.err = nil
 	}
 	d.drop = true

@@ -28,7 +28,7 @@ const keptSize = 1 << 10
 //   - tell a body that was cut off in the middle of a chunk from a whole one,
 //   - renew deadlines as bytes flow, and say why it closes a connection.
 //
-// Everything but kill, nudge, evict and refuse belongs to the one goroutine that go-smtp serves the
+// Everything but kill, nudge, evict, interrupt and refuse belongs to the one goroutine that go-smtp serves the
 // connection with.
 type conn struct {
 	net.Conn          // TCP, or TLS over it
@@ -72,9 +72,10 @@ type conn struct {
 	closed    sync.Once
 	pace      pace
 
-	refusal   atomic.Pointer[smtp.SMTPError] // of a body that has not come to its end
-	refusedAt time.Time                      // when this goroutine noticed
-	told      bool                           // the client has been told in the middle of the body
+	interrupted atomic.Bool                    // the read of a body is given up: it will be refused
+	refusal     atomic.Pointer[smtp.SMTPError] // of a body that has not come to its end
+	refusedAt   time.Time                      // when this goroutine noticed
+	told        bool                           // the client has been told in the middle of the body
 
 	stranger *list.Element // in the server's strangers, whose lock guards it
 	evicted  atomic.Bool   // it has to make room

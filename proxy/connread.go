@@ -42,9 +42,14 @@ func (c *conn) receive(p []byte) (int, error) {
 		return 0, nil
 	}
 	inBody := c.inBody()
-	if inBody && c.refusedAt.IsZero() && c.refusal.Load() != nil {
-		c.refusedAt = time.Now()
-		return 0, nil
+	if inBody && c.refusedAt.IsZero() {
+		switch {
+		case c.refusal.Load() != nil:
+			c.refusedAt = time.Now()
+			return 0, nil
+		case c.interrupted.Load():
+			return 0, errInterrupted
+		}
 	}
 	if inBody && c.pieces { // most bodies come whole, or faster than they are read
 		tcp.QuickAck(c.tcp)

@@ -158,6 +158,12 @@ func (c *conn) linger() {
 	}
 }
 
+// interrupt gives up the read of a body by DATA, from another goroutine.
+func (c *conn) interrupt() {
+	c.interrupted.Store(true)
+	c.tcp.SetReadDeadline(time.Unix(1, 0))
+}
+
 // refuse tells the connection that the body it reads has been refused. It may come from another
 // goroutine, and wakes a read that waits for a silent client.
 func (c *conn) refuse(r *smtp.SMTPError) {
@@ -181,6 +187,7 @@ func (c *conn) tell() {
 // flush; if not, c.parting is what it was told in its place.
 func (c *conn) settled() (answered bool) {
 	answered = c.told || !c.gone
+	c.interrupted.Store(false)
 	c.refusal.Store(nil)
 	c.refusedAt, c.told = time.Time{}, false
 	return answered

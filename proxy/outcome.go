@@ -87,6 +87,10 @@ func (s *session) end() {
 	s.body.Lock()
 	defer s.body.Unlock()
 	m := s.msg
+	if s.pump != nil {
+		s.pump.finish()
+		s.pump = nil
+	}
 	if m.tx != nil {
 		m.tx.Close()
 	}

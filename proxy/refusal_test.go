@@ -249,3 +249,72 @@ func TestPauseInALineIsNoEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestInterruptedBody: a read that waits for the client is given up when the provider refuses the
+// message, and the body can still be read to its end.
+func TestInterruptedBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, client := pipe(t)
+		c.authed = true
+		body := &countingReader{r: c.data(), c: c}
+		go io.WriteString(client, "half a mess")
+		if n, err := body.Read(make([]byte, 64)); n != 11 || err != nil {
+			t.Fatalf("%d, %v", n, err)
+		}
+		go func() {
+			time.Sleep(time.Minute) // the bubble's clock
+			body.Interrupt()
+		}()
+		if _, err := body.Read(make([]byte, 64)); err != errInterrupted || !body.unread() {
+			t.Errorf("the read ended with %v", err)
+		}
+		c.refuse(answer(552, "5.3.4", "too large"))
+		go io.WriteString(client, "age\r\n.\r\nNOOP\r\n")
+		end := make([]byte, 64)
+		if n, err := c.Read(end); string(end[:n]) != ".\r\n" || err != nil {
+			t.Errorf("then %q, %v", end[:n], err)
+		}
+		if n, err := c.Read(end); string(end[:n]) != "NOOP\r\n" || err != nil {
+			t.Errorf("then %q, %v", end[:n], err)
+		}
+	})
+}
+
+func TestPump(t *testing.T) {
+	r, w := io.Pipe()
+	p := newPump(r)
+	go w.Write([]byte("hello world"))
+	if err := p.first(); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 5)
+	if n, err := p.Read(b); string(b[:n]) != "hello" || err != nil {
+		t.Errorf("%q, %v", b[:n], err)
+	}
+	if n, err := io.ReadFull(p, make([]byte, 6)); n != 6 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	go p.interrupt()
+	if _, err := p.Read(b); err != errInterrupted {
+		t.Errorf("interrupted: %v", err)
+	}
+	go w.Write([]byte("more"))
+	w.Close()
+	p.finish()
+
+	r, w = io.Pipe()
+	w.CloseWithError(io.ErrUnexpectedEOF)
+	if err := newPump(r).first(); err != io.ErrUnexpectedEOF {
+		t.Errorf("a pipe that was closed: %v", err)
+	}
+	r, w = io.Pipe()
+	w.Close()
+	p = newPump(r)
+	if err := p.first(); err != nil {
+		t.Errorf("an empty body: %v", err)
+	}
+	if _, err := p.Read(b); err != io.EOF {
+		t.Errorf("an empty body: %v", err)
+	}
+	p.finish()
+}

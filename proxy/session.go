@@ -28,6 +28,7 @@ type session struct {
 
 	body  sync.Mutex    // held by Data: Reset and Logout wait for it
 	chunk io.Reader     // the pipe of the last BDAT body
+	pump  *pump         // and what reads it
 	begun chan struct{} // of the last MAIL; closed when a body is read
 }
 

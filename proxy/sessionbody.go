@@ -1,9 +1,9 @@
 package proxy
 
 import (
-	"bytes"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -16,7 +16,6 @@ func (s *session) Data(r io.Reader) error {
 	s.body.Lock()
 	defer s.body.Unlock()
 	m := s.msg
-	body := &countingReader{r: r}
 	if s.begun != nil {
 		select {
 		case <-s.begun:
@@ -24,16 +23,17 @@ func (s *session) Data(r io.Reader) error {
 			close(s.begun)
 		}
 	}
-	if _, chunked := r.(*io.PipeReader); chunked {
+	body := &countingReader{c: s.c}
+	if pipe, chunked := r.(*io.PipeReader); chunked {
 		s.chunk = r
+		p := newPump(pipe)
 		// go-smtp starts this in a goroutine that may come late: after the transaction was taken
 		// back, even in the middle of the next one. Then its pipe is closed, which the first read
 		// tells.
-		first, err := firstRead(r)
-		if err != nil || m == nil {
+		if err := p.first(); err != nil || m == nil {
 			return replyTo("DATA", nil, errCutOff)
 		}
-		body.r = io.MultiReader(first, r)
+		s.pump, body.r, body.pump = p, p, p
 	} else {
 		body.r = s.c.data()
 	}
@@ -59,7 +59,7 @@ func (s *session) judge(reply upstream.Reply, err error, body *countingReader) *
 	switch {
 	case wrongLineEnds(body.err):
 		err = body.err
-	case body.err != nil:
+	case body.cutOff() != nil:
 		err = fmt.Errorf("%w: %w", errCutOff, body.err)
 	}
 	return s.fail("DATA", err)
@@ -77,37 +77,51 @@ func (s *session) settle() {
 	s.chunk = nil
 }
 
-// firstRead waits for a body's first bytes, or its end.
-func firstRead(r io.Reader) (io.Reader, error) {
-	buf := make([]byte, 4<<10)
-	n, err := r.Read(buf)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	return bytes.NewReader(buf[:n]), nil
-}
-
-// countingReader counts a body's bytes and remembers how reading it ended.
+// countingReader counts a body's bytes and remembers how reading it ended. It is an
+// [upstream.Interrupter].
 type countingReader struct {
 	r     io.Reader
+	c     *conn
+	pump  *pump // of a BDAT body
 	n     int64
 	ended bool  // with io.EOF
 	err   error // otherwise
+
+	interrupted atomic.Bool
 }
 
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
+func (b *countingReader) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.n += int64(n)
 	switch err {
 	case nil:
 	case io.EOF:
-		c.ended = true
+		b.ended = true
 	default:
-		c.err = err
+		b.err = err
 	}
 	return n, err
 }
 
+// Interrupt gives up a Read that waits for the client, since the provider has refused the message. It
+// may be called from another goroutine.
+func (b *countingReader) Interrupt() {
+	b.interrupted.Store(true)
+	if b.pump != nil {
+		b.pump.interrupt()
+	} else {
+		b.c.interrupt()
+	}
+}
+
+// cutOff is how the client broke off its body; nil where it did not.
+func (b *countingReader) cutOff() error {
+	if b.interrupted.Load() || wrongLineEnds(b.err) {
+		return nil
+	}
+	return b.err
+}
+
 // unread reports whether the client may still be sending, or waiting for an answer in the middle of
 // its body.
-func (c *countingReader) unread() bool { return !c.ended && (c.err == nil || wrongLineEnds(c.err)) }
+func (b *countingReader) unread() bool { return !b.ended && b.cutOff() == nil }
