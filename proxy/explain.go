@@ -264,7 +264,7 @@ func explainMessage(s subject, err error) failure {
 	case errors.Is(err, upstream.ErrBareLineEnd), errors.Is(err, errLoneDot):
 		return failure{s.lasting("", "5.6.0", "The message was not sent: it has a line with only a dot next to a bare CR or LF, and servers disagree about where such a message ends.", ""), 554}
 	case errors.Is(err, errCutOff):
-		return failure{s.passing("", "4.4.2", "The message was cut off, so nothing was sent.", ""), 451}
+		return failure{s.passing("", "4.4.2", "The message was cut off; nothing was sent.", ""), 451}
 	case lost != nil && lost.Unknown:
 		return failure{s.passing("", "4.4.2", "The connection to {{.Provider}} broke after the whole message was sent and before the answer came: it may have been delivered.", ""), 451}
 	case lost != nil:
