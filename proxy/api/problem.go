@@ -1,0 +1,147 @@
+package api
+
+import "strings"
+
+// Problem is a failure explained: what failed, in a person's terms, and what to do.
+// An SMTP reply, a line of doctor, a card in the window and a notification are all
+// made from one.
+type Problem struct {
+	State   State  `json:"state,omitempty"`   // of the account, where the failure is one's
+	Account string `json:"account,omitempty"` // that it is about
+	Lasting bool   `json:"lasting"`           // trying again cannot help; else it may pass
+	Code    string `json:"code,omitempty"`    // enhanced status code (RFC 3463), where SMTP has one for it
+	What    Text   `json:"what"`
+	Said    string `json:"said,omitempty"` // the other side's own words
+	Cure    Text   `json:"cure,omitzero"`
+	Do      Action `json:"do,omitempty"` // the part of the cure that Waxseal can begin
+}
+
+// Error is the failure in English, for a line at a terminal: what, then the cure.
+func (p *Problem) Error() string {
+	text := p.Summary()
+	if cure := p.Remedy(); cure != "" {
+		text += "; " + cure
+	}
+	return text
+}
+
+// Summary is what failed, with the other side's words: a phrase in English that may
+// follow a colon.
+func (p *Problem) Summary() string {
+	text := phrase(p.What)
+	if p.Said != "" {
+		text += " (the other side said: " + p.Said + ")"
+	}
+	return text
+}
+
+// Remedy is the cure, with the command that begins it, as a phrase in English; ""
+// where there is none.
+func (p *Problem) Remedy() string {
+	text, command := phrase(p.Cure), p.Do.Command(p.Account)
+	switch {
+	case command == "":
+		return text
+	case text == "":
+		return "run `" + command + "`"
+	}
+	return text + " (`" + command + "`)"
+}
+
+// Sentences are all of it in English, as one line of prose.
+func (p *Problem) Sentences() string {
+	text := p.What.String()
+	if cure := p.Remedy(); cure != "" {
+		text += " " + strings.ToUpper(cure[:1]) + cure[1:] + "."
+	}
+	if p.Said != "" {
+		text += " The other side said: " + p.Said
+	}
+	return text
+}
+
+// phrase is a sentence as it goes on after a colon.
+func phrase(t Text) string { return uncapital(strings.TrimSuffix(t.String(), ".")) }
+
+// uncapital takes the capital off a sentence's beginning. Names keep theirs: only a
+// first word that is all lower case but for its initial loses it.
+func uncapital(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	if len(word) > 1 && word[1:] == strings.ToLower(word[1:]) && !strings.ContainsAny(word, "’'.") {
+		return strings.ToLower(word[:1]) + s[1:]
+	}
+	return s
+}
+
+// Action is something a person can do about a problem: a button in the window, a
+// command on the command line.
+type Action string
+
+const (
+	SignIn      Action = "sign_in"      // the account's user signs in again
+	Register    Action = "register"     // another client ID or secret
+	NewPassword Action = "new_password" // another local password
+	ShowSetup   Action = "show_setup"   // what to enter in the mail program
+	Unlock      Action = "unlock"       // the keychain
+	RunChecks   Action = "run_checks"   // look at everything
+	AddAccount  Action = "add_account"
+	ListAccount Action = "list_accounts"
+	OpenSetting Action = "settings"
+	ReadAgain   Action = "reload" // the configuration file
+)
+
+// Actions are all of them.
+var Actions = []Action{SignIn, Register, NewPassword, ShowSetup, Unlock, RunChecks, AddAccount, ListAccount, OpenSetting, ReadAgain}
+
+// Command is the command line that does it, "" where there is none.
+func (a Action) Command(account string) string {
+	if account == "" {
+		account = "ADDRESS"
+	}
+	switch a {
+	case SignIn:
+		return "waxseal account reauthorize " + account
+	case Register:
+		return "waxseal account reauthorize " + account + " --client-secret-file FILE"
+	case NewPassword:
+		return "waxseal account password " + account + " --new"
+	case ShowSetup:
+		return "waxseal account password " + account
+	case RunChecks:
+		return "waxseal doctor"
+	case AddAccount:
+		return "waxseal account add " + account
+	case ListAccount:
+		return "waxseal account list"
+	case ReadAgain:
+		return "waxseal reload"
+	}
+	return ""
+}
+
+// Label is the action on a button.
+func (a Action) Label() Text {
+	switch a {
+	case SignIn:
+		return Say("Sign in again")
+	case Register:
+		return Say("Change registration")
+	case NewPassword:
+		return Say("Create new password")
+	case ShowSetup:
+		return Say("Show settings")
+	case Unlock:
+		return Say("Unlock keychain")
+	case RunChecks:
+		return Say("Run diagnostics")
+	case AddAccount:
+		return Say("Add account")
+	case ListAccount:
+		return Say("Show accounts")
+	case OpenSetting:
+		return Say("Open settings")
+	case ReadAgain:
+		return Say("Read file again")
+	}
+	return Text{}
+}

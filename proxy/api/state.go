@@ -1,0 +1,114 @@
+package api
+
+// Severity says what a state asks of a person.
+type Severity int
+
+const (
+	Fine          Severity = iota
+	Busy                   // something is being done
+	Passing                // trouble that ends by itself; it is shown
+	NeedsSomebody          // trouble that only a person can end; it is shown, and told once
+)
+
+// State is how an account is. Every part of Waxseal uses these constants; their
+// values are part of `waxseal status --json`.
+type State string
+
+const (
+	Ready      State = "ready"
+	Unused     State = "unknown" // nothing was tried yet
+	Refreshing State = "refreshing"
+
+	ProviderBusy   State = "provider_busy" // the provider asks to try later
+	TurnedAway     State = "turned_away"   // the mail server refuses the connection itself
+	MailServerDown State = "unreachable"   // the mail server does not answer; its breaker may be open
+	SignInDown     State = "error"         // the sign-in server does not answer, or not as it should
+	Untrusted      State = "untrusted"     // the mail server's certificate
+	Offline        State = "offline"       // this machine has no network
+
+	NeedsConsent        State = "needs_consent" // the user must sign in
+	NeedsAdmin          State = "needs_admin"
+	NotRegistered       State = "not_registered"       // there is no client ID
+	RegistrationRefused State = "registration_refused" // the client ID or its secret
+	SMTPDisabled        State = "smtp_disabled"        // by the organisation
+	WrongIdentity       State = "wrong_identity"       // the user who signed in may not use this mailbox
+	PasswordsRetired    State = "basic_retired"
+	NotAuthenticated    State = "not_authenticated"
+	TokenRefused        State = "token_refused" // by the mail server
+	Unusable            State = "unusable"      // the mail server offers no TLS, or no OAuth
+	NoPassword          State = "no_password"   // the account has no local password
+	KeystoreLocked      State = "keystore_locked"
+	KeystoreFailed      State = "keystore" // secrets cannot be read, for another reason
+)
+
+// States are all of them, in order of severity.
+var States = []State{
+	Ready, Unused, Refreshing,
+	ProviderBusy, TurnedAway, MailServerDown, SignInDown, Untrusted, Offline,
+	NeedsConsent, NeedsAdmin, NotRegistered, RegistrationRefused, SMTPDisabled, WrongIdentity,
+	PasswordsRetired, NotAuthenticated, TokenRefused, Unusable, NoPassword, KeystoreLocked, KeystoreFailed,
+}
+
+// about is what there is to say about a state without knowing more.
+type about struct {
+	severity Severity
+	label    string // a few words, in lower case
+	headline string // for passing trouble: about everything, with the place Provider
+	do       Action // what a person can do about it
+}
+
+var abouts = map[State]about{
+	Ready:      {Fine, "ready", "", ""},
+	Unused:     {Fine, "not used yet", "", ""},
+	Refreshing: {Busy, "renewing access", "", ""},
+
+	ProviderBusy:   {Passing, "provider is busy", "{{.Provider}} asks to slow down", ""},
+	TurnedAway:     {Passing, "connection refused by the provider", "{{.Provider}} is refusing connections", RunChecks},
+	MailServerDown: {Passing, "mail server not responding", "{{.Provider}} isn’t responding", RunChecks},
+	SignInDown:     {Passing, "sign-in server not responding", "{{.Provider}} isn’t responding", RunChecks},
+	Untrusted:      {Passing, "certificate not trusted", "{{.Provider}}’s certificate isn’t trusted", RunChecks},
+	Offline:        {Passing, "no network", "No network connection", ""},
+
+	NeedsConsent:        {NeedsSomebody, "sign-in needed", "", SignIn},
+	NeedsAdmin:          {NeedsSomebody, "administrator needed", "", SignIn},
+	NotRegistered:       {NeedsSomebody, "registration missing", "", RunChecks},
+	RegistrationRefused: {NeedsSomebody, "registration rejected", "", Register},
+	SMTPDisabled:        {NeedsSomebody, "SMTP switched off by the organisation", "", RunChecks},
+	WrongIdentity:       {NeedsSomebody, "wrong user for this mailbox", "", SignIn},
+	PasswordsRetired:    {NeedsSomebody, "login not accepted", "", RunChecks},
+	NotAuthenticated:    {NeedsSomebody, "login not accepted", "", SignIn},
+	TokenRefused:        {NeedsSomebody, "access rejected", "", SignIn},
+	Unusable:            {NeedsSomebody, "mail server can’t be used", "", RunChecks},
+	NoPassword:          {NeedsSomebody, "no local password", "", NewPassword},
+	KeystoreLocked:      {NeedsSomebody, "keychain locked", "", Unlock},
+	KeystoreFailed:      {NeedsSomebody, "keystore unavailable", "", RunChecks},
+}
+
+// Severity says what the state asks of a person. A state of a newer Waxseal than
+// this one counts as passing: it is shown and calls nobody.
+func (s State) Severity() Severity {
+	if a, ok := abouts[s]; ok {
+		return a.severity
+	}
+	return Passing
+}
+
+// Label is the state in a few words, in lower case: for a badge, a menu line, a
+// table.
+func (s State) Label() Text {
+	if a, ok := abouts[s]; ok {
+		return Say(a.label)
+	}
+	return Say("{{.State}}", "State", string(s))
+}
+
+// Headline is passing trouble in a line about everything.
+func (s State) Headline(provider string) Text {
+	if a := abouts[s]; a.headline != "" {
+		return Say(a.headline, "Provider", provider)
+	}
+	return Say("{{.Provider}}: trouble that should pass", "Provider", provider)
+}
+
+// Action is what helps with the state, "" for nothing but waiting.
+func (s State) Action() Action { return abouts[s].do }
