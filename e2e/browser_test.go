@@ -19,10 +19,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// startBrowser starts a Chromium without a window, with its files in dir.
+// startBrowser starts a headless Chromium with its files in dir.
 func startBrowser(dir string) (ctx context.Context, stop func() error, err error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, // containers lack what it is made of; no page here is foreign
+		chromedp.NoSandbox, // containers lack what the sandbox needs, and all pages here are our own
 		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.UserDataDir(dir), chromedp.WindowSize(900, 600))
 	all, end := chromedp.NewExecAllocator(context.Background(), options...)
@@ -39,11 +39,11 @@ func startBrowser(dir string) (ctx context.Context, stop func() error, err error
 	return ctx, stop, nil
 }
 
-// person is a user in front of a browser that knows nobody yet.
+// person is a user in front of a browser without cookies.
 type person struct {
 	t    *testing.T
 	tab  context.Context
-	last *network.Response // of the page that is shown
+	last *network.Response // for the page that is shown
 }
 
 func newPerson(t *testing.T) *person {
@@ -68,7 +68,7 @@ func (p *person) open(address string) {
 	p.last = run(p, "open a page", chromedp.NavigateResponse(address))
 }
 
-// press presses what a CSS selector names, and waits for the next page.
+// press clicks on what a CSS selector matches and waits for the next page.
 func (p *person) press(selector string) {
 	p.t.Helper()
 	var err error
@@ -82,13 +82,13 @@ func (p *person) sees(selector string) bool {
 	return run(p, "look", chromedp.Evaluate[bool]("document.querySelector('"+selector+"') !== null"))
 }
 
-// text is what the page says.
+// text returns the text of the page.
 func (p *person) text() string {
 	p.t.Helper()
 	return strings.Join(strings.Fields(run(p, "read", chromedp.Evaluate[string]("document.body.innerText"))), " ")
 }
 
-// reads checks what the page says.
+// reads checks that the page contains a text.
 func (p *person) reads(want string) {
 	p.t.Helper()
 	if got := p.text(); !strings.Contains(got, want) {
@@ -102,8 +102,8 @@ const (
 	goAway     = "a[href*=abort], button[name=abort]"
 )
 
-// approve signs in as a user on the provider's pages and presses "Continue" for
-// as long as there is such a button there.
+// approve signs in as a user on the provider's pages and presses "Continue" as long as there is such a
+// button.
 func (p *person) approve(login string) {
 	p.t.Helper()
 	for p.atProvider() && p.sees(goOn) {
@@ -115,8 +115,7 @@ func (p *person) approve(login string) {
 	}
 }
 
-// holdBefore approves, but holds the browser where it is about to go to an
-// address, until wait returns.
+// holdBefore approves, but holds the browser just before it goes to an address until wait returns.
 func (p *person) holdBefore(address, login string, wait func()) {
 	p.t.Helper()
 	all := fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: address + "*"}}}
@@ -134,7 +133,7 @@ func (p *person) holdBefore(address, login string, wait func()) {
 	})))
 }
 
-// deny signs nobody in and goes back.
+// deny cancels without signing in.
 func (p *person) deny() {
 	p.t.Helper()
 	p.press(goAway)
@@ -145,7 +144,7 @@ func (p *person) fill(selector, text string) {
 	run(p, "fill "+selector+" in", chromedp.SetValue(chromedp.CSS(selector), text))
 }
 
-// atProvider tells whether the browser is still at the provider's site.
+// atProvider reports whether the browser is still on the provider's site.
 func (p *person) atProvider() bool {
 	p.t.Helper()
 	return strings.HasPrefix(run(p, "look where it is", chromedp.Location()), peers.provider.issuer+"/")
@@ -159,8 +158,8 @@ func (p *person) leaves() {
 	}
 }
 
-// photograph keeps pictures of the page, light and dark, in the folder that the
-// environment names, for people to look at.
+// photograph saves pictures of the page, light and dark, in the folder that WAXSEAL_E2E_PICTURES
+// names, for people to look at.
 func (p *person) photograph(name string) {
 	p.t.Helper()
 	dir := os.Getenv("WAXSEAL_E2E_PICTURES")
@@ -180,7 +179,7 @@ func (p *person) photograph(name string) {
 	}
 }
 
-// serveHTML serves a page from another site of this machine.
+// serveHTML serves a page from another site on this machine.
 func serveHTML(t *testing.T, html string) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

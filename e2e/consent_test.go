@@ -12,21 +12,21 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Each is one way a sign-in can go, from the command to what the user sees in
-// the browser and in the terminal.
+// Each case is one way in which a sign-in can go, from the command to what the user sees in the
+// browser and in the terminal.
 func TestConsent(t *testing.T) {
 	t.Parallel()
 	for name, way := range map[string]func(*testing.T){
 		"granted":                       granted,
-		"who signed in by userinfo":     userinfo,
+		"user known from userinfo":      userinfo,
 		"declined":                      declined,
 		"browser closed, then Ctrl-C":   aborted,
 		"another user":                  anotherUser,
 		"two at once":                   twoAtOnce,
 		"a code that has expired":       expiredCode,
-		"strangers call back":           strangers,
+		"requests from strangers":       strangers,
 		"a page of another site":        anotherSite,
-		"a callback that comes again":   replayed,
+		"a callback that is repeated":   replayed,
 		"sign in again":                 again,
 		"no browser opens, URL printed": printed,
 	} {
@@ -66,10 +66,10 @@ func granted(t *testing.T) {
 		t.Errorf("the page's headers are %v", p.last.Headers)
 	}
 	if peers.provider.did(askedFor(ann)) {
-		t.Error("the userinfo endpoint was asked, though the ID token tells who it was")
+		t.Error("Waxseal called the userinfo endpoint although the ID token names the user")
 	}
 	if got := peers.provider.active(t, peers.provider.last(t, ann).Access); got != ann {
-		t.Errorf("the token is good for %q", got)
+		t.Errorf("the token is valid for %q", got)
 	}
 }
 
@@ -77,7 +77,7 @@ func userinfo(t *testing.T) {
 	const una = "una@userinfo.test"
 	d := newDesk(t)
 	d.add(una)
-	peers.provider.when(t, "asked for the user", askedFor(una))
+	peers.provider.when(t, "get a request for the user", askedFor(una))
 
 	s := d.signIn("account", "add", "ugo@userinfo.test")
 	p := newPerson(t)
@@ -87,7 +87,7 @@ func userinfo(t *testing.T) {
 	s.ends(t, nil, 1)
 }
 
-// askedFor finds the question at the userinfo endpoint who a token is of.
+// askedFor matches the request at the userinfo endpoint for an account's token.
 func askedFor(account string) func(event) bool {
 	return func(e event) bool {
 		return e.Event == "request" && e.Path == "/me" && e.Status == http.StatusOK && e.Account == account
@@ -119,7 +119,7 @@ func aborted(t *testing.T) {
 	d.hasNoAccount()
 	if resp, err := http.Get(s.callback.String()); err == nil {
 		resp.Body.Close()
-		t.Errorf("the callback still answers: %s", resp.Status)
+		t.Errorf("the callback still responds: %s", resp.Status)
 	}
 }
 
@@ -139,8 +139,8 @@ func anotherUser(t *testing.T) {
 	d.waxseal(1, "account", "password", wanted)
 }
 
-// The second one's user approves first: each approval must come to its own
-// account, whatever the order.
+// The second account's user approves first. Each approval must reach its own account, whatever the
+// order.
 func twoAtOnce(t *testing.T) {
 	const one, two = "tom@mail.test", "tim@tls.test"
 	d := newDesk(t)
@@ -163,7 +163,7 @@ func twoAtOnce(t *testing.T) {
 		d.send(address, starttls, "both-"+address[:3])
 		got := peers.sink.received(t, "both-"+address[:3]+"@else.test")
 		if got.from != address {
-			t.Errorf("the message of %s came from %s", address, got.from)
+			t.Errorf("the message from %s came from %s", address, got.from)
 		}
 		if n := len(peers.provider.grants(address)); n != 1 {
 			t.Errorf("%s has %d grants, want one", address, n)
@@ -178,7 +178,7 @@ func expiredCode(t *testing.T) {
 	p := newPerson(t)
 	p.open(s.page)
 	p.holdBefore(s.callback.String(), "hal@hasty.test", func() {
-		peers.provider.when(t, "has a code expire", func(e event) bool { return e.Event == "expired" && e.Account == "hal@hasty.test" })
+		peers.provider.when(t, "let a code expire", func(e event) bool { return e.Event == "expired" && e.Account == "hal@hasty.test" })
 	})
 	p.reads("Not signed in")
 	p.reads("it may have taken too long")
@@ -186,12 +186,12 @@ func expiredCode(t *testing.T) {
 	s.ends(t, nil, 1)
 	s.mustSay(t, `no longer accepts the approval; it may have taken too long`)
 	d.hasNoAccount()
-	peers.provider.when(t, "refused the code", func(e event) bool {
+	peers.provider.when(t, "refuse the code", func(e event) bool {
 		return e.Event == "refusal" && e.Client == "hasty" && e.Type == "authorization_code" && e.Error == "invalid_grant"
 	})
 }
 
-// Requests that did not come from the provider end nothing and get nothing.
+// Requests that did not come from the provider neither end the sign-in nor learn anything.
 func strangers(t *testing.T) {
 	const sue = "sue@mail.test"
 	d := newDesk(t)
@@ -218,7 +218,7 @@ func strangers(t *testing.T) {
 	s.ends(t, nil, 0)
 }
 
-// ask makes a request, by another name of the host's unless that is empty.
+// ask makes a request, with another host name unless that is empty.
 func ask(t *testing.T, method, address, host string) (status int) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
@@ -234,8 +234,8 @@ func ask(t *testing.T, method, address, host string) (status int) {
 	return resp.StatusCode
 }
 
-// A page of another site can have the browser ask the callback, but neither
-// guess the state nor see or frame an answer.
+// A page of another site can make the browser call the callback, but it can neither guess the state
+// nor read or frame the response.
 func anotherSite(t *testing.T) {
 	const oda = "oda@mail.test"
 	d := newDesk(t)
@@ -249,10 +249,10 @@ func anotherSite(t *testing.T) {
 	if got := run(p, "fetch across sites", chromedp.Evaluate[string](read, chromedp.EvalAwaitPromise)); got != "refused" {
 		t.Errorf("another site's script %s", got)
 	}
-	// A navigation may be made by anybody, so it is answered, with nothing.
+	// Anybody may link to the callback, so it responds, but with an empty page.
 	p.open(guess)
 	if p.last.Status != http.StatusBadRequest {
-		t.Errorf("another site's link is answered with %d", p.last.Status)
+		t.Errorf("another site's link gets status %d", p.last.Status)
 	}
 	p.reads("Nothing here")
 	p.photograph("strange")
@@ -276,10 +276,10 @@ func replayed(t *testing.T) {
 	s.ends(t, nil, 0)
 	if resp, err := http.Get(back); err == nil {
 		resp.Body.Close()
-		t.Errorf("the callback's second request is answered: %s", resp.Status)
+		t.Errorf("a second request to the callback gets a response: %s", resp.Status)
 	}
 	if n := len(peers.provider.grants(ray)); n != 1 {
-		t.Errorf("the provider granted %d times", n)
+		t.Errorf("the provider granted %d times, want once", n)
 	}
 	d.waxseal(0, "doctor")
 }

@@ -15,8 +15,7 @@ import (
 	"time"
 )
 
-// desk is a user's computer: Waxseal with a configuration of its own, and a
-// folder for what the user makes.
+// desk is a user's computer: Waxseal with its own configuration, and a folder for the user's files.
 type desk struct {
 	t     *testing.T
 	dir   string
@@ -39,8 +38,7 @@ func newDesk(t *testing.T) *desk {
 	d := &desk{t: t, dir: t.TempDir()}
 	config := filepath.Join(d.dir, "config.toml")
 	text := listeners
-	// The provider and the mail servers in different lights. Accounts find theirs
-	// by their domain.
+	// The provider and the mail servers, used in different ways. Accounts find theirs by domain.
 	for _, p := range []struct{ id, client, identity, tls, server, ca string }{
 		{"mail", "desktop", "issuer", "starttls", peers.both.starttls, peers.both.ca},
 		{"tls", "desktop", "issuer", "implicit", peers.both.implicit, peers.both.ca},
@@ -63,7 +61,7 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
-// entry is a provider's in the configuration. Its domain is its id and ".test".
+// entry returns a provider's entry in the configuration. Its domain is its id and ".test".
 func entry(id, client, identity, tls, server, ca string) string {
 	at := peers.provider.issuer
 	scopes := `["offline_access", "smtp.send"]`
@@ -93,7 +91,7 @@ ca_file = %q
 `, id, id+".test", at+"/auth", at+"/token", at+"/device/auth", at+"/token/revocation", who, scopes, client, server, tls, ca)
 }
 
-// write puts a file into the desk's folder; those in bin can be run.
+// write writes a file in the desk's folder. Files in bin are executable.
 func (d *desk) write(name, text string) (path string) {
 	d.t.Helper()
 	path = filepath.Join(d.dir, name)
@@ -131,7 +129,7 @@ func (d *desk) startProgram(name string, args ...string) *process {
 	return p
 }
 
-// waxseal runs a command to its end, which must have an exit code.
+// waxseal runs a command until it ends, with an exit code.
 func (d *desk) waxseal(code int, args ...string) (said string) {
 	d.t.Helper()
 	p := d.start(args...)
@@ -150,7 +148,7 @@ func (d *desk) serve() {
 	d.starttls, d.implicit = at[1], at[2]
 }
 
-// stop ends `waxseal serve` as a system does.
+// stop ends `waxseal serve` as the operating system does.
 func (d *desk) stop() {
 	d.t.Helper()
 	d.serving.ends(d.t, syscall.SIGTERM, 0)
@@ -159,7 +157,7 @@ func (d *desk) stop() {
 // signIn is a command that waits for the user in the browser.
 type signIn struct {
 	*process
-	page     string     // the provider's, as it was opened
+	page     string     // the provider's page, as it was opened
 	callback *url.URL   // where the provider will send the browser back to
 	query    url.Values // of page
 }
@@ -175,7 +173,7 @@ func (d *desk) signIn(args ...string) *signIn {
 	s := &signIn{process: d.start(args...)}
 	d.t.Cleanup(func() {
 		if d.t.Failed() {
-			d.t.Logf("%v said:\n%s", args, s.said())
+			d.t.Logf("the output of %v:\n%s", args, s.said())
 		}
 	})
 	pipe.SetReadDeadline(time.Now().Add(patience))
@@ -195,7 +193,7 @@ func (d *desk) signIn(args ...string) *signIn {
 	return s
 }
 
-// mustSay waits for words of the command.
+// mustSay waits until the program has written something that matches.
 func (p *process) mustSay(t *testing.T, pattern string) (groups []string) {
 	t.Helper()
 	groups, err := p.says(pattern)
@@ -205,7 +203,7 @@ func (p *process) mustSay(t *testing.T, pattern string) (groups []string) {
 	return groups
 }
 
-// hasNoAccount checks that nothing is left of an account.
+// hasNoAccount checks that there are no accounts.
 func (d *desk) hasNoAccount() {
 	d.t.Helper()
 	if said := d.waxseal(0, "account", "list"); !strings.Contains(said, "there are no accounts yet") {
@@ -213,7 +211,7 @@ func (d *desk) hasNoAccount() {
 	}
 }
 
-// add adds an account, whose user approves.
+// add adds an account whose user approves.
 func (d *desk) add(address string) {
 	d.t.Helper()
 	s := d.signIn("account", "add", address)

@@ -9,8 +9,7 @@ import (
 	"github.com/waxseal/waxseal/ui/tray/traytest"
 )
 
-// The whole of it as its user has it: from the menu to an account, a message, and
-// the end.
+// Everything as a user does it: from the menu to an account, a message, and quitting.
 func TestDesktop(t *testing.T) {
 	t.Parallel()
 	const dee, to = "dee@mail.test", "desktop@else.test"
@@ -33,7 +32,7 @@ func TestDesktop(t *testing.T) {
 	}
 	calm := s.turn(client, window, "overview")
 	mail, rest := s.msmtp(client, dee, settings.Password, to)
-	traytest.Until(t, "the menu tells of the message on its way", func() bool {
+	traytest.Until(t, "the menu shows the message in progress", func() bool {
 		return item.Has("1 account · 1 connection · 1 message") && item.Has(dee+" · sending")
 	})
 	s.changes(window, "sending", calm)
@@ -43,7 +42,7 @@ func TestDesktop(t *testing.T) {
 	if got := peers.sink.received(t, to); got.from != dee {
 		t.Errorf("the message came from %s", got.from)
 	}
-	traytest.Until(t, "the menu tells that it is gone", func() bool { return item.Has("1 account · 0 connections · 0 messages") })
+	traytest.Until(t, "the menu shows that it is sent", func() bool { return item.Has("1 account · 0 connections · 0 messages") })
 	activity, err := client.Activity(t.Context(), 0)
 	if err != nil || len(activity) != 1 || activity[0].Result != "sent" {
 		t.Errorf("activity %+v, %v", activity, err)
@@ -61,14 +60,13 @@ const (
 	unreadable = "The keychain cannot be read…"
 )
 
-// A keychain that asks for its password takes nothing from the tray: the icon
-// comes back to a new panel while the prompt stands there, and after it was
-// dismissed.
+// A keychain that asks for its password does not disturb the tray: the icon comes back when the panel
+// restarts, both while the prompt is open and after it has been dismissed.
 func TestDesktopAfterPrompt(t *testing.T) {
 	t.Parallel()
 	const flo, to = "flo@mail.test", "prompted@else.test"
 	if _, err := os.Stat("/usr/share/dbus-1/services/org.gnome.keyring.SystemPrompter.service"); err != nil {
-		t.Skip("NOT TESTED: the tray beside GNOME's unlock prompt: gcr is not installed")
+		t.Skip("NOT TESTED: the tray together with GNOME's unlock prompt: gcr is not installed")
 	}
 	s := newScreen(t)
 	s.add(flo)
@@ -78,7 +76,7 @@ func TestDesktopAfterPrompt(t *testing.T) {
 	mail, rest := s.msmtp(client, flo, password, to)
 	rest.Close()
 	s.window(prompter)
-	traytest.Until(t, "the menu says so", func() bool { return item.Has(unreadable) })
+	traytest.Until(t, "the menu says that the keychain cannot be read", func() bool { return item.Has(unreadable) })
 	if code, err := mail.end(nil); err != nil || code == 0 {
 		t.Errorf("the message without a keychain: %d, %v", code, err)
 	}
@@ -99,7 +97,7 @@ func TestDesktopAfterPrompt(t *testing.T) {
 	rest.Close()
 	mail.ends(t, nil, 0)
 	peers.sink.received(t, to)
-	traytest.Until(t, "all is well", func() bool { return !item.Has(unreadable) && item.Has(flo+" · ready") })
+	traytest.Until(t, "the menu shows no problem", func() bool { return !item.Has(unreadable) && item.Has(flo+" · ready") })
 	item.Click("Quit")
 	program.ends(t, nil, 0)
 }

@@ -57,7 +57,7 @@ func TestDevice(t *testing.T) {
 	})
 }
 
-// deviceSignIn starts to add an account by code; the user has entered the code.
+// deviceSignIn starts to add an account by code. When it returns, the user has entered the code.
 func (d *desk) deviceSignIn(address string) (*process, *person) {
 	d.t.Helper()
 	s := d.start("account", "add", address, "--device")

@@ -37,11 +37,11 @@ type dovecot struct {
 	dir      string
 	starttls string // host:port
 	implicit string // host:port
-	ca       string // path of what signed its certificate
+	ca       string // path of the certificate that signed its certificate
 }
 
-// startDovecot starts a Dovecot below dir that offers the SASL mechanisms, asks
-// the provider about tokens and hands messages on to a port.
+// startDovecot starts a Dovecot in dir that offers the SASL mechanisms, asks the provider about tokens
+// and passes messages on to a port.
 func startDovecot(dir, mechanisms, issuer string, sink int) (*dovecot, error) {
 	who, err := dovecotUser()
 	if err != nil {
@@ -91,7 +91,7 @@ func (d *dovecot) stop() error {
 	return err
 }
 
-// kick ends a user's connections.
+// kick closes a user's connections.
 func (d *dovecot) kick(t *testing.T, user string) {
 	t.Helper()
 	out, err := exec.Command("doveadm", "-c", filepath.Join(d.dir, "dovecot.conf"), "kick", user).CombinedOutput()
@@ -100,7 +100,7 @@ func (d *dovecot) kick(t *testing.T, user string) {
 	}
 }
 
-// answers waits until the server takes connections.
+// answers waits until the server accepts connections.
 func (d *dovecot) answers() error {
 	try := time.NewTicker(20 * time.Millisecond)
 	defer try.Stop()
@@ -120,7 +120,7 @@ func (d *dovecot) answers() error {
 	}
 }
 
-// dovecotUser is who Dovecot runs as: it refuses to serve logins as root.
+// dovecotUser returns the user that Dovecot runs as. It refuses to handle logins as root.
 func dovecotUser() (*user.User, error) {
 	if os.Getuid() == 0 {
 		return user.Lookup("nobody")
@@ -128,7 +128,7 @@ func dovecotUser() (*user.User, error) {
 	return user.Current()
 }
 
-// handOver gives a folder to a user, and says how to start a program as them.
+// handOver gives a folder to a user and returns how to start a program as that user.
 func handOver(dir string, who *user.User) (*syscall.SysProcAttr, error) {
 	uid, err := strconv.Atoi(who.Uid)
 	if err != nil {
@@ -144,7 +144,7 @@ func handOver(dir string, who *user.User) (*syscall.SysProcAttr, error) {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, err
 }
 
-// freePorts are ports that were free a moment ago.
+// freePorts returns ports that were free a moment ago.
 func freePorts(n int) (ports []int, err error) {
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -157,8 +157,7 @@ func freePorts(n int) (ports []int, err error) {
 	return ports, nil
 }
 
-// writeCertificate makes a key and a certificate for localhost that is its own
-// authority.
+// writeCertificate makes a key and a self-signed certificate for localhost.
 func writeCertificate(dir string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 	"github.com/waxseal/waxseal/ui/tray/traytest"
 )
 
-// What somebody sees and does at a screen.
+// What a user sees and does at a screen.
 
-// windows are the windows of a program that can be seen.
+// windows returns the visible windows of a program.
 func (s *screen) windows(class string) []string {
 	return strings.Fields(s.output("xdotool", "search", "--onlyvisible", "--class", class))
 }
@@ -43,8 +43,8 @@ func (s *screen) noWindow(class string) {
 	traytest.Until(s.t, "there is no window of "+class, func() bool { return len(s.windows(class)) == 0 })
 }
 
-// enter types an address into the window, and waits for the page that opens in
-// the browser. Return does nothing before the provider is found, so it comes again.
+// enter types an address into the window and waits for the page that opens in the browser. Return
+// does nothing before the provider is found, so enter presses it again.
 func (s *screen) enter(client *control.Client, window, address string) (page string) {
 	s.t.Helper()
 	pipe, err := os.OpenFile(s.opens, os.O_RDWR, 0)
@@ -52,13 +52,13 @@ func (s *screen) enter(client *control.Client, window, address string) (page str
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { pipe.Close() })
-	s.settled(window, "add") // ready for keys
+	s.settled(window, "add") // so that it takes keys
 	s.output("xdotool", "windowfocus", "--sync", window)
 	s.output("xdotool", "type", "--delay", "20", address)
 	opened := bufio.NewReader(pipe)
 	traytest.Until(s.t, "a page is opened in the browser", func() bool {
-		// Once to look for the provider, once to sign in. Behind that it would be
-		// Cancel's.
+		// The first Return looks for the provider, the second one signs in. Another one would press
+		// Cancel.
 		if accounts, err := client.Accounts(s.t.Context()); err != nil {
 			s.t.Fatal(err)
 		} else if len(accounts) == 0 {
@@ -74,8 +74,8 @@ func (s *screen) enter(client *control.Client, window, address string) (page str
 	return strings.TrimSpace(page)
 }
 
-// picture is what a window looks like, "root" being the whole screen. It is kept
-// in the folder that the environment names, for people to look at.
+// picture takes a picture of a window, or of the whole screen for "root". It is also saved in the
+// folder that WAXSEAL_E2E_PICTURES names, for people to look at.
 func (s *screen) picture(window, name string) []byte {
 	s.t.Helper()
 	data := []byte(s.output("import", "-window", window, "png:-"))
@@ -90,10 +90,10 @@ func (s *screen) picture(window, name string) []byte {
 	return data
 }
 
-// settled is a window's picture once two in a row are the same.
+// settled takes pictures of a window until two in a row are the same.
 func (s *screen) settled(window, name string) (picture []byte) {
 	s.t.Helper()
-	traytest.Until(s.t, "the window stays as it is", func() bool {
+	traytest.Until(s.t, "the window no longer changes", func() bool {
 		last := picture
 		picture = s.picture(window, name)
 		return bytes.Equal(picture, last)
@@ -101,7 +101,7 @@ func (s *screen) settled(window, name string) (picture []byte) {
 	return picture
 }
 
-// turn has the window show another page, and waits until it does.
+// turn makes the window show another page and waits until it does.
 func (s *screen) turn(client *control.Client, window, page string) (picture []byte) {
 	s.t.Helper()
 	before := s.picture(window, page)
@@ -118,8 +118,7 @@ func (s *screen) changes(window, name string, before []byte) {
 	traytest.Until(s.t, "the window has changed: "+name, func() bool { return !bytes.Equal(s.picture(window, name), before) })
 }
 
-// msmtp starts to send with a real mail program, which waits for the rest of
-// the message.
+// msmtp starts to send with a real mail program, which waits for the rest of the message.
 func (s *screen) msmtp(client *control.Client, from, password, to string) (p *process, rest *os.File) {
 	s.t.Helper()
 	status, err := client.Status(s.t.Context())
@@ -149,19 +148,19 @@ func (s *screen) msmtp(client *control.Client, from, password, to string) (p *pr
 	return p, write
 }
 
-// pauses sees that the menu is alive.
+// pauses checks that the menu works.
 func (s *screen) pauses(item *traytest.Item, client *control.Client) {
 	s.t.Helper()
 	for _, step := range []struct{ click, state string }{{"Pause", "paused"}, {"Resume", "serving"}} {
 		item.Click(step.click)
-		traytest.Until(s.t, "it is "+step.state, func() bool {
+		traytest.Until(s.t, "Waxseal is "+step.state, func() bool {
 			status, err := client.Status(s.t.Context())
-			return err == nil && status.State == step.state
+			return err == nil && string(status.State) == step.state
 		})
 	}
 }
 
-// dismiss closes the keychain's prompt without a password.
+// dismiss closes the keychain's prompt without entering a password.
 func (s *screen) dismiss() {
 	s.t.Helper()
 	traytest.Until(s.t, "the prompt is gone", func() bool {

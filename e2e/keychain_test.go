@@ -14,17 +14,17 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// keychain is an unlocked GNOME Keyring on a session bus of its own.
+// keychain is an unlocked GNOME Keyring on its own session bus.
 type keychain struct {
 	bus, daemon *process
-	env         []string // for programs that are to use it
+	env         []string // for programs that use it
 }
 
-// busConfig is that of a session bus which starts no service by itself.
+// busConfig configures a session bus that does not start any services.
 const busConfig = `<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`
 
-// startKeychain starts one whose home is dir.
+// startKeychain starts a keychain with its home in dir.
 func startKeychain(dir string) (*keychain, error) {
 	conf := filepath.Join(dir, "bus.conf")
 	if err := os.WriteFile(conf, []byte(busConfig), 0o600); err != nil {
@@ -74,7 +74,7 @@ func startKeyring(env []string, unlocked bool) (*process, error) {
 	return start(daemon)
 }
 
-// owned waits until somebody has a name on a bus, or end comes.
+// owned waits until somebody owns a name on a bus, or until end is closed.
 func owned(address, name string, end <-chan struct{}) error {
 	conn, err := dbus.Connect(address)
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// A consent's life: rotated, taken back, given back.
+// What happens to a consent during its life: rotated, revoked by the user, revoked at removal.
 func TestConsentLife(t *testing.T) {
 	t.Parallel()
 	for name, part := range map[string]func(*testing.T){
-		"twenty rotations while it serves":           rotations,
+		"twenty rotations while serving":             rotations,
 		"twenty rotations, each in a new process":    rotationsApart,
 		"a stolen refresh token is used":             stolen,
-		"taken back at the provider, and cured":      takenBack,
-		"an access token ends before its time":       refusedToken,
-		"given back at the removal":                  givenBack,
+		"revoked at the provider, then given again":  takenBack,
+		"an access token that expires early":         refusedToken,
+		"revoked when the account is removed":        givenBack,
 		"a restart between the consent and the mail": restart,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -28,19 +28,18 @@ func TestConsentLife(t *testing.T) {
 	}
 }
 
-// unbroken checks that each refresh token but the last was used once, and that
-// none was used after it had been replaced.
+// unbroken checks that each refresh token except the last was used once, and that none was used after
+// it had been replaced.
 func unbroken(t *testing.T, grants []event) {
 	t.Helper()
 	for i := 1; i < len(grants); i++ {
 		if grants[i].Spent != grants[i-1].Refresh || grants[i].Refresh == grants[i-1].Refresh {
-			t.Errorf("refresh %d used another token than the last one, or got no new one", i)
+			t.Errorf("refresh %d did not use the latest token, or got no new one", i)
 		}
 	}
 }
 
-// Access tokens live for two seconds here, so sending goes on until enough of them
-// had to be replaced.
+// Access tokens live for two seconds here, so the test sends until enough of them had to be replaced.
 func rotations(t *testing.T) {
 	const rob = "rob@short.test"
 	d := newDesk(t)
@@ -53,10 +52,10 @@ func rotations(t *testing.T) {
 	d.stop()
 	unbroken(t, peers.provider.grants(rob))
 	if got := peers.sink.count("rotate@else.test"); got != n {
-		t.Errorf("%d messages arrived, %d were sent", got, n)
+		t.Errorf("%d messages arrived, but %d were sent", got, n)
 	}
 	t.Logf("%d messages over %d refreshes", n, len(peers.provider.grants(rob))-1)
-	d.serve() // from the keychain alone
+	d.serve() // with nothing but the keychain
 	d.send(rob, starttls, "rotate-after")
 	d.stop()
 }
@@ -77,8 +76,8 @@ func rotationsApart(t *testing.T) {
 	unbroken(t, all)
 }
 
-// The provider takes a refresh token that comes twice for stolen and ends the
-// consent; the mail program is told what to do.
+// The provider treats a refresh token that is used twice as stolen and ends the consent. The mail
+// program is told what to do.
 func stolen(t *testing.T) {
 	const sam = "sam@mail.test"
 	d := newDesk(t)
@@ -86,11 +85,11 @@ func stolen(t *testing.T) {
 	first := peers.provider.last(t, sam)
 	d.waxseal(0, "doctor") // rotates it
 	if status, code := peers.provider.refresh(t, first, first.Refresh); status != http.StatusBadRequest || code != "invalid_grant" {
-		t.Fatalf("the replay is answered with %d %s", status, code)
+		t.Fatalf("the replay gets %d %s", status, code)
 	}
 	d.serve()
 	if said := d.fail(sam, starttls, "stolen", 535); !strings.Contains(said, "account reauthorize "+sam) {
-		t.Errorf("the mail program hears\n%s", said)
+		t.Errorf("the mail program gets\n%s", said)
 	}
 	d.stop()
 }
@@ -104,16 +103,15 @@ func takenBack(t *testing.T) {
 	grant := peers.provider.last(t, kim)
 	peers.provider.revoke(t, grant, grant.Refresh)
 	if peers.provider.active(t, grant.Access) != "" {
-		t.Fatal("the access token has outlived the consent")
+		t.Fatal("the access token is still valid after the consent has ended")
 	}
-	// The connection to the mail server was logged in before, and Dovecot leaves
-	// it so. A new one is refused, which is noticed in the middle of a message;
-	// from then on it is told at once.
+	// The connection to the mail server is still logged in, and Dovecot keeps it so. Without it, a new
+	// login is refused: Waxseal notices in the middle of a message, and from then on refuses at AUTH.
 	peers.both.kick(t, kim)
 	d.fail(kim, starttls, "kim-noticing", 550)
 	said := d.fail(kim, starttls, "kim-during", 535)
 	if !strings.Contains(said, "account reauthorize "+kim) {
-		t.Errorf("the mail program hears\n%s", said)
+		t.Errorf("the mail program gets\n%s", said)
 	}
 	if list := d.waxseal(0, "account", "list"); !strings.Contains(list, "needs_consent") || !strings.Contains(list, "sign in again") {
 		t.Errorf("account list:\n%s", list)
@@ -133,8 +131,8 @@ func takenBack(t *testing.T) {
 	d.stop()
 }
 
-// The mail server's 334 says that a token is bad. The account gets another, and
-// its user notices nothing.
+// The mail server's 334 says that a token is bad. The account gets a new one, and its user does not
+// notice.
 func refusedToken(t *testing.T) {
 	const pat = "pat@mail.test"
 	d := newDesk(t)
@@ -146,7 +144,7 @@ func refusedToken(t *testing.T) {
 	peers.both.kick(t, pat)
 	d.send(pat, starttls, "pat-after")
 	if now := peers.provider.last(t, pat); now.Access == grant.Access || now.Spent != grant.Refresh {
-		t.Error("no new access token was asked for")
+		t.Error("Waxseal did not get a new access token")
 	}
 	if _, err := d.serving.says(`the provider refused the token, refreshing it.*535`); err != nil {
 		t.Error(err)
@@ -160,12 +158,12 @@ func givenBack(t *testing.T) {
 	d.add(gus)
 	grant := peers.provider.last(t, gus)
 	if peers.provider.active(t, grant.Access) != gus {
-		t.Fatal("the token is not good before the removal")
+		t.Fatal("the token is not valid before the removal")
 	}
 	d.waxseal(0, "account", "remove", gus)
 	for name, token := range map[string]string{"refresh": grant.Refresh, "access": grant.Access} {
 		if who := peers.provider.active(t, token); who != "" {
-			t.Errorf("the %s token is still good for %s", name, who)
+			t.Errorf("the %s token is still valid for %s", name, who)
 		}
 	}
 	d.hasNoAccount()

@@ -1,14 +1,12 @@
 //go:build e2e
 
-// Package e2e tests the program as its users have it: the real binary, a real
-// OpenID provider (npm's oidc-provider) whose pages a real Chromium clicks
-// through, a real keychain (GNOME Keyring), and a real submission server
-// (Dovecot) that asks the provider about each token. `make e2e` installs what
-// that needs, and runs it.
+// Package e2e tests the program as users run it: the real binary, a real OpenID provider (npm's
+// oidc-provider) whose pages a real Chromium clicks through, a real keychain (GNOME Keyring), and a
+// real submission server (Dovecot) that asks the provider about each token. `make e2e` installs what
+// is needed and runs the tests.
 //
-// All peers run on this machine alone, on ports of the system's choice, and end
-// with the test. The tests share them; each has accounts, a configuration and
-// browser windows of its own.
+// All peers run on this machine, on ports that the system picks, and end with the tests. The tests
+// share the peers, but each test has its own accounts, configuration and browser windows.
 package e2e
 
 import (
@@ -21,12 +19,12 @@ import (
 	"testing"
 )
 
-// peers are what Waxseal talks to.
+// peers are the programs that Waxseal talks to.
 var peers struct {
 	provider *provider
 	sink     *sink
 	both     *dovecot // offers XOAUTH2 and OAUTHBEARER
-	bearer   *dovecot // offers OAUTHBEARER alone
+	bearer   *dovecot // offers only OAUTHBEARER
 	keychain *keychain
 	browser  context.Context
 }
@@ -43,10 +41,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// runWithPeers starts the peers, runs the tests, and ends what was started.
+// runWithPeers starts the peers, runs the tests and ends the peers.
 func runWithPeers(m *testing.M, modules string) (code int, err error) {
 	if binary == "" || modules == "" {
-		return 0, errors.New("run it with `make e2e`, which prepares what it needs")
+		return 0, errors.New("run these tests with `make e2e`, which prepares what they need")
 	}
 	dir, err := os.MkdirTemp("", "waxseal-e2e-")
 	if err != nil {
@@ -68,8 +66,8 @@ func runWithPeers(m *testing.M, modules string) (code int, err error) {
 	return code, nil
 }
 
-// startPeers starts the peers, each with a folder of its own below dir, and
-// returns what ends those that have started.
+// startPeers starts the peers, each with its own folder below dir, and returns the functions that
+// end those that have started.
 func startPeers(dir, modules string) (started []func() error, err error) {
 	below := func(name string) string { return filepath.Join(dir, name) }
 	err = os.Chmod(dir, 0o711) // Dovecot may run as another user

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// patience bounds every wait; it ends those that would fail.
+// patience limits every wait. Only waits that fail take this long.
 const patience = time.Minute
 
-// feed is something that grows, and that tests wait on.
+// feed is something that grows and that tests wait for.
 type feed struct {
 	mu   sync.Mutex
 	more chan struct{} // closed when there is more
 }
 
-// grow runs add with the lock and wakes those who wait.
+// grow runs add with the lock held and wakes up those who wait.
 func (f *feed) grow(add func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -33,8 +33,8 @@ func (f *feed) grow(add func()) {
 	f.more = make(chan struct{})
 }
 
-// await calls look, with the lock, until it says that it has found what it looks
-// for, or until the end comes.
+// await calls look with the lock held until it has found what it is looking for, or until end is
+// closed.
 func (f *feed) await(end <-chan struct{}, look func() bool) error {
 	limit := time.After(patience)
 	for last := false; ; {
@@ -54,9 +54,9 @@ func (f *feed) await(end <-chan struct{}, look func() bool) error {
 		select {
 		case <-more:
 		case <-end:
-			last = true // it may have said so with its last words
+			last = true // the last output may contain it
 		case <-limit:
-			return fmt.Errorf("not within %v", patience)
+			return fmt.Errorf("nothing within %v", patience)
 		}
 	}
 }
@@ -64,13 +64,12 @@ func (f *feed) await(end <-chan struct{}, look func() bool) error {
 // process is a program that a test has started.
 type process struct {
 	cmd    *exec.Cmd
-	exited chan struct{} // closed when it has ended and all it wrote is here
+	exited chan struct{} // closed when it has ended and all its output has been read
 	feed
-	text string // what it wrote, to both outputs
+	text string // what it has written to both outputs
 }
 
-// start starts a program; also gets what it writes to standard output.
-// Its end is the caller's to see to.
+// start starts a program; also gets what it writes to standard output. The caller must end it.
 func start(cmd *exec.Cmd, also ...io.Writer) (*process, error) {
 	p := &process{cmd: cmd, exited: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(append(also, p)...), p
@@ -84,20 +83,20 @@ func start(cmd *exec.Cmd, also ...io.Writer) (*process, error) {
 	return p, nil
 }
 
-// Write takes what the program says.
+// Write takes the program's output.
 func (p *process) Write(b []byte) (int, error) {
 	p.grow(func() { p.text += string(b) })
 	return len(b), nil
 }
 
-// said is what the program has written so far.
+// said returns what the program has written so far.
 func (p *process) said() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.text
 }
 
-// says waits until the program has said something that matches.
+// says waits until the program has written something that matches.
 func (p *process) says(pattern string) (groups []string, err error) {
 	re := regexp.MustCompile("(?m)" + pattern)
 	err = p.await(p.exited, func() bool {
@@ -105,12 +104,12 @@ func (p *process) says(pattern string) (groups []string, err error) {
 		return groups != nil
 	})
 	if err != nil {
-		err = fmt.Errorf("%s does not say %q: %w\n%s", p.cmd.Path, pattern, err, p.said())
+		err = fmt.Errorf("wait for %s to print %q: %w\n%s", p.cmd.Path, pattern, err, p.said())
 	}
 	return groups, err
 }
 
-// end asks the program to end, with a signal or without, and waits until it has.
+// end waits until the program has ended, after sending it a signal unless that is nil.
 func (p *process) end(signal os.Signal) (code int, err error) {
 	if signal != nil {
 		p.cmd.Process.Signal(signal)
@@ -121,11 +120,11 @@ func (p *process) end(signal os.Signal) (code int, err error) {
 	case <-time.After(patience):
 		p.cmd.Process.Kill()
 		<-p.exited
-		return -1, fmt.Errorf("%s did not end, and was killed\n%s", p.cmd.Path, p.said())
+		return -1, fmt.Errorf("%s did not end and was killed\n%s", p.cmd.Path, p.said())
 	}
 }
 
-// ends waits for the program's end, which must have an exit code.
+// ends waits until the program has ended, with an exit code.
 func (p *process) ends(t *testing.T, signal os.Signal, code int) {
 	t.Helper()
 	if got, err := p.end(signal); err != nil || got != code {

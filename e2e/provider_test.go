@@ -26,7 +26,7 @@ type event struct {
 	Type    string // grant_type
 	Client  string
 	Account string
-	Spent   string // the refresh token that was given for it
+	Spent   string // the refresh token that was used for it
 	Access  string
 	Refresh string
 	Error   string
@@ -37,14 +37,14 @@ type event struct {
 type provider struct {
 	issuer  string
 	process *process
-	input   io.WriteCloser // takes access tokens to end; ends the provider when closed
-	rest    []byte         // of a line that has not ended
+	input   io.WriteCloser // takes access tokens to invalidate; closing it ends the provider
+	rest    []byte         // an incomplete line of output
 
 	feed
 	events []event
 }
 
-// startProvider starts the provider that lies, with its modules, in dir.
+// startProvider starts the provider in dir, where its modules are too.
 func startProvider(dir string) (*provider, error) {
 	p := &provider{}
 	cmd := exec.Command("node", filepath.Join(dir, "provider.mjs"))
@@ -72,8 +72,7 @@ func (p *provider) stop() error {
 	return err
 }
 
-// complains prints what the provider did not like, to help find out why a test
-// has failed.
+// complains prints the provider's refusals and faults, to help find out why a test has failed.
 func (p *provider) complains() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +83,7 @@ func (p *provider) complains() {
 	}
 }
 
-// Write takes what the provider prints.
+// Write takes the provider's output.
 func (p *provider) Write(b []byte) (int, error) {
 	p.rest = append(p.rest, b...)
 	for {
@@ -111,19 +110,19 @@ func (p *provider) when(t *testing.T, what string, is func(event) bool) (found e
 		return i >= 0
 	})
 	if err != nil {
-		t.Fatalf("the provider: %s: %v", what, err)
+		t.Fatalf("wait for the provider to %s: %v", what, err)
 	}
 	return found
 }
 
-// did tells whether the provider has done something.
+// did reports whether the provider has done something.
 func (p *provider) did(is func(event) bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.ContainsFunc(p.events, is)
 }
 
-// grants are what the provider has given for an account, in order.
+// grants returns what the provider has granted for an account, in order.
 func (p *provider) grants(account string) (all []event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,7 +134,7 @@ func (p *provider) grants(account string) (all []event) {
 	return all
 }
 
-// last is what the provider gave for an account last.
+// last returns what the provider granted last for an account.
 func (p *provider) last(t *testing.T, account string) event {
 	t.Helper()
 	all := p.grants(account)
@@ -145,8 +144,8 @@ func (p *provider) last(t *testing.T, account string) event {
 	return all[len(all)-1]
 }
 
-// active asks the provider who a token is good for (RFC 7662), as a mail server
-// does; "" when it is good for nobody.
+// active asks the provider which account a token is valid for (RFC 7662), as a mail server does. It
+// returns "" if the token is not valid.
 func (p *provider) active(t *testing.T, token string) (account string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, p.issuer+"/token/introspection", nil)
@@ -167,7 +166,7 @@ func (p *provider) active(t *testing.T, token string) (account string) {
 	return answer.Sub
 }
 
-// revoke takes a token back (RFC 7009), as the user does at the provider's site.
+// revoke revokes a token (RFC 7009), as a user does on the provider's site.
 func (p *provider) revoke(t *testing.T, of event, token string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, p.issuer+"/token/revocation", nil)
@@ -178,23 +177,23 @@ func (p *provider) revoke(t *testing.T, of event, token string) {
 		t.Fatalf("revocation: %d", status)
 	}
 	if p.active(t, token) != "" {
-		t.Fatal("a revoked token is still good")
+		t.Fatal("a revoked token is still valid")
 	}
 }
 
-// end ends the life of an access token.
+// end makes an access token invalid.
 func (p *provider) end(t *testing.T, token string) {
 	t.Helper()
 	if _, err := fmt.Fprintln(p.input, token); err != nil {
 		t.Fatal(err)
 	}
-	p.when(t, "ends a token", func(e event) bool { return e.Event == "ended" && e.Access == token })
+	p.when(t, "invalidate a token", func(e event) bool { return e.Event == "ended" && e.Access == token })
 	if p.active(t, token) != "" {
-		t.Fatal("the token is still good")
+		t.Fatal("the token is still valid")
 	}
 }
 
-// refresh uses a refresh token, as a thief of it would.
+// refresh uses a refresh token, as a thief would.
 func (p *provider) refresh(t *testing.T, of event, token string) (status int, code string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, p.issuer+"/token", nil)

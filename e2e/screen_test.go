@@ -17,11 +17,11 @@ import (
 	"github.com/waxseal/waxseal/ui/tray/traytest"
 )
 
-// withWindow is the program with its icon and window.
+// withWindow is the program with its tray icon and window.
 var withWindow = os.Getenv("WAXSEAL_E2E_DESKTOP")
 
-// screen is a desk with a desktop: an X server, a window manager, a panel, and a
-// session bus with a keychain that can ask for its password.
+// screen is a desk with a desktop: an X server, a window manager, a panel, and a session bus with a
+// keychain that can ask for its password.
 type screen struct {
 	*desk
 	bus     *traytest.Bus
@@ -52,7 +52,7 @@ func newScreen(t *testing.T) *screen {
 	s.settle(map[string]string{"DISPLAY": ":" + display, "DBUS_SESSION_BUS_ADDRESS": s.bus.Address})
 	s.unlock()
 	s.startProgram("openbox")
-	traytest.Until(t, "the window manager runs", func() bool {
+	traytest.Until(t, "the window manager is running", func() bool {
 		return strings.Contains(s.output("xprop", "-root", "_NET_SUPPORTING_WM_CHECK"), "window id")
 	})
 	layout, err := os.ReadFile("../cmd/waxseal/testdata/desktop/xfce4-panel.xml")
@@ -64,12 +64,12 @@ func newScreen(t *testing.T) *screen {
 	return s
 }
 
-// settle makes the user's environment that of the desk, here and for what the
-// bus starts.
+// settle sets up the user's environment on the desk, for what the test starts and for what the bus
+// starts.
 func (s *screen) settle(session map[string]string) {
 	s.t.Helper()
 	env := map[string]string{"LC_ALL": "C.UTF-8", "NO_AT_BRIDGE": "1", "HOME": s.dir}
-	// Caches are the machine's own: fonts take long to be read anew.
+	// The machine's own caches are used, because reading all fonts again takes long.
 	if cache, err := os.UserCacheDir(); err == nil {
 		env["XDG_CACHE_HOME"] = cache
 	}
@@ -88,7 +88,7 @@ func (s *screen) settle(session map[string]string) {
 	}
 }
 
-// output is what a program of the desktop prints, "" when it fails.
+// output returns what a program of the desktop prints, or "" if it fails.
 func (s *screen) output(name string, args ...string) string {
 	cmd := exec.Command(name, args...)
 	cmd.Env = s.env
@@ -99,7 +99,7 @@ func (s *screen) output(name string, args ...string) string {
 	return string(out)
 }
 
-// present tells whether somebody has a name on the bus.
+// present reports whether somebody owns a name on the bus.
 func (s *screen) present(name string) (is bool) {
 	s.t.Helper()
 	if err := s.conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, name).Store(&is); err != nil {
@@ -108,8 +108,7 @@ func (s *screen) present(name string) (is bool) {
 	return is
 }
 
-// lock and unlock start the keychain anew, as a login without or with its
-// password does.
+// lock and unlock restart the keychain, as a login without its password or with it does.
 func (s *screen) lock()   { s.login(false) }
 func (s *screen) unlock() { s.login(true) }
 
@@ -125,12 +124,12 @@ func (s *screen) login(unlocked bool) {
 	}
 	s.keyring = keyring
 	s.t.Cleanup(func() { keyring.end(os.Kill) })
-	traytest.Until(s.t, "the keychain is there", func() bool { return s.present(secretsName) })
+	traytest.Until(s.t, "the keychain is running", func() bool { return s.present(secretsName) })
 }
 
 func (s *screen) startPanel() { s.panel = s.startProgram("xfce4-panel", "--disable-wm-check") }
 
-// newPanel has the panel crash and start again, and waits for the icon in it.
+// newPanel makes the panel crash, starts it again and waits for the icon in it.
 func (s *screen) newPanel() *traytest.Item {
 	s.t.Helper()
 	s.panel.end(os.Kill)
@@ -152,7 +151,7 @@ func (s *screen) icon() (item *traytest.Item) {
 	return item
 }
 
-// open starts the program as a login does, and waits for its icon.
+// open starts the program as a login does and waits for its icon.
 func (s *screen) open() (*process, *traytest.Item, *control.Client) {
 	s.t.Helper()
 	log := filepath.Join(s.dir, "log")
@@ -161,7 +160,7 @@ func (s *screen) open() (*process, *traytest.Item, *control.Client) {
 		p.end(syscall.SIGTERM)
 		if s.t.Failed() {
 			said, _ := os.ReadFile(log)
-			s.t.Logf("the program said:\n%s%s", p.said(), said)
+			s.t.Logf("the program's output and log:\n%s%s", p.said(), said)
 		}
 	})
 	item := s.icon()

@@ -22,14 +22,14 @@ const (
 	implicit = "TLS"
 )
 
-// A message with what is easily changed on the way: leading dots, lines of 900
-// bytes, UTF-8, blanks at the ends of lines, no text in the last line.
+// A message with what is easily changed on the way: leading dots, lines of 900 bytes, UTF-8, blanks
+// at the end of a line, empty lines at the end.
 var text = strings.Join([]string{
 	"From: a@mail.test", "To: b@else.test", "Subject: =?utf-8?q?bytes?=", "",
 	".", "..two dots", ".leading", "trailing blanks  \t", "Grüße, 世界", strings.Repeat("long ", 180), "", "", "",
 }, "\n")
 
-// Messages go through in each way in and out, and arrive as they were sent.
+// Messages go through over each kind of connection, in and out, and arrive as they were sent.
 func TestSending(t *testing.T) {
 	t.Parallel()
 	for _, domain := range []string{"mail.test", "tls.test", "bearer.test", "bearertls.test"} {
@@ -49,7 +49,7 @@ func TestSending(t *testing.T) {
 					t.Errorf("through %s\ngot  %q\nwant %q", security, body, want)
 				}
 				if !bytes.HasPrefix(trace, []byte("Received: from localhost")) || bytes.Count(trace, []byte("\r\n")) > 5 {
-					t.Errorf("before the message stands %q, want Dovecot's trace alone", trace)
+					t.Errorf("the message has %q in front, want only Dovecot's trace", trace)
 				}
 			}
 			if said := d.waxseal(0, "doctor"); strings.Contains(said, "FAIL") {
@@ -64,8 +64,8 @@ func TestSending(t *testing.T) {
 	}
 }
 
-// What the tests about refused tokens stand on: Dovecot answers a bad token with
-// a challenge that gives the reason, and with the refusal after that.
+// The tests about refused tokens rely on this: Dovecot answers a bad token with a challenge that
+// gives the reason, and then refuses it.
 func TestDovecotChallengesABadToken(t *testing.T) {
 	t.Parallel()
 	pem, err := os.ReadFile(peers.both.ca)
@@ -104,7 +104,7 @@ func TestDovecotChallengesABadToken(t *testing.T) {
 	}
 }
 
-// password is the one that mail programs need for an account.
+// password returns the local password of an account.
 func (d *desk) password(address string) string {
 	d.t.Helper()
 	var settings struct{ Password string }
@@ -114,7 +114,7 @@ func (d *desk) password(address string) string {
 	return settings.Password
 }
 
-// swaks sends the text with swaks, as a program that knows only passwords.
+// swaks sends the text with swaks, as a program that only supports passwords does.
 func (d *desk) swaks(from, security, to string) *process {
 	d.t.Helper()
 	server, flag := d.starttls, "--tls"
@@ -130,7 +130,7 @@ func (d *desk) swaks(from, security, to string) *process {
 		"--auth-password", d.password(from), "--data", "@"+d.write("message", strings.TrimSuffix(text, "\n"))) // swaks adds the last line end
 }
 
-// send sends the text, which the provider must take.
+// send sends the text, which the provider must accept.
 func (d *desk) send(from, security, to string) {
 	d.t.Helper()
 	s := d.swaks(from, security, to)
@@ -140,7 +140,7 @@ func (d *desk) send(from, security, to string) {
 	s.ends(d.t, nil, 0)
 }
 
-// fail sends the text, which must be refused at AUTH with a code.
+// fail sends the text, which must be refused with a code.
 func (d *desk) fail(from, security, to string, code int) (said string) {
 	d.t.Helper()
 	s := d.swaks(from, security, to)

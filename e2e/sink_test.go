@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// sink is where mail ends: an SMTP server that takes every message and keeps its
-// bytes as they came.
+// sink is where all mail ends up: an SMTP server that accepts every message and keeps its bytes as
+// they came.
 type sink struct {
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -28,7 +28,7 @@ type sink struct {
 type message struct {
 	from string
 	to   []string
-	data []byte // without the final dot, and without the dots that it asks for
+	data []byte // without the final dot and without dot-stuffing
 }
 
 func startSink() (*sink, error) {
@@ -66,7 +66,7 @@ func (s *sink) stop() error {
 
 func (s *sink) port() int { return s.listener.Addr().(*net.TCPAddr).Port }
 
-// serve speaks RFC 5321 as far as Dovecot does.
+// serve speaks as much of RFC 5321 as Dovecot needs.
 func (s *sink) serve(conn net.Conn) {
 	r := bufio.NewReader(conn)
 	say := func(text string) { fmt.Fprintf(conn, "%s\r\n", text) }
@@ -139,7 +139,7 @@ func (s *sink) received(t *testing.T, to string) (found message) {
 	return found
 }
 
-// count is how many messages there are to a recipient.
+// count returns how many messages to a recipient have arrived.
 func (s *sink) count(to string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

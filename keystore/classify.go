@@ -13,10 +13,10 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// classify finds the sentinel for what go-keyring answers on an operating
-// system. Its errors have no types of their own: they are D-Bus errors, exit
+// classify finds the sentinel for an error of go-keyring on an operating system.
+// go-keyring's errors have no types of their own: they are D-Bus errors, exit
 // codes of macOS's security program, Windows error numbers, and some texts.
-// The original text stays for the log; none holds a secret.
+// The original text stays for the log; it never contains a secret.
 func classify(goos string, err error) error {
 	var kind error
 	switch goos {
@@ -42,8 +42,8 @@ func busReason(err error) error {
 	}
 	text := err.Error()
 	switch {
-	// Also what comes of a prompt that the user dismissed: go-keyring drops
-	// that part of the answer.
+	// A prompt that the user dismissed ends like this too: go-keyring drops that
+	// part of the answer.
 	case strings.Contains(text, "failed to unlock correct collection"):
 		return ErrLocked
 	case errors.Is(err, dbus.ErrClosed), errors.Is(err, io.EOF),
@@ -100,7 +100,7 @@ func darwinReason(err error) error {
 		return nil
 	}
 	switch exit.ExitCode() {
-	case 36: // errSecInteractionNotAllowed -25308: locked, and no way to ask
+	case 36: // errSecInteractionNotAllowed -25308: locked, and there is no way to ask
 		return ErrLocked
 	case 51, 128: // errSecAuthFailed -25293, userCanceledErr -128
 		return ErrDenied

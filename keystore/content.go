@@ -14,26 +14,27 @@ import (
 
 const (
 	// scryptWork is the base 2 logarithm of scrypt's cost for new files. Each
-	// start of the program pays it once, before the first mail can go, so it is
-	// set for about 100 ms and 32 MB on an ordinary machine; the age program's
-	// own 18 takes a second and 256 MB. Waxseal's passphrase is one a program
-	// reads, long and random at best; a short one is not saved by a second.
+	// start of the program pays it once, before the first message can go out, so
+	// it is set for about 100 ms and 32 MB on an ordinary machine; the age
+	// program's own 18 takes a second and 256 MB. It is a program that reads
+	// Waxseal's passphrase, so the passphrase can be long and random; a second of
+	// work would not save a short one.
 	scryptWork = 15
-	// scryptMaxWork bounds what a strange file can make us work: four seconds.
+	// scryptMaxWork limits the work that a strange file can cause: four seconds.
 	scryptMaxWork = 20
 
 	firstLine = "# Waxseal keystore, version 1. Two age files: a key, encrypted with the passphrase, and the secrets, encrypted to that key.\n"
 	fileMark  = "# Waxseal keystore, version "
 )
 
-// content is what a keystore file holds. It is replaced, never changed.
+// content is what the encrypted file contains. It is replaced, never changed.
 type content struct {
 	secrets  map[string][]byte
 	identity *age.X25519Identity // nil until there is a file
 	wrapped  []byte              // identity, encrypted with the passphrase
 }
 
-// with answers the content after the changes.
+// with answers the content after a batch of changes.
 func (c *content) with(batch []*change) *content {
 	next := *c
 	next.secrets = maps.Clone(c.secrets)
@@ -54,16 +55,17 @@ func (c *content) with(batch []*change) *content {
 //
 // The file is text: a line that says what it is, then two armored age files.
 // The first is an X25519 identity encrypted with the passphrase; scrypt makes
-// that slow, and it happens once for each opening. The second is a JSON object
-// of key to base64 secret, encrypted to that identity, which is fast, and is
-// all that changes from write to write. The age program alone opens both.
+// that slow, and it happens once each time the file is opened. The second is a
+// JSON object that maps keys to base64 secrets, encrypted to that identity. This
+// is fast, and it is all that changes from write to write. The age program alone
+// can open both.
 type safe struct {
 	passphrase string
 	work       int // scrypt's cost for a new file
-	maxWork    int // and the largest one accepted in a file
+	maxWork    int // the largest cost accepted in an existing file
 }
 
-// seal gives c an identity when it has none yet.
+// seal makes the file's bytes. It gives c an identity if c has none yet.
 func (s safe) seal(c *content) ([]byte, error) {
 	if c.identity == nil {
 		if err := s.wrap(c); err != nil {
@@ -99,8 +101,8 @@ func (s safe) wrap(c *content) error {
 	return nil
 }
 
-// open reads a file. The key is not derived again when the file has the one of
-// before, which may be nil.
+// open reads a file's bytes. It does not derive the key again if the file still
+// has the key of the content before, which may be nil.
 func (s safe) open(data []byte, before *content) (*content, error) {
 	wrapped, sealed, err := cut(data)
 	if err != nil {
@@ -130,7 +132,7 @@ func (s safe) unwrap(wrapped []byte) (*age.X25519Identity, error) {
 	key.SetMaxWorkFactor(s.maxWork)
 	plain, err := decrypt(wrapped, key)
 	if errors.Is(err, age.ErrIncorrectIdentity) {
-		return nil, fmt.Errorf("%w: the passphrase does not open it", ErrDenied)
+		return nil, fmt.Errorf("%w: the passphrase is wrong", ErrDenied)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: the key: %w", ErrDamaged, err)
@@ -146,10 +148,10 @@ func (s safe) unwrap(wrapped []byte) (*age.X25519Identity, error) {
 func cut(data []byte) (wrapped, sealed []byte, err error) {
 	line, rest, ok := bytes.Cut(data, []byte("\n"))
 	if !ok || !bytes.HasPrefix(line, []byte(fileMark)) {
-		return nil, nil, fmt.Errorf("%w: it is not a Waxseal keystore", ErrDamaged)
+		return nil, nil, fmt.Errorf("%w: this is not a Waxseal keystore", ErrDamaged)
 	}
 	if string(line)+"\n" != firstLine {
-		return nil, nil, fmt.Errorf("%w: it was written by another version of Waxseal", ErrDamaged)
+		return nil, nil, fmt.Errorf("%w: another version of Waxseal wrote it", ErrDamaged)
 	}
 	end := []byte(armor.Footer + "\n")
 	i := bytes.Index(rest, end)
@@ -163,7 +165,7 @@ func cut(data []byte) (wrapped, sealed []byte, err error) {
 func parseSecrets(plain []byte) (map[string][]byte, error) {
 	var secrets map[string][]byte
 	if err := json.Unmarshal(plain, &secrets); err != nil {
-		// Not the JSON error: it may quote what it stumbled over.
+		// The JSON error is left out, because it may quote a secret.
 		return nil, fmt.Errorf("%w: the list of secrets cannot be read", ErrDamaged)
 	}
 	return secrets, nil

@@ -11,7 +11,7 @@ import (
 	"filippo.io/age"
 )
 
-// The age program alone gets the secrets out, as the file's first line says.
+// The age program alone can read the secrets, as the file's first line promises.
 func TestFileIsTwoAgeFiles(t *testing.T) {
 	path := filepath.Join(folder(t), "secrets")
 	mustSet(t, testFile(t, path, "p"), "k", "v\xff")
@@ -39,8 +39,9 @@ func TestFileIsTwoAgeFiles(t *testing.T) {
 	}
 }
 
-// Any bytes for a file: no panic, a typed error, and what opens is what was
-// once sealed, since nobody can make another without the passphrase.
+// Any bytes as a file: there is no panic, the error has a type, and a file that
+// opens has the content that was sealed, since nobody can make another without the
+// passphrase.
 func FuzzFile(f *testing.F) {
 	cheap := safe{"p", 1, 2}
 	data, err := cheap.seal(&content{secrets: map[string][]byte{"k": []byte("v")}})
@@ -59,8 +60,8 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// FuzzSecrets feeds what stands inside the encryption, where FuzzFile hardly
-// gets.
+// FuzzSecrets tries the content inside the encryption, which FuzzFile hardly
+// reaches.
 func FuzzSecrets(f *testing.F) {
 	f.Add([]byte(`{"refresh/me@example.org":"dG9rZW4="}`))
 	f.Add([]byte(`{"k":null}`))

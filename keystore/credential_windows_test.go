@@ -16,8 +16,8 @@ func credentialKey(size int) string { return fmt.Sprintf("refresh/%d@example.org
 
 func init() { helpers["credentials"] = readCredentials }
 
-// The real Credential Manager, by two processes one after the other. (macOS's
-// Keychain has no such test: it would ask the person at the machine.)
+// The real Credential Manager, used by two processes one after the other. (There
+// is no such test for macOS's Keychain: it would ask the person at the machine.)
 func TestCredentialManager(t *testing.T) {
 	s := System(credentialService)
 	for _, n := range credentialSizes {

@@ -9,8 +9,8 @@ import (
 
 var errPower = errors.New("the power is off")
 
-// drawer is a keychain in memory that can hang, and stop at the n-th call that
-// changes something, as a machine does that loses power.
+// drawer is a keychain in memory that can hang, and that can stop at the n-th
+// change, like a machine that loses power.
 type drawer struct {
 	mu     sync.Mutex
 	kept   map[string]string
@@ -22,7 +22,7 @@ type drawer struct {
 
 func newDrawer() *drawer { return &drawer{kept: make(map[string]string), steps: -1} }
 
-// hang lets every call wait until the channel is closed.
+// hang makes every call wait until the channel is closed.
 func (d *drawer) hang() chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -85,7 +85,7 @@ func (d *drawer) delete(_ context.Context, key string) error {
 	return nil
 }
 
-// after is a copy of what the drawer holds, with the power back on.
+// after is a copy of the drawer with the power back on.
 func (d *drawer) after() *drawer {
 	return &drawer{kept: maps.Clone(d.kept), steps: -1}
 }

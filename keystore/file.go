@@ -16,14 +16,14 @@ import (
 	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
-// fileLimit bounds one call. Deriving the key is work by design: a tenth of a
-// second on an idle desktop, many times that on a small or busy machine.
+// fileLimit limits one call. Deriving the key is slow on purpose: it takes a tenth
+// of a second on an idle desktop, and many times that on a small or busy machine.
 const fileLimit = 20 * time.Second
 
-// File answers the store in one encrypted file, which is opened at the first
-// call and made at the first [Store.Set]; a wrong passphrase therefore shows
-// as [ErrDenied] there. Beside it a file with ".lock" after its name keeps two
-// processes from writing at once. The passphrase may not be empty.
+// File answers the store in one encrypted file. The first call opens the file and
+// the first [Store.Set] creates it, so that is when a wrong passphrase is reported,
+// as [ErrDenied]. A file next to it, with ".lock" after its name, keeps two
+// processes from writing at once. The passphrase must not be empty.
 //
 // A file that cannot be read or decrypted is never written to.
 func File(path string, passphrase []byte) (*Store, error) {
@@ -38,9 +38,9 @@ func File(path string, passphrase []byte) (*Store, error) {
 	return &Store{kind: FileKind, backend: f}, nil
 }
 
-// file holds the whole content in memory after the first call, and writes all
-// of it at each change. Calls take turns at the guard; changes that wait for
-// their turn together are written together by the first of them.
+// file keeps the whole content in memory after the first call, and writes all of
+// it at each change. The guard lets one call through at a time; changes that wait
+// together for their turn are written together by the first of them.
 type file struct {
 	path    string
 	warning string // about its passphrase
@@ -50,8 +50,8 @@ type file struct {
 	mu      sync.Mutex
 	pending []*change
 
-	// The rest is touched only by the one whose turn it is.
-	held   *content    // what the file holds; nil before it has been read
+	// The rest belongs to the call whose turn it is.
+	held   *content    // what the file contains; nil before it has been read
 	seen   fs.FileInfo // the file that held was read from or written to; nil when there is none
 	refuse refusal
 	writes int
@@ -66,8 +66,8 @@ type change struct {
 	err    error
 }
 
-// refusal remembers a file that could not be decrypted, so that asking again
-// does not derive the key again while the file is the same.
+// refusal remembers a file that could not be decrypted, so that the next call
+// does not derive the key again as long as the file is the same.
 type refusal struct {
 	seen fs.FileInfo
 	err  error
@@ -108,8 +108,8 @@ func (f *file) close() {
 	})
 }
 
-// change makes c durable, or answers why not. When the caller leaves before
-// anybody has begun to write c, it is taken back.
+// change makes c durable, or answers why it could not. If the caller leaves before
+// anybody has begun to write c, the change is withdrawn.
 func (f *file) change(ctx context.Context, c *change) error {
 	f.mu.Lock()
 	f.pending = append(f.pending, c)
@@ -129,7 +129,7 @@ func (f *file) change(ctx context.Context, c *change) error {
 	return err
 }
 
-// commit writes all changes that wait and gives each its result.
+// commit writes all waiting changes and gives each its result.
 func (f *file) commit(ctx context.Context) {
 	f.mu.Lock()
 	batch := f.pending
@@ -149,7 +149,7 @@ func (f *file) write(ctx context.Context, batch []*change) error {
 	lock := flock.New(f.path+".lock", flock.SetPermissions(0o600))
 	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("%w: another process keeps it locked", ErrTimeout)
+			return fmt.Errorf("%w: another process keeps the file locked", ErrTimeout)
 		}
 		return fileError(err)
 	}
@@ -181,8 +181,8 @@ func (f *file) write(ctx context.Context, batch []*change) error {
 }
 
 // load brings held up to date with the file, which another process may have
-// written. When the file has been taken away since it was read, what it held
-// is kept, and written again with the next change.
+// written. If the file has been removed since it was read, its content stays in
+// memory and is written again with the next change.
 func (f *file) load() error {
 	info, err := os.Stat(f.path)
 	switch {
@@ -214,9 +214,9 @@ func (f *file) load() error {
 	return nil
 }
 
-// unchanged reports whether two looks at the path saw the same file. Every
-// write makes a new one, so its identity tells, and its time and size tell of
-// an editor or a copy that wrote into it.
+// unchanged reports whether the path led to the same file both times. Every
+// write of ours makes a new file, which os.SameFile sees; time and size show that
+// an editor or a copy wrote into the old one.
 func unchanged(a, b fs.FileInfo) bool {
 	return a != nil && b != nil && os.SameFile(a, b) &&
 		a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())

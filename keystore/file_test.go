@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// testFile is a file store whose passphrase costs next to nothing, so that
-// tests can open it often, and with patience for a busy machine.
+// testFile is a file store whose passphrase costs next to nothing, so that tests
+// can open it often. Its limit suits a busy machine.
 func testFile(t *testing.T, path, passphrase string) *Store {
 	t.Helper()
 	s, err := File(path, []byte(passphrase))
@@ -47,8 +47,8 @@ func TestFileArguments(t *testing.T) {
 	}
 }
 
-// With the real cost: the file outlives the store, in a folder made for it,
-// readable by its owner alone.
+// With the passphrase's real cost: the file outlives the store, in a folder made
+// for it, and only its owner can read it.
 func TestFileKeeps(t *testing.T) {
 	path := filepath.Join(folder(t), "new", "secrets")
 	passphrase := []byte("correct horse")
@@ -57,7 +57,7 @@ func TestFileKeeps(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.backend.(*file).guard.limit = time.Minute
-	clear(passphrase) // the caller's copy is the caller's
+	clear(passphrase) // the caller may do so
 	if _, err := os.Stat(filepath.Dir(path)); err == nil {
 		t.Error("File touched the disk")
 	}
@@ -147,7 +147,7 @@ func TestFileNeverOverwritesWhatItCannotRead(t *testing.T) {
 	}
 }
 
-// A refused file is refused again without work, and opened once it is another.
+// A refused file is refused again without work, and opened once it has changed.
 func TestFileRecovers(t *testing.T) {
 	dir := folder(t)
 	path := filepath.Join(dir, "secrets")
@@ -183,7 +183,8 @@ func TestFileUnreachable(t *testing.T) {
 	}
 }
 
-// What was read stays usable when the file is taken away, and comes back whole.
+// If the file is removed, what was read from it stays usable, and the next change
+// writes all of it again.
 func TestFileTakenAway(t *testing.T) {
 	path := filepath.Join(folder(t), "secrets")
 	s := testFile(t, path, "p")
@@ -193,11 +194,11 @@ func TestFileTakenAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustGet(t, s, "a", "1")
-	mustSet(t, s, "b", "2") // no change, but it must be kept
+	mustSet(t, s, "b", "2") // the value is the same, but must be written
 	mustGet(t, testFile(t, path, "p"), "a", "1")
 }
 
-func TestFileIsNotWrittenForNothing(t *testing.T) {
+func TestFileIsNotWrittenWithoutNeed(t *testing.T) {
 	path := filepath.Join(folder(t), "secrets")
 	s := testFile(t, path, "p")
 	if err := s.Delete(t.Context(), "k"); err != nil {
@@ -229,9 +230,9 @@ func TestFileLeftover(t *testing.T) {
 	}
 }
 
-func TestFileBehindLink(t *testing.T) {
+func TestFileThroughLink(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("NOT TESTED on Windows: links need a right there that users lack")
+		t.Skip("NOT TESTED on Windows: ordinary users may not create links there")
 	}
 	dir := folder(t)
 	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")

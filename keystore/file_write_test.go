@@ -16,7 +16,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// 1,000 Sets by 50 goroutines share their writes, and each is kept.
+// 1,000 Sets by 50 goroutines share writes, and each value is stored.
 func TestFileGroupsWrites(t *testing.T) {
 	path := filepath.Join(folder(t), "secrets")
 	s := testFile(t, path, "p")
@@ -47,8 +47,8 @@ func TestFileGroupsWrites(t *testing.T) {
 	}
 }
 
-// Two stores on one file, as two processes have them, lose nothing of each
-// other's, and see it.
+// Two stores on one file, as in two processes, lose none of each other's secrets,
+// and see them.
 func TestFileTwoWriters(t *testing.T) {
 	path := filepath.Join(folder(t), "secrets")
 	stores := []*Store{testFile(t, path, "p"), testFile(t, path, "p")}
@@ -85,7 +85,7 @@ func TestFileLockedByAnother(t *testing.T) {
 	if err := s.Set(t.Context(), "k", "never"); !errors.Is(err, ErrTimeout) {
 		t.Errorf("got %v", err)
 	}
-	g.turn <- struct{}{} // until the late call has ended
+	g.turn <- struct{}{} // waits until the late call has ended
 	g.limit = time.Minute
 	<-g.turn
 	if err := lock.Unlock(); err != nil {
@@ -95,13 +95,13 @@ func TestFileLockedByAnother(t *testing.T) {
 	mustGet(t, s, "k", "old")
 }
 
-// A Set whose caller left before its turn does not happen later on.
+// A Set whose caller left before its turn does not happen later.
 func TestFileCallerLeaves(t *testing.T) {
 	path := filepath.Join(folder(t), "secrets")
 	synctest.Test(t, func(t *testing.T) {
 		s := testFile(t, path, "p")
 		g := s.backend.(*file).guard
-		g.turn <- struct{}{} // somebody else's
+		g.turn <- struct{}{} // another call's turn
 		ctx, cancel := context.WithCancel(t.Context())
 		var wait sync.WaitGroup
 		wait.Go(func() {
@@ -115,13 +115,13 @@ func TestFileCallerLeaves(t *testing.T) {
 		<-g.turn
 		mustSet(t, s, "stayed", "v")
 		if _, err := s.Get(t.Context(), "left"); !errors.Is(err, ErrNotFound) {
-			t.Errorf("a cancelled Set came through: %v", err)
+			t.Errorf("a cancelled Set was done: %v", err)
 		}
 	})
 }
 
-// churn is a process that keeps counting in a store's keys and prints each
-// number once it is kept.
+// churn is a process that counts in a store and prints each number once it is
+// stored.
 func churn() error {
 	s, err := File(os.Getenv("WAXSEAL_TEST_FILE"), []byte("p"))
 	if err != nil {
@@ -136,8 +136,8 @@ func churn() error {
 	}
 }
 
-// Killed at any moment, the program leaves a whole file with everything it
-// said was kept.
+// A program that is killed at any moment leaves a whole file with everything that
+// Set had confirmed.
 func TestFileKilled(t *testing.T) {
 	path := filepath.Join(folder(t), "secrets")
 	mustSet(t, testFile(t, path, "p"), "other", "stays")
@@ -156,18 +156,18 @@ func TestFileKilled(t *testing.T) {
 		for lines.Scan() {
 			kept, _ = strconv.Atoi(lines.Text())
 			if kept == 1+round*3 {
-				cmd.Process.Kill() // and read on what it still said
+				cmd.Process.Kill() // and read the rest of its output
 			}
 		}
 		cmd.Wait()
 		if kept == 0 {
-			t.Fatal("the helper kept nothing")
+			t.Fatal("the helper stored nothing")
 		}
 		s := testFile(t, path, "p")
 		mustGet(t, s, "other", "stays")
 		got, err := s.Get(t.Context(), "count")
 		if n, _ := strconv.Atoi(got); err != nil || n < kept {
-			t.Fatalf("kept %d, found %q, %v", kept, got, err)
+			t.Fatalf("stored %d, found %q, %v", kept, got, err)
 		}
 	}
 }

@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	callLimit = 5 * time.Second  // for one call once it has its turn
-	turnLimit = 30 * time.Second // for its turn, while those before it get answers
+	callLimit = 5 * time.Second  // for one call, once it is its turn
+	turnLimit = 30 * time.Second // for the wait until then, while the calls before it get answers
 )
 
 // guard runs calls that may block, one at a time, each on a goroutine of its
-// own, so that the caller can leave. A call that overruns its limit keeps its
-// turn until it ends: nothing piles up behind it, because until then every
-// other call is answered at once. It also keeps late writes in order.
+// own, so that the caller can leave. A call that exceeds its limit keeps its turn
+// until it ends. Nothing piles up after it, because until then every other call is
+// answered at once. This also keeps late writes in order.
 type guard struct {
-	limit time.Duration // after which a caller is answered
-	stop  time.Duration // after which the call is stopped, where the backend can be
+	limit time.Duration // after this the caller gets an answer
+	stop  time.Duration // after this the call is stopped, if the backend can be
 	turn  chan struct{} // holds one token while a call runs
 
 	mu   sync.Mutex
@@ -30,23 +30,23 @@ func newGuard() *guard {
 }
 
 // do runs call and answers its error. When do returns early, with ErrTimeout
-// or the context's error, call may still run: what it writes to may then no
-// longer be read.
+// or the context's error, call may still be running: do not read the variables
+// that it writes to.
 func (g *guard) do(ctx context.Context, call func(context.Context) error) error {
 	late := g.overdue()
 	wait := time.NewTimer(turnLimit)
 	defer wait.Stop()
 	select {
 	case <-late:
-		return fmt.Errorf("%w: an earlier call still waits for its answer", ErrTimeout)
+		return fmt.Errorf("%w: an earlier call is still waiting for its answer", ErrTimeout)
 	case g.turn <- struct{}{}:
 	case <-ctx.Done():
 		return contextError(ctx)
 	case <-wait.C:
-		return fmt.Errorf("%w: too many calls before this one", ErrTimeout)
+		return fmt.Errorf("%w: too many other calls are waiting", ErrTimeout)
 	}
 
-	late = g.overdue() // the one before may have been late, and ended
+	late = g.overdue() // the call before may have been late, and has ended
 	result := make(chan error, 1)
 	go g.run(ctx, call, result)
 	select {
@@ -59,8 +59,8 @@ func (g *guard) do(ctx context.Context, call func(context.Context) error) error 
 	}
 }
 
-// run is the call's goroutine. The caller's leaving does not stop the call,
-// half of which may be done; g.stop does, where the backend can be stopped.
+// run is the call's goroutine. The call goes on when the caller leaves, because
+// half of it may be done; g.stop ends it, if the backend can be stopped.
 func (g *guard) run(ctx context.Context, call func(context.Context) error, result chan<- error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.stop)
 	defer cancel()
@@ -71,7 +71,7 @@ func (g *guard) run(ctx context.Context, call func(context.Context) error, resul
 	<-g.turn
 }
 
-// watch tells everybody when the call that begins now is over its limit. The
+// watch tells everybody when the call that begins now exceeds its limit. The
 // function it answers marks the call's end.
 func (g *guard) watch() (ended func()) {
 	over, told := false, false
@@ -100,8 +100,8 @@ func (g *guard) overdue() <-chan struct{} {
 	return g.late
 }
 
-// close waits for the running call, but not for one that is overdue, which
-// nothing can end.
+// close waits for the running call, but not for an overdue one, which nothing can
+// end.
 func (g *guard) close() {
 	select {
 	case g.turn <- struct{}{}:
@@ -110,8 +110,8 @@ func (g *guard) close() {
 	}
 }
 
-// protect makes a panic of a keychain library an error: go-keyring reads from
-// a signal channel that godbus closes when the bus goes away.
+// protect turns a panic of a keychain library into an error: go-keyring reads
+// from a signal channel that godbus closes when the bus goes away.
 func protect(ctx context.Context, call func(context.Context) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

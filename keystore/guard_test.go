@@ -31,8 +31,8 @@ func TestGuardAnswersAtTheLimit(t *testing.T) {
 	})
 }
 
-// Callers that are already in the queue when a call hangs do not each wait
-// their own limit, and none of them starts a goroutine.
+// Callers that are already waiting when a call hangs do not each wait for their
+// own limit, and none of them starts a goroutine.
 func TestGuardWakesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuard()
@@ -64,7 +64,7 @@ func TestGuardWakesTheQueue(t *testing.T) {
 	})
 }
 
-// A caller's cancellation neither stops the call nor counts as its lateness.
+// A caller's cancellation neither stops the call nor makes it count as late.
 func TestGuardCallerLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuard()
@@ -93,7 +93,8 @@ func TestGuardCallerLeaves(t *testing.T) {
 	})
 }
 
-// A long queue that moves is no hang: 1,000 accounts may ask at once.
+// A long queue that moves does not count as hanging: 1,000 accounts may ask at
+// once.
 func TestGuardLongQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuard()
@@ -145,7 +146,7 @@ func TestGuardTurnLimit(t *testing.T) {
 	})
 }
 
-// go-keyring dereferences a nil signal when the bus goes away in a prompt.
+// go-keyring dereferences a nil signal when the bus goes away during a prompt.
 func TestGuardPanic(t *testing.T) {
 	g := newGuard()
 	err := g.do(t.Context(), func(context.Context) error {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// A helper that cannot be started, that ends at once, and that talks nonsense.
+// A helper that cannot be started, one that ends at once, and one that answers
+// nonsense.
 func TestHelperFails(t *testing.T) {
 	for name, command := range map[string]func() *exec.Cmd{
 		"not there":  func() *exec.Cmd { return exec.Command("/nonexistent/waxseal", helperArgument) },
@@ -28,7 +29,7 @@ func TestHelperFails(t *testing.T) {
 	}
 }
 
-// A helper that has rested too long is ended, and comes back.
+// A helper that nobody needs is ended, and started again for the next call.
 func TestHelperRests(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
 	r := newRemote(testService)
@@ -45,7 +46,7 @@ func TestHelperRests(t *testing.T) {
 	}
 }
 
-// A program whose main forgot about Helper does not start itself for ever.
+// A program whose main does not call Helper does not start itself endlessly.
 func TestHelperStartsNoOther(t *testing.T) {
 	t.Setenv(helperMark, "1")
 	s := System(testService)

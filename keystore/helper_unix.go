@@ -8,7 +8,7 @@ import (
 )
 
 // nameProcess gives a helper on Linux, which was started as /proc/self/exe, a
-// name that says what it is in lists of processes.
+// name by which people recognize it in lists of processes.
 func nameProcess() {
 	if f, err := os.OpenFile("/proc/self/comm", os.O_WRONLY, 0); err == nil {
 		f.WriteString("waxseal-keys")
@@ -16,7 +16,7 @@ func nameProcess() {
 	}
 }
 
-// noCore keeps a crash from writing secrets to disk. The process stays open to
-// its owner's debugger (PR_SET_DUMPABLE): closed, KeePassXC could not tell its
-// user which program asks.
+// noCore keeps a crash from writing secrets to disk. It does not close the process
+// to its owner's debugger (PR_SET_DUMPABLE), because KeePassXC could then not tell
+// its user which program asks.
 func noCore() { _ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) }

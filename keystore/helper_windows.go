@@ -1,5 +1,5 @@
 package keystore
 
-// The helper is not used here.
+// Windows needs no helper process.
 func nameProcess() {}
 func noCore()      {}

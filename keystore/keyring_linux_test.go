@@ -14,8 +14,8 @@ func init() {
 	helpers["new user"] = newUser
 }
 
-// A new user may have a keychain that nobody has set up: it is neither locked
-// nor missing, which the real GNOME Keyring's answers look like.
+// A new user may have a keychain that nobody has set up. It is neither locked nor
+// missing, although the answers of the real GNOME Keyring look like that.
 func TestSecretServiceNeverSetUp(t *testing.T) { onBus(t, "never set up", "") }
 
 // neverSetUp has no screen for the prompt that asks for the new keyring's
@@ -36,8 +36,7 @@ func neverSetUp() error {
 	return nil
 }
 
-// Who writes for the first time is asked for the new keyring's password, and
-// reading asks nobody.
+// The first write asks the user for the new keyring's password. Reading never asks.
 func TestFirstKeyring(t *testing.T) { onBus(t, "new user", plainBus) }
 
 // newcomer is a locksmith who has no keyring until the user makes one.
@@ -48,7 +47,7 @@ type newcomer struct {
 	stored      chan string
 }
 
-// peek reads a value that a channel holds.
+// peek reads the value that a channel holds, and leaves it there.
 func peek[T any](c chan T) T {
 	v := <-c
 	c <- v

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// kinds are the stores that every promise is checked on. The system one has a
-// keychain of small items in memory, so that secrets are split.
+// kinds are the stores that every guarantee is checked on. The system's keychain
+// has small items, in memory, so that secrets are split.
 func kinds(t *testing.T) map[string]*Store {
 	t.Helper()
 	stores := map[string]*Store{
@@ -27,7 +27,7 @@ func kinds(t *testing.T) map[string]*Store {
 	return stores
 }
 
-// noise is a secret of any bytes, the same at every run.
+// noise is a secret of arbitrary bytes, the same in every run.
 func noise(n int) string {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)}).Read(b)
@@ -183,11 +183,11 @@ func TestFail(t *testing.T) {
 	s.Get(t.Context(), "absent")
 	s.Fail(nil)
 	if _, err := s.Get(t.Context(), "absent"); !errors.Is(err, ErrNotFound) || s.Err() != nil {
-		t.Errorf("read, and not there: %v, Err() = %v", err, s.Err())
+		t.Errorf("an absent secret: %v, Err() = %v", err, s.Err())
 	}
 }
 
-// The whole of a hanging keychain as a caller sees it.
+// A hanging keychain from start to end, as a caller sees it.
 func TestHangingKeychain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ring := newDrawer()
@@ -200,11 +200,11 @@ func TestHangingKeychain(t *testing.T) {
 		start := time.Now()
 		for range 1000 {
 			if err := s.Set(t.Context(), "k", "w"); !errors.Is(err, ErrTimeout) {
-				t.Fatalf("behind an unanswered prompt: %v", err)
+				t.Fatalf("while a prompt is open: %v", err)
 			}
 		}
 		if waited := time.Since(start); waited != 0 {
-			t.Errorf("callers behind the prompt waited %v", waited)
+			t.Errorf("callers waited %v for the prompt", waited)
 		}
 		s.Close() // does not wait for the prompt
 		s.closed.Store(false)

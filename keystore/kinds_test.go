@@ -26,14 +26,14 @@ func TestKinds(t *testing.T) {
 		t.Errorf("an unknown kind: %v", err)
 	}
 	if all, lasting := Choice(false), Choice(true); all != "system, file or memory" || lasting != "system or file" {
-		t.Errorf("the choice is %q, of those that last %q", all, lasting)
+		t.Errorf("the choice is %q, among lasting kinds %q", all, lasting)
 	}
 }
 
 const testServiceName = "waxseal-test-kinds"
 
-// An encrypted file that cannot be opened for want of its passphrase says so,
-// with a cure, and touches nothing.
+// Without a passphrase the encrypted file cannot be opened. The error says so, and
+// has a cure.
 func TestNoPassphrase(t *testing.T) {
 	dir := folder(t)
 	for name, p := range map[string]Place{

@@ -12,9 +12,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// helpers are programs that tests start as processes of their own, by running
-// this test binary again: what they need (a session bus, an environment, being
-// killed) cannot be had in this one.
+// helpers are programs that tests start as processes of their own, by running this
+// test binary again, because they need a session bus or an environment of their
+// own, or are killed.
 var helpers = map[string]func() error{"churn": churn}
 
 const helperVariable = "WAXSEAL_TEST_HELPER"
@@ -22,7 +22,7 @@ const helperVariable = "WAXSEAL_TEST_HELPER"
 func TestMain(m *testing.M) {
 	Helper(os.Args)
 	if name := os.Getenv(helperVariable); name != "" {
-		// Nobody ends a helper that hangs once the test has given up on it.
+		// Nobody would end a helper that hangs once the test has given up on it.
 		debug.SetTraceback("all")
 		time.AfterFunc(time.Minute, func() { panic("the helper hangs") })
 		if err := helpers[name](); err != nil {
@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// helper is the command that runs a helper, after the given command's words.
+// helper is the command that runs a helper, as the last argument of the command
+// before.
 func helper(t *testing.T, name string, before ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -47,8 +48,8 @@ func helper(t *testing.T, name string, before ...string) *exec.Cmd {
 	return cmd
 }
 
-// folder is t.TempDir, but for Windows: what stands in for it in tests there
-// (wine) cannot remove a folder as t.TempDir does, which would fail the test.
+// folder is t.TempDir, except on Windows: Wine, on which tests run, cannot remove
+// a folder as t.TempDir does, and the test would fail.
 func folder(t *testing.T) string {
 	t.Helper()
 	if runtime.GOOS != "windows" {

@@ -14,7 +14,7 @@ func Memory() *Store {
 type memory struct {
 	mu      sync.Mutex
 	secrets map[string]string
-	failure error // answered to every call when not nil
+	failure error // every call's answer, unless nil
 }
 
 func (m *memory) get(_ context.Context, key string) (string, error) {

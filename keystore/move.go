@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// movers is how many secrets are on the move at a time: a keystore file writes
-// what comes together in one go.
+// movers is how many secrets are moved at a time: the encrypted file writes the
+// changes that come together at once.
 const movers = 32
 
-// Move takes the secrets under keys, those that are there, from s to other,
-// which then takes the place of s: s keeps them there from then on, and other
-// is not to be used any more. Each is read back and compared. Then settle is
-// called, which writes down where the secrets are; only when that worked are
-// the old ones deleted. After an error, or an end at any point, nothing is lost
-// and Move can be called again; from settle on that is for [Store.Gather].
+// Move takes the secrets under keys, as far as they exist, from s to the place of
+// other, which s uses from then on; do not use other any more. Each secret is read
+// back and compared. Then Move calls settle, which records where the secrets are
+// now; only if that works are the old ones deleted. After an error, or if the
+// program ends at any point, nothing is lost and Move can be called again; once
+// settle has worked, call [Store.Gather] instead.
 //
 // Meanwhile secrets can be read, but changes fail with [ErrUnavailable].
 func (s *Store) Move(ctx context.Context, other *Store, keys []string, settle func() error) (moved int, err error) {
@@ -37,8 +37,8 @@ func (s *Store) Move(ctx context.Context, other *Store, keys []string, settle fu
 	return moved, forget(ctx, from, keys)
 }
 
-// Gather ends what a Move into s has left over in other: what is missing in s
-// is taken from there, the rest deleted. Other stays the caller's.
+// Gather finishes a Move into s that left secrets in other: it takes from there
+// what is missing in s and deletes the rest. The caller still closes other.
 func (s *Store) Gather(ctx context.Context, other *Store, keys []string, settle func() error) (moved int, err error) {
 	s.writes.Lock()
 	defer s.writes.Unlock()
@@ -51,14 +51,14 @@ func (s *Store) Gather(ctx context.Context, other *Store, keys []string, settle 
 	return moved, forget(ctx, other, keys)
 }
 
-// here is a Store of the place where s keeps its secrets now.
+// here is a Store of the place in which s keeps its secrets now.
 func (s *Store) here() *Store {
 	kind, backend := s.where()
 	return &Store{kind: kind, backend: backend}
 }
 
-// carry copies secrets and makes sure of it. Those that are in to already are
-// written over if over is set.
+// carry copies secrets and reads them back. With over it overwrites those that to
+// already has.
 func carry(ctx context.Context, from, to *Store, keys []string, over bool) (moved int, err error) {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(movers)
@@ -105,7 +105,7 @@ func forget(ctx context.Context, from *Store, keys []string) error {
 		work.Go(func() error { return from.Delete(ctx, key) })
 	}
 	if err := work.Wait(); err != nil {
-		return fmt.Errorf("the secrets are moved, but old ones are left over; move them again to delete those: %w", err)
+		return fmt.Errorf("the secrets have been moved, but some old copies could not be deleted; run the same move again to delete them: %w", err)
 	}
 	return nil
 }

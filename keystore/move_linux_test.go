@@ -13,7 +13,7 @@ import (
 
 func init() { helpers["move"] = moveSteps }
 
-// From the real GNOME Keyring into a file and back.
+// Secrets move from the real GNOME Keyring to a file and back.
 func TestMoveKeychain(t *testing.T) { onBus(t, "move", plainBus) }
 
 func moveSteps() error {
@@ -60,7 +60,7 @@ func moveSteps() error {
 			return fmt.Errorf("left in the keychain: %s, %w", key, err)
 		}
 	}
-	// Into a keychain that is locked nothing is moved.
+	// Nothing is moved to a locked keychain.
 	stop()
 	if stop, err = startKeyring(conn, false); err != nil {
 		return err

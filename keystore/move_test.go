@@ -10,8 +10,9 @@ import (
 
 var moveKeys = []string{"refresh/a@x", "password/a@x", "client/1", "refresh/b@x", "absent"}
 
-// The power fails at each change that a move makes, in either place. The secrets
-// are then where they are said to be, and the same again finishes the work.
+// The power fails at each change that a move makes, in either place. Afterwards the
+// secrets are where they are recorded to be, and the same move again finishes the
+// work.
 func TestMoveStoppedAnywhere(t *testing.T) {
 	done := false
 	for steps := 0; !done; steps++ {
@@ -62,7 +63,7 @@ func wantMoved(t *testing.T, s *Store, when string) {
 	}
 }
 
-// A Store that has moved is used on, and nothing changes during the move.
+// After a move the Store can be used as before. During it, secrets do not change.
 func TestMoveInUse(t *testing.T) {
 	s := Memory()
 	for _, key := range moveKeys[:4] {
@@ -88,15 +89,16 @@ func TestMoveInUse(t *testing.T) {
 	}
 }
 
-// What cannot be kept, or not written down, stays where it is.
+// If secrets cannot be stored in the new place, or the new place cannot be recorded,
+// they stay where they are.
 func TestMoveRefused(t *testing.T) {
 	from, to := newDrawer(), newDrawer()
 	from.kept["refresh/a@x"] = "token"
 	s := newSystem(from, maxSecret, false)
 	to.forget = true
-	never := func() error { t.Error("written down all the same"); return nil }
+	never := func() error { t.Error("the new place was recorded all the same"); return nil }
 	if _, err := s.Move(t.Context(), newSystem(to, maxSecret, false), moveKeys, never); err == nil {
-		t.Error("moved into a store that forgets")
+		t.Error("moved to a store that forgets")
 	}
 	full := errors.New("disk full")
 	to.forget = false

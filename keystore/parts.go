@@ -18,22 +18,22 @@ const (
 	maxParts   = 4096
 )
 
-// parts keeps secrets that are larger than one item of a keychain may be.
+// parts stores secrets that are too large for one item of a keychain.
 //
 // A small secret is an item of its own. A larger one is cut into items of one
 // generation, "a" or "b", and the item under its key becomes a head that names
-// the generation, the number of parts and the SHA-256 of the whole. A new
-// value goes into the other generation first; writing the head is the moment
-// it counts, and only then do the old parts go. So a stop at any point leaves
-// either the old value or the new one, and at worst parts that nobody names:
-// the next write or delete of the key removes them.
+// the generation, the number of parts and the SHA-256 of the whole. A new value
+// is first written as the other generation; it counts from the moment the head is
+// written, and only then are the old parts deleted. So a stop at any point leaves
+// either the old value or the new one, and at worst parts that no head names: the
+// next write or delete of the key removes them.
 type parts struct {
 	items  items
-	limit  int  // bytes one item holds
-	verify bool // read back what was written, where the keychain may fail silently
+	limit  int  // bytes that fit one item
+	verify bool // read back each write, because the keychain may fail silently
 }
 
-// head is the value of the item that stands for parts.
+// head is the value of the item that stands for several parts.
 type head struct {
 	generation string
 	count      int
@@ -44,8 +44,8 @@ func (h head) String() string {
 	return headPrefix + h.generation + ":" + strconv.Itoa(h.count) + ":" + h.sum
 }
 
-// parseHead reads a head; ok is false for any other value, also for one that
-// only looks like a head.
+// parseHead reads a head; ok is false for any other value, even if it begins like
+// a head.
 func parseHead(value string) (h head, ok bool) {
 	rest, ok := strings.CutPrefix(value, headPrefix)
 	if !ok {
@@ -89,13 +89,13 @@ func (p parts) get(ctx context.Context, key string) (string, error) {
 		if !errors.Is(joinErr, ErrDamaged) {
 			return secret, joinErr
 		}
-		// Another process may have put a new value in place meanwhile.
+		// Another process may have stored a new value meanwhile.
 		before := value
 		if value, err = p.items.get(ctx, key); err == nil && value == before {
 			return "", joinErr
 		}
 	}
-	return "", fmt.Errorf("%w: the secret changes while it is read", ErrUnavailable)
+	return "", fmt.Errorf("%w: the secret is changing while it is read", ErrUnavailable)
 }
 
 func (p parts) join(ctx context.Context, key, value string) (string, error) {
@@ -107,7 +107,7 @@ func (p parts) join(ctx context.Context, key, value string) (string, error) {
 	for i := range h.count {
 		part, err := p.items.get(ctx, partKey(key, h.generation, i))
 		if errors.Is(err, ErrNotFound) {
-			return "", fmt.Errorf("%w: part %d of %d is gone", ErrDamaged, i+1, h.count)
+			return "", fmt.Errorf("%w: part %d of %d is missing", ErrDamaged, i+1, h.count)
 		}
 		if err != nil {
 			return "", err
@@ -115,7 +115,7 @@ func (p parts) join(ctx context.Context, key, value string) (string, error) {
 		secret.WriteString(part)
 	}
 	if sum(secret.String()) != h.sum {
-		return "", fmt.Errorf("%w: its %d parts do not make the secret", ErrDamaged, h.count)
+		return "", fmt.Errorf("%w: its %d parts do not add up to the secret", ErrDamaged, h.count)
 	}
 	return secret.String(), nil
 }
@@ -127,7 +127,8 @@ func (p parts) set(ctx context.Context, key, secret string) error {
 	}
 	value := secret
 	var h head
-	// A secret that begins like a head is told from one by having its own.
+	// A secret that begins like a head gets a head of its own, so that it is not
+	// mistaken for one.
 	if len(secret) > p.limit || strings.HasPrefix(secret, headPrefix) {
 		h = head{generation: old.next(), sum: sum(secret)}
 		for rest := secret; rest != ""; h.count++ {
@@ -142,8 +143,8 @@ func (p parts) set(ctx context.Context, key, secret string) error {
 	if err := p.put(ctx, key, value); err != nil {
 		return err
 	}
-	// The new value counts from here on. Parts that cannot be removed now are
-	// removed with the next value, so that is no failure of this one.
+	// The new value counts from here on. Old parts that cannot be removed now are
+	// removed with the next value, so this is not a failure.
 	if old.count > 0 {
 		_ = p.drop(ctx, key, old.generation, 0, old.count)
 	}
@@ -158,8 +159,8 @@ func (p parts) delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	// The head goes first: parts without a head are no secret to anybody, a
-	// head without its parts is a damaged one.
+	// The head goes first: nobody reads parts without a head, but a head without
+	// its parts is a damaged secret.
 	if err := p.items.delete(ctx, key); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -175,8 +176,8 @@ func (p parts) delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// head reads what stands under key now; it is empty when nothing does, or a
-// whole secret, or something unreadable that is to be replaced.
+// head reads the head under key. It is empty if there is nothing, or a whole
+// secret, or something unreadable that will be replaced.
 func (p parts) head(ctx context.Context, key string) (head, error) {
 	value, err := p.items.get(ctx, key)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -194,14 +195,14 @@ func (p parts) put(ctx context.Context, key, value string) error {
 	}
 	back, err := p.items.get(ctx, key)
 	if err == nil && back != value || errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("%w: the keychain did not keep what it was given", ErrUnavailable)
+		return fmt.Errorf("%w: the keychain does not give back what was stored", ErrUnavailable)
 	}
 	return err
 }
 
-// drop deletes a generation's parts from number from on: the known ones before
-// number known and those a stopped write left behind them. The last goes
-// first, so that a stop leaves no gap at which the next drop would end.
+// drop deletes a generation's parts from number from on: those before number
+// known, and any after it that an interrupted write left. The last goes first, so
+// that a stop leaves no gap at which the next drop would end.
 func (p parts) drop(ctx context.Context, key, generation string, from, known int) error {
 	end := known
 	for ; end < maxParts; end++ {

@@ -9,9 +9,9 @@ import (
 
 const partsKey = "refresh/me@example.org"
 
-// A stop after any number of changes leaves the old value or the new one, and
-// once the call has answered nil it is the new one. The next call works, and
-// after a Delete nothing is left, whatever the stop left behind.
+// A stop after any number of changes leaves the old value or the new one, and the
+// new one once the call has answered nil. The next call works, and after a Delete
+// nothing is left, whatever the stop left.
 func TestStopAtEveryStep(t *testing.T) {
 	values := []string{"", "short", noise(17), noise(40), noise(100), headPrefix + "x"}
 	for _, first := range values {
@@ -78,7 +78,7 @@ func TestStoppedDelete(t *testing.T) {
 	}
 }
 
-// Nothing is left behind by values that follow each other.
+// Values that replace each other leave no items.
 func TestNoPartsPileUp(t *testing.T) {
 	d := newDrawer()
 	p := parts{items: d, limit: 16}
@@ -108,7 +108,7 @@ func TestNoItemIsOverTheLimit(t *testing.T) {
 			t.Errorf("%s: %d bytes", key, len(value))
 		}
 	}
-	// What macOS's security program is given, as go-keyring builds it.
+	// The command line for macOS's security program, as go-keyring builds it.
 	long := partPrefix + "a9999/" + strings.Repeat("k", maxKey)
 	line := fmt.Sprintf("add-generic-password -U -s 'waxseal' -a '%s' -w 'go-keyring-base64:%s'\n",
 		long, strings.Repeat("x", (itemLimit("darwin")+2)/3*4))
@@ -134,16 +134,16 @@ func TestDamagedParts(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 		if err := p.set(t.Context(), partsKey, "new"); err != nil {
-			t.Errorf("%s: storing it anew: %v", name, err)
+			t.Errorf("%s: storing it again: %v", name, err)
 		}
 		if got, err := p.get(t.Context(), partsKey); got != "new" {
-			t.Errorf("%s: stored anew: %q, %v", name, got, err)
+			t.Errorf("%s: stored again: %q, %v", name, got, err)
 		}
 	}
 }
 
-// A reader that has the head while another process replaces the secret reads
-// again, and sees the new one.
+// If another process replaces a secret after its head has been read, it is read
+// again, and the new one is found.
 func TestReplacedWhileRead(t *testing.T) {
 	d := newDrawer()
 	p := parts{items: d, limit: 16}
@@ -164,14 +164,14 @@ func TestReplacedWhileRead(t *testing.T) {
 	}
 }
 
-// macOS's security program may report success for what it did not keep.
+// macOS's security program may report success for a secret that it did not store.
 func TestReadBack(t *testing.T) {
 	for _, size := range []int{5, 100} {
 		d := newDrawer()
 		d.forget = true
 		s := newSystem(d, 16, true)
 		if err := s.Set(t.Context(), partsKey, noise(size)); !errors.Is(err, ErrUnavailable) {
-			t.Errorf("%d bytes that were not kept: %v", size, err)
+			t.Errorf("%d bytes that were not stored: %v", size, err)
 		}
 	}
 }

@@ -17,7 +17,7 @@ func textFile(t *testing.T, dir, name, content string) (path string) {
 	return path
 }
 
-// Whatever wrote the passphrase file, the passphrase is the same.
+// The passphrase is the same whichever program wrote its file.
 func TestPassphraseFile(t *testing.T) {
 	dir := folder(t)
 	for content, want := range map[string]string{
@@ -38,8 +38,8 @@ func TestPassphraseFile(t *testing.T) {
 	}
 }
 
-// A file that cannot be a passphrase's is refused by its kind, and its content
-// is not repeated.
+// A file that is not text is refused. The error names its kind, and does not repeat
+// its content.
 func TestPassphraseFileOfAnotherKind(t *testing.T) {
 	_, _, err := readPassphrase(textFile(t, folder(t), "passphrase", "caf\xe9"))
 	if err == nil || !strings.Contains(err.Error(), "older encoding") || strings.Contains(err.Error(), "caf") {
@@ -47,8 +47,8 @@ func TestPassphraseFileOfAnotherKind(t *testing.T) {
 	}
 }
 
-// Others who can read the passphrase's file are warned about, as ssh does it,
-// but the file is used: container platforms mount secrets with such modes.
+// A passphrase file that others can read causes a warning, as keys do in ssh, but
+// it is used: container platforms mount secrets with such modes.
 func TestExposedPassphraseFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no modes")

@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// An unlock prompt needs a screen and a person. Here a Secret Service of our
-// own plays both, on a real bus, against the real go-keyring.
+// An unlock prompt needs a screen and a person. Here our own Secret Service plays
+// both, on a real bus and with the real go-keyring.
 
 func init() {
 	helpers["prompt"] = promptSteps
@@ -28,11 +28,11 @@ func init() {
 
 func TestUnlockPrompt(t *testing.T) { onBus(t, "prompt", plainBus) }
 
-// locksmith is the least of the Secret Service API (draft 0.2) that reading one
-// item takes: a locked collection, an unlock prompt, an item.
+// locksmith is as much of the Secret Service API (draft 0.2) as reading one item
+// needs: a locked collection, an unlock prompt, an item.
 type locksmith struct {
 	conn     *dbus.Conn
-	prompted chan string // who a prompt is shown for, by bus name
+	prompted chan string // for each prompt the bus name of the client that wants it
 	open     chan bool   // holds whether the collection is unlocked
 }
 
@@ -125,14 +125,14 @@ func startLocksmith() (*locksmith, error) {
 	return l, err
 }
 
-// rig is the locksmith with a Store that meets it.
+// rig is the locksmith with a Store that uses it.
 type rig struct {
 	*locksmith
 	store  *Store
 	guard  *guard
 	remote *remote
-	names  chan *dbus.Signal // who comes to the bus and leaves it
-	before goleak.Option     // the goroutines that were there before the store was used
+	names  chan *dbus.Signal // clients that join the bus and leave it
+	before goleak.Option     // the goroutines from before the store was used
 }
 
 func newRig() (*rig, error) {
@@ -178,12 +178,12 @@ func (r *rig) wants(want error) error {
 	case !errors.Is(err, want), want != nil && Cure(err) == "":
 		return fmt.Errorf("got %w, want %w", err, want)
 	case len(r.prompted) > 0:
-		return errors.New("a prompt nobody should see")
+		return errors.New("there was a prompt")
 	}
 	return nil
 }
 
-// ask reads in the background, and waits for the prompt that comes of it.
+// ask reads in the background, and waits for the prompt that this causes.
 func (r *rig) ask() (asker string, answer chan error) {
 	r.remote.mu.Lock()
 	r.remote.quiet = time.Time{}
@@ -208,9 +208,9 @@ func (r *rig) gone(name string) {
 	}
 }
 
-// No caller waits for a prompt that stays open, no other prompt is put up, and
-// in the end it is taken away. Then nobody is asked again for a while, though
-// the keychain is used as soon as it has been unlocked otherwise.
+// No caller waits for a prompt that stays open, no second prompt appears, and in the
+// end the first one disappears. Then nobody is asked again for a while, but the
+// keychain is used as soon as it has been unlocked in another way.
 func (r *rig) unanswered() error {
 	limit, stop := r.guard.limit, r.guard.stop
 	r.guard.limit, r.guard.stop = 200*time.Millisecond, 2*time.Second
@@ -253,13 +253,13 @@ func (r *rig) dismissed() error {
 	return nil
 }
 
-// The call that waited gets its secret, and so do all after it.
+// The call that waited gets its secret, and so do all later ones.
 func (r *rig) answered() error {
 	_, answer := r.ask()
 	return errors.Join(r.answer(true), <-answer, r.wants(nil))
 }
 
-// settle waits until no call is under way.
+// settle waits until no call is in progress.
 func (r *rig) settle() {
 	r.guard.turn <- struct{}{}
 	<-r.guard.turn
@@ -271,7 +271,7 @@ func (r *rig) helper() int {
 	return r.remote.run.cmd.Process.Pid
 }
 
-// inherited looks at what others could see of the helper.
+// inherited checks what others can see of the helper.
 func (r *rig) inherited() error {
 	proc := fmt.Sprintf("/proc/%d/", r.helper())
 	words, err := os.ReadFile(proc + "cmdline")
@@ -316,15 +316,14 @@ func (r *rig) killed() error {
 	return errors.Join(r.answer(true), <-answer, r.wants(nil))
 }
 
-// pid is the process behind a bus name.
+// pid is the process that has a bus name.
 func (r *rig) pid(name string) (pid int, err error) {
 	err = r.conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, name).Store(&pid)
 	return pid, err
 }
 
-// programKilled kills a program that waits for a prompt, as kill -9 does, after
-// an update has taken its file away: the helper goes with it, and so does the
-// prompt.
+// programKilled kills a program that waits for a prompt, as kill -9 does, after an
+// update has removed its file. The helper ends too, and the prompt disappears.
 func (r *rig) programKilled() error {
 	r.set(false)
 	dir, err := os.MkdirTemp("", "keystore")
@@ -341,14 +340,14 @@ func (r *rig) programKilled() error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	asker := <-r.prompted // of its helper, in a call
+	asker := <-r.prompted // its helper, during a call
 	cmd.Process.Kill()
 	cmd.Wait()
 	r.gone(asker)
 	return nil
 }
 
-// orphan is the program.
+// orphan is the program that is killed.
 func orphan() error {
 	if err := os.Remove(os.Args[0]); err != nil {
 		return err
@@ -373,8 +372,8 @@ func (r *rig) closedWhilePrompted() error {
 	return r.wants(errClosed)
 }
 
-// noOtherConnection looks who of this process is on the bus after all of that:
-// the locksmith alone. A tray icon has the shared connection for itself.
+// noOtherConnection checks which connections this process has to the bus after all
+// of that: only the locksmith's. A tray icon has the shared connection for itself.
 func (r *rig) noOtherConnection() error {
 	var names []string
 	if err := r.conn.BusObject().Call("org.freedesktop.DBus.ListNames", 0).Store(&names); err != nil {
@@ -389,7 +388,7 @@ func (r *rig) noOtherConnection() error {
 	return goleak.Find(r.before)
 }
 
-// busGone takes the bus away while a prompt is open: go-keyring panics then.
+// busGone ends the bus while a prompt is open: go-keyring panics then.
 func (r *rig) busGone() error {
 	s := System(testService)
 	defer s.Close()

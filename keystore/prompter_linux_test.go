@@ -13,7 +13,7 @@ import (
 
 func init() { helpers["prompter"] = prompterSteps }
 
-// GNOME's own prompt to unlock, on a screen, with nobody there to answer it.
+// GNOME's own unlock prompt, on a screen, with nobody there to answer it.
 func TestUnlockPromptOfGNOME(t *testing.T) {
 	if _, err := os.Stat("/usr/share/dbus-1/services/org.gnome.keyring.SystemPrompter.service"); err != nil {
 		t.Skip("NOT TESTED: GNOME's unlock prompt. Install the package gcr.")
@@ -51,7 +51,7 @@ func prompterSteps() error {
 	if _, err := s.Get(ctx, key); !errors.Is(err, ErrTimeout) || Cure(err) == "" {
 		return fmt.Errorf("prompt open: %w", err)
 	}
-	for sig := range signals { // it is really shown
+	for sig := range signals { // the prompt is really shown
 		if len(sig.Body) == 3 && sig.Body[0] == prompter {
 			break
 		}

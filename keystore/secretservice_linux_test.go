@@ -27,8 +27,8 @@ const (
 	loginPath   = dbus.ObjectPath("/org/freedesktop/secrets/collection/login")
 )
 
-// plainBus starts nothing by itself, whatever the machine has installed. It is
-// to be completed with a folder for its socket.
+// plainBus configures a bus that starts no service by itself, whatever is installed
+// on the machine. It takes a folder for its socket.
 const plainBus = `<busconfig><type>session</type><listen>unix:tmpdir=%s</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`
 
@@ -74,7 +74,7 @@ func run(t *testing.T, cmd *exec.Cmd, env ...string) {
 
 func TestSecretService(t *testing.T) { onBus(t, "keyring", plainBus) }
 
-// keyringSteps is one life of a keychain, with one Store all along.
+// keyringSteps is a keychain's life from start to end, with the same Store all along.
 func keyringSteps() error {
 	ctx := context.Background()
 	conn, err := dbus.ConnectSessionBus()
@@ -165,7 +165,7 @@ func deleteAll(ctx context.Context, conn *dbus.Conn, s *Store, secrets map[strin
 			return err
 		}
 		if _, err := s.Get(ctx, key); !errors.Is(err, ErrNotFound) {
-			return fmt.Errorf("deleted, yet: %w", err)
+			return fmt.Errorf("deleted, but: %w", err)
 		}
 	}
 	var left []dbus.ObjectPath
@@ -190,7 +190,7 @@ func lock(conn *dbus.Conn, collection dbus.ObjectPath) error {
 }
 
 // startKeyring starts the daemon and waits until it owns its name; stop waits
-// until it has given it up.
+// until it has released the name.
 func startKeyring(conn *dbus.Conn, unlock bool) (stop func(), err error) {
 	const name = "org.freedesktop.secrets"
 	signals := make(chan *dbus.Signal, 16)
@@ -223,8 +223,8 @@ func startKeyring(conn *dbus.Conn, unlock bool) (stop func(), err error) {
 	}, nil
 }
 
-// Without a bus, and with an address that leads nowhere: an answer, and no
-// stray daemon from dbus-launch.
+// Without a bus, or with an address that leads nowhere, there is an answer, and no
+// stray daemon of dbus-launch.
 func TestNoSessionBus(t *testing.T) {
 	if hasSessionBus("", fmt.Sprintf("/run/user/%d", os.Getuid())) {
 		t.Log("a session bus in the runtime folder: only a dead address is tried")

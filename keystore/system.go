@@ -12,16 +12,15 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// System answers the keychain of the operating system. Service is the name
-// that its items carry there. Nothing is asked of the keychain before the
-// first call.
+// System answers the keychain of the operating system. Service is the name that
+// Waxseal's items have there. The keychain is not used before the first call.
 //
-// But for Windows and macOS it is reached through a helper process, for which
+// Except on Windows and macOS it is reached through a helper process, for which
 // the program's main must call [Helper]. A prompt to unlock the keychain stays
-// open for two minutes, and does not come again for five minutes when it is
-// left alone or dismissed; meanwhile calls answer [ErrLocked] or [ErrTimeout].
+// open for two minutes. If it is ignored or dismissed, it does not appear again
+// for five minutes; meanwhile calls answer [ErrLocked] or [ErrTimeout].
 //
-// A secret that is not UTF-8 is damaged by KeePassXC; all of Waxseal's are ASCII.
+// KeePassXC damages a secret that is not UTF-8; all of Waxseal's are ASCII.
 func System(service string) *Store {
 	switch runtime.GOOS {
 	case "windows", "darwin":
@@ -41,12 +40,12 @@ func newSystem(items items, limit int, verify bool) *Store {
 	}}
 }
 
-// itemLimit is the largest secret, in bytes, that one item holds. Windows has
-// CRED_MAX_CREDENTIAL_BLOB_SIZE, 5*512 bytes, which hold the secret's own
-// bytes (go-keyring does not make UTF-16 of them, which would halve it). On
-// macOS the secret travels in base64 on a command line of 4096 bytes, with the
-// service and the key: about 2900 remain, 2600 beside our longest key. The
-// Secret Service has no limit, so there only our own counts.
+// itemLimit is the largest secret, in bytes, that fits one item. Windows has
+// CRED_MAX_CREDENTIAL_BLOB_SIZE, 5*512 bytes, all of them for the secret
+// (go-keyring does not turn it into UTF-16, which would leave half). On macOS the
+// secret travels in base64 on a command line of 4096 bytes, together with the
+// service and the key: about 2900 remain, 2600 with our longest key. The Secret
+// Service has no limit, so only our own counts there.
 func itemLimit(goos string) int {
 	switch goos {
 	case "windows", "darwin":
@@ -56,12 +55,12 @@ func itemLimit(goos string) int {
 	}
 }
 
-// system puts the guard before a keychain: the whole of a call, with all the
-// parts of its secret, is one turn, so two calls never mix their parts.
+// system puts the guard in front of a keychain. A call keeps its turn for all the
+// parts of its secret, so two calls never mix their parts.
 type system struct {
 	guard   *guard
 	secrets parts
-	end     func() // ends what reaches the keychain; nil where nothing has to
+	end     func() // ends the helper process; nil where there is none
 }
 
 func (s *system) get(ctx context.Context, key string) (string, error) {
@@ -96,15 +95,16 @@ func (s *system) close() {
 }
 
 // items is a keychain of items. An absent item is ErrNotFound, on delete too.
-// The context ends at the call's limit; who can stop then, should.
+// The context ends at the call's limit; an implementation that can stop then,
+// should.
 type items interface {
 	get(ctx context.Context, key string) (string, error)
 	set(ctx context.Context, key, secret string) error
 	delete(ctx context.Context, key string) error
 }
 
-// ring is the keychain as go-keyring reaches it, without any way to stop a call.
-// On Linux it is for a helper only (see remote).
+// ring is the keychain as go-keyring reaches it, with no way to stop a call.
+// On Linux only a helper process uses it (see remote).
 type ring struct{ service string }
 
 func (r ring) get(_ context.Context, key string) (secret string, err error) {
@@ -127,7 +127,7 @@ func (r ring) call(f func() error) error {
 	switch runtime.GOOS {
 	case "windows", "darwin":
 	default:
-		// Without an address godbus starts a bus by dbus-launch, a stray daemon
+		// Without an address godbus has dbus-launch start a bus: a stray daemon
 		// on which no keychain listens.
 		if !HasSessionBus() {
 			return fmt.Errorf("%w: there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)", ErrMissing)
@@ -145,9 +145,9 @@ func (r ring) call(f func() error) error {
 	return classify(runtime.GOOS, err)
 }
 
-// HasSessionBus reports whether godbus will find a bus that runs already: by
-// its address, or beside the runtime folder's other sockets, as on a login
-// without a desktop. godbus takes that folder from the user's number, whatever
+// HasSessionBus reports whether godbus will find a bus that is already running: by
+// its address, or among the sockets in the user's runtime folder, as after a login
+// without a desktop. godbus finds that folder by the user's number, whatever
 // XDG_RUNTIME_DIR says.
 func HasSessionBus() bool {
 	return hasSessionBus(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), filepath.Join("/run/user", strconv.Itoa(os.Getuid())))

@@ -2,9 +2,9 @@ package keystore
 
 import "context"
 
-// Unavailable answers a store that could not be opened: every call fails with
-// err, as an [ErrUnavailable] whose [Cure] is cure. A program that has a screen
-// goes on with it and says there what is wrong.
+// Unavailable stands for a store that could not be opened: every call fails with
+// err, as an [ErrUnavailable] whose [Cure] is cure. A program with a screen can
+// start all the same and say there what is wrong.
 func Unavailable(kind string, err error, cure string) *Store {
 	failed := &openError{err, cure}
 	s := &Store{kind: kind, backend: failing{failed}}

@@ -137,7 +137,7 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 		return "", err
 	}
 	if b := s.mailbox(a.Address); b != nil {
-		return "", fmt.Errorf("%s is there already; `waxseal account reauthorize %s` signs in again", b.address, b.address)
+		return "", &api.Problem{Account: b.address, Lasting: true, What: api.Say("{{.Account}} is already there.", "Account", b.address), Cure: api.Say("Sign in again."), Do: api.SignIn}
 	}
 	if a.Provider == "" {
 		p, err := s.config().Discover(ctx, a.Address)
@@ -263,7 +263,7 @@ func (s *Server) Password(ctx context.Context, address string, renew bool) (stri
 	if !renew {
 		password, err := s.secrets.Get(ctx, passwordKey(b.address))
 		if errors.Is(err, keystore.ErrNotFound) {
-			return "", fmt.Errorf("%s has no local password; `waxseal account password %s --new` makes one: %w", b.address, b.address, err)
+			return "", noPassword(b.address)
 		}
 		if err != nil {
 			return "", fmt.Errorf("local password of %s: %w", b.address, err)
@@ -279,7 +279,3 @@ func (s *Server) Password(ctx context.Context, address string, renew bool) (stri
 
 // Accounts are the accounts' states, sorted by address.
 func (s *Server) Accounts() []api.AccountStatus { return s.Snapshot().Accounts }
-
-func unknownAccount(address string) error {
-	return fmt.Errorf("there is no account %s; `waxseal account list` shows them", address)
-}

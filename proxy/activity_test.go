@@ -143,7 +143,7 @@ func TestActivity(t *testing.T) {
 	p.message(me, "you@there.test", "hello\r\n")
 
 	list := r.server.Activity(0)
-	results := []string{"sent", "refused", "aborted", "sent"}
+	results := []api.Result{"sent", "refused", "aborted", "sent"}
 	if len(list) != len(results) {
 		t.Fatalf("got %+v", list)
 	}
@@ -155,7 +155,7 @@ func TestActivity(t *testing.T) {
 	if a := list[0]; a.Recipients != 1 || a.Bytes != 32 || a.Took <= 0 || !strings.HasPrefix(a.Reply, "250 2.0.0 OK") {
 		t.Errorf("the first message: %+v", a)
 	}
-	if a := list[1]; a.Recipients != 0 || a.Reply != "550 5.1.1 <…>: no such user" || a.Cure == "" {
+	if a := list[1]; a.Recipients != 0 || a.Reply != "550 5.1.1 <…>: no such user" || a.Problem == nil {
 		t.Errorf("the refused message: %+v", a)
 	}
 	s := r.server.Snapshot()
@@ -191,7 +191,7 @@ func TestRefusedAtMail(t *testing.T) {
 	p.do("QUIT", "221")
 	eventually(t, "the message is counted", func() bool { return r.server.Snapshot().Totals["refused"] == 1 })
 	list := r.server.Activity(0)
-	if len(list) != 1 || !strings.HasPrefix(list[0].Reply, "550 5.4.5 Daily") || !strings.Contains(list[0].Cure, "tomorrow") {
+	if len(list) != 1 || !strings.HasPrefix(list[0].Reply, "550 5.4.5 Daily") || !strings.Contains(list[0].Problem.Error(), "tomorrow") {
 		t.Errorf("got %+v", list)
 	}
 }
@@ -208,7 +208,7 @@ func TestPause(t *testing.T) {
 	p.send("hello\r\n.\r\n")
 	p.expect("250 2.0.0 OK")
 	p.do("MAIL FROM:<"+me+">", "451 4.3.2 Waxseal is paused")
-	if a := r.server.Activity(1); len(a) != 1 || a[0].Result != "deferred" || a[0].Cure != "" {
+	if a := r.server.Activity(1); len(a) != 1 || a[0].Result != "deferred" || a[0].Problem != nil {
 		t.Errorf("the refused message: %+v", a)
 	}
 	other.do("EHLO x", "250")

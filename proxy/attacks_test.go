@@ -14,6 +14,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
@@ -306,13 +307,13 @@ func (b breaking) Rcpt(to string, o *smtp.RcptOptions) error {
 		panic("broken at RCPT")
 	}
 	if to == "break@there.test" {
-		b.msg.cure = to
+		b.msg.why = &api.Problem{Said: to}
 	}
 	return b.session.Rcpt(to, o)
 }
 
 func (b breaking) Data(r io.Reader) error {
-	if b.msg != nil && b.msg.cure == "break@there.test" {
+	if b.msg != nil && b.msg.why != nil && b.msg.why.Said == "break@there.test" {
 		b.session.body.Lock()
 		defer b.session.body.Unlock()
 		close(b.begun)

@@ -11,8 +11,8 @@ import (
 // Authorize asks the user for consent: show is called with the address of the
 // provider's page, then with each stage as it ends. Before success is declared
 // the new token is tried at the provider's mail server, so that a mailbox that
-// may not send is told now and not at the first message. consented is true from
-// where the provider has granted it. With device the user enters a code on
+// may not send is reported now and not at the first message. consented is true
+// once the provider has granted it. With device the user enters a code on
 // another device instead (RFC 8628).
 func (s *Server) Authorize(ctx context.Context, address string, device bool, show func(api.Prompt) error) (consented bool, err error) {
 	box := s.mailbox(address)
@@ -20,31 +20,32 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 		return false, unknownAccount(address)
 	}
 	c := &checker{ctx: ctx, report: func(ch api.Check) { show(api.Prompt{Check: &ch}) }}
-	start := time.Now()
 	if box.provider.Grant != "" { // an administrator's word; there is nobody to ask
 		box.grant.Retry()
-		ask := func(ctx context.Context) (string, error) {
+		renew := func(ctx context.Context) (finding, error) {
 			if err := box.grant.Renew(ctx); err != nil { // one that is cached proves nothing
-				return "", err
+				return finding{}, err
 			}
 			return box.tokenCheck(ctx)
 		}
-		if !c.run("token", box, ask) {
-			return false, &finding{"no token for " + box.address + " yet", ""}
+		if !c.run(api.CheckToken, "", box, renew) {
+			return false, &api.Problem{Account: box.address, What: api.Say("There is no access token for {{.Account}} yet.", "Account", box.address)}
 		}
 		return true, s.tryLogin(c, box)
 	}
+	start := time.Now()
 	if device {
-		err = box.grant.Device(ctx, func(d oauth.DeviceCode) error { return show(api.Prompt{Device: &d}) })
+		err = box.grant.Device(ctx, func(d oauth.DeviceCode) error {
+			code := api.DeviceCode(d)
+			return show(api.Prompt{Device: &code})
+		})
 	} else {
 		err = box.grant.Consent(ctx, func(url string) error { return show(api.Prompt{URL: url}) })
 	}
-	check := api.Check{Name: "consent", OK: err == nil, Result: "given", Took: time.Since(start)}
+	check := api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: time.Since(start)}
 	if err != nil {
-		check.Result = err.Error()
-		if ctx.Err() == nil { // else the user stopped it, or signed in another way
-			s.log.Warn("no consent", "account", box.address, "err", err)
-		}
+		check = failedCheck(check, box, err)
+		s.log.Warn("no consent", "account", box.address, "err", err)
 	} else {
 		s.log.Info("consent given", "account", box.address)
 	}
@@ -54,7 +55,7 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 	if err != nil {
 		return false, err
 	}
-	if now := s.mailbox(address); now != nil { // it was changed in the last moment
+	if now := s.mailbox(address); now != nil { // it was changed at the last moment
 		box = now
 	}
 	return true, s.tryLogin(c, box)
@@ -65,8 +66,8 @@ func (s *Server) tryLogin(c *checker, box *mailbox) error {
 	box.pool.Drop() // logged in with what was granted before
 	box.trouble.Store(nil)
 	s.changed.wake()
-	if !c.run("login", box, box.loginCheck) {
-		return &finding{"the consent is stored, but " + box.providerName() + " does not let " + box.address + " send yet", ""}
+	if !c.run(api.CheckLogin, "", box, box.loginCheck) {
+		return &api.Problem{Account: box.address, What: api.Say("You are signed in, but {{.Provider}} does not let {{.Account}} send yet.", "Provider", box.providerName(), "Account", box.address)}
 	}
 	return nil
 }

@@ -3,117 +3,93 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
-	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
-	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
 // checkTimeout bounds one check.
 const checkTimeout = 20 * time.Second
 
-// checker runs checks and hands each on as it ends.
+// finding is what a check found that is as it should be.
+type finding struct {
+	result api.Text
+	until  time.Time // when it ends; zero when it does not
+}
+
+func found(key string, pairs ...string) finding { return finding{result: api.Say(key, pairs...)} }
+
+// checker runs checks and passes each on as it ends.
 type checker struct {
 	ctx    context.Context
 	report func(api.Check)
 	failed int
 }
 
-// run makes one check. do gives the result in words; its error may be one that
-// replyTo can explain to the user of box.
-func (c *checker) run(name string, box *mailbox, do func(ctx context.Context) (string, error)) bool {
+// run makes one check. subject is the account or server where there may be several
+// checks of a name. The error of do may be any that explain knows.
+func (c *checker) run(name, subject string, box *mailbox, do func(ctx context.Context) (finding, error)) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, checkTimeout)
 	defer cancel()
 	start := time.Now()
-	result, err := do(ctx)
-	check := api.Check{Name: name, OK: err == nil, Result: result, Took: time.Since(start)}
+	f, err := do(ctx)
+	check := api.Check{Name: name, Subject: subject, OK: err == nil, Result: f.result, Until: f.until, Took: time.Since(start)}
 	if err != nil {
+		check = failedCheck(check, box, err)
 		c.failed++
-		check.Result, check.Cure = explain(box, err)
 	}
 	c.report(check)
 	return err == nil
 }
 
-// finding is a failed check with a cure of its own.
-type finding struct {
-	text, cure string
+// failedCheck makes a check one that failed.
+func failedCheck(check api.Check, box *mailbox, err error) api.Check {
+	check.OK, check.Until = false, time.Time{}
+	check.Problem = explain(box, err).Problem
+	check.Result = check.Problem.What
+	return check
 }
 
-func (p *finding) Error() string { return p.text }
-
-// explain says what went wrong and what to do, for people.
-func explain(box *mailbox, err error) (result, cure string) {
-	var p *finding
-	var refusal *upstream.AuthError
-	switch {
-	case errors.As(err, &p):
-		return p.text, p.cure
-	case errors.Is(err, keystore.ErrUnavailable):
-		return err.Error(), keystore.Cure(err)
-	case errors.As(err, &refusal):
-		_, cure := explainRefusal(refusal)
-		return "the provider said: " + refusal.Reply.String(), cure
-	}
-	if c, ok := errors.AsType[*oauth.ConsentError](err); ok {
-		return c.Reason, "sign in again with `waxseal account reauthorize " + c.Account + "`"
-	}
-	// A mail program's user is told less than who looks for the fault.
-	if fault, ok := errors.AsType[*oauth.EndpointError](err); ok {
-		return fault.Error(), "try again in some minutes; if it lasts, check the network, a proxy on the way, and the provider's token_url and ca_file"
-	}
-	text := replyTo("MAIL", box, err).Message // AUTH's says first that the password is right
-	_, text, _ = strings.Cut(text, " ")       // without the enhanced code
-	result, cure, _ = strings.Cut(text, "; ")
-	if lost, ok := errors.AsType[*upstream.ConnError](err); ok && strings.HasSuffix(result, "cannot be reached") {
-		result += " (" + lost.Error() + ")"
-	}
-	return result, cure
-}
-
-// SendTest sends one small message from an account and hands on each stage as
-// it ends. It goes the way of every message, but for the local password.
+// SendTest sends one small message from an account and passes on each stage as
+// it ends. It takes the way of every message, except for the local password.
 func (s *Server) SendTest(ctx context.Context, address, to string, report func(api.Check)) error {
 	box := s.mailbox(address)
 	if box == nil {
 		return unknownAccount(address)
 	}
 	if err := config.CheckAddress(to); err != nil {
-		return fmt.Errorf("the recipient's address %w", err)
+		return &api.Problem{Lasting: true, What: api.Say("The recipient’s address {{.Why}}.", "Why", err.Error())}
 	}
 	c := &checker{ctx: ctx, report: report}
 	var tx *upstream.Transaction
 	stages := []struct {
 		name string
-		do   func(ctx context.Context) (string, error)
+		do   func(ctx context.Context) (finding, error)
 	}{
-		{"token", box.tokenCheck},
-		{"login", box.loginCheck},
-		{"recipient", func(ctx context.Context) (string, error) {
+		{api.CheckToken, box.tokenCheck},
+		{api.CheckLogin, box.loginCheck},
+		{api.CheckRecipient, func(ctx context.Context) (finding, error) {
 			var err error
 			if tx, err = box.pool.Begin(ctx, box.address, &smtp.MailOptions{}); err != nil {
-				return "", err
+				return finding{}, err
 			}
 			replies, err := tx.Rcpt(ctx, []upstream.Recipient{{To: to, Opts: &smtp.RcptOptions{}}})
 			if err != nil {
-				return "", err
+				return finding{}, err
 			}
-			return answered(replies[0])
+			return answered(box, replies[0])
 		}},
-		{"message", func(ctx context.Context) (string, error) {
+		{api.CheckMessage, func(ctx context.Context) (finding, error) {
 			reply, err := tx.Data(ctx, strings.NewReader(testMessage(box.address, to)))
 			if err != nil {
-				return "", err
+				return finding{}, err
 			}
-			return answered(reply)
+			return answered(box, reply)
 		}},
 	}
 	defer func() {
@@ -122,18 +98,19 @@ func (s *Server) SendTest(ctx context.Context, address, to string, report func(a
 		}
 	}()
 	for _, stage := range stages {
-		if !c.run(stage.name, box, stage.do) {
-			return fmt.Errorf("the test message was not sent: it failed at %q", stage.name)
+		if !c.run(stage.name, "", box, stage.do) {
+			return &api.Problem{Account: box.address, What: api.Say("The test message was not sent.")}
 		}
 	}
 	return nil
 }
 
-func answered(r upstream.Reply) (string, error) {
+// answered is what the provider's reply to a test message means.
+func answered(box *mailbox, r upstream.Reply) (finding, error) {
 	if r.Code/100 != 2 {
-		return "", &finding{"the provider said: " + r.String(), cureOf(r)}
+		return finding{}, explainReply(box, r)
 	}
-	return "the provider said: " + r.String(), nil
+	return found("The provider said: {{.Reply}}", "Reply", r.String()), nil
 }
 
 func testMessage(from, to string) string {

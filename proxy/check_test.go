@@ -19,7 +19,7 @@ import (
 func failures(into map[string]api.Check) func(api.Check) {
 	return func(c api.Check) {
 		if !c.OK {
-			into[c.Name] = c
+			into[strings.TrimSpace(c.Name+" "+c.Subject)] = c
 		}
 	}
 }
@@ -39,10 +39,10 @@ func TestDoctorNamesTheCure(t *testing.T) {
 		t.Errorf("%d failed: %+v", n, wrong)
 	}
 	for name, want := range map[string]string{
-		"token of revoked@corp.test": "waxseal account reauthorize revoked@corp.test",
-		"login of barred@corp.test":  "administrator",
+		"token revoked@corp.test": "waxseal account reauthorize revoked@corp.test",
+		"login barred@corp.test":  "administrator",
 	} {
-		if c := wrong[name]; !strings.Contains(c.Cure, want) || strings.Contains(c.Result, "password") {
+		if c := wrong[name]; !strings.Contains(c.Problem.Remedy(), want) || strings.Contains(c.Result.String(), "password") {
 			t.Errorf("%s: %+v; want the cure %q", name, c, want)
 		}
 	}
@@ -50,7 +50,7 @@ func TestDoctorNamesTheCure(t *testing.T) {
 	r.secrets.Fail(keystore.ErrLocked)
 	wrong = map[string]api.Check{}
 	r.server.Doctor(t.Context(), failures(wrong))
-	if c := wrong["keystore"]; c.Cure != keystore.Cure(keystore.ErrLocked) {
+	if c := wrong["keystore"]; c.Problem.State != api.KeystoreLocked || c.Problem.Cure.String() != keystore.Cure(keystore.ErrLocked) {
 		t.Errorf("keystore: %+v", c)
 	}
 	r.secrets.Fail(nil)
@@ -72,7 +72,7 @@ func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 		}
 		wrong := map[string]api.Check{}
 		r.server.Doctor(t.Context(), failures(wrong))
-		if got := wrong["configuration"]; len(wrong) != 1 || !strings.Contains(got.Result, c.want) || got.Cure == "" {
+		if got := wrong["configuration"]; len(wrong) != 1 || !strings.Contains(got.Result.String(), c.want) || got.Problem.Remedy() == "" {
 			t.Errorf("%s: %+v", name, wrong)
 		}
 	}
@@ -88,8 +88,8 @@ func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 	}
 	wrong := map[string]api.Check{}
 	r.server.Doctor(t.Context(), failures(wrong))
-	for name, want := range map[string]string{"configuration": "cannot be written", "registration of new@corp.test": "no client_id"} {
-		if got := wrong[name]; !strings.Contains(got.Result, want) || got.Cure == "" {
+	for name, want := range map[string]string{"configuration": "can’t be written", "registration new@corp.test": "no client ID"} {
+		if got := wrong[name]; got.Problem == nil || !strings.Contains(got.Result.String(), want) || got.Problem.Remedy() == "" {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -123,7 +123,7 @@ func TestChecksHoldNoSecret(t *testing.T) {
 	named := 0
 	for _, c := range all {
 		untimed := c.Took <= 0 && runtime.GOOS != "windows" // whose clock stands still for milliseconds
-		if untimed || c.Result == "" || !c.OK && c.Cure == "" {
+		if untimed || c.Result.IsZero() || !c.OK && c.Problem.Remedy() == "" {
 			t.Errorf("a check without its time, result or cure: %+v", c)
 		}
 		if !c.OK {
@@ -164,7 +164,7 @@ func TestSendTestStopsWhereItFails(t *testing.T) {
 	r.provider.SetFaults(providertest.Faults{SMTP: stubborn})
 	wrong := map[string]api.Check{}
 	err := r.server.SendTest(t.Context(), me, "unknown@there.test", failures(wrong))
-	if err == nil || !strings.Contains(wrong["recipient"].Result, "does not exist") || len(r.provider.Messages()) != 0 {
+	if err == nil || !strings.Contains(wrong["recipient"].Problem.Said, "does not exist") || len(r.provider.Messages()) != 0 {
 		t.Errorf("%v, %+v", err, wrong)
 	}
 	if err := r.server.SendTest(t.Context(), me, "you@there.test", failures(wrong)); err != nil || len(r.provider.Messages()) != 1 {

@@ -50,7 +50,7 @@ func TestConfigureAddresses(t *testing.T) {
 	p.send("in flight\r\n.\r\n")
 	p.expect("250 2.0.0 OK")
 	listeners := r.server.Snapshot().Listeners
-	if len(listeners) != 2 || listeners[0] != (api.Listener{Address: free, Security: "starttls"}) || listeners[1] != (api.Listener{Address: secure, Security: "tls"}) {
+	if len(listeners) != 2 || listeners[0] != (api.Listener{Protocol: "smtp", Address: free}) || listeners[1] != (api.Listener{Protocol: "smtp", Address: secure, TLS: true}) {
 		t.Errorf("listens on %v", listeners)
 	}
 	want := strings.Replace(text, `listen = ["127.0.0.1:0"]`, `listen = ["`+free+`"]`, 1)
@@ -74,7 +74,7 @@ func TestConfigureMovesAnAddressToTLS(t *testing.T) {
 	r.tls = free
 	p := r.dialTLS()
 	p.auth(me, password)
-	if l := r.server.Snapshot().Listeners; len(l) != 1 || l[0] != (api.Listener{Address: free, Security: "tls"}) {
+	if l := r.server.Snapshot().Listeners; len(l) != 1 || l[0] != (api.Listener{Protocol: "smtp", Address: free, TLS: true}) {
 		t.Errorf("listens on %v", l)
 	}
 }
@@ -312,7 +312,7 @@ func TestCertificateInfo(t *testing.T) {
 func TestMailSettings(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	s, err := r.server.MailSettings(t.Context(), "ME@corp.test", false)
-	if err != nil || s.User != me || s.Password != password || len(s.Servers) != 2 || s.Servers[0].Security != "starttls" || s.Servers[0].Port == 0 {
+	if err != nil || s.User != me || s.Password != password || len(s.Servers) != 2 || s.Servers[0].TLS || s.Servers[0].Port == 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	s, err = r.server.MailSettings(t.Context(), me, true)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"reflect"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,21 +21,21 @@ import (
 )
 
 // Doctor looks at everything that must work for mail to flow: keystore,
-// listeners, and for each account network, token and login. It hands on each
+// listeners, and for each account network, token and login. It passes on each
 // check as it ends and returns how many failed.
 func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int) {
 	c := &checker{ctx: ctx, report: report}
-	c.run("version", nil, func(context.Context) (string, error) {
-		return fmt.Sprintf("Waxseal %s, %s/%s", s.opts.Version, runtime.GOOS, runtime.GOARCH), nil
+	c.run(api.CheckVersion, "", nil, func(context.Context) (finding, error) {
+		return found("Waxseal {{.Version}}, {{.System}}", "Version", s.opts.Version, "System", runtime.GOOS+"/"+runtime.GOARCH), nil
 	})
-	c.run("configuration", nil, s.checkConfig)
-	c.run("keystore", nil, s.checkKeystore)
-	c.run("ports", nil, s.checkPorts)
-	c.run("crashes", nil, s.checkCrash)
+	c.run(api.CheckConfig, "", nil, s.checkConfig)
+	c.run(api.CheckKeystore, "", nil, s.checkKeystore)
+	c.run(api.CheckPorts, "", nil, s.checkPorts)
+	c.run(api.CheckCrashes, "", nil, s.checkCrash)
 	snap := s.Snapshot()
 	if len(snap.Accounts) == 0 {
-		c.run("accounts", nil, func(context.Context) (string, error) {
-			return "there is no account yet; `waxseal account add ADDRESS` adds one", nil
+		c.run(api.CheckAccounts, "", nil, func(context.Context) (finding, error) {
+			return found("There is no account yet. Add one in the window, or with `waxseal account add ADDRESS`."), nil
 		})
 	}
 	reached := map[string]bool{}
@@ -47,7 +47,7 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 		for _, endpoint := range []string{config.HostOf(box.provider.TokenURL), box.provider.SMTP} {
 			if endpoint != "" && !reached[endpoint] {
 				reached[endpoint] = true
-				c.run("reach "+endpoint, box, func(ctx context.Context) (string, error) { return s.reach(ctx, endpoint) })
+				c.run(api.CheckReach, endpoint, box, func(ctx context.Context) (finding, error) { return s.reach(ctx, endpoint) })
 			}
 		}
 		s.checkAccount(c, box)
@@ -57,125 +57,150 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 
 func (s *Server) checkAccount(c *checker, box *mailbox) {
 	if box.provider.ClientID == "" {
-		c.run("registration of "+box.address, box, func(context.Context) (string, error) {
-			return "", &finding{box.providerName() + " does not know this program: there is no client_id", "register it as docs/providers.md says, and set client_id of the provider in the configuration"}
+		c.run(api.CheckRegistration, box.address, box, func(context.Context) (finding, error) {
+			return finding{}, subjectOf(box).notRegistered()
 		})
 		return
 	}
-	ok := c.run("local password of "+box.address, box, func(ctx context.Context) (string, error) {
+	ok := c.run(api.CheckPassword, box.address, box, func(ctx context.Context) (finding, error) {
 		err := box.password.load(ctx, s.secrets, box.address)
 		if errors.Is(err, keystore.ErrNotFound) {
-			err = &finding{"there is none", "`waxseal account password " + box.address + " --new` makes one"}
+			err = noPassword(box.address)
 		}
-		return "is in the keystore", err
+		return found("It is in the keystore."), err
 	})
-	ok = c.run("token of "+box.address, box, box.tokenCheck) && ok
+	ok = c.run(api.CheckToken, box.address, box, box.tokenCheck) && ok
 	if ok {
-		c.run("login of "+box.address, box, box.loginCheck)
+		c.run(api.CheckLogin, box.address, box, box.loginCheck)
 	}
 }
 
-func (b *mailbox) tokenCheck(ctx context.Context) (string, error) {
-	token, err := b.grant.Token(ctx)
-	return "good until " + token.Expiry.Format(time.RFC3339), err
+// notRegistered is the failure of an account whose provider does not know this
+// program.
+func (s subject) notRegistered() *api.Problem {
+	return s.lasting(api.NotRegistered, "5.7.8", "Waxseal isn’t registered with {{.Provider}}: there is no client ID.", "Register it, and enter the client ID.")
 }
 
-func (b *mailbox) loginCheck(ctx context.Context) (string, error) {
+// noPassword is the failure of an account that mail programs cannot log in to.
+func noPassword(address string) *api.Problem {
+	return &api.Problem{State: api.NoPassword, Account: address, Lasting: true, Code: "5.7.8",
+		What: api.Say("{{.Account}} has no local password.", "Account", address), Cure: api.Say("Create a new one."), Do: api.NewPassword}
+}
+
+func (b *mailbox) tokenCheck(ctx context.Context) (finding, error) {
+	token, err := b.grant.Token(ctx)
+	f := found("Valid until {{.Time}}", "Time", token.Expiry.Format(time.RFC3339))
+	f.until = token.Expiry
+	return f, err
+}
+
+func (b *mailbox) loginCheck(ctx context.Context) (finding, error) {
 	err := b.pool.Check(ctx)
 	b.note(err)
-	return b.provider.SMTP + " accepts the token", err
+	return found("{{.Server}} accepts the access token.", "Server", b.provider.SMTP), err
 }
 
-// checkConfig reads the file again: an instance that runs goes on with what it
-// had when the file was changed by hand, and can add no account to a file that it
-// may not write.
-func (s *Server) checkConfig(context.Context) (string, error) {
+// checkConfig reads the file again: a running instance keeps what it had when the
+// file was changed by hand, and it can add no account to a file that it may not
+// write.
+func (s *Server) checkConfig(context.Context) (finding, error) {
 	path := s.opts.ConfigPath
 	if path == "" {
-		return "there is no file", nil
+		return found("There is no configuration file."), nil
 	}
 	cfg, err := config.Load(path)
 	if err != nil {
-		return "", &finding{strings.ReplaceAll(err.Error(), "\n", " / "), "correct the file; until then what was read before stays in use"}
+		return finding{}, &api.Problem{Lasting: true, What: api.Say("The configuration file has mistakes: {{.Why}}", "Why", strings.ReplaceAll(err.Error(), "\n", " / ")),
+			Cure: api.Say("Correct the file. Until then Waxseal keeps using what it read before.")}
 	}
 	if _, err := safeio.Writable(path); err != nil {
-		return "", &finding{path + " cannot be written (" + err.Error() + ")", "let this user write it, or accounts can be neither added nor removed"}
+		return finding{}, &api.Problem{Lasting: true, What: api.Say("{{.File}} can’t be written ({{.Why}}).", "File", path, "Why", err.Error()),
+			Cure: api.Say("Let this user write it. Until then no account can be added or removed.")}
 	}
 	was := s.config()
 	same := func(a, b config.Provider) bool { return reflect.DeepEqual(a, b) }
 	if !slices.Equal(was.Accounts, cfg.Accounts) || !slices.EqualFunc(was.Providers, cfg.Providers, same) {
-		return "", &finding{path + " has changed since it was read", "have the running Waxseal read it: `waxseal reload`, SIGHUP, or a new start"}
+		return finding{}, &api.Problem{Lasting: true, What: api.Say("{{.File}} has changed since it was read.", "File", path),
+			Cure: api.Say("Have Waxseal read it again, or restart Waxseal."), Do: api.ReadAgain}
 	}
-	return fmt.Sprintf("%s: %d accounts, %d own providers", path, len(cfg.Accounts), len(cfg.Providers)), nil
+	return found("{{.File}}: accounts: {{.Accounts}}, providers of your own: {{.Providers}}", "File", path,
+		"Accounts", strconv.Itoa(len(cfg.Accounts)), "Providers", strconv.Itoa(len(cfg.Providers))), nil
 }
 
 // checkCrash looks whether a crash has left a report that is still there.
-func (s *Server) checkCrash(context.Context) (string, error) {
+func (s *Server) checkCrash(context.Context) (finding, error) {
 	info, err := os.Stat(s.opts.LastCrash)
 	if s.opts.LastCrash == "" || err != nil {
-		return "none", nil
+		return found("None."), nil
 	}
-	return "", &finding{fmt.Sprintf("Waxseal crashed on %s; the report is %s", info.ModTime().Format(time.RFC3339), s.opts.LastCrash),
-		"send the report to Waxseal's authors (it holds no secret), then delete it"}
+	return finding{}, &api.Problem{Lasting: true,
+		What: api.Say("Waxseal crashed on {{.Time}}. The report is {{.File}}.", "Time", info.ModTime().Format(time.RFC3339), "File", s.opts.LastCrash),
+		Cure: api.Say("Send the report to Waxseal’s authors (it holds no secret), then delete it.")}
 }
 
 // checkKeystore writes, reads and deletes a secret of no value.
-func (s *Server) checkKeystore(ctx context.Context) (string, error) {
+func (s *Server) checkKeystore(ctx context.Context) (finding, error) {
 	key := "doctor/" + rand.Text() // of this check alone: others of the user's may run now
 	want := rand.Text()
 	if err := s.secrets.Set(ctx, key, want); err != nil {
-		return "", err
+		return finding{}, err
 	}
 	got, err := s.secrets.Get(ctx, key)
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	if got != want {
-		return "", &finding{"it gives back something else than was stored", "choose another one with --keystore"}
+		return finding{}, &api.Problem{State: api.KeystoreFailed, Lasting: true, What: api.Say("The keystore returns something else than was stored."), Cure: api.Say("Choose another keystore.")}
 	}
-	result := s.secrets.Kind() + ": stores and reads"
-	if w := s.secrets.Warning(); w != "" {
-		result += "; warning: " + w
-	}
-	return result, s.secrets.Delete(ctx, key)
+	return found("Stores and reads secrets ({{.Kind}}).", "Kind", s.secrets.Kind()), s.secrets.Delete(ctx, key)
 }
 
-// checkPorts tells where this server listens or, when it does not serve,
-// whether it could.
-func (s *Server) checkPorts(ctx context.Context) (string, error) {
-	if state := s.state(); state == "serving" || state == "paused" {
-		return "listening on " + s.addressList(), nil
+// checkPorts says where this server listens or, when it does not serve, whether
+// it could.
+func (s *Server) checkPorts(ctx context.Context) (finding, error) {
+	if state := s.state(); state == api.Serving || state == api.Paused {
+		return found("Listening on {{.Addresses}}", "Addresses", s.addressList()), nil
 	}
 	cfg := s.config()
 	var free []string
-	addresses := slices.Concat(cfg.Listen, cfg.ListenTLS)
-	if cfg.Metrics != "" {
-		addresses = append(addresses, cfg.Metrics)
-	}
-	for _, addr := range addresses {
+	for _, addr := range cfg.Addresses() {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 		if err != nil {
-			return "", &finding{portError(addr, err).Error(), "end the other program, or change listen, listen_tls or metrics"}
+			return finding{}, portProblem(portError(addr, err))
 		}
 		l.Close()
 		free = append(free, addr)
 	}
-	return "not running; free: " + strings.Join(free, ", "), nil
+	return found("Not running. Free: {{.Addresses}}", "Addresses", strings.Join(free, ", ")), nil
 }
 
-// reach looks a host up and opens a connection to it, as mail and tokens go there.
-func (s *Server) reach(ctx context.Context, hostport string) (string, error) {
+// portProblem is a port that cannot be opened, as a failed check.
+func portProblem(err error) error {
+	taken, ok := errors.AsType[*api.PortTakenError](err)
+	if !ok {
+		return &api.Problem{Lasting: true, What: api.Say("Port can’t be opened: {{.Why}}", "Why", err.Error()), Do: api.OpenSetting}
+	}
+	return &api.Problem{Lasting: true, What: taken.Text(), Cure: api.Say("Quit the other program, or choose another port in the settings."), Do: api.OpenSetting}
+}
+
+// reach looks a host up and opens a connection to it, the way mail and tokens go.
+func (s *Server) reach(ctx context.Context, hostport string) (finding, error) {
 	conn, err := upstream.Dial(ctx, &net.Dialer{}, s.outbound.proxy, hostport)
 	var dns *net.DNSError
 	var via *upstream.ProxyError
+	problem := func(what, cure string, pairs ...string) (finding, error) {
+		return finding{}, &api.Problem{What: api.Say(what, pairs...), Cure: api.Say(cure)}
+	}
 	switch {
 	case errors.As(err, &via):
-		return "", &finding{"no way through " + via.Error(), proxyCure}
+		return problem("There is no way through the proxy: {{.Why}}", proxyCure, "Why", via.Error())
+	case err != nil && offline(err):
+		return finding{}, subject{}.offline()
 	case errors.As(err, &dns):
-		return "", &finding{"the name " + dns.Name + " cannot be looked up", "check the network and its DNS"}
+		return problem("The name {{.Host}} can’t be looked up.", "Check the network and its DNS.", "Host", dns.Name)
 	case err != nil:
-		return "", &finding{"no connection", "check the network, and that a firewall lets " + hostport + " through"}
+		return problem("{{.Host}} can’t be reached.", "Check the network, and that no firewall blocks the connection.", "Host", hostport)
 	}
 	defer conn.Close()
-	return "answers at " + conn.RemoteAddr().String(), nil
+	return found("Reachable at {{.Address}}", "Address", conn.RemoteAddr().String()), nil
 }

@@ -1,76 +1,305 @@
 package proxy
 
 import (
-	"slices"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"strconv"
 	"strings"
+	"syscall"
 
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// meaning is what providers mean by an enhanced status code (RFC 3463), and what
-// a person can do about it.
-type meaning struct {
-	code string // "5.7.139"
-	kind string // a short name for the account's state when a login is answered so; "" where none is
-	cure string
+// failure is an error explained, with the SMTP reply code where the protocol wants
+// another than 451 or 550.
+type failure struct {
+	*api.Problem
+	reply int
 }
 
-// meanings are the answers whose own words do not say what to do. They are of
-// Exchange, but for 5.4.5 and 4.7.0, which are Google's too.
-var meanings = []meaning{
-	{"5.7.139", "smtp_disabled", "SMTP sending is switched off for this mailbox or organisation: an administrator must enable SMTP AUTH for it, or ease the policy that blocks it"},
-	{"5.7.3", "wrong_identity", "The signed-in user may not use this mailbox: for a shared mailbox set `login` to the user who signed in; else sign in again, with permission to send mail (SMTP.Send)"},
-	{"5.7.30", "basic_retired", "The provider takes no passwords any more and refused the token's form; check the account's provider"},
-	{"5.7.57", "not_authenticated", "The provider did not count the login: sign in again, and check that the account's smtp is the server for mail programs"},
-	{"5.7.60", "", "The signed-in user may not send as this address: an administrator must grant \"Send As\" on the mailbox"},
-	{"5.2.252", "", "The signed-in user may not send as this address: an administrator must grant \"Send As\" on the mailbox"},
-	{"5.2.0", "", "The mailbox has sent as much as it may for today, or may not send at all; try again tomorrow, or ask an administrator"},
-	{"5.4.5", "", "The mailbox has sent as much as it may for today; try again tomorrow"},
-	{"5.2.2", "", "The mailbox is full: delete something in it, or ask its owner to"},
-	{"5.3.4", "", "The message is larger than the provider takes: send less, or a link"},
-	{"5.2.3", "", "The message is larger than the provider takes: send less, or a link"},
-	{"5.1.10", "", "There is no such recipient: check the address"},
-	{"5.1.1", "", "There is no such recipient: check the address"},
-	{"4.3.2", "provider_busy", "Too many messages are being sent from this mailbox at once: send fewer at a time, or lower max_connections"},
-	{"4.7.0", "provider_busy", "The provider asks to slow down, or cannot check the login at this moment; try again in some minutes"},
-	{"4.2.0", "provider_busy", "The provider could not log the mailbox in at this moment; try again in some minutes"},
+// subject is whom a failure is about, in people's words.
+type subject struct{ account, provider, host string }
+
+func subjectOf(box *mailbox) subject {
+	if box == nil {
+		return subject{"this account", "The provider", ""}
+	}
+	host, _, _ := net.SplitHostPort(box.provider.SMTP)
+	return subject{box.address, box.providerName(), host}
 }
 
-// meaningOf finds the meaning of a reply. Exchange has been seen to put the code
-// not first, so it counts wherever it stands as a word.
-func meaningOf(r upstream.Reply) (meaning, bool) {
-	words := strings.FieldsFunc(strings.Join(r.Lines, " "), func(c rune) bool { return c != '.' && (c < '0' || c > '9') })
-	for _, w := range words {
-		w = strings.TrimRight(w, ".")
-		if i := slices.IndexFunc(meanings, func(m meaning) bool { return m.code == w }); i >= 0 && int(w[0]-'0') == r.Code/100 {
-			return meanings[i], true
+// say makes a Text that may name the account, the provider and its mail server.
+func (s subject) say(key string, pairs ...string) api.Text {
+	var used []string
+	for _, place := range []struct{ name, value string }{{"Account", s.account}, {"Provider", s.provider}, {"Host", s.host}} {
+		if strings.Contains(key, "{{."+place.name+"}}") {
+			used = append(used, place.name, place.value)
 		}
 	}
-	return meaning{}, false
+	return api.Say(key, append(used, pairs...)...)
 }
 
-// explainRefusal says in people's words why a provider refused a login, and what
-// cures it. kind is a short name for the state of the account.
-func explainRefusal(e *upstream.AuthError) (kind, cure string) {
-	m, ok := meaningOf(e.Reply)
+// passing is trouble that may be over the next time.
+func (s subject) passing(state api.State, code, what, cure string, pairs ...string) *api.Problem {
+	return &api.Problem{State: state, Account: s.account, Code: code, What: s.say(what, pairs...), Cure: s.say(cure), Do: state.Action()}
+}
+
+// lasting is trouble that only a person can end.
+func (s subject) lasting(state api.State, code, what, cure string, pairs ...string) *api.Problem {
+	p := s.passing(state, code, what, cure, pairs...)
+	p.Lasting = true
+	return p
+}
+
+// explain is the one place where an error gets words: what failed, whether trying
+// again can help, and what to do. SMTP replies, the lines of doctor, cards and
+// notifications are made of what it gives. No error's own text goes out unless
+// it was written for people, or is the other side's and marked as such.
+func explain(box *mailbox, err error) failure {
+	s := subjectOf(box)
+	if p := s.explain(err); p != nil {
+		return failure{p, 0}
+	}
+	return explainMessage(s, err)
+}
+
+// Explain is what is known of an error that is no account's; nil where only its own
+// text tells.
+func Explain(err error) *api.Problem { return subjectOf(nil).explain(err) }
+
+func (s subject) explain(err error) *api.Problem {
+	if p, ok := errors.AsType[*api.Problem](err); ok {
+		return p
+	}
+	for _, try := range []func(subject, error) *api.Problem{explainToken, explainKeystore, explainLogin, explainConnection} {
+		if p := try(s, err); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+// explainToken explains why there is no access token.
+func explainToken(s subject, err error) *api.Problem {
+	if open, ok := errors.AsType[*breaker.OpenError](err); ok {
+		return explainBreaker(s, open)
+	}
+	if errors.Is(err, oauth.ErrClosed) || errors.Is(err, upstream.ErrClosed) {
+		return s.passing("", "4.7.0", "{{.Account}} is being changed in Waxseal.", "Try again.")
+	}
+	reason := oauth.ReasonOf(err)
+	if reason == "" {
+		return nil
+	}
+	p := &api.Problem{Account: s.account, Lasting: true, Code: "5.7.8", What: api.Say(sentence(reason.String())), Cure: api.Say(sentence(reason.Cure())), Said: oauth.SaidIn(err)}
+	switch reason.Class() {
+	case oauth.ByUser:
+		p.State = api.NeedsConsent
+	case oauth.ByAdmin:
+		p.State = api.NeedsAdmin
+	case oauth.ByRegistration:
+		p.State = api.RegistrationRefused
+	default:
+		p.State, p.Lasting, p.Code = api.SignInDown, false, "4.7.0"
+		via, proxied := errors.AsType[*upstream.ProxyError](err)
+		switch {
+		case proxied:
+			p.What, p.Cure = s.say("{{.Provider}}’s sign-in server can’t be reached through the proxy {{.Proxy}}.", "Proxy", via.Proxy), api.Say(proxyCure)
+		case offline(err):
+			return s.offline()
+		default:
+			p.What, p.Cure = s.say("{{.Provider}}’s sign-in server isn’t responding as it should."), api.Say("Nothing is wrong with your password. Try again in a minute.")
+		}
+	}
+	p.Do = p.State.Action()
+	return p
+}
+
+// proxyCure is what to do where an HTTP proxy does not lead to a provider.
+const proxyCure = "Check the proxy in Waxseal’s settings, or HTTPS_PROXY and NO_PROXY, and that the proxy lets mail through."
+
+// explainBreaker explains an answer that an open breaker gave. What opened it says
+// more than that it is open.
+func explainBreaker(s subject, open *breaker.OpenError) *api.Problem {
+	state, what := api.SignInDown, "{{.Provider}}’s sign-in server isn’t responding."
+	if isMailBreaker(open.Name) {
+		state, what = api.MailServerDown, "{{.Provider}}’s mail server isn’t responding."
+	}
+	p := s.passing(state, "4.7.0", what, "")
+	p.Cure = api.Say("Waxseal tries again in {{.Seconds}} seconds.", "Seconds", strconv.Itoa(open.Seconds()))
+	p.Said = open.Cause
+	return p
+}
+
+// explainKeystore explains why a secret cannot be read or stored.
+func explainKeystore(_ subject, err error) *api.Problem {
+	if !errors.Is(err, keystore.ErrUnavailable) {
+		return nil
+	}
+	reason := keystore.ReasonOf(err)
+	p := &api.Problem{State: api.KeystoreFailed, Code: "4.7.0", What: api.Say(keystoreWords[reason]), Cure: api.Say(keystore.Cure(err))}
+	if p.What.IsZero() {
+		p.What = api.Say("The keystore can’t be read.")
+	}
+	if reason == keystore.ReasonLocked {
+		p.State = api.KeystoreLocked
+	}
+	p.Do = p.State.Action()
+	return p
+}
+
+var keystoreWords = map[keystore.Reason]string{
+	keystore.ReasonLocked:       "The keychain is locked.",
+	keystore.ReasonNoKeyring:    "The keychain has no default keyring yet.",
+	keystore.ReasonNoService:    "No keychain service is running.",
+	keystore.ReasonDenied:       "Access to the keystore was denied.",
+	keystore.ReasonTimeout:      "The keystore did not answer in time.",
+	keystore.ReasonDamaged:      "A secret in the keystore is damaged.",
+	keystore.ReasonNoPassphrase: "The passphrase of the encrypted file is missing.",
+	keystore.ReasonBusy:         "Secrets are being moved to another keystore.",
+}
+
+// explainLogin explains why the mail server did not let the account in.
+func explainLogin(s subject, err error) *api.Problem {
+	refusal, ok := errors.AsType[*upstream.AuthError](err)
 	switch {
-	case ok && m.kind != "":
-		return m.kind, m.cure
-	case e.Reply.Code/100 == 4:
-		return "provider_busy", "The provider does not let the account in for the moment; try again in some minutes"
 	case ok:
-		return "token_refused", m.cure
+		return explainRefusal(s, refusal)
+	case errors.Is(err, upstream.ErrBusy):
+		p := s.passing("", "4.3.2", "All connections that {{.Provider}} allows {{.Account}} are in use.", "Try again in a minute.")
+		return p
+	case errors.Is(err, upstream.ErrNoTLS):
+		return s.lasting(api.Unusable, "5.7.10", "{{.Provider}} offers no TLS, and Waxseal does not send your access token in clear text.", "Check the provider’s smtp and smtp_tls in the configuration.")
+	case errors.Is(err, upstream.ErrNoOAuth):
+		return s.lasting(api.Unusable, "5.7.4", "{{.Provider}}’s mail server {{.Host}} offers no sign-in with OAuth.", "Check that smtp in the configuration is the server for mail programs.")
+	case errors.Is(err, upstream.ErrNotLoopback):
+		return s.lasting(api.Unusable, "5.7.4", "smtp_tls = \"none\" is for servers on this computer only.", "Use \"starttls\" or \"implicit\" for {{.Provider}}.")
 	}
-	return "token_refused", "The provider refuses the token: sign in again, with permission to send mail"
+	return nil
 }
 
-// cureOf says what to do about a message that the provider did not take.
-func cureOf(r upstream.Reply) string {
-	if m, ok := meaningOf(r); ok {
-		return m.cure
+// explainConnection explains a connection to the mail server that was not made, or
+// broke before a message was on its way.
+func explainConnection(s subject, err error) *api.Problem {
+	lost, ok := errors.AsType[*upstream.ConnError](err)
+	if !ok || lost.Started || lost.Unknown {
+		return nil
 	}
-	if r.Code/100 == 4 {
-		return "That passes: try again in some minutes"
+	said, refused := errors.AsType[*upstream.ReplyError](lost)
+	via, proxied := errors.AsType[*upstream.ProxyError](lost)
+	switch {
+	case proxied:
+		p := s.passing(api.MailServerDown, "4.7.0", "{{.Provider}}’s mail server can’t be reached through the proxy {{.Proxy}}.", "", "Proxy", via.Proxy)
+		p.Cure = api.Say(proxyCure)
+		return p
+	case refused && said.Reply.Code/100 == 5:
+		p := s.lasting(api.TurnedAway, "5.7.0", "{{.Provider}} refuses connections from this computer.", "Its words say why. Check that the provider’s smtp in the configuration is right.")
+		p.Said = said.Reply.String()
+		return p
+	case refused:
+		p := s.passing(api.TurnedAway, "4.7.0", "{{.Provider}} refuses the connection for now.", "Try again in a few minutes.")
+		p.Said = said.Reply.String()
+		return p
+	case offline(err):
+		return s.offline()
 	}
-	return "That is the provider's decision; its words say why"
+	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](lost); ok {
+		// Passing: a hotel's login page goes away, an expired certificate is renewed.
+		issuer := "unknown"
+		if len(untrusted.UnverifiedCertificates) > 0 {
+			issuer = issuerOf(untrusted.UnverifiedCertificates[0])
+		}
+		return s.passing(api.Untrusted, "4.7.0", "The certificate of {{.Host}} isn’t trusted: it was issued by {{.Issuer}} ({{.Why}}).",
+			"If your network or virus scanner inspects TLS, add its certificate as ca_file of the provider. Otherwise check the network.",
+			"Issuer", issuer, "Why", untrusted.Err.Error())
+	}
+	p := s.passing(api.MailServerDown, "4.4.1", "{{.Provider}}’s mail server {{.Host}} can’t be reached.", "Check the network, or try again in a minute.")
+	p.Said = ""
+	return p
+}
+
+// issuerOf names who issued a certificate.
+func issuerOf(c *x509.Certificate) string {
+	switch {
+	case c.Issuer.CommonName != "":
+		return c.Issuer.CommonName
+	case len(c.Issuer.Organization) > 0:
+		return c.Issuer.Organization[0]
+	}
+	return "unknown"
+}
+
+// offline is the failure of a machine that has no network.
+func (s subject) offline() *api.Problem {
+	return s.passing(api.Offline, "4.4.1", "This computer has no network connection.", "Waxseal goes on by itself once it is back.")
+}
+
+// offline reports whether an error comes of having no network: the system says so,
+// or a name cannot be looked up and no interface is up.
+func offline(err error) bool {
+	if errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.ENETDOWN) {
+		return true
+	}
+	lookup, ok := errors.AsType[*net.DNSError](err)
+	return ok && !lookup.IsNotFound && !online()
+}
+
+// explainMessage explains what went wrong with a message.
+func explainMessage(s subject, err error) failure {
+	lost, _ := errors.AsType[*upstream.ConnError](err)
+	switch {
+	case errors.Is(err, upstream.ErrNotASCII): // RFC 6531 section 3.5
+		return failure{s.lasting("", "5.6.7", "The address is not ASCII, and the mail program did not ask for SMTPUTF8.", ""), 553}
+	case errors.Is(err, upstream.ErrEnvelope):
+		return failure{s.lasting("", "5.1.3", "The command was not passed on: {{.Why}}.", "", "Why", innermost(err, upstream.ErrEnvelope).Error()), 553}
+	case errors.Is(err, upstream.ErrUTF8):
+		return failure{s.lasting("", "5.6.7", "{{.Provider}} does not accept addresses with characters beyond ASCII (SMTPUTF8).", ""), 550}
+	case errors.Is(err, upstream.ErrBareLineEnd), errors.Is(err, errLoneDot):
+		return failure{s.lasting("", "5.6.0", "The message was not sent: it has a line with only a dot next to a bare CR or LF, and servers disagree about where such a message ends.", ""), 554}
+	case errors.Is(err, errCutOff):
+		return failure{s.passing("", "4.4.2", "The message was cut off, so nothing was sent.", ""), 451}
+	case lost != nil && lost.Unknown:
+		return failure{s.passing("", "4.4.2", "The connection to {{.Provider}} broke after the whole message was sent and before the answer came: it may have been delivered.", ""), 451}
+	case lost != nil:
+		return failure{s.passing("", "4.4.2", "The connection to {{.Provider}} broke while the message was being sent. It was not delivered.", ""), 451}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return failure{s.passing("", "4.7.0", "Waxseal gave up waiting.", "Try again."), 0}
+	}
+	return failure{s.passing("", "4.7.0", "Something went wrong inside Waxseal; its log has the details.", "Try again."), 0}
+}
+
+// innermost is the error deepest in err's chain that still is target: the one
+// whose text was written for people, without what callers put before it.
+func innermost(err, target error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil || !errors.Is(next, target) || next == target {
+			return err
+		}
+		err = next
+	}
+}
+
+// sentence makes a phrase a sentence.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "?") {
+		return s
+	}
+	return s + "."
+}
+
+// unknownAccount is the answer where an address belongs to no account.
+func unknownAccount(address string) error {
+	return &api.Problem{Account: address, Lasting: true, What: api.Say("There is no account {{.Account}}.", "Account", address), Do: api.ListAccount}
 }

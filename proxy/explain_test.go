@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -13,41 +14,42 @@ func TestProvidersAnswers(t *testing.T) {
 	for _, c := range []struct {
 		code           int
 		text           string
-		kind, cure     string // of a login
-		message        string // the cure when a message is answered so
-		enhanced, word string // of the reply to the mail program's AUTH
+		state          api.State // of the account, after a login
+		cure           string    // of a login
+		message        string    // the cure when a message is answered so
+		enhanced, word string    // of the reply to the mail program's AUTH
 	}{
 		{535, "5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled [AM0PR02.example 5.7.3]",
-			"smtp_disabled", "administrator must enable SMTP AUTH", "administrator", "5.7.139", "SMTP sending is switched off"},
-		{535, "Authentication unsuccessful (5.7.139), user is locked by policy", "smtp_disabled", "policy", "policy", "5.7.8", "policy"},
-		{535, "5.7.3 Authentication unsuccessful [AM0PR02CA0101.example]", "wrong_identity", "set `login`", "SMTP.Send", "5.7.3", "shared mailbox"},
-		{550, "5.7.30 Basic authentication is not supported for Client Submission.", "basic_retired", "check the account's provider", "no passwords", "5.7.30", "no passwords"},
-		{530, "5.7.57 Client not authenticated to send mail.", "not_authenticated", "sign in again", "sign in again", "5.7.57", "sign in again"},
+			"smtp_disabled", "ask an administrator to switch on SMTP AUTH", "administrator", "5.7.139", "Sending by SMTP is switched off"},
+		{535, "Authentication unsuccessful (5.7.139), user is locked by policy", "smtp_disabled", "switch on", "switch on", "5.7.8", "policy"},
+		{535, "5.7.3 Authentication unsuccessful [AM0PR02CA0101.example]", "wrong_identity", "set that user as login", "shared mailbox", "5.7.3", "shared mailbox"},
+		{550, "5.7.30 Basic authentication is not supported for Client Submission.", "basic_retired", "account’s provider", "no longer accepts passwords", "5.7.30", "no longer accepts passwords"},
+		{530, "5.7.57 Client not authenticated to send mail.", "not_authenticated", "sign in again", "ign in again", "5.7.57", "ign in again"},
 		{554, "5.2.252 SendAsDenied", "token_refused", "Send As", "Send As", "5.2.252", "Send As"},
-		{550, "5.1.1 The email account that you tried to reach does not exist.", "token_refused", "check the address", "check the address", "5.1.1", "recipient"},
+		{550, "5.1.1 The email account that you tried to reach does not exist.", "token_refused", "check the address", "heck the address", "5.1.1", "recipient"},
 		{550, "5.7.60 SMTP; Client does not have permissions to send as this sender", "token_refused", "Send As", "Send As", "5.7.60", "Send As"},
-		{535, "5.7.8 Username and Password not accepted. For more information, go to https://support.google.com/mail/?p=BadCredentials", "token_refused", "sign in again", "its words", "5.7.8", "sign in again"},
+		{535, "5.7.8 Username and Password not accepted. For more information, go to https://support.google.com/mail/?p=BadCredentials", "token_refused", "sign in again", "its words", "5.7.8", "Sign in again"},
 		{554, "5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException", "token_refused", "tomorrow", "tomorrow", "5.2.0", "tomorrow"},
 		{550, "5.4.5 Daily user sending limit exceeded.", "token_refused", "tomorrow", "tomorrow", "5.4.5", "tomorrow"},
-		{554, "5.2.2 mailbox full", "token_refused", "mailbox is full", "mailbox is full", "5.2.2", "full"},
-		{432, "4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending", "provider_busy", "at once", "at once", "4.7.0", "for the moment: 4.3.2"},
-		{421, "4.3.2 Service not available", "provider_busy", "at once", "at once", "4.7.0", "for the moment"},
-		{454, "4.7.0 Temporary authentication failure.", "provider_busy", "some minutes", "some minutes", "4.7.0", "for the moment"},
-		{421, "4.7.0 Try again later, closing connection.", "provider_busy", "slow down", "slow down", "4.7.0", "for the moment"},
-		{430, "4.2.0 STOREDRV; mailbox logon failure", "provider_busy", "some minutes", "some minutes", "4.7.0", "for the moment"},
-		{451, "4.4.0 whatever", "provider_busy", "some minutes", "That passes", "4.7.0", "for the moment"},
-		{535, "5.7.3999 nobody's", "token_refused", "sign in again", "its words", "5.7.8", "sign in again"},
-		{454, "4.7.0 see 5.7.139", "provider_busy", "some minutes", "some minutes", "4.7.0", "for the moment"},
-		{451, "see 5.7.139", "provider_busy", "some minutes", "That passes", "4.7.0", "for the moment"},
-		{535, "", "token_refused", "sign in again", "its words", "5.7.8", "sign in again"},
+		{554, "5.2.2 mailbox full", "token_refused", "ailbox is full", "ailbox is full", "5.2.2", "full"},
+		{432, "4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending", "provider_busy", "at once", "at once", "4.7.0", "4.3.2 Concurrent"},
+		{421, "4.3.2 Service not available", "provider_busy", "at once", "at once", "4.7.0", "other side said"},
+		{454, "4.7.0 Temporary authentication failure.", "provider_busy", "a few minutes", "a few minutes", "4.7.0", "other side said"},
+		{421, "4.7.0 Try again later, closing connection.", "provider_busy", "slow down", "slow down", "4.7.0", "other side said"},
+		{430, "4.2.0 STOREDRV; mailbox logon failure", "provider_busy", "a few minutes", "a few minutes", "4.7.0", "other side said"},
+		{451, "4.4.0 whatever", "provider_busy", "a few minutes", "his passes", "4.7.0", "other side said"},
+		{535, "5.7.3999 nobody's", "token_refused", "sign in again", "its words", "5.7.8", "Sign in again"},
+		{454, "4.7.0 see 5.7.139", "provider_busy", "a few minutes", "a few minutes", "4.7.0", "other side said"},
+		{451, "see 5.7.139", "provider_busy", "a few minutes", "his passes", "4.7.0", "other side said"},
+		{535, "", "token_refused", "sign in again", "its words", "5.7.8", "Sign in again"},
 	} {
 		r := upstream.Reply{Code: c.code, Lines: []string{c.text}}
 		refused := &upstream.AuthError{Reply: r}
-		kind, cure := explainRefusal(refused)
-		if kind != c.kind || !strings.Contains(cure, c.cure) {
-			t.Errorf("%d %s: %s, %q; want %s, %q", c.code, c.text, kind, cure, c.kind, c.cure)
+		p := explainRefusal(subjectOf(nil), refused)
+		if p.State != c.state || !strings.Contains(p.Error(), c.cure) || p.Lasting != (c.state.Severity() == api.NeedsSomebody) {
+			t.Errorf("%d %s: %s, lasting %t, %q; want %s, %q", c.code, c.text, p.State, p.Lasting, p, c.state, c.cure)
 		}
-		if got := cureOf(r); !strings.Contains(got, c.message) {
+		if got := explainReply(nil, r).Error(); !strings.Contains(got, c.message) {
 			t.Errorf("%d %s, to a message: %q; want %q", c.code, c.text, got, c.message)
 		}
 		said := replyTo("AUTH", nil, refused)

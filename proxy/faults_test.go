@@ -15,6 +15,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
@@ -39,11 +40,11 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"DATA", fmt.Errorf("wrapped: %w", refusal), "552"},
 		{"AUTH", &breaker.OpenError{Name: "token x"}, "454 4.7.0"},
 		{"MAIL", &breaker.OpenError{Name: "smtp x"}, "451 4.7.0"},
-		{"AUTH", fmt.Errorf("x: %w", oauth.ErrConsent), "535 5.7.8 The password is right; "},
-		{"MAIL", fmt.Errorf("x: %w", oauth.ErrConsent), "550 5.7.8 x: the user must sign in"},
-		{"AUTH", &oauth.EndpointError{Err: secret}, "454 4.7.0"},
-		{"AUTH", &oauth.EndpointError{Err: errHTTPSProxy}, "454 4.7.0 Corp Mail's sign-in server cannot be reached through the proxy in HTTPS_PROXY; check"},
-		{"AUTH", fmt.Errorf("x: %w", &oauth.AdminError{Account: me, Reason: "the secret is missing"}), "535 5.7.8 The password is right; an administrator must"},
+		{"AUTH", fmt.Errorf("x: %w", &oauth.ConsentError{Account: me, Reason: oauth.ConsentUnused}), "535 5.7.8 The password is correct. The consent was not used"},
+		{"MAIL", fmt.Errorf("x: %w", &oauth.ConsentError{Account: me, Reason: oauth.ConsentUnused}), "550 5.7.8 The consent was not used"},
+		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: secret}, "454 4.7.0"},
+		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: errHTTPSProxy}, "454 4.7.0 Corp Mail’s sign-in server can’t be reached through the proxy in HTTPS_PROXY. Check"},
+		{"AUTH", fmt.Errorf("x: %w", &oauth.AdminError{Account: me, Reason: oauth.AdminConsent}), "535 5.7.8 The password is correct. An administrator"},
 		{"AUTH", fmt.Errorf("x: %w", keystore.ErrLocked), "454 4.7.0"},
 		{"MAIL", upstream.ErrBusy, "451 4.3.2"},
 		{"AUTH", upstream.ErrNoTLS, "535 5.7.10"},
@@ -51,7 +52,7 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Err: secret}, "451 4.4.2"},
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Unknown: true, Err: secret}, "451 4.4.2"},
 		{"DATA", fmt.Errorf("%w: %w", errCutOff, io.ErrUnexpectedEOF), "451 4.4.2"},
-		{"AUTH", &upstream.ConnError{Op: "TLS handshake", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, "454 4.7.0 Corp Mail's mail server shows a certificate"},
+		{"AUTH", &upstream.ConnError{Op: "TLS handshake", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, "454 4.7.0 The certificate of"},
 		{"MAIL", upstream.ErrClosed, "451 4.7.0"},
 		{"AUTH", fmt.Errorf("x: %w", oauth.ErrClosed), "454 4.7.0 me@corp.test is being changed"},
 		{"RCPT", upstream.ErrEnvelope, "553 5.1.3"},
@@ -88,7 +89,7 @@ func TestTokenFaults(t *testing.T) {
 		if n := r.provider.Counts().TokenRequests; n != before || before != 1 {
 			t.Errorf("%d token requests, then %d; want 1 in all", before, n)
 		}
-		if s := r.server.Snapshot(); s.Breakers[0].State != breaker.Closed || s.Breakers[0].Failures != 0 {
+		if s := r.server.Snapshot(); s.Breakers[0].State != api.Closed || s.Breakers[0].Failures != 0 {
 			t.Errorf("a revoked account counts against the endpoint: %+v", s.Breakers[0])
 		}
 		r.login("fine@corp.test")
@@ -122,7 +123,7 @@ func TestTokenFaults(t *testing.T) {
 		if requests != asked {
 			t.Error("an open breaker let a request through")
 		}
-		if s := r.server.Snapshot(); s.Breakers[0].State != breaker.Open {
+		if s := r.server.Snapshot(); s.Breakers[0].State != api.Open {
 			t.Errorf("breaker: %+v", s.Breakers[0])
 		}
 	})
@@ -178,12 +179,12 @@ func TestKeystoreAway(t *testing.T) {
 	if !strings.Contains(got, keystore.Cure(keystore.ErrLocked)) {
 		t.Errorf("no cure in %q", got)
 	}
-	if ks := r.server.Snapshot().Keystore; ks.Error == "" || ks.Cure == "" {
+	if ks := r.server.Snapshot().Keystore; ks.Problem == nil || ks.Problem.State != api.KeystoreLocked || ks.Problem.Cure.IsZero() {
 		t.Errorf("keystore status: %+v", ks)
 	}
 	r.secrets.Fail(nil)
 	p.do("AUTH PLAIN "+plainResponse(me, password), "235")
-	if ks := r.server.Snapshot().Keystore; ks.Error != "" {
+	if ks := r.server.Snapshot().Keystore; ks.Problem != nil {
 		t.Errorf("keystore status: %+v", ks)
 	}
 	if got := p.message(me, "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250") {

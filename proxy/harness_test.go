@@ -133,7 +133,7 @@ max_connections = 10
 		t.Fatalf("Serve: %v", err)
 	}
 	for _, l := range r.server.Snapshot().Listeners {
-		if l.Security == "tls" {
+		if l.TLS {
 			r.tls = l.Address
 		} else {
 			r.plain = l.Address

@@ -22,7 +22,7 @@ const maxRejects = 64
 type listener struct {
 	net.Listener
 	srv         *Server
-	asked       string // as configured
+	asked       api.Listener // as configured
 	implicitTLS atomic.Bool
 	rejecting   atomic.Int64
 
@@ -66,11 +66,7 @@ func (l *listener) serve() {
 }
 
 func (l *listener) status() api.Listener {
-	security := "starttls"
-	if l.implicitTLS.Load() {
-		security = "tls"
-	}
-	return api.Listener{Address: l.Addr().String(), Security: security}
+	return api.Listener{Protocol: l.asked.Protocol, Address: l.Addr().String(), TLS: l.implicitTLS.Load()}
 }
 
 // Close ends the listener and waits for those being told to come back.

@@ -9,19 +9,20 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // errStopping is the answer to a change that comes while the server ends.
 var errStopping = errors.New("this Waxseal is ending")
 
-// openings are what a configuration listens on, ready to take the place of what
-// is listened on now. New addresses are open already and nobody is served there;
-// those that stay are left alone, so that no connection notices.
+// openings are what a configuration listens on, ready to replace what is listened
+// on now. New addresses are open already and nobody is served there; those that
+// stay are left alone, so that no connection notices.
 type openings struct {
 	s         *Server
-	listeners []*listener // in the configuration's order, new ones among them
-	implicit  []bool      // for each: TLS from the first byte
+	asked     []api.Listener
+	listeners []*listener // for each of asked, new ones among them; nil where it cannot be listened on
 	added     []*listener
 	gone      []*listener
 	kept      []*listener    // would be gone, but for their ports
@@ -49,13 +50,13 @@ func (s *Server) open(cfg config.Config) (*openings, error) {
 		if l != nil {
 			continue
 		}
-		inner, err := o.listen(addressesOf(cfg)[i])
+		inner, err := o.listen(o.asked[i].Address)
 		if err != nil {
 			o.undo()
 			return nil, err
 		}
 		if inner != nil {
-			o.listeners[i] = &listener{Listener: inner, srv: s, asked: addressesOf(cfg)[i]}
+			o.listeners[i] = &listener{Listener: inner, srv: s, asked: o.asked[i]}
 			o.added = append(o.added, o.listeners[i])
 		}
 	}
@@ -78,27 +79,23 @@ func (s *Server) open(cfg config.Config) (*openings, error) {
 	return o, nil
 }
 
-// addressesOf are the addresses of a configuration: listen, then listen_tls.
-func addressesOf(cfg config.Config) []string { return slices.Concat(cfg.Listen, cfg.ListenTLS) }
-
 // match finds what is open already. An address that moved between listen and
 // listen_tls stays open and gets its other security when the openings are used.
 func (o *openings) match(cfg config.Config) {
-	all := addressesOf(cfg)
-	o.listeners, o.implicit = make([]*listener, len(all)), make([]bool, len(all))
+	o.asked = cfg.Listeners()
+	o.listeners = make([]*listener, len(o.asked))
 	o.gone = slices.Clone(o.s.listeners)
 	take := func(i int, fits func(l *listener) bool) {
-		at := slices.IndexFunc(o.gone, func(l *listener) bool { return l.asked == all[i] && fits(l) })
+		at := slices.IndexFunc(o.gone, func(l *listener) bool { return l.asked.Address == o.asked[i].Address && fits(l) })
 		if o.listeners[i] == nil && at >= 0 {
 			o.listeners[i] = o.gone[at]
 			o.gone = slices.Delete(o.gone, at, at+1)
 		}
 	}
-	for i := range all {
-		o.implicit[i] = i >= len(cfg.Listen)
-		take(i, func(l *listener) bool { return l.implicitTLS.Load() == o.implicit[i] })
+	for i := range o.asked {
+		take(i, func(l *listener) bool { return l.implicitTLS.Load() == o.asked[i].TLS })
 	}
-	for i := range all {
+	for i := range o.asked {
 		take(i, func(*listener) bool { return true })
 	}
 }
@@ -112,12 +109,12 @@ func (o *openings) listen(addr string) (net.Listener, error) {
 		return l, nil
 	case is(err, notHere):
 		o.s.log.Warn("this machine does not have that address; going on without it", "address", addr)
-		if !slices.Contains(addressesOf(*o.s.config()), addr) { // asked for just now
-			o.notes = append(o.notes, "this machine does not have the address of "+addr+", which is not listened on")
+		if !slices.Contains(o.s.config().Addresses(), addr) { // asked for just now
+			o.notes = append(o.notes, "this machine does not have the address of "+addr+", so nobody is served there")
 		}
 		return nil, nil
 	case is(err, inUse) && o.keep(portOf(addr)):
-		o.notes = append(o.notes, fmt.Sprintf("%s is listened on from the next start: until then Waxseal itself needs its port elsewhere", addr))
+		o.notes = append(o.notes, fmt.Sprintf("%s takes effect at the next start: until then Waxseal itself uses its port on another address", addr))
 		return nil, nil
 	}
 	return nil, portError(addr, err)
@@ -136,7 +133,7 @@ func (o *openings) keep(port string) bool {
 	o.gone = slices.DeleteFunc(o.gone, same)
 	if web := o.s.web; web != nil && o.metrics == nil && portOf(web.inner.Addr().String()) == port {
 		o.metrics = web
-		o.notes = append(o.notes, "metrics change at the next start")
+		o.notes = append(o.notes, "metrics takes effect at the next start")
 	}
 	return slices.ContainsFunc(o.kept, same) || o.metrics == o.s.web && o.metrics != nil && portOf(o.metrics.inner.Addr().String()) == port
 }
@@ -171,7 +168,7 @@ func (o *openings) use() error {
 	var now []*listener
 	for i, l := range o.listeners {
 		if l != nil {
-			l.implicitTLS.Store(o.implicit[i])
+			l.implicitTLS.Store(o.asked[i].TLS)
 			now = append(now, l)
 		}
 	}

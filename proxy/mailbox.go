@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
@@ -40,11 +42,14 @@ type mailbox struct {
 	failed      atomic.Int64
 	today       tally // sent on one day
 	last        atomic.Pointer[api.Activity]
-	trouble     atomic.Pointer[trouble]
+	trouble     atomic.Pointer[api.Problem] // why the last login at the mail server failed; nil when it did not
 }
 
-// trouble is why an account's last login at the provider failed.
-type trouble struct{ state, detail string }
+// The breakers' names: one for each token endpoint, by host and path since one host
+// may serve several tenants, and one for each mail server.
+func tokenBreaker(p config.Provider) string { return "token " + endpoint(p.TokenURL) }
+func mailBreaker(p config.Provider) string  { return "smtp " + p.SMTP }
+func isMailBreaker(name string) bool        { return strings.HasPrefix(name, "smtp ") }
 
 // newMailbox builds an account's mailbox; it reads the provider's ca_file and
 // nothing else.
@@ -61,7 +66,7 @@ func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox, error) 
 		Scopes: p.Scopes, AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
 		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,
 	}, config.Fold(a.Address), oauth.Deps{
-		Secrets: s.secrets, Now: s.opts.Now, HTTP: client, Timeout: s.opts.Timeouts.Token, Breaker: s.tokenBreakers.Get("token " + endpoint(p.TokenURL)), Log: s.log,
+		Secrets: s.secrets, Now: s.opts.Now, HTTP: client, Timeout: s.opts.Timeouts.Token, Breaker: s.tokenBreakers.Get(tokenBreaker(p)), Log: s.log,
 		OnRefresh: func(result string) { s.stats.refreshed(p.ID, result) },
 		OnChange:  s.changed.wake,
 	})
@@ -72,7 +77,7 @@ func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox, error) 
 	wait := s.opts.Timeouts
 	b.pool = upstream.New(upstream.Config{
 		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), Hello: p.Hello, RootCAs: roots, Proxy: s.outbound.proxy, Login: login, Tokens: b.grant,
-		MaxConnections: p.MaxConnections, Breaker: s.smtpBreakers.Get("smtp " + p.SMTP),
+		MaxConnections: p.MaxConnections, Breaker: s.smtpBreakers.Get(mailBreaker(p)),
 		Log: s.log.With("account", a.Address), Stats: &s.stats.upstream, Now: s.opts.Now,
 		DialTimeout: wait.Dial, ReplyTimeout: wait.Reply, FinalTimeout: wait.Final, WaitTimeout: wait.Turn, IdleTimeout: wait.Idle,
 	})
@@ -101,23 +106,24 @@ func (b *mailbox) usable(ctx context.Context) error {
 	return err
 }
 
-// note remembers what the provider said to a login.
+// note remembers how a login at the mail server ended, for the account's state. A
+// failure that is no fault of the account or its server changes nothing.
 func (b *mailbox) note(err error) {
-	var refusal *upstream.AuthError
-	switch {
-	case err == nil:
+	if err == nil {
 		if b.trouble.Load() != nil {
 			b.trouble.Store(nil)
 		}
-	case errors.As(err, &refusal):
-		kind, cure := explainRefusal(refusal)
-		b.trouble.Store(&trouble{kind, cure})
+		return
+	}
+	if p := explain(b, err); p.State != "" {
+		b.trouble.Store(p.Problem)
 	}
 }
 
 // ended counts a message.
-func (b *mailbox) ended(r result, a *api.Activity) {
-	if r == sent {
+func (b *mailbox) ended(r api.Result, a *api.Activity) {
+	if r == api.Sent {
+		b.note(nil)
 		b.sent.Add(1)
 		b.today.count(dayOf(a.Time))
 	} else {
@@ -163,22 +169,51 @@ func (s *Server) retire(ctx context.Context, b *mailbox) {
 	b.http.CloseIdleConnections()
 }
 
-func (b *mailbox) status() api.AccountStatus {
+// status is how the account is. mail is the breaker of its mail server.
+func (b *mailbox) status(mail breaker.Status) api.AccountStatus {
 	pool, token := b.pool.Status(), b.grant.Status()
 	st := api.AccountStatus{
-		Address: b.address, Provider: b.provider.ID, Name: b.providerName(), State: token.State, Detail: token.Err,
+		Address: b.address, Provider: b.provider.ID, Name: b.providerName(),
 		Connections: b.connections.Load(), Messages: b.messages.Load(),
 		Sent: b.sent.Load(), Failed: b.failed.Load(), SentToday: b.today.of(dayOf(time.Now())), DailyLimit: int64(b.provider.DailyLimit),
 		Upstream: api.PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting, Limit: pool.Limit},
-		Token:    token,
+		Token:    api.Token{Expiry: token.Expiry, LastRefresh: token.LastRefresh, Unsaved: token.Unsaved},
 	}
+	st.State, st.Problem = b.state(token, mail)
 	if a := b.last.Load(); a != nil {
 		st.LastMessage, st.LastResult = a.Time, a.Result
 	}
-	if t := b.trouble.Load(); t != nil && st.State == "ready" {
-		st.State, st.Detail = t.state, t.detail
-	}
 	return st
+}
+
+// state is the account's state, with what is wrong where something is. What stops
+// the account for good goes before what passes, and a token before a login.
+func (b *mailbox) state(token oauth.Status, mail breaker.Status) (api.State, *api.Problem) {
+	trouble := b.trouble.Load()
+	if b.provider.ClientID == "" {
+		trouble = subjectOf(b).notRegistered()
+	}
+	if token.Err != nil {
+		p := explain(b, token.Err)
+		// While it is tried again, what only a person can end has not ended.
+		if p.State != "" && (p.Lasting || token.State != oauth.Refreshing) {
+			trouble = p.Problem
+		}
+	}
+	switch {
+	case trouble != nil && trouble.Lasting:
+	case mail.State != breaker.Closed:
+		trouble = explainBreaker(subjectOf(b), &breaker.OpenError{Name: mail.Name, RetryIn: mail.RetryIn, Cause: mail.Cause})
+	case trouble == nil:
+		return tokenStates[token.State], nil
+	}
+	return trouble.State, trouble
+}
+
+// tokenStates are the states of accounts without trouble.
+var tokenStates = map[string]api.State{
+	oauth.Ready: api.Ready, oauth.Unknown: api.Unused, oauth.Refreshing: api.Refreshing,
+	oauth.NeedsConsent: api.NeedsConsent, oauth.NeedsAdmin: api.NeedsAdmin, oauth.Failed: api.SignInDown,
 }
 
 // hangUp closes connections that wait for work: what comes next connects anew.
@@ -260,7 +295,7 @@ func (s *Server) preload(ctx context.Context, log *slog.Logger) {
 		err := b.password.load(ctx, s.secrets, b.address)
 		switch {
 		case errors.Is(err, keystore.ErrUnavailable):
-			log.Error("the keystore cannot be read; accounts answer 454 until it can", "err", err, "cure", keystore.Cure(err))
+			log.Error("the keystore cannot be read; logins get a temporary error until it can", "err", err, "cure", keystore.Cure(err))
 			return
 		case errors.Is(err, keystore.ErrNotFound):
 			log.Warn("no local password", "account", b.address, "cure", "waxseal account password "+b.address+" --new")

@@ -31,13 +31,7 @@ func (s *Server) places() []api.Listener {
 	if len(open) > 0 {
 		return open
 	}
-	for _, a := range s.config().Listen {
-		open = append(open, api.Listener{Address: a, Security: "starttls"})
-	}
-	for _, a := range s.config().ListenTLS {
-		open = append(open, api.Listener{Address: a, Security: "tls"})
-	}
-	return open
+	return s.config().Listeners()
 }
 
 // mailServers turns listeners into what can be entered, IPv4 first: mail
@@ -48,12 +42,23 @@ func mailServers(listeners []api.Listener) []api.MailServer {
 		host, text, err := net.SplitHostPort(l.Address)
 		port, perr := strconv.Atoi(text)
 		if err == nil && perr == nil {
-			servers = append(servers, api.MailServer{Host: host, Port: port, Security: l.Security})
+			servers = append(servers, api.MailServer{Protocol: l.Protocol, Host: host, Port: port, TLS: l.TLS})
 		}
 	}
 	slices.SortStableFunc(servers, func(a, b api.MailServer) int {
-		six := func(s api.MailServer) int { return strings.Count(s.Host, ":") }
-		return cmp.Or(cmp.Compare(six(a), six(b)), cmp.Compare(a.Security, b.Security))
+		return cmp.Compare(rank(a), rank(b))
 	})
 	return servers
+}
+
+// rank orders the servers: IPv4 first, and plain ones first among those.
+func rank(s api.MailServer) int {
+	n := 0
+	if strings.Contains(s.Host, ":") {
+		n = 2
+	}
+	if s.TLS {
+		n++
+	}
+	return n
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/oauth"
@@ -49,7 +48,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descUpstream, st.upstream.Warm.Load(), "warm")
 	gauge(descUpstream, st.upstream.Busy.Load(), "busy")
 	for result, n := range st.totals() {
-		counter(descTotals, float64(n), result)
+		counter(descTotals, float64(n), string(result))
 	}
 	refreshes := st.refreshCounts()
 	for _, b := range *c.s.boxes.Load() { // from 0, or rate() misses the first
@@ -81,10 +80,10 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answerText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		switch ks := s.keystoreStatus(); {
-		case s.state() != "serving":
-			answerText(w, http.StatusServiceUnavailable, s.state())
-		case ks.Error != "":
-			answerText(w, http.StatusServiceUnavailable, "keystore: "+ks.Cure)
+		case s.state() != api.Serving:
+			answerText(w, http.StatusServiceUnavailable, string(s.state()))
+		case ks.Problem != nil:
+			answerText(w, http.StatusServiceUnavailable, "keystore: "+ks.Problem.Error())
 		default:
 			answerText(w, http.StatusOK, "ok")
 		}
@@ -128,7 +127,7 @@ func answerText(w http.ResponseWriter, code int, text string) {
 func (s *Server) keystoreStatus() api.KeystoreStatus {
 	st := api.KeystoreStatus{Kind: s.secrets.Kind()}
 	if err := s.secrets.Err(); err != nil {
-		st.Error, st.Cure = err.Error(), keystore.Cure(err)
+		st.Problem = explainKeystore(subject{}, err)
 	}
 	return st
 }

@@ -16,52 +16,54 @@ import (
 // ended.
 func (s *session) fail(at string, err error) error {
 	r := replyTo(at, s.box, err)
-	res := failed
+	res := api.Failed
 	var lost *upstream.ConnError
 	switch {
 	case errors.As(err, &lost) && lost.Unknown:
-		res = unknown
+		res = api.Unclear
 	case errors.Is(err, errCutOff):
-		res = aborted
+		res = api.Aborted
 	case errors.Is(err, upstream.ErrEnvelope), errors.Is(err, upstream.ErrUTF8):
-		res = refused
+		res = api.Refused
+	default:
+		s.box.note(err)
 	}
-	s.finish(res, r, "", fmt.Errorf("%s: %w", at, err))
+	s.finish(res, r, nil, fmt.Errorf("%s: %w", at, err))
 	return r
 }
 
 // refuse gives a recipient's refusal to the client. Where no other recipient is
-// taken, it is what became of the message. cure may be "".
-func (s *session) refuse(r *smtp.SMTPError, cure string) error {
+// taken, it is what became of the message. why explains it, and may be nil.
+func (s *session) refuse(r *smtp.SMTPError, why *api.Problem) error {
 	s.log.Info("recipient refused", "account", s.box.address, "reply", replyText(r))
-	s.msg.refusal, s.msg.cure = r, cure
+	s.msg.refusal, s.msg.why = r, why
 	return r
 }
 
 // turnAway refuses a message before it has begun.
 func (s *session) turnAway(r *smtp.SMTPError) error {
-	s.record(&message{started: time.Now()}, resultOf(r.Code), r, "", nil)
+	s.record(&message{started: time.Now()}, resultOf(r.Code), r, nil, nil)
 	return r
 }
 
 // finish counts the message once. r is what the client was told, nil where it
-// did not stay to hear it. Where r is the provider's, cure explains it; where it
-// is ours, err is why.
-func (s *session) finish(res result, r *smtp.SMTPError, cure string, err error) {
+// did not stay to hear it. Where r is the provider's, why explains it, if anything is
+// known; where it is ours, err is the cause.
+func (s *session) finish(res api.Result, r *smtp.SMTPError, why *api.Problem, err error) {
 	if s.msg == nil || s.msg.counted {
 		return
 	}
 	s.msg.counted = true
-	s.record(s.msg, res, r, cure, err)
+	s.record(s.msg, res, r, why, err)
 }
 
 // record is the one place where a message goes into the statistics, and its end
 // into the log.
-func (s *session) record(m *message, res result, r *smtp.SMTPError, cure string, err error) {
+func (s *session) record(m *message, res api.Result, r *smtp.SMTPError, why *api.Problem, err error) {
 	now := time.Now()
 	a := &api.Activity{
 		Time: now, Session: s.c.id, Account: s.box.address, Recipients: m.rcpts, Bytes: m.bytes,
-		Took: now.Sub(m.started), Result: res.String(), Cure: cure,
+		Took: now.Sub(m.started), Result: res, Problem: why,
 	}
 	line := []any{"account", a.Account, "result", a.Result, "recipients", a.Recipients, "bytes", a.Bytes, "seconds", a.Took.Seconds()}
 	if r != nil {
@@ -89,9 +91,9 @@ func (s *session) end() {
 	}
 	switch {
 	case s.msg.rcpts > 0:
-		s.finish(aborted, nil, "", nil)
+		s.finish(api.Aborted, nil, nil, nil)
 	case s.msg.refusal != nil:
-		s.finish(resultOf(s.msg.refusal.Code), s.msg.refusal, s.msg.cure, nil)
+		s.finish(resultOf(s.msg.refusal.Code), s.msg.refusal, s.msg.why, nil)
 	}
 	s.msg.cancel()
 	s.msg = nil
@@ -101,14 +103,14 @@ func (s *session) end() {
 	s.srv.changed.wake()
 }
 
-func resultOf(code int) result {
+func resultOf(code int) api.Result {
 	switch code / 100 {
 	case 2:
-		return sent
+		return api.Sent
 	case 4:
-		return deferred
+		return api.Deferred
 	}
-	return refused
+	return api.Refused
 }
 
 // replyText is a reply on one line, as the client got it.

@@ -29,7 +29,7 @@ func (s *Server) Preflight(ctx context.Context, a api.Account) (api.Preflight, e
 		a.Provider = found.ID
 	}
 	if err := config.CheckAddress(a.Address); err != nil {
-		return api.Preflight{}, &finding{text: "the address " + err.Error()}
+		return api.Preflight{}, &api.Problem{Account: a.Address, Lasting: true, What: api.Say("The address {{.Why}}.", "Why", err.Error())}
 	}
 	p, err := cfg.Resolve(a)
 	if err != nil {

@@ -183,7 +183,7 @@ func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
 // accountStatus adds to what the mailbox knows when its consent was last used and
 // when it ends.
 func (s *Server) accountStatus(b *mailbox) api.AccountStatus {
-	st := b.status()
+	st := b.status(s.smtpBreakers.Get(mailBreaker(b.provider)).Status())
 	st.ConsentUsed = s.ages.get(b.address).Renewed
 	if last := st.Token.LastRefresh; last.After(st.ConsentUsed) {
 		st.ConsentUsed = last

@@ -297,7 +297,7 @@ func (s *Server) addressList() string {
 	mail, _ := s.listensOn()
 	list := make([]string, len(mail))
 	for i, l := range mail {
-		list[i] = l.Address + " (" + l.Security + ")"
+		list[i] = l.Address + " (" + l.Security() + ")"
 	}
 	return strings.Join(list, ", ")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -45,7 +46,7 @@ type message struct {
 	cancel  context.CancelFunc
 	rcpts   int             // accepted by the provider
 	refusal *smtp.SMTPError // the last recipient's that was refused
-	cure    string          // of that
+	why     *api.Problem    // explains that; nil where nothing is known
 	bytes   int64           // of the body, as far as it came
 	started time.Time
 	counted bool // its result is in the statistics
@@ -171,19 +172,18 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "MAIL comes first"}
 	}
 	if hasControl(to) {
-		return s.refuse(errRecipient, "")
+		return s.refuse(errRecipient, nil)
 	}
 	replies, err := m.tx.Rcpt(m.ctx, []upstream.Recipient{{To: to, Opts: opts}})
 	if errors.Is(err, upstream.ErrEnvelope) || errors.Is(err, upstream.ErrUTF8) {
-		return s.refuse(replyTo("RCPT", s.box, err), "") // of this recipient alone
+		return s.refuse(replyTo("RCPT", s.box, err), nil) // of this recipient alone
 	}
 	if err != nil {
 		return s.fail("RCPT", err)
 	}
 	r := replies[0]
 	if r.Code/100 != 2 {
-		known, _ := meaningOf(r)
-		return s.refuse(passThrough(r), known.cure)
+		return s.refuse(passThrough(r), knownReply(s.box, r))
 	}
 	m.rcpts++
 	s.c.answer = replyLines(r)
@@ -229,8 +229,7 @@ func (s *session) Data(r io.Reader) error {
 	}
 	s.srv.stats.seconds.Observe(time.Since(m.started).Seconds())
 	answered := passThrough(reply)
-	known, _ := meaningOf(reply)
-	s.finish(resultOf(reply.Code), answered, known.cure, nil)
+	s.finish(resultOf(reply.Code), answered, knownReply(s.box, reply), nil)
 	return answered
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
@@ -102,7 +103,7 @@ func TestEveryEndIsCountedAndLogged(t *testing.T) {
 				p.do("RCPT TO:<"+to+">", "")
 			}
 			p.do("RSET", "250")
-			if s := r.server.Snapshot(); s.Totals[tt.result] != 1 {
+			if s := r.server.Snapshot(); s.Totals[api.Result(tt.result)] != 1 {
 				t.Errorf("counted %v, want one %s", s.Totals, tt.result)
 			}
 			p.do("QUIT", "221")

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,30 +10,13 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// result is how a message ended, and the label of waxseal_messages_total.
-type result int
-
-const (
-	sent     result = iota // the provider said 2xx
-	deferred               // the provider said 4xx, or Waxseal while it is paused
-	refused                // the provider said 5xx, to the message or to every recipient, or it could not be passed on
-	failed                 // it never reached the end: no connection, no token, connection lost
-	unknown                // all of it was sent and the answer was lost
-	aborted                // the client left or took it back
-	results                // how many there are
-)
-
-var resultNames = [results]string{"sent", "deferred", "refused", "failed", "unknown", "aborted"}
-
-func (r result) String() string { return resultNames[r] }
-
 // stats are the counters of the whole server. Each moves only where the thing
 // it counts happens, by one, so that sums over accounts need no lock and no
 // account can overwrite another's share.
 type stats struct {
 	connections  atomic.Int64
 	messages     atomic.Int64
-	results      [results]atomic.Int64
+	results      map[api.Result]*atomic.Int64 // never changed after newStats
 	authFailures atomic.Int64
 	refused      atomic.Int64
 	upstream     upstream.Stats
@@ -48,7 +30,11 @@ type stats struct {
 type refreshKey struct{ provider, result string }
 
 func newStats() *stats {
-	return &stats{seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+	results := make(map[api.Result]*atomic.Int64, len(api.Results))
+	for _, r := range api.Results {
+		results[r] = new(atomic.Int64)
+	}
+	return &stats{results: results, seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "waxseal_message_seconds",
 		Help:    "Time from MAIL to the provider's final reply, in seconds, of messages that reached one.",
 		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
@@ -56,9 +42,9 @@ func newStats() *stats {
 }
 
 // ended counts a message.
-func (s *stats) ended(r result, a *api.Activity) {
+func (s *stats) ended(r api.Result, a *api.Activity) {
 	s.results[r].Add(1)
-	if r == sent {
+	if r == api.Sent {
 		s.minutes.count(a.Time)
 	}
 	s.recent.add(a)
@@ -81,56 +67,10 @@ func (s *stats) refreshCounts() map[refreshKey]int64 {
 	return m
 }
 
-func (s *stats) totals() map[string]int64 {
-	m := make(map[string]int64, results)
-	for r := range results {
-		m[r.String()] = s.results[r].Load()
+func (s *stats) totals() map[api.Result]int64 {
+	m := make(map[api.Result]int64, len(s.results))
+	for r, n := range s.results {
+		m[r] = n.Load()
 	}
 	return m
-}
-
-// notifier wakes those who watch the server. It costs one atomic load where
-// nobody does.
-type notifier struct {
-	watchers atomic.Pointer[[]chan struct{}]
-
-	mu sync.Mutex // one writer of watchers at a time
-}
-
-// wake tells every watcher that something changed. Wake-ups merge.
-func (n *notifier) wake() {
-	watchers := n.watchers.Load()
-	if watchers == nil {
-		return
-	}
-	for _, c := range *watchers {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
-}
-
-func (n *notifier) subscribe() (c chan struct{}, cancel func()) {
-	c = make(chan struct{}, 1)
-	n.update(func(w []chan struct{}) []chan struct{} { return append(w, c) })
-	return c, func() {
-		n.update(func(w []chan struct{}) []chan struct{} {
-			return slices.DeleteFunc(w, func(other chan struct{}) bool { return other == c })
-		})
-	}
-}
-
-func (n *notifier) update(change func([]chan struct{}) []chan struct{}) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var old []chan struct{}
-	if w := n.watchers.Load(); w != nil {
-		old = slices.Clone(*w)
-	}
-	if now := change(old); len(now) > 0 {
-		n.watchers.Store(&now)
-	} else {
-		n.watchers.Store(nil)
-	}
 }

@@ -37,8 +37,8 @@ func (s *Server) usage() usage {
 		connections: s.stats.connections.Load(),
 		dialled:     up.Dials.Load(), upstream: up.Warm.Load() + up.Busy.Load(),
 	}
-	for r := range results {
-		u.messages += s.stats.results[r].Load()
+	for _, n := range s.stats.results {
+		u.messages += n.Load()
 	}
 	return u
 }

@@ -117,6 +117,13 @@ func (w *watch) look() (why string) {
 	return why
 }
 
+// online reports whether this machine has an address that leads anywhere. Where the
+// system does not tell, it is taken to have one.
+func online() bool {
+	addrs, err := net.InterfaceAddrs()
+	return err != nil || networkOf(addrs) != ""
+}
+
 // networkOf names a network by the addresses that this machine has there. Those
 // that lead nowhere are left out; they come and go with containers and the like.
 func networkOf(addrs []net.Addr) string {

@@ -6,10 +6,11 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
 // Snapshot is the server's state now.
@@ -28,7 +29,7 @@ func (s *Server) Snapshot() api.Snapshot {
 		PerMinute: s.stats.minutes.last60(time.Now()), LastActivity: s.stats.recent.last.Load(),
 		Keystore: s.keystoreStatus(),
 		Accounts: make([]api.AccountStatus, 0, len(boxes)),
-		Breakers: append(s.tokenBreakers.All(), s.smtpBreakers.All()...),
+		Breakers: s.breakers(boxes),
 	}
 	for _, key := range slices.Sorted(maps.Keys(boxes)) {
 		st := s.accountStatus(boxes[key])
@@ -38,19 +39,19 @@ func (s *Server) Snapshot() api.Snapshot {
 	return snap
 }
 
-func (s *Server) state() string {
+func (s *Server) state() api.ServerState {
 	if s.stopping.Load() {
-		return "stopping"
+		return api.Stopping
 	}
 	select {
 	case <-s.ready:
 	default:
-		return "starting"
+		return api.Starting
 	}
 	if s.paused.Load() {
-		return "paused"
+		return api.Paused
 	}
-	return "serving"
+	return api.Serving
 }
 
 // SetPaused stops and resumes the taking of mail. While the server is paused,
@@ -78,7 +79,7 @@ func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[api
 				return
 			}
 			var tick <-chan time.Time
-			if slices.ContainsFunc(snap.Breakers, func(b breaker.Status) bool { return b.State == breaker.Open }) {
+			if slices.ContainsFunc(snap.Breakers, func(b api.Breaker) bool { return b.State == api.Open }) {
 				tick = time.After(max(interval, time.Second))
 			}
 			select {
@@ -93,5 +94,68 @@ func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[api
 			case <-time.After(interval):
 			}
 		}
+	}
+}
+
+// breakers are the breakers' states, with the names of the providers whose servers
+// they guard.
+func (s *Server) breakers(boxes map[string]*mailbox) []api.Breaker {
+	names := make(map[string]string, 2*len(boxes))
+	for _, b := range boxes {
+		names[tokenBreaker(b.provider)], names[mailBreaker(b.provider)] = b.providerName(), b.providerName()
+	}
+	var all []api.Breaker
+	for _, st := range append(s.tokenBreakers.All(), s.smtpBreakers.All()...) {
+		all = append(all, api.Breaker{
+			Name: st.Name, Provider: names[st.Name], Mail: isMailBreaker(st.Name), State: api.BreakerState(st.State.String()),
+			RetryIn: int((st.RetryIn + time.Second - 1) / time.Second), Cause: st.Cause, Transitions: st.Transitions, Failures: st.Failures,
+		})
+	}
+	return all
+}
+
+// notifier wakes those who watch the server. It costs one atomic load where
+// nobody does.
+type notifier struct {
+	watchers atomic.Pointer[[]chan struct{}]
+
+	mu sync.Mutex // one writer of watchers at a time
+}
+
+// wake tells every watcher that something changed. Wake-ups merge.
+func (n *notifier) wake() {
+	watchers := n.watchers.Load()
+	if watchers == nil {
+		return
+	}
+	for _, c := range *watchers {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (n *notifier) subscribe() (c chan struct{}, cancel func()) {
+	c = make(chan struct{}, 1)
+	n.update(func(w []chan struct{}) []chan struct{} { return append(w, c) })
+	return c, func() {
+		n.update(func(w []chan struct{}) []chan struct{} {
+			return slices.DeleteFunc(w, func(other chan struct{}) bool { return other == c })
+		})
+	}
+}
+
+func (n *notifier) update(change func([]chan struct{}) []chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var old []chan struct{}
+	if w := n.watchers.Load(); w != nil {
+		old = slices.Clone(*w)
+	}
+	if now := change(old); len(now) > 0 {
+		n.watchers.Store(&now)
+	} else {
+		n.watchers.Store(nil)
 	}
 }

@@ -36,8 +36,8 @@ func accountText(a api.AccountStatus, now time.Time) accountWords {
 	w.when = strings.Join([]string{clean(a.Name), lastMessage(a, now)}, " · ")
 	w.today = sentToday(a)
 	w.consent = consent(a, now)
-	if trouble := accountTrouble(a); trouble != "" {
-		w.consent = trouble
+	if trouble := accountTrouble(a); trouble.words != "" {
+		w.consent = trouble.words
 	}
 	return w
 }
@@ -73,7 +73,7 @@ func (r *accountRow) set(a api.AccountStatus, now time.Time) {
 	r.when.set(words.when)
 	r.today.set(words.today)
 	r.consent.set(words.consent)
-	if accountTrouble(a) != "" {
+	if accountTrouble(a).words != "" {
 		r.consent.mark(words.mood.importance())
 	} else {
 		r.consent.mark(lowImportance)

@@ -85,7 +85,7 @@ func (a *activity) load(v view) {
 		return a.w.backend.Activity(ctx, have)
 	}, func(more []api.Activity, err error) {
 		a.asking = false
-		a.notice.say(a.w.explain(err))
+		a.notice.tell(a.w.explain(err))
 		a.all = append(a.all, more...)
 		if extra := len(a.all) - kept; extra > 0 {
 			a.all = append([]api.Activity(nil), a.all[extra:]...)
@@ -100,7 +100,7 @@ func (a *activity) list() {
 	a.seen = a.seen[:0]
 	for i := len(a.all) - 1; i >= 0; i-- {
 		e := a.all[i]
-		if a.failed.Checked && e.Result == "sent" || !matches(e, words) {
+		if a.failed.Checked && e.Result == api.Sent || !matches(e, words) {
 			continue
 		}
 		a.seen = append(a.seen, i)
@@ -119,7 +119,7 @@ func (a *activity) list() {
 // matches reports whether all words are somewhere in what is shown of a message.
 func matches(e api.Activity, words []string) bool {
 	name, _ := result(e.Result)
-	text := strings.ToLower(e.Account + " " + e.Result + " " + name + " " + e.Reply + " " + e.Session)
+	text := strings.ToLower(e.Account + " " + string(e.Result) + " " + name + " " + e.Reply + " " + e.Session)
 	for _, w := range words {
 		if !strings.Contains(text, w) {
 			return false
@@ -229,16 +229,24 @@ func (d *activityDetails) set(e api.Activity) {
 		d.facts.Add(newBeside(96, newText(f[0], kind{muted: lowImportance}), newBody(f[1])))
 	}
 	d.reply.set(clean(e.Reply))
-	d.cure.say(only(e.Cure != "", tr("What to do")), sentence(e.Cure))
+	d.cure.tell(meaning(e))
 	d.scroll.bar.ScrollToTop()
 }
 
 // activityText is a message's details for a bug report.
 func activityText(e api.Activity) string {
 	text := fmt.Sprintf("time: %s\nsession: %s\naccount: %s\nrecipients: %d\nbytes: %d\ntook: %s\nresult: %s\nreply: %s\n",
-		e.Time.Format(time.RFC3339), clean(e.Session), clean(e.Account), e.Recipients, e.Bytes, e.Took.Round(time.Millisecond), clean(e.Result), clean(e.Reply))
-	if e.Cure != "" {
-		text += "cure: " + clean(e.Cure) + "\n"
+		e.Time.Format(time.RFC3339), clean(e.Session), clean(e.Account), e.Recipients, e.Bytes, e.Took.Round(time.Millisecond), clean(string(e.Result)), clean(e.Reply))
+	if e.Problem != nil {
+		text += "cure: " + clean(e.Problem.Remedy()) + "\n"
 	}
 	return text
+}
+
+// meaning is what a reply means, where that is known.
+func meaning(e api.Activity) explained {
+	if e.Problem == nil {
+		return explained{}
+	}
+	return explained{words: say(e.Problem.What), cure: say(e.Problem.Cure)}
 }

@@ -181,8 +181,7 @@ func (s *addWho) look(ctx ctx, account api.Account) {
 		func(p api.Preflight, err error) {
 			switch {
 			case err != nil:
-				words, cure := w.explain(err)
-				s.instead.say(tr("This account cannot be added"), strings.TrimSpace(words+" "+cure))
+				s.instead.say(tr("This account can’t be added"), w.explain(err).text())
 			case p.Provider == "":
 				s.list(p.Choices)
 			default:

@@ -9,7 +9,6 @@ import (
 	"fyne.io/fyne/v2/theme"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 // addWait is the second step: the provider's page is open, and each stage is
@@ -158,7 +157,7 @@ func (s *addWait) prompt(p api.Prompt) {
 		s.link.Hide()
 		s.device.root.Hide()
 		s.checks.add(*p.Check)
-		s.checks.wait(only(p.Check.OK, tr("Trying whether mail can be sent…")))
+		s.checks.wait(only(p.Check.OK, tr("Checking that mail can be sent…")))
 	}
 	s.a.w.settle()
 }
@@ -174,11 +173,11 @@ func (s *addWait) failed(consented bool, err error) {
 	s.checks.wait("")
 	s.link.Hide()
 	s.device.root.Hide()
-	words, cure := s.a.w.explain(err)
-	if said(s.checks.all, err.Error()) { // the last check says it already
-		words = tr("That did not work.")
+	e := s.a.w.explain(err)
+	if said(s.checks.all, e.words) { // the last check says it already
+		e = explained{words: tr("That didn’t work.")}
 	}
-	s.notice.say(plain(words), plain(cure)) // what to do next has its buttons here
+	s.notice.say(e.words, e.cure) // what to do next has its buttons here
 	s.retry.Show()
 	show(s.other, !s.byCode && s.prospect.Device && !consented)
 	show(s.finish, consented)
@@ -186,9 +185,9 @@ func (s *addWait) failed(consented bool, err error) {
 	s.a.w.win.Canvas().Focus(s.retry)
 }
 
-func said(list []api.Check, text string) bool {
+func said(list []api.Check, words string) bool {
 	for _, c := range list {
-		if c.Result == text {
+		if checkResult(c).words == words {
 			return true
 		}
 	}
@@ -208,7 +207,7 @@ type deviceCode struct {
 	code    *text
 	address *text
 	picture *qrPicture
-	value   oauth.DeviceCode
+	value   api.DeviceCode
 }
 
 func newDeviceCode(w *window) *deviceCode {
@@ -226,7 +225,7 @@ func newDeviceCode(w *window) *deviceCode {
 	return d
 }
 
-func (d *deviceCode) show(c oauth.DeviceCode) {
+func (d *deviceCode) show(c api.DeviceCode) {
 	d.value = c
 	d.code.set(clean(c.UserCode))
 	d.address.set(clean(c.VerificationURL))

@@ -60,7 +60,7 @@ func newBanners(w *window) *banners {
 	b := &banners{w: w, trayless: w.options.TrayMissing}
 	b.gone = newBanner(w.kit, bad, "", nil)
 	b.failed = newBanner(w.kit, bad, tr("Close"), func() { b.fail(nil) })
-	b.keystore = newBanner(w.kit, bad, tr("Check"), func() { w.show(Page{Name: "check"}) })
+	b.keystore = newBanner(w.kit, bad, tr("Run diagnostics"), func() { w.show(Page{Name: "check"}) })
 	b.port = newBanner(w.kit, bad, tr("Use another port"), b.changePort)
 	b.paused = newBanner(w.kit, care, tr("Resume"), func() { w.setPaused(false) })
 	b.no = newBanner(w.kit, calm, tr("Quit Waxseal"), w.askQuit)
@@ -71,19 +71,23 @@ func newBanners(w *window) *banners {
 
 func (b *banners) draw(v view) {
 	s := v.snapshot
-	b.gone.say(only(v.gone, tr("Waxseal’s engine does not answer")), tr("No mail is sent until it is back. Trying to reach it again…"))
-	b.keystore.say(only(!v.gone && s.Keystore.Error != "", keystoreTrouble(s.Keystore)), keystoreCure(s.Keystore))
+	b.gone.say(only(v.gone, tr("Waxseal isn’t responding")), tr("No mail is sent until it is back. Trying to reach it…"))
+	if p := s.Keystore.Problem; p != nil && !v.gone {
+		b.keystore.say(phrase(say(p.What)), say(p.Cure))
+	} else {
+		b.keystore.say("", "")
+	}
 	if b.taken = s.PortTaken; b.taken != nil && !v.gone {
 		if b.taken.Free != "" {
 			b.port.act.SetText(tr("Use {{.Address}}", values{"Address": b.taken.Free}))
 		}
 		show(b.port.act, b.taken.Free != "")
-		b.port.say(portTaken(b.taken), tr("Mail is accepted as soon as it is free, or with another port. Mail programs have to be told of another one."))
+		b.port.say(say(b.taken.Text()), tr("Waxseal starts accepting mail once the port is free. If you choose another port, change it in your mail programs too."))
 	} else {
 		b.port.say("", "")
 	}
-	b.paused.say(only(!v.gone && s.State == "paused", tr("Waxseal is paused")), tr("Mail programs are told to try again later."))
-	b.no.say(only(b.trayless, tr("There is no tray for Waxseal’s icon here")),
+	b.paused.say(only(!v.gone && s.State == api.Paused, tr("Waxseal is paused")), tr("Mail programs are told to try again later."))
+	b.no.say(only(b.trayless, tr("This desktop has no system tray")),
 		tr("Closing this window keeps Waxseal running. Start it again to see this window."))
 }
 
@@ -116,8 +120,8 @@ func (b *banners) fail(err error) {
 	if err == nil {
 		b.failed.say("", "")
 	} else {
-		words, cure := b.w.explain(err)
-		b.failed.say(plain(words), plain(cure))
+		e := b.w.explain(err)
+		b.failed.say(e.words, e.cure)
 	}
 	b.w.settle()
 }
@@ -136,6 +140,6 @@ func (w *window) setPaused(paused bool) {
 
 // tell says something that went otherwise than hoped, without harm.
 func (b *banners) tell(words string) {
-	b.failed.say(plain(words), "")
+	b.failed.say(words, "")
 	b.w.settle()
 }

@@ -8,7 +8,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // breakers shows each breaker: those that hold calls back as a card with the
@@ -39,27 +39,27 @@ type breakerCard struct {
 	cause   *text
 }
 
-func newBreakerCard(name string) *breakerCard {
+func newBreakerCard(of api.Breaker) *breakerCard {
 	c := &breakerCard{state: newBadge(), follows: newBody(""), cause: newCaption(""), dot: newDot("error")}
 	c.back = newSheet(colorCard, colorCardBorder, 12)
-	top := newLine(8, []fyne.CanvasObject{centred(c.dot)}, newText(clean(name), kind{bold: true, single: true}), c.state.Container)
+	top := newLine(8, []fyne.CanvasObject{centred(c.dot)}, newText(breakerName(of), kind{bold: true, single: true}), c.state.Container)
 	c.Container = newStack(c.back, padded(14, 12, newColumn(4, top, c.follows, c.cause)))
 	return c
 }
 
-func (c *breakerCard) set(b breaker.Status, passed time.Duration) {
+func (c *breakerCard) set(b api.Breaker, passed time.Duration) {
 	word, follows, m := breakerState(b, passed)
 	c.state.set(word, m)
 	c.dot.color(m.ink(), colorNone)
 	c.back.color(colorCard, m.ink())
 	c.follows.set(follows)
-	c.cause.set(only(b.Cause != "", tr("The last failure: {{.Cause}}", values{"Cause": quoted(b.Cause)})))
+	c.cause.set(only(b.Cause != "", tr("Last error: {{.Cause}}", values{"Cause": quoted(b.Cause)})))
 	show(c.cause, b.Cause != "")
 }
 
-func newBreakerChip(name string) fyne.CanvasObject {
+func newBreakerChip(of api.Breaker) fyne.CanvasObject {
 	return newLine(6, []fyne.CanvasObject{centred(newDot("success"))},
-		newWord(shorten(clean(name), 40), kind{size: theme.SizeNameCaptionText, muted: lowImportance}))
+		newWord(shorten(breakerName(of), 40), kind{size: theme.SizeNameCaptionText, muted: lowImportance}))
 }
 
 // shorten takes out of the middle what is too long for a line.
@@ -71,17 +71,17 @@ func shorten(s string, n int) string {
 	return string(r[:n/2]) + "…" + string(r[len(r)-n/2+1:])
 }
 
-func (b *breakers) draw(list []breaker.Status, passed time.Duration) {
+func (b *breakers) draw(list []api.Breaker, passed time.Duration) {
 	order := make([]string, 0, len(list))
 	for _, s := range list {
-		order = append(order, s.Name+" "+only(s.State == breaker.Closed, "closed"))
+		order = append(order, s.Name+" "+only(!troubled(s), "closed"))
 	}
 	if !slices.Equal(order, b.order) {
 		b.order = order
 		b.arrange(list)
 	}
 	for _, s := range list {
-		if c := b.cards[s.Name]; c != nil && s.State != breaker.Closed {
+		if c := b.cards[s.Name]; c != nil && troubled(s) {
 			c.set(s, passed)
 		}
 	}
@@ -90,13 +90,13 @@ func (b *breakers) draw(list []breaker.Status, passed time.Duration) {
 
 // arrange puts each breaker where it belongs, after one has come, gone or changed
 // sides. A breaker's card and name are made once.
-func (b *breakers) arrange(list []breaker.Status) {
+func (b *breakers) arrange(list []api.Breaker) {
 	b.troubled.Objects, b.healthy.Objects = nil, nil
 	for _, s := range list {
-		if s.State != breaker.Closed {
+		if troubled(s) {
 			c := b.cards[s.Name]
 			if c == nil {
-				c = newBreakerCard(s.Name)
+				c = newBreakerCard(s)
 				b.cards[s.Name] = c
 			}
 			b.troubled.Objects = append(b.troubled.Objects, c.Container)
@@ -104,7 +104,7 @@ func (b *breakers) arrange(list []breaker.Status) {
 		}
 		chip := b.chips[s.Name]
 		if chip == nil {
-			chip = newBreakerChip(s.Name)
+			chip = newBreakerChip(s)
 			b.chips[s.Name] = chip
 		}
 		b.healthy.Objects = append(b.healthy.Objects, chip)
@@ -118,6 +118,9 @@ func (b *breakers) arrange(list []breaker.Status) {
 	b.healthy.Refresh()
 }
 
-func contains(list []breaker.Status, name string) bool {
-	return slices.ContainsFunc(list, func(s breaker.Status) bool { return s.Name == name })
+func contains(list []api.Breaker, name string) bool {
+	return slices.ContainsFunc(list, func(s api.Breaker) bool { return s.Name == name })
 }
+
+// troubled reports whether a breaker holds requests back.
+func troubled(b api.Breaker) bool { return b.State == api.Open || b.State == api.HalfOpen }

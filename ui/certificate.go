@@ -48,7 +48,7 @@ func newCertificate(w *window) *certificate {
 
 func (c *certificate) set(info api.Certificate, err error) {
 	c.info = info
-	c.notice.say(c.w.explain(err))
+	c.notice.tell(c.w.explain(err))
 	show(c.value, err == nil)
 	c.fingerprint.set(halves(clean(info.Fingerprint)))
 	until, _ := time.Parse(time.RFC3339, info.NotAfter)
@@ -116,7 +116,7 @@ func (c *certificate) export() {
 				err = cerr
 			}
 		}
-		c.notice.say(c.w.explain(err))
+		c.notice.tell(c.w.explain(err))
 		c.w.settle()
 	}, c.w.win)
 	d.SetFileName("waxseal.crt")

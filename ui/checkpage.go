@@ -80,8 +80,7 @@ func (p *checkPage) ended(failed int, err error) {
 	p.stop()
 	switch {
 	case err != nil:
-		words, cure := p.w.explain(err)
-		p.verdict.set(plain(words) + " " + plain(cure))
+		p.verdict.set(p.w.explain(err).text())
 		p.verdict.mark(bad.importance())
 	case failed > 0:
 		p.verdict.set(trn("{{.N}} checks failed.", int64(failed)))

@@ -62,18 +62,18 @@ func (c *checks) line(ch api.Check) fyne.CanvasObject {
 	if !ch.OK {
 		icon = theme.NewErrorThemedResource(theme.CancelIcon())
 	}
-	head := newLine(10, nil, newText(checkName(ch.Name), kind{bold: true}),
+	head := newLine(10, nil, newText(checkTitle(ch), kind{bold: true}),
 		newWord(took(ch.Took), kind{size: theme.SizeNameCaptionText, muted: lowImportance}))
-	result, act := errandIn(checkResult(ch))
-	lines := newColumn(2, head, newMuted(result))
-	said, other := errandIn(ch.Cure)
-	if said != "" {
-		cure := newText(tr("What to do: {{.Cure}}", values{"Cure": sentence(said)}), kind{})
+	result := checkResult(ch)
+	lines := newColumn(2, head, newMuted(result.words))
+	if result.cure != "" {
+		cure := newText(tr("Fix: {{.Cure}}", values{"Cure": result.cure}), kind{})
 		cure.mark(bad.importance())
 		lines.Add(cure)
 	}
-	if other != (errand{}) {
-		act = other
+	act := result.do
+	if act.page == (Page{Name: "check"}) && c.w.name == "check" {
+		act = errand{} // it is here
 	}
 	if act != (errand{}) {
 		b := c.w.kit.button(act.label, nil, func() { c.w.do(act) })
@@ -83,7 +83,7 @@ func (c *checks) line(ch api.Check) fyne.CanvasObject {
 	return newBeside(20, newSymbol(icon, 20), lines)
 }
 
-// text is the list for a bug report, in the engine's own words.
+// text is the list for a bug report, in English.
 func (c *checks) text() string {
 	var b strings.Builder
 	for _, ch := range c.all {
@@ -91,9 +91,9 @@ func (c *checks) text() string {
 		if !ch.OK {
 			verdict = "FAIL"
 		}
-		b.WriteString(verdict + "  " + clean(ch.Name) + ": " + clean(ch.Result) + " (" + ch.Took.Round(1e6).String() + ")\n")
-		if ch.Cure != "" {
-			b.WriteString("      " + clean(ch.Cure) + "\n")
+		b.WriteString(verdict + "  " + clean(ch.Line()) + " (" + ch.Took.Round(1e6).String() + ")\n")
+		if ch.Problem != nil {
+			b.WriteString("      " + clean(ch.Problem.Remedy()) + "\n")
 		}
 	}
 	return b.String()
@@ -136,21 +136,20 @@ func newNotice(w *window, actions ...fyne.CanvasObject) *notice {
 
 // say shows the notice; "" hides it.
 func (n *notice) say(words, cure string) {
-	words, first := errandIn(words)
-	cure, second := errandIn(cure)
-	if n.errand = first; second != (errand{}) {
-		n.errand = second
-	}
-	if words == "" {
-		words = n.errand.label
-	}
+	n.tell(explained{words: words, cure: cure})
+}
+
+// tell shows what went wrong, with a button for what the window can do about it;
+// nothing hides the notice.
+func (n *notice) tell(e explained) {
+	n.errand = e.do
 	n.act.SetText(n.errand.label)
 	show(n.act, n.errand != (errand{}))
 	show(n.acts, len(n.acts.Objects) > 1 || n.act.Visible())
-	n.words.set(words)
-	n.cure.set(cure)
-	show(n.cure, cure != "")
-	show(n.Container, words != "")
+	n.words.set(e.words)
+	n.cure.set(e.cure)
+	show(n.cure, e.cure != "")
+	show(n.Container, e.words != "")
 }
 
 func newBeside(width float32, left, right fyne.CanvasObject) *fyne.Container {

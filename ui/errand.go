@@ -1,79 +1,38 @@
 package ui
 
-import (
-	"regexp"
-	"strings"
-)
+import "github.com/waxseal/waxseal/proxy/api"
 
-// errand is what the window does where the engine names a command. The zero
-// value is none.
+// errand is what the window does about a problem. The zero value is nothing.
 type errand struct {
 	label string // for a button
 	page  Page   // where it is done
 	renew bool   // make a new password there
 }
 
-// command is one that is named in a text of the engine's.
-var command = regexp.MustCompile("[`\"]waxseal ([a-z][^`\"]*)[`\"]")
-
-// errandIn finds a command in a text that the window has something for, and
-// leaves the clause out that names it. Another command stays: only a person at
-// a terminal can follow it.
-func errandIn(text string) (rest string, e errand) {
-	at := command.FindStringSubmatchIndex(text)
-	if at == nil {
-		return text, errand{}
+// errandOf is the errand for an action of the engine's.
+func errandOf(a api.Action, account string) errand {
+	e := errand{label: say(a.Label())}
+	switch a {
+	case api.SignIn:
+		e.page = Page{Name: "add", Account: account}
+	case api.Register:
+		e.page = Page{Name: "register", Account: account}
+	case api.NewPassword:
+		e.page, e.renew = Page{Name: "setup", Account: account}, true
+	case api.ShowSetup:
+		e.page = Page{Name: "setup", Account: account}
+	case api.RunChecks, api.ReadAgain, api.Unlock:
+		e.page = Page{Name: "check"}
+	case api.AddAccount:
+		e.page = Page{Name: "add"}
+	case api.ListAccount:
+		e.page = Page{Name: "overview"}
+	case api.OpenSetting:
+		e.page = Page{Name: "settings"}
+	default:
+		return errand{}
 	}
-	if e = errandOf(strings.Fields(text[at[2]:at[3]])); e.label == "" {
-		return text, errand{}
-	}
-	before, after := text[:at[0]], text[at[1]:]
-	begin, end := 0, len(after)
-	for _, mark := range []string{"; ", ": ", ". "} {
-		if i := strings.LastIndex(before, mark); i >= 0 {
-			begin = max(begin, i+len(mark))
-		}
-		if i := strings.Index(after, mark); i >= 0 {
-			end = min(end, i+len(mark))
-		}
-	}
-	if rest = before[:begin] + after[end:]; end == len(after) {
-		rest = strings.TrimRight(rest, ";: ")
-	}
-	return sentence(rest), e
-}
-
-// errandOf is the errand for a command's words.
-func errandOf(words []string) errand {
-	name, rest := words[0], words[1:]
-	if name == "account" && len(rest) > 0 {
-		name, rest = name+" "+rest[0], rest[1:]
-	}
-	address := ""
-	if len(rest) > 0 && strings.Contains(rest[0], "@") {
-		address = rest[0]
-	}
-	switch {
-	case name == "doctor":
-		return errand{label: tr("Check everything"), page: Page{Name: "check"}}
-	case name == "account add":
-		return errand{label: tr("Add account"), page: Page{Name: "add"}}
-	case name == "account list" || name == "account password" && address == "":
-		return errand{label: tr("Overview"), page: Page{Name: "overview"}}
-	case name == "account reauthorize" && address != "":
-		return errand{label: tr("Sign in again"), page: Page{Name: "add", Account: address}}
-	case name == "account password" && rest[len(rest)-1] == "--new":
-		return errand{label: tr("Make a new password"), page: Page{Name: "setup", Account: address}, renew: true}
-	case name == "account password":
-		return errand{label: tr("Show the settings"), page: Page{Name: "setup", Account: address}}
-	}
-	return errand{}
-}
-
-// plain is a text where there is no room for a button: the errand is told.
-func plain(text string) string {
-	rest, e := errandIn(text)
-	return strings.TrimSpace(rest + " " + sentence(e.label))
+	return e
 }
 
 // do goes where an errand is done.

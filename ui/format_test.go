@@ -7,6 +7,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/ui/speech"
 )
 
 // formatted is asked for in one language, then in another.
@@ -56,7 +57,7 @@ func TestFormats(t *testing.T) {
 			{"„a“", func() string { return quoted("a") }},
 		},
 	} {
-		if err := speak(language); err != nil {
+		if err := speech.Use(language); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range rows {
@@ -69,7 +70,7 @@ func TestFormats(t *testing.T) {
 
 func english(t *testing.T) {
 	t.Helper()
-	if err := speak("en"); err != nil {
+	if err := speech.Use("en"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -42,9 +42,9 @@ func newGauges() *gauges {
 	g := &gauges{chart: newChart(), meter: newMeter()}
 	g.of = newText("", kind{size: theme.SizeNameCaptionText, muted: lowImportance, single: true})
 	g.connections = newGauge(tr("Connections"), nil)
-	g.messages = newGauge(tr("Messages under way"), nil)
-	g.upstream = newGauge(tr("Lines to providers"), newColumn(4, g.of, g.meter))
-	g.minute = newGauge(tr("Messages a minute"), g.chart)
+	g.messages = newGauge(tr("Messages in progress"), nil)
+	g.upstream = newGauge(tr("Provider connections"), newColumn(4, g.of, g.meter))
+	g.minute = newGauge(tr("Messages per minute"), g.chart)
 	g.root = newGrid(150, 10, 4, g.connections.Container, g.messages.Container, g.minute.Container, g.upstream.Container)
 	return g
 }
@@ -53,7 +53,7 @@ func (g *gauges) draw(s api.Snapshot, passed time.Duration, now time.Time) {
 	g.connections.value.set(number(s.Connections))
 	g.connections.note.set(tr("from mail programs"))
 	g.messages.value.set(number(s.Messages))
-	g.messages.note.set(tr("{{.N}} sent so far", values{"N": number(s.Totals["sent"])}))
+	g.messages.note.set(tr("{{.N}} sent so far", values{"N": number(s.Totals[api.Sent])}))
 	minutes := moved(s.PerMinute, int(now.Truncate(time.Minute).Sub(now.Add(-passed).Truncate(time.Minute))/time.Minute))
 	g.chart.set(minutes)
 	g.minute.value.set(number(lastOf(minutes)))
@@ -61,7 +61,7 @@ func (g *gauges) draw(s api.Snapshot, passed time.Duration, now time.Time) {
 	u := s.Upstream
 	g.upstream.value.set(number(u.Warm + u.Busy))
 	g.of.set(tr("of {{.Limit}}", values{"Limit": number(u.Limit)}))
-	g.upstream.note.set(tr("{{.Busy}} busy · {{.Warm}} warm", values{"Busy": number(u.Busy), "Warm": number(u.Warm)}))
+	g.upstream.note.set(tr("{{.Busy}} in use · {{.Warm}} idle", values{"Busy": number(u.Busy), "Warm": number(u.Warm)}))
 	g.meter.set(u.Warm+u.Busy, u.Limit)
 }
 

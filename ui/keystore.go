@@ -40,15 +40,15 @@ func (k *keystore) clear() {
 func (k *keystore) draw(v view) {
 	s := v.snapshot.Keystore
 	k.name.set(keystoreName(s.Kind))
-	if s.Error == "" {
+	if p := s.Problem; p == nil {
 		k.state.mark(good.importance())
-		k.state.set(tr("Can be read."))
+		k.state.set(tr("Unlocked"))
 	} else {
 		k.state.mark(bad.importance())
-		k.state.set(keystoreTrouble(s) + ". " + keystoreCure(s))
+		k.state.set(explainProblem(p).text())
 	}
 	k.offer(s)
-	k.move.enable(!k.moving && !v.gone && s.Error == "")
+	k.move.enable(!k.moving && !v.gone && s.Problem == nil)
 }
 
 // offer says where the secrets can be moved to: those in memory end with
@@ -95,7 +95,7 @@ func (k *keystore) begin(to string) {
 		k.draw(k.w.view)
 		if err != nil {
 			k.result.Hide()
-			k.notice.say(k.w.explain(err))
+			k.notice.tell(k.w.explain(err))
 			return
 		}
 		k.say(trn("Done. {{.N}} secrets were moved.", int64(moved)), good)

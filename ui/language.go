@@ -1,47 +1,11 @@
 package ui
 
 import (
-	"embed"
-	"sync"
-
-	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/lang"
+
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/ui/speech"
 )
-
-// The English text is the key, in the code and in the files: who reads the code
-// sees what the person will see.
-//
-//go:embed translation
-var translations embed.FS
-
-var (
-	spoken   sync.Mutex
-	language = "none"
-)
-
-// speak loads the texts: those of a language, or of the system's for "".
-func speak(name string) error {
-	spoken.Lock()
-	defer spoken.Unlock()
-	if language == name {
-		return nil
-	}
-	language = name
-	if name == "" {
-		return lang.AddTranslationsFS(translations, "translation")
-	}
-	data, err := translations.ReadFile("translation/" + name + ".json")
-	if err != nil {
-		return err
-	}
-	// lang goes by the system's locale and nothing else, so that locale gets
-	// the texts.
-	locale := lang.SystemLocale()
-	if err := lang.AddTranslationsForLocale(data, locale); err != nil {
-		return err
-	}
-	return lang.AddTranslationsForLocale(data, fyne.Locale(locale.LanguageString()))
-}
 
 // values fill the places of a text: {{.Name}}.
 type values map[string]string
@@ -64,3 +28,7 @@ func trn(text string, n int64, v ...values) string {
 	}
 	return lang.N(text, int(n), all)
 }
+
+// say is what the engine says, in the person's language. Its values may be another
+// server's words.
+func say(t api.Text) string { return clean(speech.Say(t)) }

@@ -37,7 +37,7 @@ func newOverview(w *window) *overview {
 	o.dot = newDot("placeholder")
 	o.title = newText("", kind{size: theme.SizeNameHeadingText, bold: true, single: true})
 	o.line = newMuted("")
-	o.pause = w.kit.button(tr("Pause"), theme.MediaPauseIcon(), func() { w.setPaused(w.view.snapshot.State != "paused") })
+	o.pause = w.kit.button(tr("Pause"), theme.MediaPauseIcon(), func() { w.setPaused(w.view.snapshot.State != api.Paused) })
 	o.add = w.kit.primary(tr("Add account"), theme.ContentAddIcon(), func() { w.show(Page{Name: "add"}) })
 	status := newColumn(3, newLine(10, []fyne.CanvasObject{centred(o.dot)}, o.title), o.line)
 
@@ -82,7 +82,7 @@ func (o *overview) draw(v view) {
 	o.title.set(title)
 	o.dot.color(m.ink(), colorNone)
 	o.line.set(counts(s))
-	paused := s.State == "paused"
+	paused := s.State == api.Paused
 	label, icon := tr("Pause"), theme.MediaPauseIcon()
 	if paused {
 		label, icon = tr("Resume"), theme.MediaPlayIcon()
@@ -92,7 +92,7 @@ func (o *overview) draw(v view) {
 		o.pause.SetIcon(icon)
 	}
 	running := v.known && !v.gone
-	o.pause.enable(running && (paused || s.State == "serving"))
+	o.pause.enable(running && (paused || s.State == api.Serving))
 	o.add.enable(running)
 	passed := o.w.now().Sub(v.arrived)
 	o.gauges.draw(s, passed, o.w.now())
@@ -113,7 +113,7 @@ func (o *overview) list() {
 	words := strings.ToLower(strings.TrimSpace(o.search.Text))
 	o.seen = o.seen[:0]
 	for i, a := range o.all {
-		if words == "" || strings.Contains(strings.ToLower(a.Address+" "+a.Name+" "+a.State), words) {
+		if words == "" || strings.Contains(strings.ToLower(a.Address+" "+a.Name+" "+say(a.State.Label())), words) {
 			o.seen = append(o.seen, i)
 		}
 	}

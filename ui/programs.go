@@ -96,7 +96,7 @@ func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 	case script:
 		return []string{tr("Put the password into the environment, not into the script: WAXSEAL_PASSWORD.")}
 	}
-	if s.Security == "tls" && program != scanner {
+	if s.TLS && program != scanner {
 		steps = append(steps, trust)
 	}
 	return steps
@@ -107,7 +107,7 @@ func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 func snippet(m api.MailSettings, s api.MailServer) string {
 	user, host := shellWord(clean(m.User)), s.Host
 	tls, class := "", "SMTP"
-	if s.Security == "tls" {
+	if s.TLS {
 		tls, class = " --tls-on-connect", "SMTP_SSL"
 	}
 	var b strings.Builder

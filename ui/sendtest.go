@@ -93,11 +93,11 @@ func (t *sendTest) ended(err error) {
 		t.verdict.set(tr("The provider has accepted the message."))
 	} else {
 		t.verdict.mark(bad.importance())
-		words, _ := t.w.explain(err)
+		words := t.w.explain(err).words
 		if n := len(t.checks.all); n > 0 && !t.checks.all[n-1].OK {
 			words = tr("The message was not sent.")
 		}
-		t.verdict.set(plain(words))
+		t.verdict.set(words)
 	}
 	t.verdict.Show()
 	t.w.settle()

@@ -93,7 +93,7 @@ func (s *settings) enter() {
 	s.keystore.clear()
 	ask(s.w.work, ctx, s.w.backend.Settings, func(p api.Settings, err error) {
 		s.loading.Hide()
-		s.notice.say(s.w.explain(err))
+		s.notice.tell(s.w.explain(err))
 		show(s.all, err == nil)
 		s.fill(p)
 		s.w.settle()
@@ -154,7 +154,7 @@ func (s *settings) change(edit func(*api.Settings), at *setting) {
 			at.refuse(err)
 		default:
 			s.fill(s.now)
-			s.notice.say(s.w.explain(err))
+			s.notice.tell(s.w.explain(err))
 		}
 	})
 }
@@ -180,7 +180,7 @@ func (s *settings) setAutostart(on bool) {
 			s.autostart.SetChecked(!on)
 			s.filling = false
 		}
-		s.notice.say(s.w.explain(err))
+		s.notice.tell(s.w.explain(err))
 	})
 }
 
@@ -255,8 +255,7 @@ func (t *setting) apply() {
 // refuse tells why the engine did not take it; for a taken port with the free
 // one at hand.
 func (t *setting) refuse(err error) {
-	words, cure := t.s.w.explain(err)
-	t.field.refuse(strings.TrimSpace(plain(words) + " " + plain(cure)))
+	t.field.refuse(t.s.w.explain(err).text())
 	var taken *api.PortTakenError
 	if errors.As(err, &taken) && taken.Free != "" {
 		t.offer = strings.Replace(strings.TrimSpace(t.entry.Text), taken.Address, taken.Free, 1)

@@ -21,7 +21,6 @@ type setup struct {
 	title   *text
 	state   badge
 	trouble *notice
-	signIn  *button
 	welcomed,
 	loading *text
 	notice *notice
@@ -43,8 +42,7 @@ func newSetup(w *window) *setup {
 	k := w.kit
 	s.title = newText("", kind{size: theme.SizeNameHeadingText, bold: true, single: true})
 	s.facts = newMuted("")
-	s.signIn = k.button(tr("Sign in again"), theme.LoginIcon(), func() { w.show(Page{Name: "add", Account: s.account}) })
-	s.trouble = newNotice(w, s.signIn)
+	s.trouble = newNotice(w)
 	s.welcomed = newText("", kind{bold: true})
 	s.welcomed.mark(good.importance())
 	s.welcomed.Hide()
@@ -135,11 +133,11 @@ func (s *setup) load(renew bool) {
 	}, func(m api.MailSettings, err error) {
 		s.loading.Hide()
 		if err != nil {
-			s.notice.say(s.w.explain(err))
+			s.notice.tell(s.w.explain(err))
 		} else {
 			s.settings = m
 			show(s.all, true)
-			s.ways.limit(len(m.Servers) > 0 && find(m.Servers, "tls") != nil, find(m.Servers, "starttls") != nil)
+			s.ways.limit(len(m.Servers) > 0 && find(m.Servers, true) != nil, find(m.Servers, false) != nil)
 			s.fill()
 		}
 		s.w.settle()
@@ -147,10 +145,10 @@ func (s *setup) load(renew bool) {
 	})
 }
 
-// find is the first server of a kind of security.
-func find(list []api.MailServer, security string) *api.MailServer {
+// find is the first server with TLS from the first byte, or without.
+func find(list []api.MailServer, tls bool) *api.MailServer {
 	for i := range list {
-		if list[i].Security == security {
+		if list[i].TLS == tls {
 			return &list[i]
 		}
 	}
@@ -159,11 +157,7 @@ func find(list []api.MailServer, security string) *api.MailServer {
 
 // fill writes the settings for the chosen kind of security.
 func (s *setup) fill() {
-	kind := "starttls"
-	if s.ways.chosen == 1 {
-		kind = "tls"
-	}
-	if server := find(s.settings.Servers, kind); server != nil {
+	if server := find(s.settings.Servers, s.ways.chosen == 1); server != nil {
 		s.server = *server
 	} else if len(s.settings.Servers) > 0 {
 		s.server = s.settings.Servers[0]
@@ -179,7 +173,7 @@ func (s *setup) fill() {
 
 // securityName is what mail programs call it.
 func securityName(m api.MailServer) string {
-	if m.Security == "tls" {
+	if m.TLS {
 		return tr("SSL/TLS")
 	}
 	if onThisComputer(m.Host) {
@@ -206,9 +200,7 @@ func (s *setup) draw(v view) {
 			facts = append(facts, c)
 		}
 		s.facts.set(strings.Join(facts, " · "))
-		trouble := accountTrouble(a)
-		s.trouble.say(trouble, "")
-		show(s.signIn, a.State == "needs_consent" || a.State == "attention")
+		s.trouble.tell(accountTrouble(a))
 		return
 	}
 	show(s.state.Container, false)

@@ -7,6 +7,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 
 	"github.com/waxseal/waxseal/assets"
+	"github.com/waxseal/waxseal/ui/speech"
 )
 
 // page is one of the window's.
@@ -41,7 +42,7 @@ func newWindow(a fyne.App, b Backend, o Options) *window {
 	if o.do == nil {
 		o.do = fyne.Do
 	}
-	if err := speak(o.Language); err != nil {
+	if err := speech.Use(o.Language); err != nil {
 		fyne.LogError("loading the texts", err)
 	}
 	if _, ours := a.Settings().Theme().(*look); !ours {

@@ -7,37 +7,53 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
-// explain says what went wrong and what to do, in words.
-func (w *window) explain(err error) (words, cure string) {
-	var taken *api.PortTakenError
-	switch {
-	case err == nil:
-		return "", ""
-	case errors.Is(err, context.Canceled):
-		return tr("Cancelled."), ""
-	case errors.Is(err, context.DeadlineExceeded):
-		return tr("There was no answer in time."), tr("Try again.")
-	case errors.As(err, &taken):
-		return portTaken(taken), ""
-	}
-	if w.options.Cure != nil {
-		cure = w.options.Cure(err)
-	}
-	words = err.Error()
-	if cure != "" { // some errors carry their cure in their own text
-		words = strings.TrimSuffix(strings.TrimSuffix(words, cure), "; ")
-	}
-	return sentence(words), sentence(cure)
+// explained is what went wrong, what to do, and the button that begins it.
+type explained struct {
+	words, cure string
+	do          errand
 }
 
-func portTaken(e *api.PortTakenError) string {
-	if e.Owner == "" {
-		return tr("{{.Address}} is taken by another program.", values{"Address": e.Address})
+// explain says what went wrong and what to do, in words.
+func (w *window) explain(err error) explained {
+	var taken *api.PortTakenError
+	var problem *api.Problem
+	switch {
+	case err == nil:
+		return explained{}
+	case errors.Is(err, context.Canceled):
+		return explained{words: tr("Cancelled.")}
+	case errors.Is(err, context.DeadlineExceeded):
+		return explained{words: tr("Timed out."), cure: tr("Try again.")}
+	case errors.As(err, &taken):
+		return explained{words: say(taken.Text())}
+	case errors.As(err, &problem):
+		return explainProblem(problem)
 	}
-	return tr("{{.Address}} is taken by {{.Owner}}.", values{"Address": e.Address, "Owner": clean(e.Owner)})
+	e := explained{words: err.Error()}
+	if w.options.Cure != nil {
+		e.cure = w.options.Cure(err)
+	}
+	if e.cure != "" { // some errors carry their cure in their own text
+		e.words = strings.TrimSuffix(strings.TrimSuffix(e.words, e.cure), "; ")
+	}
+	e.words, e.cure = sentence(e.words), sentence(e.cure)
+	return e
+}
+
+// explainProblem words a problem of the engine's.
+func explainProblem(p *api.Problem) explained {
+	words := say(p.What)
+	if p.Said != "" {
+		words += " " + tr("The other side said: {{.Words}}", values{"Words": quoted(p.Said)})
+	}
+	return explained{words, say(p.Cure), errandOf(p.Do, p.Account)}
+}
+
+// text is all of it in one line, where there is no room for a button.
+func (e explained) text() string {
+	return strings.TrimSpace(e.words + " " + e.cure)
 }
 
 // headline is how everything is, in one line, and the counts below it.
@@ -51,24 +67,27 @@ func headline(v view) (title string, m mood) {
 		return tr("Not running"), bad
 	case s.PortTaken != nil:
 		return tr("Not accepting mail"), bad
-	case s.State == "starting":
+	case s.State == api.Starting:
 		return tr("Starting…"), calm
-	case s.State == "stopping":
+	case s.State == api.Stopping:
 		return tr("Stopping…"), calm
-	case s.Keystore.Error != "":
-		return keystoreTrouble(s.Keystore), bad
-	case s.State == "paused":
+	case s.Keystore.Problem != nil:
+		return phrase(say(s.Keystore.Problem.What)), bad
+	case s.State == api.Paused:
 		return tr("Paused"), care
 	case needy > 0:
-		return trn("{{.N}} accounts need you", int64(needy)), care
-	case anyOpen(s.Breakers):
-		return tr("A provider does not answer"), care
+		return trn("{{.N}} accounts need attention", int64(needy)), care
+	}
+	if state, provider, troubled := s.Passing(); troubled {
+		return say(state.Headline(clean(provider))), care
+	}
+	switch {
 	case len(s.Accounts) == 0:
 		return tr("Ready for your first account"), calm
 	case s.Messages > 0:
 		return tr("Sending"), good
 	}
-	return tr("Everything works"), good
+	return tr("Ready to send"), good
 }
 
 // counts is the line of the tray too.
@@ -82,53 +101,42 @@ func counts(s api.Snapshot) string {
 
 func needy(accounts []api.AccountStatus) (n int) {
 	for _, a := range accounts {
-		if a.State == "needs_consent" || a.State == "attention" {
+		if a.State.Severity() == api.NeedsSomebody {
 			n++
 		}
 	}
 	return n
 }
 
-func anyOpen(list []breaker.Status) bool {
-	for _, b := range list {
-		if b.State == breaker.Open {
-			return true
-		}
-	}
-	return false
-}
-
 // accountState is an account's state as a word, with its mood.
 func accountState(a api.AccountStatus) (string, mood) {
-	switch a.State {
-	case "ready":
-		if a.Messages > 0 {
-			return tr("Sending"), busy
-		}
-		return tr("Ready"), good
-	case "needs_consent":
-		return tr("Sign in again"), care
-	case "attention":
-		return tr("Needs attention"), bad
-	case "keystore":
-		return tr("Keystore locked"), bad
+	if a.Messages > 0 && a.State.Severity() <= api.Busy {
+		return tr("Sending"), busy
 	}
-	return tr("Not tried yet"), calm
+	return capital(say(a.State.Label())), moodOf(a.State)
 }
 
-// accountTrouble says what is wrong with an account, in our own words where we
-// have some.
-func accountTrouble(a api.AccountStatus) string {
-	detail, _ := errandIn(a.Detail) // the account's own buttons do it
-	switch {
-	case detail != "":
-		return sentence(detail)
-	case a.State == "needs_consent":
-		return tr("The provider wants a new sign-in.")
-	case a.State == "keystore":
-		return tr("Goes on once the keystore is unlocked.")
+// moodOf is how a state looks.
+func moodOf(s api.State) mood {
+	switch s.Severity() {
+	case api.NeedsSomebody:
+		return bad
+	case api.Passing:
+		return care
 	}
-	return ""
+	if s == api.Ready {
+		return good
+	}
+	return calm
+}
+
+// accountTrouble says what is wrong with an account and what to do; nothing where
+// all is well.
+func accountTrouble(a api.AccountStatus) explained {
+	if a.State.Severity() < api.Passing {
+		return explained{}
+	}
+	return explainProblem(a.Trouble())
 }
 
 // sentToday compares with the provider's limit, where that is known.
@@ -151,9 +159,9 @@ func consent(a api.AccountStatus, now time.Time) string {
 	if a.ConsentUsed.IsZero() {
 		return ""
 	}
-	text := tr("consent used today")
+	text := tr("access used today")
 	if days := int64(now.Sub(a.ConsentUsed).Hours() / 24); days > 0 {
-		text = trn("consent {{.N}} days old", days)
+		text = trn("access last used {{.N}} days ago", days)
 	}
 	left := a.ConsentEnds.Sub(now)
 	switch {
@@ -168,111 +176,82 @@ func consent(a api.AccountStatus, now time.Time) string {
 }
 
 // result is what became of a message.
-func result(key string) (string, mood) {
-	switch key {
-	case "sent":
+func result(r api.Result) (string, mood) {
+	switch r {
+	case api.Sent:
 		return tr("Sent"), good
-	case "deferred":
-		return tr("Try later"), care
-	case "refused":
+	case api.Deferred:
+		return tr("Deferred"), care
+	case api.Refused:
 		return tr("Refused"), bad
-	case "failed":
+	case api.Failed:
 		return tr("Failed"), bad
-	case "unknown":
-		return tr("Unclear"), care
-	case "aborted":
-		return tr("Broken off"), calm
+	case api.Unclear:
+		return tr("May have been delivered"), care
+	case api.Aborted:
+		return tr("Cancelled by the mail program"), calm
 	}
-	return clean(key), calm
+	return clean(string(r)), calm
 }
 
-// checkName is the name of a check of the engine's.
-func checkName(name string) string {
-	switch name {
-	case "consent":
-		return tr("Your approval")
-	case "token":
-		return tr("Access from the provider")
-	case "login":
-		return tr("Login at the mail server")
-	case "recipient":
-		return tr("Recipient")
-	case "message":
-		return tr("Message")
-	case "keystore":
-		return tr("Keystore")
-	case "ports":
-		return tr("Ports")
-	case "accounts":
-		return tr("Accounts")
+// checkTitle is the name of a check, with what it is about.
+func checkTitle(c api.Check) string {
+	title := say(c.Title())
+	if c.Subject != "" {
+		title += " · " + clean(c.Subject)
 	}
-	for prefix, text := range map[string]string{
-		"reach ":             tr("Network to {{.What}}", values{"What": "\x00"}),
-		"local password of ": tr("Password of {{.What}}", values{"What": "\x00"}),
-		"token of ":          tr("Access of {{.What}}", values{"What": "\x00"}),
-		"login of ":          tr("Login of {{.What}}", values{"What": "\x00"}),
-	} {
-		if what, ok := strings.CutPrefix(name, prefix); ok {
-			return strings.Replace(text, "\x00", clean(what), 1)
-		}
-	}
-	return sentenceCase(name)
+	return title
 }
 
-// checkResult is what a check found: in our own words where it is one of the few
-// findings that everybody sees, and else in the engine's.
-func checkResult(c api.Check) string {
-	switch until, dated := strings.CutPrefix(c.Result, "good until "); {
-	case c.OK && c.Name == "consent":
-		return tr("Given.")
-	case c.OK && dated:
-		if t, err := time.Parse(time.RFC3339, until); err == nil {
-			return tr("Good until {{.Time}}.", values{"Time": t.Local().Format("15:04")})
-		}
+// checkResult is what a check found.
+func checkResult(c api.Check) explained {
+	switch {
+	case c.Problem != nil:
+		return explainProblem(c.Problem)
+	case !c.Until.IsZero():
+		return explained{words: tr("Valid until {{.Time}}.", values{"Time": c.Until.Local().Format("15:04")})}
 	}
-	return sentence(c.Result)
+	return explained{words: say(c.Result)}
 }
 
-func sentenceCase(s string) string { return strings.TrimSuffix(sentence(s), ".") }
+// phrase is a sentence without its full stop: a heading has none.
+func phrase(s string) string { return strings.TrimSuffix(s, ".") }
 
 // keystoreName is the kind of keystore, for people.
 func keystoreName(kind string) string {
 	switch kind {
 	case "system":
-		return tr("The system’s keychain")
+		return tr("System keychain")
 	case "file":
-		return tr("An encrypted file")
+		return tr("Encrypted file")
 	case "memory":
-		return tr("Memory, until Waxseal ends")
+		return tr("In memory only (lost on quit)")
 	}
 	return clean(kind)
 }
 
-func keystoreTrouble(k api.KeystoreStatus) string {
-	if strings.Contains(k.Error, "locked") {
-		return tr("The keychain is locked")
-	}
-	return tr("The keystore cannot be read")
-}
-
-func keystoreCure(k api.KeystoreStatus) string {
-	if k.Cure != "" {
-		return sentence(k.Cure)
-	}
-	return sentence(k.Error)
-}
-
 // breakerState is a breaker's state as a word, and what follows from it.
-func breakerState(b breaker.Status, passed time.Duration) (word, follows string, m mood) {
+func breakerState(b api.Breaker, passed time.Duration) (word, follows string, m mood) {
 	switch b.State {
-	case breaker.Open:
-		left := seconds(b.RetryIn - passed)
+	case api.Open:
+		left := seconds(time.Duration(b.RetryIn)*time.Second - passed)
 		if left == 0 {
-			return tr("Open"), tr("Tries again with the next message."), care
+			return tr("Unreachable"), tr("Not responding. Retrying with the next message."), care
 		}
-		return tr("Open"), trn("Does not answer. The next try is in {{.N}} seconds.", left), bad
-	case breaker.HalfOpen:
-		return tr("Half-open"), tr("One call may try whether it answers again."), care
+		return tr("Unreachable"), trn("Not responding. Retrying in {{.N}} seconds.", left), bad
+	case api.HalfOpen:
+		return tr("Testing"), tr("One request is let through to see whether it is back."), care
 	}
-	return tr("Closed"), tr("Answers."), good
+	return tr("OK"), tr("Reachable"), good
+}
+
+// breakerName is whose server a breaker guards.
+func breakerName(b api.Breaker) string {
+	if b.Provider == "" {
+		return clean(b.Name)
+	}
+	if b.Mail {
+		return tr("{{.Provider}}: mail server", values{"Provider": clean(b.Provider)})
+	}
+	return tr("{{.Provider}}: sign-in server", values{"Provider": clean(b.Provider)})
 }

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 func (m *Main) accountCommand() *cobra.Command {
@@ -60,18 +58,18 @@ func (m *Main) accountListCommand() *cobra.Command {
 func accountRows(accounts []api.AccountStatus) [][]string {
 	rows := [][]string{{"ACCOUNT", "PROVIDER", "STATE", "CONNECTIONS", "SENT", "FAILED", "DETAIL"}}
 	for _, a := range accounts {
-		rows = append(rows, []string{a.Address, a.Provider, stateName(a.State),
-			fmt.Sprint(a.Connections), fmt.Sprint(a.Sent), fmt.Sprint(a.Failed), a.Detail})
+		rows = append(rows, []string{a.Address, a.Provider, a.State.Label().String(),
+			fmt.Sprint(a.Connections), fmt.Sprint(a.Sent), fmt.Sprint(a.Failed), trouble(a)})
 	}
 	return rows
 }
 
-// stateName is an account's state in words.
-func stateName(state string) string {
-	if state == oauth.NeedsConsent {
-		return "sign-in needed"
+// trouble is what is wrong with an account and what to do; "" where all is well.
+func trouble(a api.AccountStatus) string {
+	if a.State.Severity() < api.Passing {
+		return ""
 	}
-	return strings.ReplaceAll(state, "_", " ")
+	return a.Trouble().Error()
 }
 
 func (m *Main) accountRemoveCommand() *cobra.Command {

@@ -118,7 +118,7 @@ func (m *Main) printMove(ctx context.Context, c *connection, r api.ImportReport,
 	}
 	if len(r.Servers) > 0 {
 		s := r.Servers[0]
-		fmt.Fprintf(m.Out, "In your mail programs, change the outgoing server to %s port %d (%s).\n", s.Host, s.Port, securityName(s.Security))
+		fmt.Fprintf(m.Out, "In your mail programs, change the outgoing server to %s port %d (%s).\n", s.Host, s.Port, securityName(s.TLS))
 	}
 	if kept {
 		fmt.Fprintln(m.Out, "Accounts whose tokens were taken over keep their user name and password.")

@@ -40,14 +40,14 @@ func (m *Main) accountPasswordCommand() *cobra.Command {
 // place.
 func printMailSettings(w io.Writer, s api.MailSettings) {
 	rows := [][]string{}
-	seen := map[string]bool{}
+	seen := map[bool]bool{}
 	for _, server := range s.Servers {
-		if seen[server.Security] {
+		if seen[server.TLS] {
 			continue
 		}
-		seen[server.Security] = true
-		how := securityName(server.Security)
-		if ip := net.ParseIP(server.Host); server.Security == "starttls" && (server.Host == "localhost" || ip.IsLoopback()) {
+		seen[server.TLS] = true
+		how := securityName(server.TLS)
+		if ip := net.ParseIP(server.Host); !server.TLS && (server.Host == "localhost" || ip.IsLoopback()) {
 			how += ", or none: the connection stays on this computer"
 		}
 		rows = append(rows, []string{"server", fmt.Sprintf("%s port %d (%s)", server.Host, server.Port, how)})

@@ -90,8 +90,11 @@ func (m *Main) printCheck(c api.Check) {
 	if !c.OK {
 		mark = "FAIL"
 	}
-	fmt.Fprintln(m.Out, clean(fmt.Sprintf("%s  %8s  %s: %s", mark, c.Took.Round(100*time.Microsecond), c.Name, c.Result)))
-	if c.Cure != "" {
-		fmt.Fprintln(m.Out, clean("                -> "+c.Cure))
+	fmt.Fprintln(m.Out, clean(fmt.Sprintf("%s  %8s  %s", mark, c.Took.Round(100*time.Microsecond), c.Line())))
+	if c.Problem == nil {
+		return
+	}
+	if cure := c.Problem.Remedy(); cure != "" {
+		fmt.Fprintln(m.Out, clean("                -> "+cure))
 	}
 }

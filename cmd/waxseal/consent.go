@@ -213,7 +213,7 @@ func (m *Main) takePasted(ctx context.Context, page string) {
 }
 
 // showCode shows a code as large as a terminal can.
-func (s *signIn) showCode(d oauth.DeviceCode) {
+func (s *signIn) showCode(d api.DeviceCode) {
 	s.codeShown = true
 	open, expires := "On any device, open", d.Expires
 	if s.page != "" {

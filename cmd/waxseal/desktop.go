@@ -200,7 +200,7 @@ func (d *desktop) begin(ctx context.Context) {
 			d.show("settings", "")
 		case len(s.Accounts) == 0:
 			d.show("add", "")
-		case !present || s.Keystore.Error != "":
+		case !present || s.Keystore.Problem != nil:
 			d.show("overview", "")
 		}
 		if !present {
@@ -214,7 +214,7 @@ func (d *desktop) follow(ctx context.Context) {
 	var told tray.Told
 	show := func(s api.Snapshot) {
 		d.mu.Lock()
-		state := tray.State{Snapshot: s, WindowFailed: d.windowFault}
+		state := tray.State{Snapshot: s, WindowFailed: d.windowFault, Now: time.Now()}
 		d.mu.Unlock()
 		d.tray.Show(state)
 		var notices []tray.Notice
@@ -233,6 +233,8 @@ func (d *desktop) follow(ctx context.Context) {
 			}
 		}
 	})
+	overdue := time.NewTicker(time.Minute) // trouble that lasts is told though nothing changes
+	defer overdue.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -240,6 +242,8 @@ func (d *desktop) follow(ctx context.Context) {
 		case s := <-snapshots:
 			show(s)
 		case <-d.changed:
+			show(d.server.Snapshot())
+		case <-overdue.C:
 			show(d.server.Snapshot())
 		}
 	}

@@ -168,7 +168,7 @@ func TestDesktopPanelRestarts(t *testing.T) {
 	}
 }
 
-func state(t *testing.T, c *control.Client) string { return status(t, c).State }
+func state(t *testing.T, c *control.Client) api.ServerState { return status(t, c).State }
 
 func status(t *testing.T, c *control.Client) api.Snapshot {
 	t.Helper()
@@ -261,9 +261,9 @@ func TestDesktopKeystoreFails(t *testing.T) {
 	s := newScreen(t, true)
 	s.waxseal([]string{"WAXSEAL_KEYSTORE=file"})
 	item := s.icon()
-	traytest.Until(t, "the menu says so", func() bool { return item.Has("The keychain cannot be read…") })
+	traytest.Until(t, "the menu says so", func() bool { return item.Has("The passphrase of the encrypted file is missing…") })
 	s.settled(s.window(), "no-passphrase")
-	if k := status(t, s.client()).Keystore; !strings.Contains(k.Error, "passphrase") || !strings.Contains(k.Cure, "WAXSEAL_KEYSTORE_PASSPHRASE") {
+	if k := status(t, s.client()).Keystore; k.Problem == nil || !strings.Contains(k.Problem.Cure.String(), "WAXSEAL_KEYSTORE_PASSPHRASE") {
 		t.Errorf("keystore %+v", k)
 	}
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
@@ -114,8 +113,8 @@ func TestRough(t *testing.T) {
 func TestMailSettingsShowEachSecurityOnce(t *testing.T) {
 	var out bytes.Buffer
 	printMailSettings(&out, api.MailSettings{User: "me@x", Password: "pw", Servers: []api.MailServer{
-		{Host: "127.0.0.1", Port: 1587, Security: "starttls"}, {Host: "127.0.0.1", Port: 1465, Security: "tls"},
-		{Host: "::1", Port: 1587, Security: "starttls"}}})
+		{Host: "127.0.0.1", Port: 1587}, {Host: "127.0.0.1", Port: 1465, TLS: true},
+		{Host: "::1", Port: 1587}}})
 	want := `server    127.0.0.1 port 1587 (STARTTLS, or none: the connection stays on this computer)
 server    127.0.0.1 port 1465 (TLS)
 user      me@x
@@ -125,7 +124,7 @@ password  pw
 		t.Errorf("got\n%swant\n%s", &out, want)
 	}
 	out.Reset()
-	printMailSettings(&out, api.MailSettings{Servers: []api.MailServer{{Host: "192.0.2.1", Port: 587, Security: "starttls"}}})
+	printMailSettings(&out, api.MailSettings{Servers: []api.MailServer{{Host: "192.0.2.1", Port: 587}}})
 	if strings.Contains(out.String(), "none") {
 		t.Errorf("says that a remote server needs no TLS: %s", &out)
 	}
@@ -136,19 +135,19 @@ func TestPrintStatus(t *testing.T) {
 	var out bytes.Buffer
 	printStatus(&out, api.Snapshot{
 		Version: "v1", PID: 7, Started: now.Add(-time.Hour), State: "serving", Metrics: "127.0.0.1:9587",
-		Listeners:   []api.Listener{{Address: "127.0.0.1:1587", Security: "starttls"}, {Address: "127.0.0.1:1465", Security: "tls"}},
-		Connections: 5, Messages: 1, Totals: map[string]int64{"sent": 9, "rejected": 2}, Refused: 3, AuthFailures: 4,
+		Listeners:   []api.Listener{{Address: "127.0.0.1:1587"}, {Address: "127.0.0.1:1465", TLS: true}},
+		Connections: 5, Messages: 1, Totals: map[api.Result]int64{"sent": 9, "refused": 2}, Refused: 3, AuthFailures: 4,
 		Upstream: api.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
-		Keystore: api.KeystoreStatus{Kind: "system", Error: "locked", Cure: "unlock it"},
-		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "needs_consent", Detail: "evil\x1b]0;x\a\nwords", Connections: 5, Sent: 9, Failed: 2}},
-		Breakers: []breaker.Status{{Name: "smtp smtp.x:587", State: breaker.Open, RetryIn: 12 * time.Second, Cause: "refused"}, {Name: "token x"}},
+		Keystore: api.KeystoreStatus{Kind: "system", Problem: &api.Problem{What: api.Say("The keychain is locked."), Cure: api.Say("Unlock it.")}},
+		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "needs_consent", Problem: &api.Problem{What: api.Say("evil\x1b]0;x\a\nwords")}, Connections: 5, Sent: 9, Failed: 2}},
+		Breakers: []api.Breaker{{Name: "smtp smtp.x:587", State: api.Open, RetryIn: 12, Cause: "refused"}, {Name: "token x"}},
 	}, now)
 	want := `waxseal        serving, version v1, process 7, for 1 h
 mail programs  127.0.0.1:1587 (STARTTLS), 127.0.0.1:1465 (TLS)
 metrics        http://127.0.0.1:9587/metrics
-keystore       system: locked; unlock it
+keystore       system: the keychain is locked; unlock it
 connections    5 (3 refused over a limit, 4 failed logins)
-messages       1 in progress, 2 rejected, 9 sent
+messages       1 in progress, 9 sent, 2 refused
 to providers   2 idle, 3 in use, 1 connecting
 
 ACCOUNT  PROVIDER  STATE           CONNECTIONS  SENT  FAILED  DETAIL

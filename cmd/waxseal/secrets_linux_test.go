@@ -185,7 +185,7 @@ func (s *product) start() (mail, metrics string) {
 	}
 	s.t.Cleanup(func() { s.serve.Process.Kill(); s.serve.Wait() })
 	var status struct {
-		Listeners []struct{ Address, Security string }
+		Listeners []struct{ Address string }
 		Metrics   string
 	}
 	waitFor(s.t, "it serves", func() bool {

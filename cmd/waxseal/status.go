@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
@@ -96,8 +94,8 @@ func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 	rows = [][]string{{"PROVIDER SERVER", "STATE", "RETRY IN", "LAST ERROR"}}
 	for _, b := range s.Breakers {
 		retry := "-"
-		if b.State == breaker.Open {
-			retry = fmt.Sprintf("%d s", int(b.RetryIn.Round(time.Second).Seconds()))
+		if b.State == api.Open {
+			retry = fmt.Sprintf("%d s", b.RetryIn)
 		}
 		rows = append(rows, []string{b.Name, breakerName(b.State), retry, b.Cause})
 	}
@@ -108,42 +106,30 @@ func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 }
 
 // breakerName is a breaker's state as the window names it.
-func breakerName(s breaker.State) string {
+func breakerName(s api.BreakerState) string {
 	switch s {
-	case breaker.Closed:
-		return "OK"
-	case breaker.HalfOpen:
+	case api.HalfOpen:
 		return "testing"
-	case breaker.Open:
+	case api.Open:
 		return "unreachable"
 	}
-	return s.String()
+	return "OK"
 }
 
 func keystoreText(k api.KeystoreStatus) string {
-	text := k.Kind
-	if k.Error != "" {
-		text += ": " + k.Error
+	if k.Problem == nil {
+		return k.Kind
 	}
-	if k.Cure != "" {
-		text += "; " + k.Cure
-	}
-	return text
+	return k.Kind + ": " + k.Problem.Error()
 }
 
 // messagesText counts the messages by their result.
 func messagesText(s api.Snapshot) string {
 	text := fmt.Sprintf("%d in progress", s.Messages)
-	results := make([]string, 0, len(s.Totals))
-	for result := range s.Totals {
-		results = append(results, result)
-	}
-	slices.Sort(results)
-	for _, r := range results {
-		if s.Totals[r] == 0 {
-			continue
+	for _, r := range api.Results {
+		if n := s.Totals[r]; n > 0 {
+			text += fmt.Sprintf(", %d %s", n, r)
 		}
-		text += fmt.Sprintf(", %d %s", s.Totals[r], r)
 	}
 	return text
 }

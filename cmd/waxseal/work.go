@@ -134,14 +134,14 @@ func addresses(s api.Snapshot) string {
 		if text != "" {
 			text += ", "
 		}
-		text += fmt.Sprintf("%s (%s)", l.Address, securityName(l.Security))
+		text += fmt.Sprintf("%s (%s)", l.Address, securityName(l.TLS))
 	}
 	return text
 }
 
 // securityName is a listener's security as mail programs name it.
-func securityName(security string) string {
-	if security == "tls" {
+func securityName(tls bool) string {
+	if tls {
 		return "TLS"
 	}
 	return "STARTTLS"

@@ -1,11 +1,11 @@
-// A real OpenID provider for the end-to-end tests. It listens on a port of the
-// system's choice on 127.0.0.1 and prints one JSON object a line: first its
-// issuer, then each request it answered and each grant it made. Tests read what
-// happened from those lines; the tokens in them are worth nothing elsewhere.
+// A real OpenID provider for the end-to-end tests. It listens on 127.0.0.1, on a port that the system
+// picks, and prints one JSON object per line: first its issuer, then each request it has answered and
+// each grant it has made. The tests learn from those lines what happened; the tokens in them are
+// worthless anywhere else.
 //
-// It reads access tokens, one a line, and ends their lives: its revocation endpoint
-// would end the whole grant. When its standard input ends it does too, so that it
-// cannot outlive the test.
+// It reads access tokens from its standard input, one per line, and makes them invalid, because its
+// revocation endpoint would end the whole grant. It ends when its standard input is closed, so that it
+// cannot outlive the tests.
 import http from 'node:http';
 import { createInterface } from 'node:readline';
 import { Provider } from 'oidc-provider';
@@ -13,8 +13,8 @@ import { Provider } from 'oidc-provider';
 const tell = (event) => console.log(JSON.stringify(event));
 const scope = 'openid email offline_access smtp.send';
 
-// "short" has access tokens of two seconds, "hasty" codes of one second and device
-// codes of six.
+// The access tokens of "short" live for two seconds, the codes of "hasty" for one second and its
+// device codes for six.
 const lives = {
   AccessToken: { short: 2, '': 3600 },
   AuthorizationCode: { hasty: 1, '': 60 },

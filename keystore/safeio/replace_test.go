@@ -99,7 +99,7 @@ func TestReplaceFails(t *testing.T) {
 // A link stays a link, and the file that it leads to is replaced.
 func TestReplaceThroughLink(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("NOT TESTED on Windows: links need a right there that users lack")
+		t.Skip("NOT TESTED on Windows: ordinary users may not create links there")
 	}
 	dir, elsewhere := folder(t), folder(t)
 	target, link := filepath.Join(elsewhere, "target"), filepath.Join(dir, "link")

@@ -1,16 +1,76 @@
 package api
 
-import (
-	"time"
+import "time"
+
+// What is checked: the Name of a Check.
+const (
+	CheckVersion      = "version"
+	CheckConfig       = "configuration"
+	CheckKeystore     = "keystore"
+	CheckPorts        = "ports"
+	CheckCrashes      = "crashes"
+	CheckAccounts     = "accounts"
+	CheckReach        = "reach"          // the network to a server; Subject is host:port
+	CheckRegistration = "registration"   // of an account's provider
+	CheckPassword     = "local password" // of an account
+	CheckConsent      = "consent"
+	CheckToken        = "token"
+	CheckLogin        = "login" // at the mail server
+	CheckRecipient    = "recipient"
+	CheckMessage      = "message"
 )
 
+// CheckNames are all of them.
+var CheckNames = []string{
+	CheckVersion, CheckConfig, CheckKeystore, CheckPorts, CheckCrashes, CheckAccounts, CheckReach,
+	CheckRegistration, CheckPassword, CheckConsent, CheckToken, CheckLogin, CheckRecipient, CheckMessage,
+}
+
 // Check is one thing that was looked at, as `waxseal doctor` and
-// `waxseal send-test` print it. It holds no secret, so that it can stand in a
-// bug report.
+// `waxseal send-test` print it. It holds no secret, so it may be part of a bug
+// report.
 type Check struct {
-	Name   string        `json:"name"`
-	OK     bool          `json:"ok"`
-	Result string        `json:"result"`
-	Cure   string        `json:"cure,omitempty"` // what to do when it is not OK
-	Took   time.Duration `json:"took_ns"`
+	Name    string        `json:"name"`              // one of CheckNames
+	Subject string        `json:"subject,omitempty"` // the account or the server, where there may be several
+	OK      bool          `json:"ok"`
+	Result  Text          `json:"result"`            // what was found; with a Problem, what failed
+	Problem *Problem      `json:"problem,omitempty"` // when it is not OK
+	Until   time.Time     `json:"until,omitzero"`    // when what was found ends: an access token
+	Took    time.Duration `json:"took_ns"`
+}
+
+// Title names what was looked at.
+func (c Check) Title() Text {
+	title := map[string]Text{
+		CheckVersion:      Say("Version"),
+		CheckConfig:       Say("Configuration"),
+		CheckKeystore:     Say("Keystore"),
+		CheckPorts:        Say("Ports"),
+		CheckCrashes:      Say("Crash reports"),
+		CheckAccounts:     Say("Accounts"),
+		CheckReach:        Say("Connection"),
+		CheckRegistration: Say("Registration"),
+		CheckPassword:     Say("Local password"),
+		CheckConsent:      Say("Sign-in"),
+		CheckToken:        Say("Access token"),
+		CheckLogin:        Say("Mail server sign-in"),
+		CheckRecipient:    Say("Recipient"),
+		CheckMessage:      Say("Message"),
+	}[c.Name]
+	if title.IsZero() {
+		return Say("{{.Name}}", "Name", c.Name)
+	}
+	return title
+}
+
+// Line is the check in English: what was looked at, and what was found.
+func (c Check) Line() string {
+	line := c.Title().String()
+	if c.Subject != "" {
+		line += " (" + c.Subject + ")"
+	}
+	if c.Problem != nil {
+		return line + ": " + c.Problem.Summary()
+	}
+	return line + ": " + c.Result.String()
 }

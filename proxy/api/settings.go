@@ -26,12 +26,13 @@ type MailSettings struct {
 
 // MailServer is one way to reach the proxy.
 type MailServer struct {
+	Protocol string `json:"protocol"` // "smtp"
 	Host     string `json:"host"`
 	Port     int    `json:"port"`
-	Security string `json:"security"` // "starttls" (or none, on loopback) or "tls"
+	TLS      bool   `json:"tls"` // from the first byte; else STARTTLS or, on loopback, none
 }
 
-// CertificateInfo is the certificate for local TLS, for mail programs and people
+// Certificate is the certificate for local TLS, for mail programs and people
 // to trust.
 type Certificate struct {
 	PEM         string `json:"pem"` // the certificate alone, never its key

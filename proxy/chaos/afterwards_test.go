@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// level is what is in use when nothing happens.
+// level is what is in use while nothing happens.
 type level struct {
 	heap        uint64 // bytes
 	goroutines  int
@@ -32,7 +32,7 @@ func descriptors(t *testing.T) int {
 func (w *failing) eventually(what string, condition func() bool) bool {
 	for deadline := time.Now().Add(calmPatience); !condition(); {
 		if time.Now().After(deadline) {
-			w.fail("never came about: %s", what)
+			w.fail("timed out waiting for: %s", what)
 			return false
 		}
 		<-time.After(time.Millisecond)
@@ -40,14 +40,14 @@ func (w *failing) eventually(what string, condition func() bool) bool {
 	return true
 }
 
-// rest waits until nothing is under way any more, neither here nor there.
+// rest waits until nothing is in progress any more, in the server or at the providers.
 func (w *world) rest() {
-	w.eventually("gauges at 0", func() bool {
+	w.eventually("all gauges at 0", func() bool {
 		s := w.server.Snapshot()
 		return s.Connections == 0 && s.Messages == 0 && s.Upstream.Busy == 0 && s.Upstream.Dialling == 0
 	})
 	w.server.Wake("the end of a third")
-	w.eventually("no connection to a provider", func() bool {
+	w.eventually("no open connection to a provider", func() bool {
 		n := w.server.Snapshot().Upstream.Warm
 		for _, p := range w.places {
 			n += p.provider.Counts().Active
@@ -56,15 +56,14 @@ func (w *world) rest() {
 	})
 }
 
-// slack is what the runtime and the system's own habits may add, in goroutines
-// and in descriptors.
+// slack is how many goroutines and descriptors the runtime and the system may add on their own.
 const slack = 10
 
 func (w *world) measure(before []level) (l level) {
 	w.rest()
 	w.collect()
 	if len(before) > 1 {
-		w.eventually("as few goroutines and descriptors as after the first third", func() bool {
+		w.eventually("no more goroutines and descriptors than after the first third", func() bool {
 			w.server.Wake("a token may have come late")
 			return runtime.NumGoroutine() <= before[1].goroutines+slack && descriptors(w.t) <= before[1].descriptors+slack
 		})
@@ -76,7 +75,7 @@ func (w *world) measure(before []level) (l level) {
 	return level{m.HeapAlloc, runtime.NumGoroutine(), descriptors(w.t)}
 }
 
-// collect looks at what arrived.
+// collect checks what has arrived.
 func (w *world) collect() {
 	of := accountOf(w.all)
 	for _, p := range w.places {
@@ -86,8 +85,8 @@ func (w *world) collect() {
 	}
 }
 
-// compare looks whether the thirds of a run leave something behind. The first
-// tenth fills what is filled once.
+// compare checks whether the thirds of a run leave something behind. The first tenth fills what is
+// only filled once.
 func (w *world) compare(levels []level) string {
 	first, last := levels[1], levels[len(levels)-1]
 	if last.heap > first.heap+first.heap/5+1<<20 {
@@ -100,8 +99,8 @@ func (w *world) compare(levels []level) string {
 	return b.String()
 }
 
-// afterwards looks whether all is well again when nothing fails any more: at once
-// for this server, and for one that starts with what it left behind.
+// afterwards checks that everything works again once nothing fails any more: with this server, and
+// with one that starts from the files it leaves behind.
 func (w *world) afterwards(messages int) {
 	n := messages
 	for round := range 2 {
@@ -119,12 +118,11 @@ func (w *world) afterwards(messages int) {
 	w.rest()
 }
 
-// calmly sends one message and expects it to arrive. Breakers may be open for a
-// moment yet.
+// calmly sends one message and expects it to be accepted. Breakers may still be open for a moment.
 func (w *world) calmly(n int, account string) {
 	j := job{number: n, first: n, last: n + 1, account: account, door: "plain"}
 	w.all = append(w.all, j)
-	w.eventually(fmt.Sprintf("a message of %s is taken", account), func() bool {
+	w.eventually(fmt.Sprintf("a message from %s to be accepted", account), func() bool {
 		if err := w.send(&j); err != nil {
 			w.fail("%v", err)
 		}
@@ -141,19 +139,19 @@ func (w *world) judge(messages int) {
 	tell := func(numbers []int, what string) {
 		for _, n := range numbers {
 			o := outcomeNames[w.ledger.outcome[n]]
-			w.fail("message %d of %s %s; it was %s, its fault: %+v", n, of(n), what, o, w.places[0].plan(n))
+			w.fail("message %d from %s %s; its outcome was %q, and its fault %+v", n, of(n), what, o, w.places[0].plan(n))
 		}
 	}
 	tell(v.lost, "did not arrive")
 	tell(v.duplicated, "arrived more than once")
-	tell(v.forbidden, "arrived all the same")
+	tell(v.forbidden, "arrived although it was not accepted")
 	if v.counts[accepted] < messages/4 {
-		w.fail("only %d of %d messages were accepted: that shows little", v.counts[accepted], messages)
+		w.fail("only %d of %d messages were accepted, which proves little", v.counts[accepted], messages)
 	}
 	if v.counts[uncertain] == 0 && messages >= shortRun {
-		w.fail("no final reply was lost: that shows little")
+		w.fail("no final reply was lost, which proves little")
 	}
-	text := fmt.Sprintf("lost %d, duplicated %d, arrived though refused %d, unknown %d (of which %d arrived)",
+	text := fmt.Sprintf("lost %d, duplicated %d, arrived although refused %d, unknown %d (of which %d arrived)",
 		len(v.lost), len(v.duplicated), len(v.forbidden), v.counts[uncertain], v.uncertainArrived)
 	for o, n := range v.counts {
 		text += fmt.Sprintf(", %s %d", outcomeNames[o], n)
@@ -161,7 +159,7 @@ func (w *world) judge(messages int) {
 	w.t.Log(text)
 }
 
-// shutdown ends the server and compares its counts with what programs were told.
+// shutdown ends the server and compares its counts with the replies that programs got.
 func (w *world) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), calmPatience)
 	defer cancel()
@@ -173,22 +171,21 @@ func (w *world) shutdown() {
 	}
 	s := w.server.Snapshot()
 	if s.Connections != 0 || s.Messages != 0 || s.Upstream.Dialling+s.Upstream.Warm+s.Upstream.Busy != 0 {
-		w.fail("after the end: %d connections, %d messages, upstream %+v", s.Connections, s.Messages, s.Upstream)
+		w.fail("after the shutdown: %d connections, %d messages, upstream %+v", s.Connections, s.Messages, s.Upstream)
 	}
 	for _, a := range s.Accounts {
 		if a.Connections != 0 || a.Messages != 0 || a.Upstream.Busy+a.Upstream.Warm+a.Upstream.Waiting != 0 {
-			w.fail("after the end: %+v", a)
+			w.fail("after the shutdown: %+v", a)
 		}
 	}
-	// The first server's counts are of the run, and of messages whose programs left
-	// before they heard.
+	// The first server's counts include messages whose programs disconnected before the reply.
 	if v := w.ledger.judge(w.ledger.size); w.first {
 		w.first = false
 		if got := s.Totals["unknown"]; got < int64(v.counts[uncertain]) {
-			w.fail("%d unknown outcomes are counted, programs were told of %d", got, v.counts[uncertain])
+			w.fail("the server counts %d unknown outcomes, and programs got %d such replies", got, v.counts[uncertain])
 		}
 		if got := s.Totals["sent"]; got < int64(v.counts[accepted]) {
-			w.fail("%d messages are counted as sent, programs were told of %d", got, v.counts[accepted])
+			w.fail("the server counts %d sent messages, and programs got %d such replies", got, v.counts[accepted])
 		}
 	}
 }

@@ -31,8 +31,8 @@ import (
 const (
 	password     = "local-password-1"
 	shortRun     = 2000 // messages
-	programs     = 64   // at a time
-	everySoMany  = 60   // messages an event happens
+	programs     = 64   // at the same time
+	everySoMany  = 60   // messages, an event happens
 	calmPatience = 20 * time.Second
 )
 
@@ -51,23 +51,23 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// withoutLog takes the flag away by which go test has a test note the files that
-// it opens: what plays a full disk would make an end of that file too.
+// withoutLog removes the flag with which go test makes a test record the files it opens: the
+// simulated full disk would break that file too.
 func withoutLog(args []string) []string {
 	return slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, "-test.testlogfile") })
 }
 
-// place is one provider, and the way to it.
+// place is one provider and the road to it.
 type place struct {
 	faults
 	id, domain, host string
 	provider         *providertest.Provider
 	road             *road
-	accounts         []string // that stay
-	guests           []string // that come and go
+	accounts         []string // permanent
+	guests           []string // added and removed during the run
 }
 
-// world is a server in the middle of its run.
+// world is a running server and everything around it.
 type world struct {
 	failing
 	dir     string
@@ -78,17 +78,17 @@ type world struct {
 	site
 	names   *names
 	places  []*place
-	senders []string // all accounts, guests too
+	senders []string // all accounts, including guests
 	calm    atomic.Bool
 	log     *tail
 	clock   providertest.Clock
 
 	all    []job
-	first  bool // this is the server of the run
+	first  bool // this is the first server, not the one started after the run
 	guests map[string]*guest
 }
 
-// failing is a test that names its seed, and does not go on and on.
+// failing reports failures with the seed, and stops printing after the first 20.
 type failing struct {
 	t    *testing.T
 	seed uint64
@@ -116,12 +116,12 @@ func number(name string, otherwise uint64) uint64 {
 
 func TestChaos(t *testing.T) {
 	if testing.Short() {
-		t.Skip("NOT TESTED: chaos, which takes its time")
+		t.Skip("NOT TESTED: chaos, which takes a while")
 	}
 	seed, messages := number("SEED", rand.Uint64N(1e9)), int(number("MESSAGES", shortRun))
 	t.Logf("SEED=%d MESSAGES=%d", seed, messages)
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
-		l.Close() // what the runtime opens once for all
+		l.Close() // makes the runtime open what it opens only once
 	}
 	before := descriptors(t)
 	leaks := goleak.IgnoreCurrent()
@@ -137,15 +137,15 @@ func TestChaos(t *testing.T) {
 	if err := goleak.Find(leaks); err != nil {
 		w.fail("%v", err)
 	}
-	w.eventually(fmt.Sprintf("only %d descriptors are open, as before", before), func() bool { return descriptors(t) <= before })
+	w.eventually(fmt.Sprintf("no more than the %d descriptors that were open before the run", before), func() bool { return descriptors(t) <= before })
 	if t.Failed() {
 		t.Logf("the end of the log:\n%s", w.log)
 	}
-	t.Logf("%v for %d messages; after each third: %s", time.Since(began).Round(time.Second), messages, held)
+	t.Logf("%v for %d messages; in use after each third: %s", time.Since(began).Round(time.Second), messages, held)
 	t.Logf("faults:\n%s", w.tally)
 }
 
-// newWorld starts four providers of different kinds, and a server for them.
+// newWorld starts four different providers, and a server that uses them.
 func newWorld(t *testing.T, seed uint64, messages int) *world {
 	w := &world{
 		failing: failing{t: t, seed: seed}, dir: t.TempDir(), secrets: keystore.Memory(), served: make(chan error, 1),
@@ -181,7 +181,7 @@ func newWorld(t *testing.T, seed uint64, messages int) *world {
 	return w
 }
 
-// open starts provider i and gives its entry for the configuration.
+// open starts provider i and returns its entry in the configuration.
 func (w *world) open(i int, o providertest.Options, fired []atomic.Bool) string {
 	p := &place{id: fmt.Sprintf("p%d", i), domain: fmt.Sprintf("p%d.test", i), host: fmt.Sprintf("smtp%d.chaos.test", i)}
 	p.seed, p.number, p.tally, p.calm, p.fired = w.seed, uint64(i), w.tally, &w.calm, fired
@@ -211,14 +211,14 @@ func (w *world) open(i int, o providertest.Options, fired []atomic.Bool) string 
 	for i, a := range p.guests {
 		w.guests[a] = &guest{there: i == 0}
 	}
-	w.senders = slices.Concat(w.senders, p.accounts, p.accounts, p.accounts, p.guests) // guests send less
+	w.senders = slices.Concat(w.senders, p.accounts, p.accounts, p.accounts, p.guests) // guests send less often
 	_, port, _ := net.SplitHostPort(p.road.Addr().String())
 	return fmt.Sprintf("\n[[provider]]\nid = %q\nname = %q\ndomains = [%q]\nauth_url = %q\ntoken_url = %q\nrevoke_url = %q\n"+
 		"scopes = [\"mail.send\"]\nclient_id = \"waxseal-test\"\nsmtp = %q\nsmtp_tls = %q\nca_file = %q\nmax_connections = 4\n",
 		p.id, p.id, p.domain, provider.AuthURL(), provider.TokenURL(), provider.RevokeURL(), net.JoinHostPort(p.host, port), mode, ca)
 }
 
-// serve starts a server on what is in configuration and keystore.
+// serve starts a server with what is in the configuration and the keystore.
 func (w *world) serve() {
 	cfg, err := config.Load(w.config)
 	if err != nil {
@@ -240,7 +240,7 @@ func (w *world) serve() {
 		w.t.Fatalf("Serve: %v", err)
 	}
 	for _, l := range w.server.Snapshot().Listeners {
-		if l.Security == "tls" {
+		if l.TLS {
 			w.tls = l.Address
 		} else {
 			w.plain = l.Address
@@ -255,7 +255,7 @@ func newJobs(seed uint64, messages int, senders []string) (all []job) {
 	return all
 }
 
-// accountOf finds who sent a message.
+// accountOf returns a function that finds the account that sent a message.
 func accountOf(jobs []job) func(n int) string {
 	return func(n int) string {
 		i, found := slices.BinarySearchFunc(jobs, n, func(j job, n int) int { return cmp.Compare(j.first, n) })
@@ -266,7 +266,7 @@ func accountOf(jobs []job) func(n int) string {
 	}
 }
 
-// run does all jobs, in a first tenth and three thirds, and measures between them.
+// run does all jobs, first a tenth and then three thirds, and measures after each part.
 func (w *world) run(jobs []job, messages int) (held string) {
 	e := &events{world: w, rng: stream(w.seed, "events")}
 	var levels []level
@@ -297,7 +297,7 @@ func (w *world) run(jobs []job, messages int) (held string) {
 		}
 		close(work)
 		happening.Lock()
-		e.heal() // no more messages go by that would end it
+		e.heal() // no further messages will end the event
 		happening.Unlock()
 		running.Wait()
 		e.heal()
@@ -307,7 +307,7 @@ func (w *world) run(jobs []job, messages int) (held string) {
 	return w.compare(levels)
 }
 
-// tail keeps the end of what is written to it.
+// tail keeps the last part of what is written to it.
 type tail struct {
 	mu sync.Mutex
 	b  []byte

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// answerWithin is how long Waxseal may take for an answer: far longer than all of
-// its own patience in this run. A program that waits longer was forgotten.
+// answerWithin is how long Waxseal may take to reply: far longer than all of its own timeouts in
+// this run. If a program has to wait longer, Waxseal has forgotten it.
 const answerWithin = 40 * time.Second
 
 // job is one connection of a mail program.
@@ -27,12 +27,12 @@ type job struct {
 	first, last int // its messages: first to last-1
 	account     string
 	door        string // "plain", "starttls" or "tls"
-	login       bool   // AUTH LOGIN, else PLAIN
+	login       bool   // AUTH LOGIN instead of PLAIN
 	pipelined   bool
-	chunks      int    // BDAT in so many chunks; 0: DATA
-	leave       string // where it breaks off; "" nowhere
+	chunks      int    // BDAT in this many chunks; 0: DATA
+	leave       string // where it disconnects; "" nowhere
 	leaveAt     int    // in which message
-	rst         bool   // without TCP's good-bye
+	rst         bool   // it disconnects with a TCP reset
 }
 
 var places = []string{"connect", "ehlo", "auth", "mail", "rcpt", "data", "middle", "end", "half a command"}
@@ -53,14 +53,14 @@ func newJob(seed uint64, number, first, limit int, accounts []string) job {
 	return j
 }
 
-// errLeft ends a program that broke off, errOver one whose connection Waxseal
-// ended with a word.
+// errLeft means that the program disconnected, errOver that Waxseal ended the connection with a
+// reply.
 var (
 	errLeft = errors.New("left")
 	errOver = errors.New("over")
 )
 
-// program is a mail program at work on a job.
+// program is a mail program that is doing a job.
 type program struct {
 	*job
 	*site
@@ -72,24 +72,24 @@ type program struct {
 	r    *bufio.Reader
 }
 
-// connections is how many a program tries for one job.
+// connections is how many connections a program tries for one job.
 const connections = 4
 
-// comeBack is how long it stays away in between.
+// comeBack is how long it waits between them.
 const comeBack = 200 * time.Millisecond
 
-// site is where programs send to, and where it is written down.
+// site is where programs send to, and where the results are recorded.
 type site struct {
 	ledger     *ledger
 	tally      *tally
 	plain, tls string // addresses
 
-	// during lets accounts be taken away between two logins only, since wrong
-	// ones are kept waiting; nil does as it is told.
+	// during runs a login and makes sure that its account is not removed meanwhile, because Waxseal
+	// delays failed logins. Nil does not protect logins.
 	during func(account string, login func() error) error
 }
 
-// send does a job. An error is Waxseal's fault.
+// send does a job. It returns an error only if Waxseal did something wrong.
 func (s *site) send(j *job) error {
 	p := &program{job: j, site: s, l: s.ledger, rng: stream(s.ledger.seed, "program", uint64(j.number)), next: j.first}
 	for range connections {
@@ -111,7 +111,7 @@ func (s *site) send(j *job) error {
 	return nil
 }
 
-// session sends what is left of the job on one connection.
+// session sends the rest of the job over one connection.
 func (p *program) session() error {
 	if err := p.connect(); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (p *program) session() error {
 	return err
 }
 
-// at breaks off where the job says so.
+// at disconnects if this is where the job says so.
 func (p *program) at(place string, n int) error {
 	if p.leave != place || n != p.leaveAt {
 		return nil
@@ -153,21 +153,21 @@ func (p *program) reply() (code int, text string, err error) {
 	for {
 		line, err := p.r.ReadString('\n')
 		if err != nil {
-			return 0, "", fmt.Errorf("no answer behind %q: %w", all.String(), err)
+			return 0, "", fmt.Errorf("no complete reply after %q: %w", all.String(), err)
 		}
 		all.WriteString(line)
 		if len(line) < 4 {
-			return 0, "", fmt.Errorf("an answer of %q", line)
+			return 0, "", fmt.Errorf("%q is not a reply", line)
 		}
 		if line[3] == '-' {
 			continue
 		}
 		if code, err = strconv.Atoi(line[:3]); err != nil {
-			return 0, "", fmt.Errorf("an answer of %q", line)
+			return 0, "", fmt.Errorf("%q is not a reply", line)
 		}
 		if code == 421 {
-			// The provider's 421 to a command comes down as it is and Waxseal stays;
-			// a program takes it for the end all the same.
+			// Waxseal passes on a provider's 421 to a command and keeps the connection open, but to
+			// a mail program it means the end of the connection.
 			err = errOver
 		}
 		return code, all.String(), err
@@ -181,7 +181,7 @@ func (p *program) do(line string) (code int, text string, err error) {
 	return p.reply()
 }
 
-// want is do for what cannot fail.
+// want is do for commands that must not fail.
 func (p *program) want(line string, code int) error {
 	got, text, err := p.do(line)
 	if err == nil && got != code {
@@ -261,12 +261,12 @@ func (p *program) auth() error {
 	case code == 235:
 		return nil
 	case code/100 == 4 || code/100 == 5:
-		return errOver // its user is told
+		return errOver // the mail program shows its user an error
 	}
 	return fmt.Errorf("AUTH: %s", text)
 }
 
-// message sends one. The error ends the job.
+// message sends one message. An error ends the job.
 func (p *program) message(n int) (outcome, error) {
 	to := p.l.recipients(n)
 	lines := []string{"MAIL FROM:<" + sender(n) + ">"}
@@ -306,8 +306,7 @@ func (p *program) message(n int) (outcome, error) {
 	return p.data(n, body)
 }
 
-// flight is a message whose envelope, and with BDAT its body too, goes up before
-// any answer was read.
+// flight sends a message's envelope, and with BDAT its body too, before it reads any reply.
 func (p *program) flight(n int, lines []string, body []byte) (outcome, error) {
 	all := strings.Join(lines, "\r\n") + "\r\n"
 	if p.chunks > 0 {
@@ -412,7 +411,7 @@ func (p *program) bdat(n int, body []byte) (outcome, error) {
 	return p.taken(p.reply())
 }
 
-// taken is what an answer makes of a message, and of the connection.
+// taken returns what a reply means for the message and for the connection.
 func (p *program) taken(code int, text string, err error) (outcome, error) {
 	switch {
 	case code == 250:
@@ -429,7 +428,7 @@ func (p *program) taken(code int, text string, err error) (outcome, error) {
 	case code/100 == 4 || code/100 == 5:
 		return p.rset()
 	}
-	return refused, fmt.Errorf("out of turn: %s", text)
+	return refused, fmt.Errorf("unexpected reply: %s", text)
 }
 
 func (p *program) rset() (outcome, error) { return refused, p.want("RSET", 250) }

@@ -1,14 +1,13 @@
-// Package chaos lets everything fail around a running server, in every way and all
-// at once, and looks at what became of each message.
+// Package chaos makes everything around a running server fail, in every way and all at once, and
+// checks what became of each message.
 //
-// Mail programs of all habits send through it, and some break off; their providers,
-// the way there, the DNS, the token endpoints, the keychain, the disk, the clock and the
-// configuration fail. In the end each 250 stands for one message that arrived
-// once and unchanged, nothing arrived that was refused, and nothing is left over.
+// Mail programs with all kinds of habits send through the server, and some disconnect early. The
+// providers, the network, the DNS, the token endpoints, the keychain, the disk, the clock and the
+// configuration fail. At the end there must be one message for each 250, unchanged and not twice;
+// no message that was refused may have arrived; and no connection, goroutine or file may be left.
 //
-// The real program, too, is killed at random moments and started again.
+// The real program is also killed at random moments and started again.
 //
-// SEED, MESSAGES and KILLS in the environment repeat a run and make it longer; see `make
-// soak`. The seed decides every choice. What it does not decide is which of two
-// goroutines comes first.
+// SEED, MESSAGES and KILLS in the environment repeat a run and make it longer; see `make soak`. The
+// seed decides every choice, but not which of two goroutines comes first.
 package chaos

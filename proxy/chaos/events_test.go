@@ -17,8 +17,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// events are what happens to the whole of it, one after the other, as messages
-// go by. One that lasts ends when the next begins.
+// events happen to everything at once, one after the other, while messages are sent. A lasting
+// event ends when the next one begins.
 type events struct {
 	*world
 	rng   *rand.Rand
@@ -28,7 +28,7 @@ type events struct {
 func (e *events) happen() {
 	e.heal()
 	if e.quiet = !e.quiet; e.quiet {
-		return // so that breakers close
+		return // so that breakers can close
 	}
 	all := []struct {
 		name string
@@ -64,10 +64,10 @@ func (e *events) happen() {
 	event.do()
 }
 
-// jumps are how far a clock is off: a little, a day, a battery that died.
+// jumps are how far a clock may be off: a little, a day, or years because its battery is dead.
 var jumps = []time.Duration{8 * time.Second, time.Hour, 24 * time.Hour, 2 * 365 * 24 * time.Hour}
 
-// heal ends what lasts.
+// heal ends lasting events.
 func (e *events) heal() {
 	e.clock.Set(0)
 	e.names.clear()
@@ -94,7 +94,7 @@ func (e *events) expire() {
 	}
 }
 
-// add and remove change one of the guests, who send mail as the others do.
+// add and remove add and remove one of the guests, which send mail like other accounts.
 func (e *events) add() error {
 	p := pick(e.rng, e.places)
 	address := pick(e.rng, p.guests)
@@ -117,20 +117,20 @@ func (e *events) remove() error {
 	return err
 }
 
-// guest is an account that comes and goes.
+// guest is an account that is added and removed during the run.
 type guest struct {
 	sync.RWMutex
 	there bool
 }
 
-// during is [site.during]: a guest is not taken away while it logs in, but at any
-// moment after that.
+// during is [site.during]: a guest is not removed while it logs in, but may be at any time after
+// that.
 func (w *world) during(account string, login func() error) error {
 	if g := w.guests[account]; g != nil {
 		g.RLock()
 		defer g.RUnlock()
 		if !g.there {
-			w.tally.add("client of an account not there")
+			w.tally.add("client of a removed account")
 			return errOver
 		}
 	}
@@ -152,8 +152,8 @@ func (w *world) imports(p *place, address string) error {
 	return err
 }
 
-// change makes a change of accounts, which may fail but not by half: what runs is
-// what the file says.
+// change adds or removes an account. That may fail, but not halfway: the running accounts must be
+// those in the file.
 func (e *events) change(what string, do func() error) {
 	before := e.addresses()
 	err := do()
@@ -161,17 +161,17 @@ func (e *events) change(what string, do func() error) {
 	if err != nil {
 		e.tally.add("account not " + what)
 		if !slices.Equal(before, after) {
-			e.fail("an account was not %s (%v), yet there are %v, before %v", what, err, after, before)
+			e.fail("an account was not %s (%v), but the accounts changed to %v from %v", what, err, after, before)
 		}
 	}
 	e.whole(what)
 }
 
-// whole compares the configuration file with what runs.
+// whole compares the configuration file with the running accounts.
 func (e *events) whole(what string) {
 	cfg, err := config.Load(e.config)
 	if err != nil {
-		e.fail("after an account was %s the configuration file is %v", what, err)
+		e.fail("after an account was %s the configuration file cannot be loaded: %v", what, err)
 		return
 	}
 	var file []string
@@ -180,7 +180,7 @@ func (e *events) whole(what string) {
 	}
 	slices.Sort(file)
 	if running := e.addresses(); !slices.Equal(file, running) {
-		e.fail("after an account was %s the file has %v, and %v run", what, file, running)
+		e.fail("after an account was %s the file has %v, but %v are running", what, file, running)
 	}
 	entries, err := os.ReadDir(e.dir)
 	if err != nil {
@@ -188,7 +188,7 @@ func (e *events) whole(what string) {
 	}
 	for _, f := range entries {
 		if strings.HasPrefix(f.Name(), ".") {
-			e.fail("after an account was %s the folder has a file %s", what, f.Name())
+			e.fail("after an account was %s the folder still has the file %s", what, f.Name())
 		}
 	}
 }
@@ -201,8 +201,8 @@ func (w *world) addresses() (all []string) {
 	return all
 }
 
-// full lets no file of this process grow beyond some bytes, which is what a full
-// disk does to those who write.
+// full keeps this process from growing any file beyond a few hundred bytes, so writes fail as on a
+// full disk.
 func (e *events) full(do func()) {
 	signal.Ignore(syscall.SIGXFSZ)
 	var was syscall.Rlimit
@@ -215,8 +215,7 @@ func (e *events) full(do func()) {
 	do()
 }
 
-// deleted does a change while somebody has thrown the configuration away. It is
-// put back afterwards, as it should be by then.
+// deleted does a change while the configuration file is missing, and puts the file back afterwards.
 func (e *events) deleted(do func() error) {
 	text, err := os.ReadFile(e.config)
 	if err != nil {
@@ -226,15 +225,15 @@ func (e *events) deleted(do func() error) {
 	before := e.addresses()
 	os.Remove(e.config)
 	if _, err := e.server.Reload(e.t.Context()); err == nil {
-		e.fail("a configuration that is gone was read")
+		e.fail("a missing configuration was loaded")
 	}
 	err = do()
 	if got := e.addresses(); err != nil && !slices.Equal(got, before) {
-		e.fail("a change without a file failed (%v), yet there are %v, before %v", err, got, before)
+		e.fail("a change without a file failed (%v), but the accounts changed to %v from %v", err, got, before)
 	}
 	if _, serr := os.Stat(e.config); serr == nil {
 		if _, lerr := config.Load(e.config); lerr != nil {
-			e.fail("a change without a file made a bad one: %v", lerr)
+			e.fail("a change without a file wrote one that cannot be loaded: %v", lerr)
 		}
 	}
 	for _, g := range e.guests {

@@ -11,7 +11,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// faults are what goes wrong at one provider and on the way to it.
+// faults are what goes wrong at one provider and on the road to it.
 type faults struct {
 	seed   uint64
 	number uint64 // the provider's
@@ -19,15 +19,15 @@ type faults struct {
 	calm   *atomic.Bool // nothing goes wrong
 
 	noTokens atomic.Bool   // the token endpoint is down
-	requests atomic.Uint64 // of tokens
+	requests atomic.Uint64 // token requests so far
 	message  [1 << 16]atomic.Int32
-	fired    []atomic.Bool // by message: its fault has come
+	fired    []atomic.Bool // by message: its fault has happened
 }
 
-// plan is what goes wrong with a message, decided by its number.
+// plan is what goes wrong with a message. Its number decides.
 type plan struct {
 	step, kind string
-	once       bool // not when it is said again on another connection
+	once       bool // not when the message is sent again on another connection
 }
 
 var (
@@ -51,7 +51,7 @@ func (f *faults) plan(n int) (p plan) {
 
 func pick[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
 
-// smtp is the hook of the provider's dialogues.
+// smtp is the provider's hook for SMTP dialogues.
 func (f *faults) smtp(e providertest.Event) providertest.Action {
 	n := &f.message[e.Conn&0xffff]
 	if e.Step == providertest.StepMail {
@@ -82,9 +82,9 @@ func action(kind string) (a providertest.Action) {
 	case "421":
 		a.Code, a.Text = 421, "4.3.2 chaos: closing"
 	case "4xx":
-		a.Code, a.Text = 451, "4.3.0 chaos: not now"
+		a.Code, a.Text = 451, "4.3.0 chaos: try again later"
 	case "5xx":
-		a.Code, a.Text = 554, "5.3.0 chaos: not ever"
+		a.Code, a.Text = 554, "5.3.0 chaos: refused for good"
 	case "drop":
 		a.Drop = true
 	case "hang":
@@ -111,7 +111,7 @@ var connectionKinds = map[string][]string{
 	providertest.StepAuth:     {"421", "4xx", "535", "334", "drop", "hang", "noise"},
 }
 
-// connection is what goes wrong before the first message.
+// connection returns what goes wrong before the first message.
 func (f *faults) connection(e providertest.Event) providertest.Action {
 	r := stream(f.seed, e.Step, f.number, uint64(e.Conn))
 	if r.IntN(100) >= 2 {
@@ -132,7 +132,7 @@ func (f *faults) connection(e providertest.Event) providertest.Action {
 	return action(kind)
 }
 
-// token is the hook of the token endpoint.
+// token is the provider's hook for the token endpoint.
 func (f *faults) token(*http.Request) providertest.TokenFault {
 	r := stream(f.seed, "token", f.number, f.requests.Add(1))
 	switch {
@@ -172,7 +172,7 @@ func (f *faults) token(*http.Request) providertest.TokenFault {
 	return providertest.TokenFault{ExpiresIn: `"3"`}
 }
 
-// fate is what becomes of a connection on its way.
+// fate decides what happens to a connection on the road.
 func (f *faults) fate(n uint64) fate {
 	r := stream(f.seed, "road", f.number, n)
 	if f.calm.Load() || r.IntN(100) >= 6 {

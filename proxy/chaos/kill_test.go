@@ -29,11 +29,11 @@ import (
 const (
 	kills        = 15
 	passphrase   = "of the keystore file"
-	startWithin  = 40 * time.Second // includes work that keeps passphrases from being guessed
-	killMessages = 200              // numbers for the messages of one life
+	startWithin  = 40 * time.Second // includes the work that makes passphrases hard to guess
+	killMessages = 200              // message numbers reserved for one life
 )
 
-// lives is a program that is killed again and again.
+// lives is a program that is killed and started again and again.
 type lives struct {
 	failing
 	dir, config, keys string
@@ -48,22 +48,22 @@ type lives struct {
 	control *control.Client
 	next    int // message
 
-	// What was promised: accounts that are there, and those that are not; or are
-	// either, because the program died over it. Of one that is half removed the
-	// secrets may be gone and the name still there.
+	// What the program has promised: which accounts exist and which do not. Either is right for an
+	// account that the program was changing when it was killed. One that was half removed may have
+	// lost its secrets although it is still listed.
 	there  map[string]bool
 	either map[string]bool
 	half   map[string]bool
 
-	unfinished []string // files of writes that the last death cut off
+	unfinished []string // files whose writing the last kill interrupted
 }
 
-// TestKill runs the real program and kills it at random moments, while accounts
-// come and go, tokens and passwords change and mail flows. After each death what
-// it left behind is whole, and it starts again, with all that it had promised.
+// TestKill runs the real program and kills it at random moments, while accounts are added and
+// removed, tokens and passwords change and mail is sent. After each kill its files must be intact,
+// and the program must start again and keep everything it has promised.
 func TestKill(t *testing.T) {
 	if testing.Short() {
-		t.Skip("NOT TESTED: kill -9, which takes its time")
+		t.Skip("NOT TESTED: kill -9, which takes a while")
 	}
 	seed, rounds := number("SEED", rand.Uint64N(1e9)), int(number("KILLS", kills))
 	t.Logf("SEED=%d KILLS=%d", seed, rounds)
@@ -82,14 +82,14 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// frozenFor is longer than any delay that a server takes for load.
+// frozenFor is longer than any delay that a server would put down to load.
 const frozenFor = 15 * time.Second
 
-// TestFrozen stops the real program for a while, as a suspend does, and expects
-// that it notices and sends on. It takes long, and so is for the soak only.
+// TestFrozen stops the real program for a while, as a suspend does, and expects that it notices and
+// goes on sending. It only runs in the soak test, because it takes long.
 func TestFrozen(t *testing.T) {
 	if os.Getenv("KILLS") == "" {
-		t.Skip("NOT TESTED: a frozen program; make soak does")
+		t.Skip("NOT TESTED: a frozen program; make soak tests it")
 	}
 	l := newLives(t, number("SEED", 1), 1)
 	l.start()
@@ -99,7 +99,7 @@ func TestFrozen(t *testing.T) {
 	l.cmd.Process.Signal(syscall.SIGSTOP)
 	<-time.After(frozenFor)
 	l.cmd.Process.Signal(syscall.SIGCONT)
-	l.eventually("the program notices", func() bool {
+	l.eventually("the program to notice", func() bool {
 		text, _ := os.ReadFile(filepath.Join(l.dir, "log"))
 		return strings.Contains(string(text), "the machine slept")
 	})
@@ -122,9 +122,9 @@ func newLives(t *testing.T, seed uint64, rounds int) *lives {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	var err error
-	// Tokens that live this short rotate at nearly each use. A provider that takes
-	// an old refresh token for stolen would end the account when the program dies
-	// between its answer and the disk; nobody can prevent that.
+	// With such short lifetimes, tokens rotate at nearly every use. The provider accepts old refresh
+	// tokens: one that revokes the grant would end an account whenever the program is killed before
+	// it has stored the new token, and nobody can prevent that.
 	l.provider, err = providertest.Start(providertest.Options{Rotate: true, OldTokens: true, TokenTTL: time.Second, DropBodies: true})
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func (l *lives) launch() {
 	go func() { l.cmd.Wait(); close(l.ended) }()
 }
 
-// start starts it and waits until it accepts mail.
+// start starts the program and waits until it accepts mail.
 func (l *lives) start() {
 	l.launch()
 	ctx, cancel := context.WithTimeout(l.t.Context(), startWithin)
@@ -166,7 +166,7 @@ func (l *lives) start() {
 			l.t.Fatalf("seed %d: the program did not start: %v", l.seed, l.cmd.ProcessState)
 		case <-ctx.Done():
 			l.kill()
-			l.t.Fatalf("seed %d: the program does not answer", l.seed)
+			l.t.Fatalf("seed %d: the program is not responding", l.seed)
 		case <-time.After(10 * time.Millisecond):
 		}
 		c, err := control.Dial(ctx, l.config)
@@ -176,10 +176,10 @@ func (l *lives) start() {
 		if s, err := c.Status(ctx); err == nil && s.State == "serving" {
 			l.control = c
 			if len(s.Listeners) != 2 {
-				l.fail("it serves, and on %v", s.Listeners)
+				l.fail("it is serving, but on %v", s.Listeners)
 			}
 			for _, a := range s.Listeners {
-				if a.Security == "tls" {
+				if a.TLS {
 					l.tls = a.Address
 				} else {
 					l.plain = a.Address
@@ -196,8 +196,8 @@ func (l *lives) kill() {
 	<-l.ended
 }
 
-// live is one life: a start, a look at what was promised, work, and an end at any
-// moment. Some end before they have begun.
+// live is one life: start, check what was promised, work, and be killed at some moment. Some lives
+// end during the start.
 func (l *lives) live(n int) {
 	if n > 0 && l.rng.IntN(4) == 0 {
 		l.launch()
@@ -224,7 +224,7 @@ func (l *lives) live(n int) {
 	work.Go(func() { l.churn(ctx, stream(l.seed, "churn", uint64(n))) })
 	moment := time.Duration(l.rng.IntN(600)) * time.Millisecond
 	if n == 0 {
-		moment = 2 * time.Second // for there to be something
+		moment = 2 * time.Second // so that there is something to check
 	}
 	<-time.After(moment)
 	l.kill()
@@ -235,7 +235,7 @@ func (l *lives) live(n int) {
 	l.whole()
 }
 
-// mail sends until the program is gone.
+// mail sends messages until the program is gone.
 func (l *lives) mail(ctx context.Context, from int, account string) {
 	for n := from; n < from+40 && ctx.Err() == nil; n++ {
 		j := job{number: n, first: n, last: n + 1, account: account, door: []string{"plain", "starttls", "tls"}[n%3], chunks: n % 2}
@@ -292,8 +292,8 @@ func (l *lives) add(ctx context.Context, address string) error {
 	return err
 }
 
-// promise notes what an account will be after do, and that it may be either when
-// the program died over it.
+// promise records whether an account exists after do, or that either is right if the program was
+// killed meanwhile.
 func (l *lives) promise(address string, there bool, do func() error) error {
 	l.either[address] = l.there[address] != there
 	l.half[address] = l.half[address] || l.there[address] && !there
@@ -304,7 +304,7 @@ func (l *lives) promise(address string, there bool, do func() error) error {
 		l.tally.add(map[bool]string{true: "added", false: "removed"}[there])
 		return err
 	}
-	l.tally.add("killed over a change")
+	l.tally.add("killed during a change")
 	return err
 }
 
@@ -318,8 +318,8 @@ func (l *lives) present() (all []string) {
 	return all
 }
 
-// promised looks at a program that has just started: the accounts that it told
-// of are there, and those can send.
+// promised checks a program that has just started: the accounts that it has promised exist and can
+// send.
 func (l *lives) promised() {
 	l.leftovers()
 	accounts, err := l.control.Accounts(l.t.Context())
@@ -333,11 +333,11 @@ func (l *lives) promised() {
 	}
 	for a, there := range l.there {
 		if !l.either[a] && running[a] != there {
-			l.fail("%s is there: %v, and was promised to be: %v", a, running[a], there)
+			l.fail("account %s exists: %v, and the promise was: %v", a, running[a], there)
 		}
 	}
 	for a, either := range l.either {
-		if either { // the file has decided
+		if either { // the file decides
 			l.there[a], l.either[a] = running[a], false
 		}
 	}
@@ -352,7 +352,7 @@ func (l *lives) promised() {
 	}
 }
 
-// whole looks at the files that a killed program left.
+// whole checks the files that a killed program left behind.
 func (l *lives) whole() {
 	l.unfinished = l.unfinishedFiles()
 	cfg, err := config.Load(l.config)
@@ -368,8 +368,8 @@ func (l *lives) whole() {
 	for _, a := range cfg.Accounts {
 		for _, key := range []string{"refresh/" + a.Address, "password/" + a.Address} {
 			_, err := secrets.Get(l.t.Context(), key)
-			// An account is removed by its secrets first: one that was being removed
-			// may have none.
+			// Removing an account deletes its secrets first, so one that was being removed may have
+			// none.
 			if err != nil && !(errors.Is(err, keystore.ErrNotFound) && l.half[a.Address]) {
 				l.fail("keystore: %s: %v", key, err)
 			}
@@ -381,24 +381,23 @@ func (l *lives) whole() {
 		}
 	}
 	if data, err := os.ReadFile(filepath.Join(l.dir, "consents.json")); err == nil && !json.Valid(data) {
-		l.fail("consents.json holds %q", data)
+		l.fail("consents.json is not JSON: %q", data)
 	}
 }
 
-// leftovers of writes that the last death cut off must be gone once the program
-// serves again. Others may be there: those that it is writing.
+// leftovers checks that files whose writing the last kill interrupted are gone once the program is
+// serving again. There may be others, which it is writing now.
 func (l *lives) leftovers() {
 	now := l.unfinishedFiles()
 	for _, name := range l.unfinished {
-		l.tally.add("a write cut off")
+		l.tally.add("write interrupted")
 		if slices.Contains(now, name) {
-			l.fail("an unfinished file stays: %s", name)
+			l.fail("an unfinished file was not removed: %s", name)
 		}
 	}
 }
 
-// unfinishedFiles are those that are renamed when they are whole, except the
-// keystore's, which its next write removes.
+// unfinishedFiles lists the files that would have been renamed once they were complete.
 func (l *lives) unfinishedFiles() (names []string) {
 	all, err := os.ReadDir(l.dir)
 	if err != nil {
@@ -426,15 +425,15 @@ func (l *lives) judge(rounds int) {
 		l.fail("%s", wrong)
 	}
 	v := l.ledger.judge(len(l.ledger.outcome))
-	for what, numbers := range map[string][]int{"was lost": v.lost, "arrived twice": v.duplicated, "arrived though refused": v.forbidden} {
+	for what, numbers := range map[string][]int{"was lost": v.lost, "arrived twice": v.duplicated, "arrived although refused": v.forbidden} {
 		for _, n := range numbers {
-			l.fail("message %d of %s %s; it was %s", n, of[n], what, outcomeNames[l.ledger.outcome[n]])
+			l.fail("message %d from %s %s; its outcome was %q", n, of[n], what, outcomeNames[l.ledger.outcome[n]])
 		}
 	}
 	l.t.Logf("%d kills: accepted %d, refused %d, cut off %d, lost %d, duplicated %d", rounds,
 		v.counts[accepted], v.counts[refused], v.counts[cut], len(v.lost), len(v.duplicated))
 	l.t.Logf("\n%s", l.tally)
 	if rounds >= kills && (v.counts[accepted] < rounds || l.tally.of["killed at work"] < rounds/3) {
-		l.fail("that shows little")
+		l.fail("too little happened to prove anything")
 	}
 }

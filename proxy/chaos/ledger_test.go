@@ -15,27 +15,27 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// outcome is what a mail program knows of a message at the end.
+// outcome is what a mail program knows about a message at the end.
 type outcome uint8
 
 const (
-	untried   outcome = iota // it did not come so far
+	untried   outcome = iota // the program did not get that far
 	accepted                 // 250
 	refused                  // 4xx or 5xx, at any step
 	uncertain                // 451 4.4.2: it may have been delivered
-	left                     // the program left before it had sent all of it
-	leftAfter                // it left without waiting for the answer
-	cut                      // Waxseal was gone before it answered
+	left                     // the program disconnected before it had sent the whole message
+	leftAfter                // the program disconnected without waiting for the reply
+	cut                      // Waxseal was gone before it replied
 	outcomes
 )
 
 var outcomeNames = [outcomes]string{"untried", "accepted", "refused", "uncertain", "left", "left after the end", "cut"}
 
-// ledger has a place for each message, made at the start, so that it does not
-// grow with the run. A message is known by its number, which is its sender.
+// ledger has room for all messages from the start, so that it does not grow during the run. A
+// message is identified by its number, which is part of its sender's address.
 type ledger struct {
 	seed    uint64
-	size    int // messages of the run; those beyond are sent in calm
+	size    int // messages of the run; those after it are sent while nothing fails
 	outcome []outcome
 	taken   []uint8 // recipients that the provider accepted, one bit each
 	arrived []atomic.Uint32
@@ -46,8 +46,8 @@ func newLedger(seed uint64, size int) *ledger {
 	return &ledger{seed: seed, size: size, outcome: make([]outcome, all), taken: make([]uint8, all), arrived: make([]atomic.Uint32, all)}
 }
 
-// stream is the source of all choices about one thing. Each thing has its own,
-// so that they do not depend on the order in which things happen.
+// stream is the source of all random choices about one thing. Each thing has its own, so that the
+// choices do not depend on the order in which things happen.
 func stream(seed uint64, what string, n ...uint64) *rand.Rand {
 	h := seed
 	mix := func(v uint64) { h = (h ^ v) * 0x9e3779b97f4a7c15; h ^= h >> 29 }
@@ -62,7 +62,8 @@ func stream(seed uint64, what string, n ...uint64) *rand.Rand {
 
 func sender(n int) string { return fmt.Sprintf("m%d@chaos.test", n) }
 
-// numberOf is the message of a sender, or of a line that holds one; -1 for none.
+// numberOf returns the number of a message by its sender's address, or by a line that contains one;
+// -1 if there is none.
 func numberOf(text string) int {
 	n := -1
 	if i := strings.Index(text, "m"); i >= 0 {
@@ -76,7 +77,7 @@ func numberOf(text string) int {
 	return n
 }
 
-// recipients of a message.
+// recipients returns the recipients of a message.
 func (l *ledger) recipients(n int) []string {
 	all := make([]string, 1+stream(l.seed, "recipients", uint64(n)).IntN(3))
 	for i := range all {
@@ -87,8 +88,8 @@ func (l *ledger) recipients(n int) []string {
 
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.\t "
 
-// body of a message: lines of every kind, many beginning with dots. Most are
-// small, one in a thousand is of a megabyte.
+// body makes the body of a message: all kinds of lines, many of which begin with dots. Most bodies
+// are small; one in a thousand is a megabyte.
 func (l *ledger) body(n int) []byte {
 	r := stream(l.seed, "body", uint64(n))
 	size := 100 + r.IntN(3000)
@@ -113,7 +114,7 @@ func (l *ledger) body(n int) []byte {
 	return b
 }
 
-// receive notes what arrived at a provider, and says what is wrong with it.
+// receive records what arrived at a provider, and returns what is wrong with it.
 func (l *ledger) receive(all []providertest.Message, accountOf func(n int) string) (wrong []string) {
 	for _, m := range all {
 		n := numberOf(m.From)
@@ -127,7 +128,7 @@ func (l *ledger) receive(all []providertest.Message, accountOf func(n int) strin
 		case m.SHA256 != hex.EncodeToString(sum[:]):
 			wrong = append(wrong, fmt.Sprintf("message %d arrived changed, with %d bytes of %d", n, m.Size, len(l.body(n))))
 		case m.Account != accountOf(n):
-			wrong = append(wrong, fmt.Sprintf("message %d arrived as one of %s, sent by %s", n, m.Account, accountOf(n)))
+			wrong = append(wrong, fmt.Sprintf("message %d arrived from account %s, but %s sent it", n, m.Account, accountOf(n)))
 		case l.outcome[n] == accepted:
 			var want, got []string
 			for i, to := range l.recipients(n) {
@@ -139,7 +140,7 @@ func (l *ledger) receive(all []providertest.Message, accountOf func(n int) strin
 				got = append(got, rcpt.To)
 			}
 			if !slices.Equal(got, want) {
-				wrong = append(wrong, fmt.Sprintf("message %d arrived for %v, accepted for %v", n, got, want))
+				wrong = append(wrong, fmt.Sprintf("message %d arrived for %v, but was accepted for %v", n, got, want))
 			}
 		}
 	}

@@ -16,12 +16,11 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// names is the DNS of the run: it answers *.chaos.test with this machine, or
-// fails as it is told.
+// names is the DNS server of the run. It resolves *.chaos.test to this machine, or fails as set.
 type names struct {
 	mu     sync.Mutex
 	fault  map[string]string // by host
-	silent []net.Conn        // left without an answer
+	silent []net.Conn        // queries without a response
 }
 
 func (n *names) set(host, fault string) {
@@ -34,15 +33,15 @@ func (n *names) clear() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.fault)
-	// Go's resolver goes on waiting when nobody waits for it any more, and would
-	// look like a leak.
+	// Go's resolver keeps waiting even if nobody needs its result any more, which would look like a
+	// leak.
 	for _, c := range n.silent {
 		c.Close()
 	}
 	n.silent = nil
 }
 
-// ignore says nothing until the resolver gives up, or faults are cleared.
+// ignore does not respond until the resolver gives up or the faults are cleared.
 func (n *names) ignore(c net.Conn) {
 	n.mu.Lock()
 	if len(n.fault) > 0 {
@@ -52,7 +51,7 @@ func (n *names) ignore(c net.Conn) {
 	n.mu.Unlock()
 }
 
-// resolver takes the place of net.DefaultResolver.
+// resolver replaces net.DefaultResolver.
 func (n *names) resolver() *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		n.mu.Lock()
@@ -67,8 +66,7 @@ func (n *names) resolver() *net.Resolver {
 	}}
 }
 
-// answer speaks DNS over TCP, in which each message has its length before it
-// (RFC 1035 section 4.2.2).
+// answer speaks DNS over TCP, where each message has its length in front (RFC 1035 section 4.2.2).
 func (n *names) answer(c net.Conn) {
 	defer c.Close()
 	for {
@@ -91,7 +89,7 @@ func (n *names) answer(c net.Conn) {
 	}
 }
 
-// reply answers a query; nil says nothing.
+// reply makes the response to a query; nil means no response.
 func (n *names) reply(ask []byte) []byte {
 	var p dnsmessage.Parser
 	h, err := p.Start(ask)
@@ -116,7 +114,7 @@ func (n *names) reply(ask []byte) []byte {
 	case fault == "dns nxdomain" || !strings.HasSuffix(host, ".chaos.test"):
 		h.RCode = dnsmessage.RCodeNameError
 	case fault == "refused":
-		ip = [4]byte{127, 0, 0, 9} // nobody listens there
+		ip = [4]byte{127, 0, 0, 9} // nothing listens there
 	}
 	b := dnsmessage.NewBuilder(nil, h)
 	b.StartQuestions()
@@ -129,17 +127,17 @@ func (n *names) reply(ask []byte) []byte {
 	return out
 }
 
-// road is the way to one port of a provider. Some who go there do not arrive.
+// road leads to one port of a provider. Some connections do not get through.
 type road struct {
 	net.Listener
 	to   string
-	fate func(n uint64) fate // of the n-th connection
+	fate func(n uint64) fate // what happens to the n-th connection
 
 	count   atomic.Uint64
 	running sync.WaitGroup
 }
 
-// fate is what becomes of a connection: kind, after so many bytes up or down.
+// fate is what happens to a connection after a number of bytes in one direction.
 type fate struct {
 	kind string // "", "reset", "half-open" or "drip"
 	up   bool
@@ -191,11 +189,11 @@ func reset(c *net.TCPConn) {
 	c.Close()
 }
 
-// lane is one connection on its way.
+// lane is one connection on a road.
 type lane struct {
 	near, far *net.TCPConn
 	fate      fate
-	mute      atomic.Bool // half-open: both ends think that the other is there
+	mute      atomic.Bool // half-open: each end thinks that the other is still there
 }
 
 func (l *lane) pass(to, from *net.TCPConn, up bool) {
@@ -218,7 +216,7 @@ func (l *lane) pass(to, from *net.TCPConn, up bool) {
 		}
 		if l.mute.Load() {
 			if err != nil && up {
-				reset(l.far) // whoever was mailing has given up
+				reset(l.far) // the sender has given up
 				return
 			} else if err != nil {
 				return

@@ -6,12 +6,12 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// TestStartWithoutNetwork: a start at which nothing is reached, no DNS, no mail
-// server, no token endpoint, and not even the keychain, is a start. When all of it
-// is there, mail flows without anybody doing anything.
+// TestStartWithoutNetwork starts a server that can reach nothing: no DNS, no mail server, no token
+// endpoint, not even the keychain. Once everything is back, mail is sent without anybody doing
+// anything.
 func TestStartWithoutNetwork(t *testing.T) {
 	w := newWorld(t, 1, 0)
 	w.shutdown()
@@ -34,9 +34,9 @@ func TestStartWithoutNetwork(t *testing.T) {
 	}
 	e.heal()
 	w.calm.Store(true)
-	w.afterwards(1) // each account sends, here and after another start
+	w.afterwards(1) // each account sends, now and after another start
 	for _, b := range w.server.Snapshot().Breakers {
-		if b.State != breaker.Closed {
+		if b.State != api.Closed {
 			t.Errorf("%+v", b)
 		}
 	}

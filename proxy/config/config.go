@@ -156,3 +156,28 @@ func (c Config) WithDefaults() Config {
 	}
 	return c
 }
+
+// Listeners are the addresses on which mail programs are to be served: those of
+// listen, then those of listen_tls.
+func (c Config) Listeners() []api.Listener {
+	all := make([]api.Listener, 0, len(c.Listen)+len(c.ListenTLS))
+	for _, address := range c.Listen {
+		all = append(all, api.Listener{Protocol: "smtp", Address: address})
+	}
+	for _, address := range c.ListenTLS {
+		all = append(all, api.Listener{Protocol: "smtp", Address: address, TLS: true})
+	}
+	return all
+}
+
+// Addresses are all that is to be listened on, metrics included.
+func (c Config) Addresses() []string {
+	var all []string
+	for _, l := range c.Listeners() {
+		all = append(all, l.Address)
+	}
+	if c.Metrics != "" {
+		all = append(all, c.Metrics)
+	}
+	return all
+}

@@ -161,7 +161,7 @@ func TestEmailProxyLeavesNothingSilently(t *testing.T) {
 			left: []string{"[@corp.example] stands for all addresses at corp.example, but Waxseal needs each of them; add those that are not in the file, with the provider microsoft-1-2 and the client ID shared (`waxseal account add ADDRESS`)"}},
 		"all domains and no account": {file: "[@]\nredirect_uri = https://localhost" + catchAll + "on", providers: 1,
 			left: []string{"[@] stands for all addresses, but", "the registration of @ has the redirect address https://localhost"}},
-		"a catch-all that is off":    {file: google + "[@]" + catchAll + "off", warned: []string{"allow_catch_all_accounts is off"}},
+		"a catch-all that is off": {file: google + "[@]" + catchAll + "off", warned: []string{"allow_catch_all_accounts is off"}},
 		"other machines": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = 192.0.2.1\n" + google,
 			left: []string{"[SMTP-25] accepts mail programs on other machines (192.0.2.1)"}, warned: []string{"port 25 "}},
 		"only this machine": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = ::1\n" + google, warned: []string{"port 25 "}},

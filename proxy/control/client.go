@@ -22,15 +22,15 @@ import (
 // helloPatience is how long an instance may take to say who it is.
 const helloPatience = 5 * time.Second
 
-// Client speaks to an instance. Its methods may be called at the same time.
-// The errors an instance answers are *[Error].
+// Client talks to an instance. Its methods may be called at the same time. The
+// errors that an instance answers are *[Error].
 type Client struct {
 	http  http.Client
 	token string
 }
 
-// Dial finds the instance that runs for a configuration file. It fails with
-// [ErrNotRunning] when there is none.
+// Dial finds the instance that is running for a configuration file. It fails with
+// [ErrNotRunning] if there is none.
 func Dial(ctx context.Context, configPath string) (*Client, error) {
 	all, err := places(configPath)
 	if err != nil {
@@ -48,10 +48,10 @@ func Dial(ctx context.Context, configPath string) (*Client, error) {
 	return nil, ErrNotRunning
 }
 
-// Close lets go of the connection.
+// Close closes the connection.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// dial connects, and knows that an instance is there because it says hello.
+// dial connects, and knows by the answer to /hello that an instance is there.
 func (p place) dial(ctx context.Context) (*Client, hello, error) {
 	if p.private {
 		if err := checkPrivate(p.dir); err != nil {
@@ -80,9 +80,10 @@ func (p place) dial(ctx context.Context) (*Client, hello, error) {
 	return c, h, nil
 }
 
-// readPort reads where a loopback port stands in for the socket. It believes
-// the file only while somebody holds the lock: after a crash the port may be
-// another program's, which must not be sent anything.
+// readPort reads the file that leads to the loopback port, where one takes the
+// place of the socket. It trusts the file only while somebody holds the lock:
+// after a crash the port may belong to another program, which must not get
+// anything from us.
 func (p place) readPort() (portFile, error) {
 	var f portFile
 	data, err := safeio.ReadFile(p.path(".port"))
@@ -103,7 +104,7 @@ func (c *Client) Status(ctx context.Context) (s api.Snapshot, err error) {
 	return s, err
 }
 
-// Accounts returns the accounts and how they are.
+// Accounts returns the accounts and their state.
 func (c *Client) Accounts(ctx context.Context) (a []api.AccountStatus, err error) {
 	err = c.call(ctx, http.MethodGet, "/accounts", nil, &a)
 	return a, err
@@ -116,7 +117,7 @@ func (c *Client) Reload(ctx context.Context) (notes []string, err error) {
 	return notes, err
 }
 
-// Preflight tells what adding an account takes; see [proxy.Server.Preflight].
+// Preflight answers what adding an account requires; see [proxy.Server.Preflight].
 func (c *Client) Preflight(ctx context.Context, a api.Account) (p api.Preflight, err error) {
 	err = c.call(ctx, http.MethodPost, "/preflight", a, &p)
 	return p, err
@@ -145,7 +146,7 @@ func (c *Client) Authorize(ctx context.Context, address string, device bool, sho
 	return last.Consented, err
 }
 
-// Doctor checks all that must work and returns how much does not.
+// Doctor checks everything that must work and returns how many checks failed.
 func (c *Client) Doctor(ctx context.Context, report func(api.Check)) (failed int, err error) {
 	last, err := c.follow(ctx, "/doctor", struct{}{}, checks(report))
 	return last.Failed, err
@@ -178,7 +179,7 @@ func (c *Client) follow(ctx context.Context, path string, in any, each func(even
 		case ctx.Err() != nil:
 			return event{}, ctx.Err()
 		case err != nil:
-			return event{}, fmt.Errorf("read the answer of the running Waxseal: %w", err)
+			return event{}, fmt.Errorf("read the answer from the running Waxseal: %w", err)
 		case e.Done && e.Error != nil:
 			return e, e.Error
 		case e.Done:
@@ -201,8 +202,8 @@ func (c *Client) ImportEmailProxy(ctx context.Context, data []byte, passwords ma
 	return r, err
 }
 
-// Remove takes an account out, with its secrets.
-// note says when the provider could not be told.
+// Remove removes an account and its secrets. The note says so if the provider
+// could not be told.
 func (c *Client) Remove(ctx context.Context, address string) (note string, err error) {
 	var out removeAnswer
 	err = c.call(ctx, http.MethodPost, "/remove", addressRequest{Address: address}, &out)
@@ -217,7 +218,7 @@ func (c *Client) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 	return out.Moved, err
 }
 
-// call makes a request and reads its answer into out, unless that is nil.
+// call makes a request and reads the answer into out, unless out is nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	body, err := c.open(ctx, method, path, in)
 	if err != nil {
@@ -230,13 +231,13 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		err = json.NewDecoder(body).Decode(out)
 	}
 	if err != nil {
-		return fmt.Errorf("read the answer of the running Waxseal: %w", err)
+		return fmt.Errorf("read the answer from the running Waxseal: %w", err)
 	}
 	return nil
 }
 
-// open makes a request with in as JSON, bytes as they are, and returns the body
-// of a good answer.
+// open makes a request and returns the body of a good answer. It sends in as JSON,
+// or bytes as they are.
 func (c *Client) open(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
 	data, raw := in.([]byte)
 	if !raw && in != nil {
@@ -255,11 +256,11 @@ func (c *Client) open(ctx context.Context, method, path string, in any) (io.Read
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		var lost *url.Error // its text names our made-up URL, which tells nobody anything
+		var lost *url.Error // its text contains our made-up URL, which helps nobody
 		if errors.As(err, &lost) {
 			err = lost.Err
 		}
-		return nil, fmt.Errorf("ask the running Waxseal: %w", err)
+		return nil, fmt.Errorf("talk to the running Waxseal: %w", err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp.Body, nil

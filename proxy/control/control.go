@@ -1,24 +1,24 @@
-// Package control lets the command line talk to the running instance, and sees
-// to it that only one instance runs for one configuration file.
+// Package control lets the command line talk to the running instance, and makes
+// sure that only one instance runs for one configuration file.
 //
-// The instance calls [Listen], which takes a lock and opens a socket beside the
+// The instance calls [Listen], which takes a lock and opens a socket next to the
 // configuration file (config.toml gives config.lock and config.sock), and then
 // [Serve], which answers requests until its context ends. A command calls
-// [Dial] and uses the methods of the [Client] it gets. Where no instance runs,
+// [Dial] and uses the methods of the [Client] it gets. If no instance is running,
 // Dial answers [ErrNotRunning]; the command then takes the lock with [Hold],
-// makes a server of its own and speaks to it through [Local]: the same client,
-// the same requests, no socket.
+// makes a server of its own and talks to it through [Local]: the same client and
+// the same requests, without a socket.
 //
 // The protocol is JSON over HTTP over a unix domain socket that only its owner
-// may open (0600). Where the configuration folder can hold no socket, because
-// it is read-only or its path too long for one, lock and socket lie in a
+// may open (0600). If there can be no socket in the configuration folder, because
+// the folder is read-only or its path too long for one, lock and socket are in a
 // private folder below [os.TempDir]; both sides look there second. Windows
 // before 10 (1803) and Wine have no unix sockets: there a loopback port takes
 // its place, with a token in a file as the key.
 //
-// The lock, not the socket, says whether an instance runs. It ends with the
-// process that holds it, so a socket left behind by a killed process is known
-// to be stale and is replaced.
+// The lock, not the socket, says whether an instance is running. It ends with the
+// process that holds it, so a socket that a killed process left is known to be
+// stale and is replaced.
 package control
 
 import (
@@ -56,14 +56,14 @@ type Backend interface {
 	Certificate() (api.Certificate, error)
 }
 
-// Desktop is what an instance with windows does beside the work of its Backend.
-// The zero value is an instance without.
+// Desktop is what an instance with windows can do in addition to its Backend. The
+// zero value is an instance without windows.
 type Desktop struct {
-	// Show opens a window on a page, for an account where the page is about
-	// one. It is called when nobody who listens to [Client.Pages] could be told;
-	// calls may come while a window is about to open.
+	// Show opens a window on a page, for an account if the page is about one. It
+	// is called when no window listens to [Client.Pages]; calls may come while a
+	// window is still opening.
 	Show func(page, account string) error
-	// Quit ends the program. It does not wait for that.
+	// Quit ends the program, and returns without waiting for the end.
 	Quit func()
 }
 
@@ -73,41 +73,48 @@ type Page struct {
 	Account string `json:"account,omitempty"`
 }
 
-// ErrNotRunning says that no instance runs for the configuration file.
+// ErrNotRunning says that no instance is running for the configuration file.
 var ErrNotRunning = errors.New("no Waxseal is running for this configuration")
 
-// RunningError says that another process has the configuration file already.
+// RunningError says that another process is using the configuration file.
 type RunningError struct {
-	PID     int // 0 when it holds the lock but does not answer
+	PID     int // 0 if it holds the lock but does not answer
 	Version string
 }
 
 // Error implements error.
 func (e *RunningError) Error() string {
 	if e.PID == 0 {
-		return "another Waxseal holds this configuration and does not answer"
+		return "another Waxseal is using this configuration and does not respond"
 	}
 	return fmt.Sprintf("Waxseal is already running (process %d, version %s)", e.PID, e.Version)
 }
 
-// Error is an error that the instance answered, with its own text and, where
-// it knows one, what to do about it. One about a port is a *[proxy.PortTakenError]
-// too, for errors.As.
+// Error is an error that the instance answered, with its own text and, if there
+// is one, its cure. An error about a port is a *[api.PortTakenError] too, for
+// errors.As.
 type Error struct {
 	Text string              `json:"error"`
 	Cure string              `json:"cure,omitempty"`
 	Port *api.PortTakenError `json:"port_taken,omitempty"`
+
+	// Problem is the failure for whoever words it in another language; nil for one
+	// that only has an English text.
+	Problem *api.Problem `json:"problem,omitempty"`
 }
 
 // Error implements error.
 func (e *Error) Error() string { return e.Text }
 
-// Unwrap gives the error about a port, where it is one.
+// Unwrap answers the error about a port, if it is one.
 func (e *Error) Unwrap() error {
-	if e.Port == nil {
-		return nil
+	switch {
+	case e.Port != nil:
+		return e.Port
+	case e.Problem != nil:
+		return e.Problem
 	}
-	return e.Port
+	return nil
 }
 
 // The bodies of the requests and answers that are not types of package proxy.
@@ -143,8 +150,8 @@ type (
 		Address string `json:"address"`
 		To      string `json:"to"`
 	}
-	// event is a line of an answer that grows while the work goes on; the last
-	// one has Done.
+	// event is a line of an answer that grows while the work goes on. Done marks
+	// the last one.
 	event struct {
 		Prompt    *api.Prompt `json:"prompt,omitempty"`
 		Check     *api.Check  `json:"check,omitempty"`
@@ -167,6 +174,6 @@ type (
 	}
 )
 
-// host is the Host every request carries. A browser sends the name of the page
-// it was led to instead, so no page can speak to the loopback port of [listenTCP].
+// host is the Host of every request. A browser sends the host name of the page
+// instead, so no web page can use the loopback port of [listenTCP].
 const host = "waxseal"

@@ -15,7 +15,6 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
 func TestMain(m *testing.M) {
@@ -25,7 +24,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fake is a Backend that says what it was asked.
+// fake is a Backend that records what it was asked.
 type fake struct {
 	snapshot api.Snapshot
 	err      error
@@ -41,7 +40,7 @@ func (f *fake) ask(format string, args ...any) error {
 
 func (f *fake) Snapshot() api.Snapshot { return f.snapshot }
 
-// Watch yields two snapshots and then waits for the end of ctx.
+// Watch yields two snapshots and then waits until ctx ends.
 func (f *fake) Watch(ctx context.Context, _ time.Duration) iter.Seq[api.Snapshot] {
 	return func(yield func(api.Snapshot) bool) {
 		defer close(f.watched)
@@ -80,7 +79,7 @@ func (f *fake) Authorize(_ context.Context, address string, device bool, show fu
 }
 
 func (f *fake) Doctor(_ context.Context, report func(api.Check)) int {
-	report(api.Check{Name: "keystore", Result: "locked", Cure: "unlock it", Took: time.Second})
+	report(api.Check{Name: "keystore", Result: api.Say("locked"), Problem: &api.Problem{What: api.Say("locked"), Cure: api.Say("unlock {{.It}}", "It", "it")}, Took: time.Second})
 	f.ask("doctor")
 	return 1
 }
@@ -117,7 +116,7 @@ func (f *fake) Activity(after uint64) []api.Activity {
 func (f *fake) SetPaused(paused bool) { f.ask("pause %t", paused) }
 
 func (f *fake) MailSettings(_ context.Context, address string, renew bool) (api.MailSettings, error) {
-	return api.MailSettings{User: address, Password: "secret", Servers: []api.MailServer{{Host: "::1", Port: 1587, Security: "tls"}}},
+	return api.MailSettings{User: address, Password: "secret", Servers: []api.MailServer{{Host: "::1", Port: 1587, TLS: true}}},
 		f.ask("mail settings %s %t", address, renew)
 }
 
@@ -133,24 +132,24 @@ func (f *fake) Certificate() (api.Certificate, error) {
 	return api.Certificate{PEM: "-----", Fingerprint: "AB:CD"}, f.err
 }
 
-// everything is a Snapshot with no field at its zero value where that matters.
+// everything is a Snapshot in which no field that matters has its zero value.
 func everything() api.Snapshot {
 	day := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	return api.Snapshot{
 		Version: "1.2.3", PID: 4242, Started: day, State: "serving",
-		Listeners: []api.Listener{{Address: "127.0.0.1:1587", Security: "starttls"}},
+		Listeners: []api.Listener{{Protocol: "smtp", Address: "127.0.0.1:1587"}},
 		Metrics:   "127.0.0.1:9587", Connections: 5, Messages: 2,
 		Upstream: api.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
-		Totals:   map[string]int64{"sent": 7}, AuthFailures: 1, Refused: 2,
-		Keystore: api.KeystoreStatus{Kind: "file", Error: "locked", Cure: "unlock it"},
+		Totals:   map[api.Result]int64{"sent": 7}, AuthFailures: 1, Refused: 2,
+		Keystore: api.KeystoreStatus{Kind: "file", Problem: &api.Problem{State: api.KeystoreLocked, Lasting: true, What: api.Say("locked"), Do: api.Unlock}},
 		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "ready",
 			Sent: 9, LastMessage: day, Upstream: api.PoolStatus{Warm: 1, Limit: 3}}},
-		Breakers: []breaker.Status{{Name: "smtp.x:587", State: breaker.Open,
-			RetryIn: 12 * time.Second, Cause: "refused", Transitions: 1, Failures: 5}},
+		Breakers: []api.Breaker{{Name: "smtp.x:587", Provider: "Corp", Mail: true, State: api.Open,
+			RetryIn: 12, Cause: "refused", Transitions: 1, Failures: 5}},
 	}
 }
 
-// folder is t.TempDir for Wine too, which cannot delete as that demands.
+// folder is t.TempDir that works on Wine, where deleting a folder may fail.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "control")
@@ -161,7 +160,7 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// elsewhere gives the test a temporary folder of its own, for the second place.
+// elsewhere gives the test a temporary folder of its own for the second place.
 func elsewhere(t *testing.T) string {
 	t.Helper()
 	dir := folder(t)
@@ -200,7 +199,7 @@ func serveAt(t *testing.T, path string, b Backend) (l *Listener, stop func()) {
 	return l, stop
 }
 
-// clients are the two ways to reach a backend: one path through the code.
+// clients are the two ways to reach a backend. Both must behave the same.
 var clients = map[string]func(*testing.T, Backend) *Client{
 	"socket": func(t *testing.T, b Backend) *Client {
 		c, err := Dial(t.Context(), serving(t, b))
@@ -257,7 +256,7 @@ func TestRequests(t *testing.T) {
 			}
 			var checks []api.Check
 			failed, err := c.Doctor(ctx, func(ch api.Check) { checks = append(checks, ch) })
-			if failed != 1 || err != nil || len(checks) != 1 || checks[0].Cure != "unlock it" {
+			if failed != 1 || err != nil || len(checks) != 1 || checks[0].Problem.Cure.String() != "unlock it" {
 				t.Errorf("Doctor: %d, %v, %+v", failed, err, checks)
 			}
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch api.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
@@ -314,7 +313,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// The instance ends while it is watched: the watcher hears of it, and the
+// When the instance ends while it is watched, the watcher is told, and the
 // instance does not wait for the watcher.
 func TestWatchSeesTheEnd(t *testing.T) {
 	b := &fake{snapshot: everything(), watched: make(chan struct{})}

@@ -7,49 +7,49 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// Activity lists the messages that ended since the one whose Seq is after.
+// Activity lists the messages that ended after the one with the Seq after.
 func (c *Client) Activity(ctx context.Context, after uint64) (a []api.Activity, err error) {
 	err = c.call(ctx, http.MethodPost, "/activity", activityRequest{after}, &a)
 	return a, err
 }
 
-// SetPaused stops and resumes the taking of mail.
+// SetPaused pauses and resumes accepting mail.
 func (c *Client) SetPaused(ctx context.Context, paused bool) error {
 	return c.call(ctx, http.MethodPost, "/pause", pauseRequest{paused}, nil)
 }
 
-// MailSettings are what to enter in a mail program for an account; renew makes
-// a new password first.
+// MailSettings answers what to enter in a mail program for an account. With renew
+// it makes a new local password first.
 func (c *Client) MailSettings(ctx context.Context, address string, renew bool) (s api.MailSettings, err error) {
 	err = c.call(ctx, http.MethodPost, "/mail-settings", addressRequest{Address: address, Renew: renew}, &s)
 	return s, err
 }
 
-// Settings are the settings as they are.
+// Settings answers the current settings.
 func (c *Client) Settings(ctx context.Context) (s api.Settings, err error) {
 	err = c.call(ctx, http.MethodGet, "/settings", nil, &s)
 	return s, err
 }
 
-// Configure changes the settings at once; see [proxy.Server.Configure].
+// Configure changes the settings; see [proxy.Server.Configure].
 func (c *Client) Configure(ctx context.Context, to api.Settings) (notes []string, err error) {
 	err = c.call(ctx, http.MethodPost, "/configure", to, &notes)
 	return notes, err
 }
 
-// Certificate is the certificate for local TLS.
+// Certificate answers the certificate for local TLS.
 func (c *Client) Certificate(ctx context.Context) (i api.Certificate, err error) {
 	err = c.call(ctx, http.MethodGet, "/certificate", nil, &i)
 	return i, err
 }
 
-// Show brings the instance's window to the front, opening it where there is
-// none, on a page and for an account where the page is about one.
+// Show brings the instance's window to the front, or opens it, on a page, for an
+// account if the page is about one.
 func (c *Client) Show(ctx context.Context, page, account string) error {
 	return c.call(ctx, http.MethodPost, "/show", Page{page, account}, nil)
 }
 
-// Quit ends the instance. It returns when the instance has taken note.
+// Quit ends the instance. It returns as soon as the instance has accepted that.
 func (c *Client) Quit(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/quit", struct{}{}, nil)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// Whatever is not our own client is turned away before the backend is asked.
+// Everything but our own client is turned away before the backend is asked.
 func TestStrangersAreRefused(t *testing.T) {
 	body := `{"address":"a@b"}`
 	for name, tc := range map[string]struct {
@@ -53,7 +53,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 }
 
-// The loopback port that stands in for a socket where there are none.
+// The loopback port takes the place of the socket on systems without unix sockets.
 func TestLoopbackPort(t *testing.T) {
 	p := place{dir: folder(t), name: "config"}
 	lock, err := p.acquire(t.Context())
@@ -102,11 +102,12 @@ func TestLoopbackPort(t *testing.T) {
 	}
 	l.Close()
 	if _, err := os.Stat(p.path(".port")); err == nil {
-		t.Error("config.port is left behind")
+		t.Error("config.port is still there")
 	}
 }
 
-// After a crash the port may belong to somebody else, who must get nothing.
+// After a crash the port may belong to another program, which must get nothing
+// from us.
 func TestStalePortIsNotAsked(t *testing.T) {
 	asked := false
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))

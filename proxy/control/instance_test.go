@@ -93,14 +93,14 @@ func TestHoldKeepsTheInstanceWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Dial(t.Context(), path); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("Dial: %v, want ErrNotRunning: a command is no instance", err)
+		t.Errorf("Dial: %v, want ErrNotRunning: a command is not an instance", err)
 	}
 	_, err = Listen(t.Context(), path)
 	var running *RunningError
 	if !errors.As(err, &running) || running.PID != 0 {
 		t.Errorf("Listen during Hold: %v, want a RunningError without a process", err)
 	}
-	time.AfterFunc(lockRetry, release) // Listen waits for a command to end
+	time.AfterFunc(lockRetry, release) // Listen waits until a command has ended
 	l, err := Listen(t.Context(), path)
 	if err != nil {
 		t.Fatalf("Listen after Hold: %v", err)
@@ -156,7 +156,7 @@ func TestStartAfterKill(t *testing.T) {
 
 	left, _ := filepath.Glob(strings.TrimSuffix(path, "toml") + "*")
 	if len(left) < 2 {
-		t.Fatalf("the killed process left only %q: nothing is shown", left)
+		t.Fatalf("the killed process left only %q: the test proves nothing", left)
 	}
 	if _, err := Dial(t.Context(), path); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("Dial after the kill: %v, want ErrNotRunning", err)
@@ -168,7 +168,7 @@ func TestStartAfterKill(t *testing.T) {
 	c.Close()
 }
 
-// Where the configuration's folder can hold no socket, both sides find the
+// If there can be no socket in the configuration folder, both sides find the
 // private folder.
 func TestElsewhere(t *testing.T) {
 	file := filepath.Join(folder(t), "file")
@@ -176,7 +176,7 @@ func TestElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, dir := range map[string]string{
-		"no folder to write in": file, // as a read-only one, but also for root
+		"no folder to write in": file, // like a read-only folder, but for root too
 		"path too long":         filepath.Join(folder(t), strings.Repeat("long", 25)),
 	} {
 		t.Run(name, func(t *testing.T) {

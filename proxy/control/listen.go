@@ -19,13 +19,13 @@ import (
 // Listener is the instance's end of the socket, and its lock.
 type Listener struct {
 	inner net.Listener
-	token string // what clients must send; empty on a unix socket, which needs none
+	token string // clients must send it; empty on a unix socket, which needs none
 	lock  *flock.Flock
 	files []string
 }
 
 // Listen takes the lock of a configuration file and opens its socket. It fails
-// with a *[RunningError] when another instance has it.
+// with a *[RunningError] if another instance has the lock.
 func Listen(ctx context.Context, configPath string) (*Listener, error) {
 	var l *Listener
 	err := inFirst(configPath, func(p place) error {
@@ -43,8 +43,8 @@ func Listen(ctx context.Context, configPath string) (*Listener, error) {
 	return l, err
 }
 
-// Close closes the socket and gives up the lock. Call it last of all: from then
-// on another instance may start and use the same files.
+// Close closes the socket and releases the lock. Call it last of all: after that
+// another instance may start and use the same files.
 func (l *Listener) Close() error {
 	l.inner.Close()
 	for _, f := range l.files {
@@ -65,15 +65,15 @@ func (p place) listen() (*Listener, error) {
 	return nil, fmt.Errorf("open the control socket: %w", err)
 }
 
-// portFile is the content of the file that leads to a loopback port.
+// portFile is the content of the file that leads to the loopback port.
 type portFile struct {
 	Address string `json:"address"`
 	Token   string `json:"token"`
 }
 
-// listenTCP takes a loopback port in place of a socket. Anybody on the machine
-// can reach the port, so each request must bring the token, which lies in a
-// file that only its owner can read and is another one at each start.
+// listenTCP opens a loopback port in place of a socket. Anybody on the machine can
+// reach the port, so each request must contain the token. The token is in a file
+// that only its owner can read, and changes at each start.
 func (p place) listenTCP() (*Listener, error) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -86,7 +86,7 @@ func (p place) listenTCP() (*Listener, error) {
 	}
 	if err != nil {
 		inner.Close()
-		return nil, fmt.Errorf("keep the control port: %w", err)
+		return nil, fmt.Errorf("write down the control port: %w", err)
 	}
 	return &Listener{inner: inner, token: f.Token, files: []string{p.path(".port")}}, nil
 }

@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// Local returns a client of b in this process, for commands that find no
-// instance: they have one path through the code, whoever answers.
+// Local returns a client of b in this process. Commands that find no instance use
+// it, so their code is the same whoever answers.
 func Local(b Backend) *Client {
 	c := &Client{}
 	c.http.Transport = local{newHandler(context.Background(), b, Desktop{}, "")}
@@ -18,7 +18,7 @@ func Local(b Backend) *Client {
 type local struct{ handler http.Handler }
 
 // RoundTrip returns as soon as the handler has begun its answer, so that an
-// answer without end can be read while it grows.
+// endless answer can be read while it grows.
 func (l local) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	in := r.Clone(ctx)
@@ -44,7 +44,7 @@ func (l local) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// localBody ends the handler when it is closed, and waits for that.
+// localBody's Close ends the handler and waits for it.
 type localBody struct {
 	*io.PipeReader
 	cancel context.CancelFunc
@@ -80,5 +80,5 @@ func (w *localWriter) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// Flush has nothing to do: the pipe keeps nothing back.
+// Flush has nothing to do: the pipe has no buffer.
 func (w *localWriter) Flush() {}

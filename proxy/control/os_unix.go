@@ -12,8 +12,8 @@ import (
 // listenUnix opens a socket that only its owner may connect to. The mode must
 // be right from the start: between bind and a later chmod anybody could
 // connect. The umask belongs to the whole process, so a file that another
-// goroutine makes at this moment gets narrower rights than it asked for; the
-// instance listens here before it does anything else.
+// goroutine creates at this moment gets fewer permissions than it asked for; the
+// instance calls this before it does anything else.
 func listenUnix(path string) (net.Listener, error) {
 	old := syscall.Umask(0o177)
 	defer syscall.Umask(old)
@@ -24,8 +24,8 @@ func listenUnix(path string) (net.Listener, error) {
 	return ownPeers{l}, nil
 }
 
-// checkPrivate reports an error unless dir is a folder of ours that nobody else
-// may enter.
+// checkPrivate fails unless dir is a folder of this user that nobody else may
+// enter.
 func checkPrivate(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -33,7 +33,7 @@ func checkPrivate(dir string) error {
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || !info.IsDir() || int(st.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s is not a private folder of this user: delete it, or set TMPDIR", dir)
+		return fmt.Errorf("%s is not a private folder of this user; delete it, or set TMPDIR to another place", dir)
 	}
 	return nil
 }

@@ -5,9 +5,9 @@ import (
 	"os"
 )
 
-// ownPeers is a unix socket's listener that hands on none but connections of this
-// user and of root. The socket's mode lets nobody else in to begin with; this is
-// for when the mode was changed, or the file system has none.
+// ownPeers is a unix socket's listener that accepts connections from this user and
+// from root only. The socket's mode already keeps others out; this helps if the
+// mode was changed, or if the file system has no modes.
 type ownPeers struct{ net.Listener }
 
 func (l ownPeers) Accept() (net.Conn, error) {
@@ -23,5 +23,5 @@ func (l ownPeers) Accept() (net.Conn, error) {
 	}
 }
 
-// mayTalk reports whether a user may.
+// mayTalk reports whether a user may connect.
 func mayTalk(uid int) bool { return uid == os.Getuid() || uid == 0 }

@@ -4,7 +4,7 @@ package control
 
 import "net"
 
-// ownPeer asks the system who connected.
+// ownPeer asks the system who connected, and reports whether that user may.
 func ownPeer(c *net.UnixConn) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {

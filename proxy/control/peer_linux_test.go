@@ -10,15 +10,15 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// TestAnotherUser: another local user cannot open the socket and, where its mode
-// was changed, is hung up on before a word.
+// TestAnotherUser: another local user cannot open the socket and, if its mode was
+// changed, is disconnected before anything is sent.
 func TestAnotherUser(t *testing.T) {
 	for _, tool := range []string{"setpriv", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil || os.Getuid() != 0 {
-			t.Skip("NOT TESTED: another user on the control socket, which needs root, setpriv (of util-linux) and curl")
+			t.Skip("NOT TESTED: another user on the control socket. It needs root, setpriv (of util-linux) and curl.")
 		}
 	}
-	dir, err := os.MkdirTemp("/tmp", "waxseal-peer-") // a folder that others may enter, too
+	dir, err := os.MkdirTemp("/tmp", "waxseal-peer-") // a folder that others may enter too
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,5 +4,5 @@ package control
 
 import "net"
 
-// ownPeer leaves it to the rights of the folder that the socket is in.
+// ownPeer relies on the permissions of the socket's folder.
 func ownPeer(*net.UnixConn) bool { return true }

@@ -22,20 +22,20 @@ const maxSocketPath = 100
 
 const lockRetry = 50 * time.Millisecond
 
-// lockPatience is how long a lock is waited for whose holder does not answer: a
-// command at work, or an instance about to start or to end. Tests wait less.
+// lockPatience is how long to wait for a lock whose holder does not answer: it may
+// be a command at work, or an instance that is starting or ending. Tests wait less.
 var lockPatience = 5 * time.Second
 
-// place is a folder, and the name within it that lock and socket share.
+// place is a folder, and the name in it that lock and socket share.
 type place struct {
 	dir, name string
-	private   bool // made by us below os.TempDir: must be ours alone
+	private   bool // created by us below os.TempDir: nobody else may enter it
 }
 
 func (p place) path(ext string) string { return filepath.Join(p.dir, p.name+ext) }
 
-// places returns where lock and socket of a configuration file may lie, best
-// first. The instance takes the first that works; a client asks each in turn.
+// places returns where the lock and socket of a configuration file may be, best
+// first. The instance takes the first that works; a client tries each in turn.
 func places(configPath string) ([]place, error) {
 	abs, err := filepath.Abs(configPath)
 	if err != nil {
@@ -43,7 +43,7 @@ func places(configPath string) ([]place, error) {
 	}
 	dir, file := filepath.Split(abs)
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real // one folder under two names is one instance
+		dir = real // one folder with two names gets one instance
 	}
 	beside := place{dir: filepath.Clean(dir), name: strings.TrimSuffix(file, filepath.Ext(file))}
 	sum := sha256.Sum256([]byte(filepath.Join(dir, file)))
@@ -58,8 +58,8 @@ func places(configPath string) ([]place, error) {
 	return []place{beside, private}, nil
 }
 
-// prepare makes the folder. The one below os.TempDir lies where others may
-// write too, so one that is not ours, or open to others, is not used.
+// prepare creates the folder. Others may write to os.TempDir too, so a folder
+// there that is not ours, or that others may enter, is not used.
 func (p place) prepare() error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return err
@@ -70,8 +70,8 @@ func (p place) prepare() error {
 	return nil
 }
 
-// acquire takes the lock. A lock that another holds is waited for, but only
-// until that one answers as an instance.
+// acquire takes the lock. If another process holds it, acquire waits, but only
+// until that process answers as an instance.
 func (p place) acquire(ctx context.Context) (*flock.Flock, error) {
 	if err := p.prepare(); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", p.path(".lock"), err)
@@ -87,7 +87,7 @@ func (p place) acquire(ctx context.Context) (*flock.Flock, error) {
 			return nil, fmt.Errorf("lock %s: %w", lock.Path(), err)
 		}
 		if ok {
-			// Whoever had them is gone. A stale port file must not stay: its
+			// The previous holder is gone. Its port file must not stay, because the
 			// port may belong to another program by now.
 			os.Remove(p.path(".sock"))
 			os.Remove(p.path(".port"))
@@ -110,8 +110,8 @@ func (p place) acquire(ctx context.Context) (*flock.Flock, error) {
 }
 
 // Hold keeps every instance and every other command away from a configuration
-// until release is called. It fails with a *[RunningError] when an instance
-// has it.
+// until release is called. It fails with a *[RunningError] if an instance is using
+// the configuration.
 func Hold(ctx context.Context, configPath string) (release func(), err error) {
 	err = inFirst(configPath, func(p place) error {
 		lock, err := p.acquire(ctx)
@@ -123,8 +123,8 @@ func Hold(ctx context.Context, configPath string) (release func(), err error) {
 	return release, err
 }
 
-// inFirst calls f with each place until one works. An answer that another place
-// would not change, that an instance runs or that ctx ended, ends the search.
+// inFirst calls f with each place until one works. It stops at an error that would
+// be the same in another place: an instance is running, or ctx has ended.
 func inFirst(configPath string, f func(place) error) error {
 	all, err := places(configPath)
 	if err != nil {

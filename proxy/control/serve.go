@@ -11,20 +11,21 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// MaxImport bounds an import file, in bytes: some 50,000 accounts.
+// MaxImport limits an import file, in bytes: about 50,000 accounts.
 const MaxImport = 32 << 20
 
 const (
 	maxBody       = 1 << 20 // of any other request
 	watchInterval = 250 * time.Millisecond
-	endPatience   = 5 * time.Second // for requests under way when the instance ends
+	endPatience   = 5 * time.Second // for requests in progress when the instance ends
 )
 
-// Serve answers requests with b and d until ctx ends, then lets the ones under
-// way finish. It closes the socket but keeps the lock: that is l's Close.
+// Serve answers requests with b and d until ctx ends, then lets those in progress
+// finish. It closes the socket but keeps the lock, which l's Close releases.
 func Serve(ctx context.Context, l *Listener, b Backend, d Desktop) error {
 	watching, stopWatching := context.WithCancel(context.Background())
 	defer stopWatching()
@@ -121,13 +122,13 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 	return h
 }
 
-// ServeHTTP turns away whatever is not our own client before anything is done.
+// ServeHTTP turns away everything but our own client before it does anything.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	browser := r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
 	bearer := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	switch {
 	case r.Host != host || browser:
-		refuse(w, http.StatusForbidden, errors.New("this socket answers the waxseal command only"))
+		refuse(w, http.StatusForbidden, errors.New("this socket is for the waxseal command only"))
 	case h.token != "" && !sameToken(bearer, h.token):
 		refuse(w, http.StatusUnauthorized, errors.New("the token is wrong"))
 	case r.Method == http.MethodPost && r.Header.Get("Content-Type") != "application/json":
@@ -145,7 +146,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// watch sends a Snapshot a line, at once and then at each change.
+// watch sends one Snapshot per line, the first at once and then one at each
+// change.
 func (h *handler) watch(w http.ResponseWriter, r *http.Request) {
 	h.stream(w, r, func(ctx context.Context, send func(any) error) {
 		for s := range h.backend.Watch(ctx, watchInterval) {
@@ -156,8 +158,8 @@ func (h *handler) watch(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// stream is an answer that goes on until the client leaves or the instance ends.
-// It begins at once.
+// stream sends an answer that goes on until the client leaves or the instance
+// ends. It begins at once.
 func (h *handler) stream(w http.ResponseWriter, r *http.Request, run func(ctx context.Context, send func(any) error)) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -175,7 +177,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, run func(ctx co
 	})
 }
 
-// with reads a request's JSON for f and answers with what f returns.
+// with reads a request's JSON, calls f and answers what f returns.
 func with[T any](f func(context.Context, T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in T
@@ -190,7 +192,7 @@ func with[T any](f func(context.Context, T) (any, error)) http.HandlerFunc {
 	}
 }
 
-// growing is with for work that takes its time: each step is sent as it comes.
+// growing is like with for work that takes a while: it sends each step at once.
 func growing[T any](f func(ctx context.Context, in T, send func(event) error) (last event)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in T
@@ -219,6 +221,10 @@ func errorOf(err error) *Error {
 	}
 	e := &Error{Text: err.Error(), Cure: keystore.Cure(err)}
 	errors.As(err, &e.Port)
+	e.Problem = proxy.Explain(err)
+	if p, ok := errors.AsType[*api.Problem](err); ok {
+		e.Text, e.Cure = p.Summary(), p.Remedy()
+	}
 	if own, ok := errors.AsType[interface {
 		error
 		Cure() string

@@ -9,19 +9,19 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// Watch yields what the instance does, now and at each change, until ctx ends
-// or the instance does. The latter yields [ErrNotRunning] as the last error.
+// Watch yields what the instance does, now and at each change, until ctx or the
+// instance ends. If the instance ends, the last error is [ErrNotRunning].
 func (c *Client) Watch(ctx context.Context) iter.Seq2[api.Snapshot, error] {
 	return lines[api.Snapshot](ctx, c, "/watch")
 }
 
-// Pages yields the pages that a window is asked to bring to the front, until ctx
-// ends or the instance does. The latter yields [ErrNotRunning] as the last error.
+// Pages yields the pages that the window is asked to show, until ctx or the
+// instance ends. If the instance ends, the last error is [ErrNotRunning].
 func (c *Client) Pages(ctx context.Context) iter.Seq2[Page, error] {
 	return lines[Page](ctx, c, "/pages")
 }
 
-// lines reads an answer that goes on.
+// lines reads an answer that goes on, one value per line.
 func lines[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T

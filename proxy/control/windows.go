@@ -9,7 +9,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// forWindows are the requests that windows make, and those about windows.
+// forWindows adds the requests that windows make, and those about windows.
 func (h *handler) forWindows(b Backend, d Desktop) {
 	h.mux.HandleFunc("POST /activity", with(func(_ context.Context, a activityRequest) (any, error) {
 		return b.Activity(a.After), nil
@@ -37,7 +37,7 @@ func (h *handler) forWindows(b Backend, d Desktop) {
 	}))
 	h.mux.HandleFunc("POST /quit", with(func(context.Context, struct{}) (any, error) {
 		if d.Quit == nil {
-			return nil, errors.New("this Waxseal cannot be ended from here: end its process")
+			return nil, errors.New("this Waxseal cannot be ended from here; end its process")
 		}
 		d.Quit()
 		return struct{}{}, nil
@@ -62,17 +62,17 @@ func (h *handler) pages(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// windows are those that are open, as far as they listen.
+// windows are the open windows that listen.
 type windows struct {
-	open func(page, account string) error // nil: this instance has none
+	open func(page, account string) error // nil if this instance has no windows
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the field below
 	listening map[chan Page]struct{}
 }
 
-// listen gives the channel on which one window hears what to show.
+// listen answers the channel on which one window learns which page to show.
 func (w *windows) listen() (asked <-chan Page, leave func()) {
-	c := make(chan Page, 4) // more than anybody clicks before it is drawn
+	c := make(chan Page, 4) // more than anybody clicks before the page is drawn
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.listening == nil {
@@ -86,8 +86,8 @@ func (w *windows) listen() (asked <-chan Page, leave func()) {
 	}
 }
 
-// show tells the windows that listen, or opens one. A window that hangs, and
-// takes nothing any more, counts for none.
+// show tells the windows that listen, or opens one. A window that hangs and no
+// longer reads from its channel does not count.
 func (w *windows) show(p Page) error {
 	told := false
 	w.mu.Lock()
@@ -103,7 +103,7 @@ func (w *windows) show(p Page) error {
 	case told:
 		return nil
 	case w.open == nil:
-		return errors.New("this Waxseal runs without a screen and has no window to show")
+		return errors.New("this Waxseal is running without a screen and has no window to show")
 	}
 	return w.open(p.Page, p.Account)
 }

@@ -54,11 +54,11 @@ func TestWithoutWindows(t *testing.T) {
 		t.Errorf("Show: %v", err)
 	}
 	if err := c.Quit(t.Context()); err == nil {
-		t.Error("Quit says that it ended something")
+		t.Error("Quit reports success")
 	}
 }
 
-// desktop runs an instance with windows, which are counted when they open.
+// desktop runs an instance with windows, and records which one was opened.
 func desktop(t *testing.T) (c *Client, opened *atomic.Pointer[Page], stop func()) {
 	t.Helper()
 	elsewhere(t)
@@ -90,7 +90,7 @@ func desktop(t *testing.T) (c *Client, opened *atomic.Pointer[Page], stop func()
 	return c, opened, stop
 }
 
-// A window that listens is told; where none does, one is opened.
+// A window that listens is told which page to show. If none listens, one is opened.
 func TestShow(t *testing.T) {
 	c, opened, stop := desktop(t)
 	if err := c.Show(t.Context(), "setup", "a@b"); err != nil {
@@ -111,17 +111,17 @@ func TestShow(t *testing.T) {
 		ended <- last
 	}
 	go window(ctx)
-	told(t, c, pages, Page{"activity", ""}) // asked for until the window listens
+	told(t, c, pages, Page{"activity", ""}) // repeated until the window listens
 	opened.Store(nil)
 	if err := c.Show(t.Context(), "add", "c@d"); err != nil {
 		t.Fatal(err)
 	}
 	got := <-pages
-	for got == (Page{"activity", ""}) { // asked for more than once
+	for got == (Page{"activity", ""}) { // it was asked for several times
 		got = <-pages
 	}
 	if got != (Page{"add", "c@d"}) || opened.Load() != nil {
-		t.Errorf("the window heard %v, and %v was opened", got, opened.Load())
+		t.Errorf("the window was told %v, and %v was opened", got, opened.Load())
 	}
 	closeWindow()
 	if err := <-ended; err != nil {
@@ -133,7 +133,7 @@ func TestShow(t *testing.T) {
 		}
 		select {
 		case <-deadline:
-			t.Fatal("no window is opened behind the one that closed")
+			t.Fatal("no window is opened after the other one closed")
 		default:
 		}
 	}
@@ -145,7 +145,7 @@ func TestShow(t *testing.T) {
 	}
 }
 
-// told asks for a page until a window has heard of it.
+// told asks for a page until a window has been told.
 func told(t *testing.T, c *Client, pages <-chan Page, page Page) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
@@ -157,13 +157,13 @@ func told(t *testing.T, c *Client, pages <-chan Page, page Page) {
 		case <-pages:
 			return
 		case <-deadline:
-			t.Fatal("the window hears nothing")
+			t.Fatal("the window is not told")
 		default:
 		}
 	}
 }
 
-// A window that hangs does not swallow what it is asked to show.
+// A window that hangs does not swallow the page it is asked to show.
 func TestShowPassesByAWindowThatHangs(t *testing.T) {
 	opened := 0
 	w := windows{open: func(string, string) error { opened++; return nil }}

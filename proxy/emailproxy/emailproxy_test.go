@@ -285,7 +285,7 @@ refresh_token = y
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	for text, want := range map[string]string{
-		"[SMTP-1587]\nserver_address = x\nserver_port = 1\n":         "it contains no account",
+		"[SMTP-1587]\nserver_address = x\nserver_port = 1\n":          "it contains no account",
 		"[a@corp.example]\nclient_id = *** your client id here ***\n": "samples",
 	} {
 		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {

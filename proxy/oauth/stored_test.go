@@ -60,7 +60,7 @@ func TestRotatedTokenThatCannotBeStored(t *testing.T) {
 		})
 		wantToken(t, r.Grant, "access-2")
 		s := r.Status()
-		if s.State != Ready || !s.Unsaved || !strings.Contains(s.Err, "kept in memory") || !strings.Contains(s.Err, "locked") {
+		if s.State != Ready || !s.Unsaved || !strings.Contains(s.Err.Error(), "kept in memory") || !strings.Contains(s.Err.Error(), "locked") {
 			t.Fatalf("Status = %+v, want the user told", s)
 		}
 		time.Sleep(time.Hour) // still locked: the account works from memory
@@ -70,7 +70,7 @@ func TestRotatedTokenThatCannotBeStored(t *testing.T) {
 		r.wantKept(t, "refresh-1")
 		time.Sleep(10 * time.Minute) // nobody asks for a token; it is stored all the same
 		r.wantKept(t, "refresh-3")
-		if s := r.Status(); s.Unsaved || s.Err != "" {
+		if s := r.Status(); s.Unsaved || s.Err != nil {
 			t.Errorf("Status = %+v after it was stored", s)
 		}
 		r.endpoint.wantRequests(t, 2)

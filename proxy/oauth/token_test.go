@@ -242,7 +242,7 @@ func TestClose(t *testing.T) {
 		if err := r.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.adopt(t.Context(), answer{access: "access", refresh: "refresh-2"}); !errors.Is(err, ErrClosed) {
+		if err := r.adopt(t.Context(), answer{access: "access", refresh: "refresh-2"}, ""); !errors.Is(err, ErrClosed) {
 			t.Errorf("a consent after Close = %v", err)
 		}
 		r.wantKept(t, "refresh-1")

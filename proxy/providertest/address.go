@@ -6,11 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// fold is the form in which two spellings of an account are the same.
+// fold returns the form in which all spellings of an account are equal.
 func fold(account string) string { return strings.ToLower(strings.TrimSpace(account)) }
 
-// parsePath reads "FROM:<path> params" (keyword "FROM:") or "TO:<path> params" (RFC 5321 section 4.1.2). No space may
-// stand before the path, as Gmail and the RFC have it. The path is returned without its brackets.
+// parsePath reads "FROM:<path> params" (keyword "FROM:") or "TO:<path> params" (RFC 5321 section
+// 4.1.2). There must be no space before the path, as in the RFC and at Gmail. The path is returned
+// without its brackets.
 func parsePath(keyword, arg string) (path, params string, ok bool) {
 	if len(arg) < len(keyword) || !strings.EqualFold(arg[:len(keyword)], keyword) {
 		return "", "", false
@@ -40,7 +41,8 @@ func parsePath(keyword, arg string) (path, params string, ok bool) {
 	return "", "", false
 }
 
-// validAddress checks local-part@domain by RFC 5321 section 4.1.2 and its size limits, RFC 6531 for non-ASCII.
+// validAddress reports whether a is local-part@domain as in RFC 5321 section 4.1.2, within its size
+// limits; RFC 6531 for non-ASCII.
 func validAddress(a string) bool {
 	at := strings.LastIndexByte(a, '@')
 	if at < 1 || at > 64 || len(a) > 254 || !utf8.ValidString(a) {
@@ -58,7 +60,8 @@ func validAddress(a string) bool {
 	return validHost(a[at+1:])
 }
 
-// validQuoted checks a quoted string: no quote inside but behind a backslash, and its end at the end.
+// validQuoted reports whether q is a quoted string: no quote inside except after a backslash, and a
+// quote at the end.
 func validQuoted(q string) bool {
 	for i := 1; i < len(q); i++ {
 		switch q[i] {
@@ -71,7 +74,7 @@ func validQuoted(q string) bool {
 	return false
 }
 
-// validHost checks a domain or an address literal.
+// validHost reports whether h is a domain or an address literal.
 func validHost(h string) bool {
 	if lit, ok := strings.CutPrefix(h, "["); ok {
 		lit, ok = strings.CutSuffix(lit, "]")
@@ -94,7 +97,7 @@ func validHost(h string) bool {
 	return true
 }
 
-// ascii tells that s needs no SMTPUTF8.
+// ascii reports whether s needs no SMTPUTF8.
 func ascii(s string) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
@@ -104,7 +107,8 @@ func ascii(s string) bool {
 	return true
 }
 
-// validXtext checks the encoding of RFC 3461 section 4: printable ASCII, with + and = written as +2B and +3D.
+// validXtext reports whether s is in the encoding of RFC 3461 section 4: printable ASCII, with +
+// and = written as +2B and +3D.
 func validXtext(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {

@@ -18,14 +18,14 @@ const (
 	serviceEmail   = "waxseal@service.test"
 )
 
-// service is the provider's one service account.
+// service is the provider's only service account.
 type service struct {
 	mu  sync.Mutex
-	key *rsa.PrivateKey // made when it is first asked for
+	key *rsa.PrivateKey // made by ServiceKey
 }
 
-// ServiceKey makes the key file of a service account that may send for every account, in the form Google has it. A later
-// call makes another, and ends the one before.
+// ServiceKey makes the key file, in Google's format, of a service account that may send for every
+// account. A later call makes another key and invalidates the one before.
 func (p *Provider) ServiceKey() ([]byte, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -44,15 +44,17 @@ func (p *Provider) ServiceKey() ([]byte, error) {
 	})
 }
 
-// appToken gives the client a token in its own right (RFC 6749 section 4.4). Its secret was checked before.
+// appToken issues a token to a client acting for itself (RFC 6749 section 4.4). Its secret has been
+// checked.
 func (p *Provider) appToken(scope string) (tokens, *oauthError) {
 	if p.opts.ClientSecret == "" {
-		return tokens{}, &oauthError{400, "unauthorized_client", "A public client has no right of its own."}
+		return tokens{}, &oauthError{400, "unauthorized_client", "A public client cannot act for itself."}
 	}
 	return p.grants.app(&grant{app: true, scope: scope}), nil
 }
 
-// delegated gives the service account a token for the user its assertion names (RFC 7523 section 3).
+// delegated issues a token to the service account for the user that its assertion names (RFC 7523
+// section 3).
 func (p *Provider) delegated(assertion string) (tokens, *oauthError) {
 	p.service.mu.Lock()
 	key := p.service.key
@@ -85,7 +87,7 @@ func (p *Provider) delegated(assertion string) (tokens, *oauthError) {
 	return p.grants.app(&grant{account: c.Subject, scope: c.Scope}), nil
 }
 
-// app gives an access token alone.
+// app issues an access token without a refresh token.
 func (g *grants) app(t *grant) tokens {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// report is the server's challenge after a refused token (RFC 7628 section 3.2.2; XOAUTH2 has the same).
+// report is the server's challenge after a refused token (RFC 7628 section 3.2.2; the same in
+// XOAUTH2).
 type report struct {
 	Status  string `json:"status"`
 	Schemes string `json:"schemes"`
@@ -18,7 +19,7 @@ type report struct {
 
 const defaultScope = "https://mail.provider.test/"
 
-// auth answers AUTH, with an initial response or without (RFC 4954 section 4).
+// auth replies to AUTH, with an initial response or without (RFC 4954 section 4).
 func (s *session) auth(arg, line string) error {
 	mechanism, initial, hasInitial := strings.Cut(arg, " ")
 	s.mechanism = strings.ToUpper(mechanism)
@@ -43,7 +44,7 @@ func (s *session) auth(arg, line string) error {
 			return err
 		}
 	} else if initial == "=" {
-		initial = "" // an empty initial response, not an absent one
+		initial = "" // an empty initial response, not a missing one
 	}
 	if initial == "*" {
 		return s.mistake(501, "5.7.0 Authentication cancelled")
@@ -69,8 +70,8 @@ func (s *session) saslResponse() (string, error) {
 	return string(b), err
 }
 
-// parseBearer takes the two forms apart: "user=U^Aauth=Bearer T^A^A" and, for OAUTHBEARER (RFC 7628 section 3.1),
-// "n,a=U,^Ahost=H^Aport=P^Aauth=Bearer T^A^A" with the pairs in any order.
+// parseBearer parses both forms: "user=U^Aauth=Bearer T^A^A" and, for OAUTHBEARER (RFC 7628 section
+// 3.1), "n,a=U,^Ahost=H^Aport=P^Aauth=Bearer T^A^A" with the pairs in any order.
 func parseBearer(mechanism, response string) (user, token string, ok bool) {
 	body, ended := strings.CutSuffix(response, "\x01\x01")
 	head, rest, found := strings.Cut(body, "\x01")
@@ -120,7 +121,8 @@ func parseGS2(head string) (user string, ok bool) {
 	return plain.Replace(user), true
 }
 
-// check decides on a token. A refused one is reported in a challenge first; the client has to answer it to hear 535.
+// check accepts or refuses a token. A refused token is reported in a challenge first; only after
+// the client has answered that does it get 535.
 func (s *session) check(user, token string) error {
 	skip, err := s.step(StepAuth, user, 0)
 	if err != nil {
@@ -140,7 +142,7 @@ func (s *session) check(user, token string) error {
 		text, _ := json.Marshal(report{Status: "invalid_token", Schemes: "bearer", Scope: defaultScope})
 		return s.challenge(string(text))
 	case !owner.speaksFor(user):
-		// Exchange says so without a challenge, and the cure is another login, not another token.
+		// Exchange replies without a challenge, and another login helps, not another token.
 		s.reply(535, "5.7.3 Authentication unsuccessful")
 		return s.refused()
 	case !s.login(user):
@@ -151,7 +153,8 @@ func (s *session) check(user, token string) error {
 	return s.reply(235, "2.7.0 Accepted")
 }
 
-// challenge sends the report and, when the client has answered it in its mechanism's way, the final reply.
+// challenge sends the report and, once the client has answered it in the way of its mechanism, the
+// final reply.
 func (s *session) challenge(text string) error {
 	s.reply(334, base64.StdEncoding.EncodeToString([]byte(text)))
 	answer, err := s.saslResponse()
@@ -174,7 +177,7 @@ func (s *session) challenge(text string) error {
 	return s.refused()
 }
 
-// refused counts a refused login; the third on a connection is the last.
+// refused counts a refused login. The third one ends the connection.
 func (s *session) refused() error {
 	s.p.count.authFailures.Add(1)
 	s.p.log.Debug("login refused", "conn", s.id, "mechanism", s.mechanism)

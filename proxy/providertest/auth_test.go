@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestAuth lists the ways to log in that are accepted and refused. %T in a line is a good token's response.
+// TestAuth lists ways to log in that are accepted and refused. %T in a line stands for the response
+// with a valid token.
 func TestAuth(t *testing.T) {
 	enc := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	tests := []struct {
@@ -75,7 +76,7 @@ func TestAuth(t *testing.T) {
 	}
 }
 
-// TestReport decodes what a refused token's challenge says.
+// TestReport decodes the challenge that follows a refused token.
 func TestReport(t *testing.T) {
 	p := start(t, Options{})
 	c := dial(t, p.PlainAddr, nil)

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// bdat answers BDAT (RFC 3030 section 2). The chunk's octets follow whatever the answer will be, so they are read first.
+// bdat replies to BDAT (RFC 3030 section 2). The chunk's octets follow whatever the reply will be,
+// so they are read first.
 func (s *session) bdat(arg, line string) error {
 	size, last, ok := parseBDAT(arg)
 	switch {
@@ -13,7 +14,7 @@ func (s *session) bdat(arg, line string) error {
 		return s.mistake(502, "5.5.1 Unrecognized command")
 	case !ok:
 		s.reply(501, "5.5.4 Syntax error, BDAT size [LAST] expected")
-		return s.linger() // where the next command begins is unknown
+		return s.linger() // nobody knows where the next command begins
 	}
 	act, err := s.ask(StepChunk, line, size)
 	if err != nil {
@@ -38,7 +39,7 @@ func (s *session) bdat(arg, line string) error {
 	if err := s.chunk(size, true); err != nil {
 		return err
 	}
-	s.act = act // the pieces of the body had their own
+	s.act = act // the pieces of the body had actions of their own
 	if last {
 		return s.lastChunk()
 	}
@@ -49,7 +50,7 @@ func (s *session) bdat(arg, line string) error {
 	return s.reply(250, "2.0.0 "+strconv.FormatInt(size, 10)+" octets received - gsmtp")
 }
 
-// chunkRefusal says why a chunk cannot be taken now, if it cannot.
+// chunkRefusal returns the reply to a chunk that cannot be accepted now.
 func (s *session) chunkRefusal() Action {
 	switch {
 	case !s.tx.open:
@@ -62,7 +63,7 @@ func (s *session) chunkRefusal() Action {
 	return Action{}
 }
 
-// lastChunk ends the transaction when the message is accepted. A refused one stays failed until RSET.
+// lastChunk ends the transaction if the message is accepted. A refused one remains failed until RSET.
 func (s *session) lastChunk() error {
 	s.act = Action{}
 	err := s.finish()
@@ -81,7 +82,7 @@ func parseBDAT(arg string) (size int64, last, ok bool) {
 	return int64(n), found, true
 }
 
-// chunk reads n octets. Those that are not wanted go nowhere.
+// chunk reads n octets, and discards them if they are not wanted.
 func (s *session) chunk(n int64, wanted bool) error {
 	s.reading = n > int64(len(s.buffered()))
 	defer func() { s.reading = false }()

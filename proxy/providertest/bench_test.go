@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// BenchmarkMessage sends 10 KiB messages over one TLS connection, one flight each: the provider's and this small
-// client's cost together.
+// BenchmarkMessage sends 10 KiB messages over one TLS connection, one flight each. It measures the
+// cost of the provider and of this small client together.
 func BenchmarkMessage(b *testing.B) {
 	for name, o := range map[string]Options{"count": {CountOnly: true}, "digest": {DropBodies: true}, "keep": {}} {
 		b.Run(name, func(b *testing.B) {

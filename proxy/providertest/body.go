@@ -9,7 +9,7 @@ import (
 
 const firstPiece = 512 // see StepBody
 
-// data answers DATA and reads the body up to CRLF "." CRLF.
+// data replies to DATA and reads the body up to CRLF "." CRLF.
 func (s *session) data(arg, line string) error {
 	if skip, err := s.step(StepData, line, 0); skip || err != nil {
 		return err
@@ -34,7 +34,8 @@ func (s *session) data(arg, line string) error {
 	return err
 }
 
-// readData reads a body up to its end. A client that did not wait for 354 has been turned away, so nothing is buffered.
+// readData reads a body up to its end. A client that did not wait for 354 has been disconnected, so
+// nothing is buffered.
 func (s *session) readData() error {
 	s.reading = true
 	defer func() { s.reading = false }()
@@ -60,7 +61,7 @@ func (s *session) readData() error {
 	}
 }
 
-// piece takes a piece of a body, after asking the hook.
+// piece takes a piece of a body and calls the hook.
 func (s *session) piece(b []byte) error {
 	k := &s.tx.sink
 	if s.p.faults.Load().SMTP == nil {
@@ -85,15 +86,17 @@ func (s *session) piece(b []byte) error {
 	return nil
 }
 
-// takeData passes on the body's bytes in b that are certain, and tells how many bytes of b it used and whether the end
-// was among them. atLine tells that CRLF, or nothing at all, stands before b. Bare CR and LF are content like any other:
-// the only end is CRLF "." CRLF (RFC 5321 section 4.1.1.4), and a dot goes away only behind CRLF (section 4.5.2).
+// takeData passes on those bytes of b that are certainly part of the body, and returns how many
+// bytes of b it used and whether the end was among them. atLine says that b is at the start of a
+// line: after CRLF, or at the start of the body. Bare CR and LF are content like any other: the
+// only end is CRLF "." CRLF (RFC 5321 section 4.1.1.4), and a dot is removed only after CRLF
+// (section 4.5.2).
 func takeData(b []byte, atLine *bool, emit func([]byte)) (used int, end bool) {
 	for used < len(b) {
 		rest := b[used:]
 		if *atLine {
 			if len(rest) < 3 && string(rest) == ".\r\n"[:len(rest)] {
-				return used, false // what it is shows later
+				return used, false // the next bytes decide what this is
 			}
 			if bytes.HasPrefix(rest, []byte(".\r\n")) {
 				return used + 3, true
@@ -124,7 +127,8 @@ func takeData(b []byte, atLine *bool, emit func([]byte)) (used int, end bool) {
 	return used, false
 }
 
-// takeLax is takeData as careless servers have it: CR, LF and CRLF all end a line, and a line of one dot the body.
+// takeLax is takeData as careless servers do it: CR, LF and CRLF all end a line, and a line that is
+// a single dot ends the body.
 func takeLax(b []byte, atLine *bool, emit func([]byte)) (used int, end bool) {
 	for used < len(b) {
 		rest := b[used:]
@@ -155,7 +159,7 @@ func takeLax(b []byte, atLine *bool, emit func([]byte)) (used int, end bool) {
 	return used, false
 }
 
-// finish answers a complete body: 250 once it is recorded.
+// finish replies to a complete body, with 250 once it is recorded.
 func (s *session) finish() error {
 	skip, err := s.step(StepFinal, "", s.tx.sink.n)
 	if skip || err != nil {
@@ -170,11 +174,11 @@ func (s *session) finish() error {
 	return s.reply(250, "2.0.0 OK "+id+" queued as "+id+" - gsmtp")
 }
 
-// record keeps the message.
+// record records the message, if it is not recorded yet.
 func (s *session) record() (id string) {
 	t := &s.tx
 	if t.id != "" {
-		return t.id // Action.Deliver did it
+		return t.id // by Action.Deliver
 	}
 	m := Message{
 		Account: s.account, From: t.from, MailParams: t.params, Rcpts: t.rcpts,
@@ -185,8 +189,8 @@ func (s *session) record() (id string) {
 	return t.id
 }
 
-// linger ends the connection after a reply while the client may be sending. Closing with input unread would make TCP throw the
-// reply away, so what still comes is read for a while.
+// linger ends the connection after a reply while the client may still be sending. If unread input
+// were left, closing would make TCP discard the reply, so linger goes on reading for a while.
 func (s *session) linger() error {
 	if err := s.flush(); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// taken runs a taker over data that comes in pieces of the given size, as fill would bring it.
+// taken runs a taker over data that arrives in pieces of the given size, as fill would deliver it.
 func taken(take func([]byte, *bool, func([]byte)) (int, bool), data string, size int) (body, rest string, end bool) {
 	var got, buf []byte
 	atLine := true
@@ -21,9 +21,9 @@ func taken(take func([]byte, *bool, func([]byte)) (int, bool), data string, size
 	return string(got), string(buf) + data, end
 }
 
-// TestEndOfData lists where a body ends, and where only a careless server thinks it does.
+// TestEndOfData lists where a body ends, and where only a careless server thinks that it does.
 func TestEndOfData(t *testing.T) {
-	tests := []struct{ sent, strict, lax string }{ // "-" is: no end
+	tests := []struct{ sent, strict, lax string }{ // "-" means no end
 		{".\r\n", "", ""},
 		{"a\r\n.\r\n", "a\r\n", "a\r\n"},
 		{"..\r\n.\r\n", ".\r\n", ".\r\n"},
@@ -61,7 +61,8 @@ func TestEndOfData(t *testing.T) {
 	}
 }
 
-// FuzzEndOfData compares the scanner with the RFC's words, and shows that a body's cutting into pieces does not matter.
+// FuzzEndOfData compares the scanner with what the RFC says, and shows that it does not matter how
+// a body is cut into pieces.
 func FuzzEndOfData(f *testing.F) {
 	f.Add("a\r\n..b\r\n.\r\nQUIT\r\n", 3)
 	f.Add("a\n.\n\r.\r\r\n.\r\n", 1)
@@ -82,12 +83,13 @@ func FuzzEndOfData(f *testing.F) {
 			t.Fatalf("%q: body %q and %q, want %q and %q", sent, got, rest, want, after)
 		}
 		if got, _, end := taken(takeLax, sent, size); !end || len(got) > len(sent) {
-			t.Fatalf("%q: a lax server must see an end too", sent)
+			t.Fatalf("%q: a lax server must find an end too", sent)
 		}
 	})
 }
 
-// TestBodies sends bodies of all sizes around the buffers' both ways, cut anywhere, and finds them unchanged.
+// TestBodies sends bodies of all sizes around those of the buffers, by DATA and BDAT, cut anywhere,
+// and finds them unchanged.
 func TestBodies(t *testing.T) {
 	p := start(t, Options{})
 	c := login(t, p)
@@ -112,7 +114,8 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// TestSmuggling shows the two kinds of server a proxy stands before: the strict one takes one message, the lax one two.
+// TestSmuggling shows the two kinds of server that a proxy may send to: the strict one accepts one
+// message, the lax one two.
 func TestSmuggling(t *testing.T) {
 	const inner = "MAIL FROM:<evil@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n"
 	for _, end := range []string{"\n.\n", "\n.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r", "\r.\n"} {
@@ -155,7 +158,7 @@ func FuzzEnvelope(f *testing.F) {
 			back += " " + params
 		}
 		if back != arg {
-			t.Errorf("%q parted into %q and %q", arg, path, params)
+			t.Errorf("%q split into %q and %q", arg, path, params)
 		}
 		if validAddress(path) && strings.ContainsAny(path[strings.LastIndex(path, "@"):], " <>\"") {
 			t.Errorf("address %q", path)

@@ -16,9 +16,9 @@ var (
 	alert       = regexp.MustCompile(`role="alert">([^<]*)<`)
 )
 
-// Approve plays the browser of a user who consents: it opens authURL, fills the page's form in for account, approves,
-// and follows the redirect to the program's callback, whose address it returns. An error says which of these failed; a
-// callback that answers other than 2xx is one.
+// Approve plays the browser of a user who consents: it opens authURL, fills in the page's form for
+// account, approves, and follows the redirect to the program's callback, whose address it returns.
+// An error says which of these failed, for example because the callback did not respond with 2xx.
 func (p *Provider) Approve(authURL, account string) (callbackURL string, err error) {
 	return p.browse(authURL, account, "approve")
 }
@@ -28,7 +28,7 @@ func (p *Provider) Deny(authURL string) (callbackURL string, err error) {
 	return p.browse(authURL, "", "deny")
 }
 
-// ApproveDevice plays the user who enters a device's code at the provider's site.
+// ApproveDevice plays a user who enters a device's code on the provider's site and approves.
 func (p *Provider) ApproveDevice(userCode, account string) error {
 	if !p.known(account) || !p.decideDevice(userCode, account, true) {
 		return errors.New("provider's device page: unknown account or code")
@@ -36,7 +36,7 @@ func (p *Provider) ApproveDevice(userCode, account string) error {
 	return nil
 }
 
-// DenyDevice plays the user who refuses there.
+// DenyDevice plays a user who enters the code and refuses.
 func (p *Provider) DenyDevice(userCode string) error {
 	if !p.decideDevice(userCode, "", false) {
 		return errors.New("provider's device page: unknown code")
@@ -45,7 +45,7 @@ func (p *Provider) DenyDevice(userCode string) error {
 }
 
 func (p *Provider) browse(authURL, account, decision string) (string, error) {
-	transport := &http.Transport{DisableKeepAlives: true} // nothing of the browser outlives the call
+	transport := &http.Transport{DisableKeepAlives: true} // so that nothing of the browser outlives the call
 	client := &http.Client{
 		Transport:     transport,
 		Timeout:       10 * time.Second,
@@ -74,11 +74,11 @@ func (p *Provider) browse(authURL, account, decision string) (string, error) {
 	return back, nil
 }
 
-// visit reads a page, and where it redirects to.
+// visit reads a page and the address it redirects to.
 func visit(r *http.Response, err error) (page []byte, location string, _ error) {
 	var named *url.Error
 	if errors.As(err, &named) {
-		err = named.Err // the address would give the code away
+		err = named.Err // without the address, which contains the code
 	}
 	if err != nil {
 		return nil, "", err

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// authority is a CA and the certificates it signed: one to use, and one that has expired. P-256 because its handshakes cost least.
+// authority is a CA and the certificates it has signed: a valid one and an expired one. They use
+// P-256, because its handshakes cost least.
 type authority struct {
 	pem  []byte
 	pool *x509.CertPool
@@ -28,7 +29,7 @@ type authority struct {
 func newAuthority(o Options) (*authority, error) {
 	start := time.Now().Add(-time.Hour)
 	if o.NotAfter.Before(start) {
-		start = o.NotAfter.Add(-time.Hour) // an expired certificate must still have a beginning
+		start = o.NotAfter.Add(-time.Hour) // an expired certificate was valid once
 	}
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -87,7 +88,7 @@ func newAuthority(o Options) (*authority, error) {
 	return a, nil
 }
 
-// serverConfig allows TLS 1.2 and newer, or exactly what an older maximum asks for.
+// serverConfig allows TLS 1.2 and newer, or exactly maxVersion if that is older.
 func (a *authority) serverConfig(maxVersion uint16) *tls.Config {
 	c := &tls.Config{
 		Certificates: []tls.Certificate{a.leaf},
@@ -100,7 +101,7 @@ func (a *authority) serverConfig(maxVersion uint16) *tls.Config {
 	return c
 }
 
-// WriteCA writes the CA's certificate into dir, for a client that wants a file.
+// WriteCA writes the CA's certificate to a file in dir, for clients that need a file.
 func (p *Provider) WriteCA(dir string) (path string, err error) {
 	path = filepath.Join(dir, "provider-ca.pem")
 	if err := os.WriteFile(path, p.ca.pem, 0o644); err != nil {

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const me = "me@corp.test"
 
-// start gives a provider that ends with the test.
+// start starts a provider that ends with the test.
 func start(t testing.TB, o Options) *Provider {
 	t.Helper()
 	p, err := Start(o)
@@ -36,13 +36,13 @@ func start(t testing.TB, o Options) *Provider {
 			t.Errorf("Close: %v", err)
 		}
 		if n := p.Counts().Active; n != 0 {
-			t.Errorf("%d connections are counted after Close", n)
+			t.Errorf("%d connections are still counted after Close", n)
 		}
 	})
 	return p
 }
 
-// client is a mail client of the simplest kind: it sends strings and reads replies.
+// client is the simplest mail client: it sends strings and reads replies.
 type client struct {
 	testing.TB
 	conn net.Conn
@@ -56,7 +56,7 @@ func dial(t testing.TB, addr string, pool *tls.Config) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(2 * time.Minute)) // a bound on a hanging test, nothing is measured by it
+	conn.SetDeadline(time.Now().Add(2 * time.Minute)) // ends a test that hangs; nothing is measured by it
 	c := &client{TB: t, conn: conn, r: bufio.NewReader(conn)}
 	if pool != nil {
 		c.tls(pool)
@@ -85,7 +85,7 @@ func (c *client) send(format string, args ...any) {
 	}
 }
 
-// reply reads one reply: its lines as they came, joined by \n.
+// reply reads one reply and returns its lines as they came, joined by \n.
 func (c *client) reply() string {
 	c.Helper()
 	var lines []string
@@ -104,7 +104,7 @@ func (c *client) reply() string {
 	}
 }
 
-// expect reads one reply, which must begin so.
+// expect reads one reply, which must begin with want.
 func (c *client) expect(prefix string) string {
 	c.Helper()
 	got := c.reply()
@@ -129,7 +129,7 @@ func (c *client) ended() {
 	}
 }
 
-// login gives a client that has come as far as AUTH, over implicit TLS.
+// login returns a client that has logged in over implicit TLS.
 func login(t testing.TB, p *Provider) *client {
 	t.Helper()
 	c := dial(t, p.SMTPSAddr, trust(p))
@@ -189,7 +189,7 @@ func fetch(t testing.TB, address string, form url.Values, change func(*http.Requ
 	return resp.StatusCode, body
 }
 
-// plain is an HTTP client that follows nothing and leaves nothing behind.
+// plain is an HTTP client that follows no redirects and leaves no connection open.
 func plain() *http.Client {
 	return &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
@@ -202,7 +202,7 @@ func arrived(t testing.TB, p *Provider, want []byte) Message {
 	t.Helper()
 	all := p.Messages()
 	if len(all) == 0 {
-		t.Fatal("no message has arrived")
+		t.Fatal("no message arrived")
 	}
 	m := all[len(all)-1]
 	sum := sha256.Sum256(want)

@@ -6,19 +6,19 @@ import (
 	"unsafe"
 )
 
-// Clock is a clock that can be set, as a machine's is: only what it says of the
-// date changes, while the monotonic reading goes on as if nothing had happened.
+// Clock is a clock that can be set, as a machine's clock can: only the wall clock time changes, and
+// the monotonic reading continues as if nothing had happened.
 type Clock struct{ ahead atomic.Int64 }
 
-// Set sets the clock ahead of the machine's, or back by a negative d.
+// Set sets the clock ahead of the machine's by d, or back if d is negative.
 func (c *Clock) Set(d time.Duration) { c.ahead.Store(int64(d / time.Second)) }
 
-// Now is the time it tells.
+// Now returns the clock's time.
 func (c *Clock) Now() time.Time {
 	t := time.Now()
-	// Package time moves both readings or drops one. A time's first word has the
-	// wall clock's seconds above 30 bits of nanoseconds while it has a monotonic
-	// reading too; TestClock would notice if that changed.
+	// Package time can only move both readings or drop one. While a time has a monotonic reading, its
+	// first word contains the wall clock's seconds above 30 bits of nanoseconds; TestClock fails if
+	// that changes.
 	*(*uint64)(unsafe.Pointer(&t)) += uint64(c.ahead.Load()) << 30
 	return t
 }

@@ -11,11 +11,11 @@ func TestClock(t *testing.T) {
 		c.Set(d)
 		before, now, after := time.Now(), c.Now(), time.Now()
 		if now.Before(before) || now.After(after) {
-			t.Errorf("set by %v, the monotonic reading moved by %v", d, now.Sub(before))
+			t.Errorf("setting the clock by %v moved the monotonic reading by %v", d, now.Sub(before))
 		}
 		wall := now.Round(0).Add(-d)
 		if wall.Before(before.Round(0)) || wall.After(after.Round(0)) {
-			t.Errorf("set by %v, the wall clock says %v at %v", d, now, before)
+			t.Errorf("after setting the clock by %v, the wall clock shows %v at %v", d, now, before)
 		}
 	}
 }

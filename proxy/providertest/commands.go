@@ -7,12 +7,12 @@ import (
 )
 
 const (
-	commandLine = 2048  // octets: the 512 of RFC 5321 section 4.5.3.1.4 and what extensions add
-	authLine    = 512   // octets of an AUTH command: no extension adds to it, and real servers refuse more
+	commandLine = 2048  // octets: the 512 of RFC 5321 section 4.5.3.1.4, and what extensions add
+	authLine    = 512   // octets of an AUTH command: no extension adds to them, and real servers refuse more
 	saslLine    = 12288 // octets of a later SASL response (RFC 4954 section 4)
 )
 
-// command reads one command and answers it.
+// command reads one command and replies to it.
 func (s *session) command() error {
 	raw, err := s.line(commandLine, s.p.opts.Lax)
 	switch {
@@ -41,9 +41,9 @@ func (s *session) command() error {
 	return s.dispatch(verb, arg, line)
 }
 
-// outOfStep tells that a client sent more although it had to wait for this command's reply: always without PIPELINING,
-// and with it after the commands that end a group (RFC 2920 section 3.1, RFC 4954 section 4). STARTTLS is not among
-// them, since what follows it is thrown away.
+// outOfStep reports whether a client sent more although it had to wait for this command's reply:
+// always without PIPELINING, and with it after the commands that end a group (RFC 2920 section 3.1,
+// RFC 4954 section 4). STARTTLS is not among them, because what follows it is thrown away.
 func (s *session) outOfStep(verb string) bool {
 	if len(s.buffered()) == 0 {
 		return false
@@ -91,20 +91,20 @@ func (s *session) dispatch(verb, arg, line string) error {
 		s.reply(221, "2.0.0 Closing connection - gsmtp")
 		return errEnd
 	case "VRFY":
-		return s.reply(252, "2.1.5 Send some mail, and it will be tried")
+		return s.reply(252, "2.1.5 Cannot verify the address; send mail to find out")
 	case "HELP":
 		return s.reply(214, "2.0.0 See RFC 5321")
 	}
 	return s.mistake(502, "5.5.1 Unrecognized command")
 }
 
-// hello answers EHLO and HELO, which also end a transaction (RFC 5321 section 4.1.4).
+// hello replies to EHLO and HELO, which also end a transaction (RFC 5321 section 4.1.4).
 func (s *session) hello(verb, arg, line string) error {
 	if skip, err := s.step(StepEHLO, line, 0); skip || err != nil {
 		return err
 	}
 	if !validHost(arg) {
-		return s.mistake(501, "5.5.4 "+verb+" wants a domain or an address in brackets")
+		return s.mistake(501, "5.5.4 "+verb+" needs a domain or an address in brackets")
 	}
 	s.reset()
 	s.greeted, s.extended = true, verb == "EHLO"
@@ -114,7 +114,7 @@ func (s *session) hello(verb, arg, line string) error {
 	return s.reply(250, s.p.ehlo[s.door])
 }
 
-// ehloText is the whole EHLO reply.
+// ehloText returns the whole EHLO reply.
 func (o Options) ehloText(d door) string {
 	lines := []string{"mx.provider.test at your service", "SIZE " + strconv.FormatInt(o.MaxSize, 10)}
 	add := func(offered bool, keyword string) {
@@ -133,15 +133,16 @@ func (o Options) ehloText(d door) string {
 	return strings.Join(lines, "\n")
 }
 
-// startTLS goes over to TLS. Whatever was sent in the clear behind the command is thrown away, so that nobody can put
-// commands in front of the encrypted ones, and all that was learnt is forgotten (RFC 3207 section 4.2).
+// startTLS starts TLS. It throws away what was sent in clear text after the command, so that nobody
+// can put commands in front of the encrypted ones, and forgets everything it knew (RFC 3207 section
+// 4.2).
 func (s *session) startTLS(arg, line string) error {
 	if skip, err := s.step(StepSTARTTLS, line, 0); skip || err != nil {
 		return err
 	}
 	switch {
 	case s.door == doorTLS:
-		return s.mistake(503, "5.5.1 TLS is on already")
+		return s.mistake(503, "5.5.1 TLS is already active")
 	case s.door == doorOpen:
 		return s.mistake(502, "5.5.1 Unrecognized command")
 	case arg != "":
@@ -157,7 +158,7 @@ func (s *session) startTLS(arg, line string) error {
 	return s.handshake()
 }
 
-// reset ends the transaction, if there is one.
+// reset ends the transaction if there is one.
 func (s *session) reset() {
 	k := s.tx.sink
 	s.tx = transaction{sink: k}

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// challengeForm is what S256 gives: 32 octets in base64url without padding (RFC 7636 section 4.2).
+// challengeForm is the form of an S256 challenge: 32 octets in base64url without padding (RFC 7636
+// section 4.2).
 var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
 func challengeOf(verifier string) string {
@@ -21,7 +22,8 @@ func challengeOf(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// consentPage asks the user. The device page is the same with a code in place of the request.
+// consentPage asks the user for consent. The device page is the same, with a code instead of the
+// request.
 var consentPage = template.Must(template.New("consent").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Test provider</title>
@@ -30,7 +32,7 @@ input,button{font:inherit;padding:.4rem .7rem}input{width:100%;box-sizing:border
 <h1>Test provider</h1>
 {{with .Problem}}<p class="no" role="alert">{{.}}</p>{{end}}
 {{if .Done}}<p>{{.Done}}</p>{{else}}
-<p><b>{{.Client}}</b> wants to send mail in your name.</p>
+<p><b>{{.Client}}</b> wants to send mail as you.</p>
 <form method="post" action="{{.Action}}">
 {{if .Query}}<input type="hidden" name="query" value="{{.Query}}">
 {{else}}<label>Code<input name="user_code" value="{{.UserCode}}" autocomplete="off"></label>{{end}}
@@ -56,8 +58,8 @@ func (v consentView) write(w http.ResponseWriter, status int) {
 	consentPage.Execute(w, v)
 }
 
-// authorize shows the consent page (RFC 6749 section 4.1.1). With auto=1 in the query the user named by login_hint
-// approves at once.
+// authorize shows the consent page (RFC 6749 section 4.1.1). With auto=1 in the query, the user in
+// login_hint approves at once.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if !p.checkAuthorize(w, r, q) {
@@ -71,7 +73,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	view.write(w, http.StatusOK)
 }
 
-// decide takes the consent page's form.
+// decide handles the consent page's form.
 func (p *Provider) decide(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	raw := r.PostFormValue("query")
@@ -87,19 +89,20 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request) {
 	case "approve":
 		p.approve(w, r, raw, q, strings.TrimSpace(r.PostFormValue("user")))
 	default:
-		goBack(w, r, q, url.Values{"error": {"access_denied"}, "error_description": {"The user said no."}})
+		goBack(w, r, q, url.Values{"error": {"access_denied"}, "error_description": {"The user refused."}})
 	}
 }
 
-// checkAuthorize answers a request that is wrong. Where the client or its redirect address is, the user must not be
-// sent there and is told instead (RFC 6749 section 4.1.2.1).
+// checkAuthorize reports whether a request is valid, and responds to it if it is not. If the client
+// or its redirect address is wrong, the user must not be sent there and sees an error page (RFC
+// 6749 section 4.1.2.1).
 func (p *Provider) checkAuthorize(w http.ResponseWriter, r *http.Request, q url.Values) bool {
 	problem := ""
 	switch id := q.Get("client_id"); {
 	case id == "" || p.opts.ClientID != "" && id != p.opts.ClientID:
 		problem = "Error 401: invalid_client. The OAuth client was not found."
 	case !loopback(q.Get("redirect_uri")):
-		problem = "Error 400: redirect_uri_mismatch. The redirect must be an http address of this machine."
+		problem = "Error 400: redirect_uri_mismatch. The redirect must be an http address on this machine."
 	}
 	if problem != "" {
 		consentView{Problem: problem, Done: "Nothing was allowed."}.write(w, http.StatusBadRequest)
@@ -120,11 +123,11 @@ func (p *Provider) checkAuthorize(w http.ResponseWriter, r *http.Request, q url.
 	return false
 }
 
-// approve gives the code, if there is such a user.
+// approve issues the code if there is such a user.
 func (p *Provider) approve(w http.ResponseWriter, r *http.Request, raw string, q url.Values, user string) {
 	if !p.known(user) {
 		consentView{Action: "/authorize", Client: q.Get("client_id"), Query: raw, User: user,
-			Problem: "There is no account of this name."}.write(w, http.StatusForbidden)
+			Problem: "There is no account with this name."}.write(w, http.StatusForbidden)
 		return
 	}
 	c := &code{
@@ -139,7 +142,7 @@ func (p *Provider) approve(w http.ResponseWriter, r *http.Request, raw string, q
 	goBack(w, r, q, url.Values{"code": {s}})
 }
 
-// known tells that user may consent here.
+// known reports whether user may consent here.
 func (p *Provider) known(user string) bool {
 	if len(p.opts.Accounts) == 0 {
 		return user != ""
@@ -147,10 +150,10 @@ func (p *Provider) known(user string) bool {
 	return slices.ContainsFunc(p.opts.Accounts, func(a string) bool { return fold(a) == fold(user) })
 }
 
-// goBack redirects the browser to the client with the answer and the request's state.
+// goBack redirects the browser to the client with the result and the request's state.
 func goBack(w http.ResponseWriter, r *http.Request, q, result url.Values) {
 	u, err := url.Parse(q.Get("redirect_uri"))
-	if err != nil { // cannot be: checkAuthorize has parsed it
+	if err != nil { // cannot happen: checkAuthorize has parsed it
 		http.Error(w, "bad redirect_uri", http.StatusBadRequest)
 		return
 	}
@@ -166,7 +169,8 @@ func goBack(w http.ResponseWriter, r *http.Request, q, result url.Values) {
 	http.Redirect(w, r, u.String(), http.StatusSeeOther)
 }
 
-// loopback tells a redirect address of a native program: http, this machine, any port (RFC 8252 section 7.3).
+// loopback reports whether an address is the redirect address of a native program: http, this
+// machine, any port (RFC 8252 section 7.3).
 func loopback(redirect string) bool {
 	u, err := url.Parse(redirect)
 	if err != nil || u.Scheme != "http" || u.Fragment != "" || u.User != nil {

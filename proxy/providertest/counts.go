@@ -2,13 +2,13 @@ package providertest
 
 import "sync/atomic"
 
-// Counts are the provider's numbers since its start.
+// Counts are what the provider has counted since its start.
 type Counts struct {
 	Authorizations int64 // consents given at the authorization page
-	TokenRequests  int64 // requests to the token endpoint, refused and faulty ones included
-	Exchanges      int64 // codes changed for tokens
-	Refreshes      int64 // access tokens given for a refresh token
-	Revocations    int64 // tokens given back
+	TokenRequests  int64 // requests to the token endpoint, including refused and faulty ones
+	Exchanges      int64 // codes exchanged for tokens
+	Refreshes      int64 // access tokens issued for a refresh token
+	Revocations    int64 // tokens revoked by clients
 
 	Connections  int64 // SMTP connections accepted
 	Active       int64 // SMTP connections open now
@@ -19,7 +19,7 @@ type Counts struct {
 	Transactions int64 // MAIL commands accepted
 	Messages     int64 // messages accepted and recorded
 	Commands     int64 // command lines read
-	Flights      int64 // groups of replies sent; a client that waits for each pays a round trip for each
+	Flights      int64 // groups of replies sent; a client that waits for each of them spends a round trip on each
 }
 
 type counters struct {
@@ -30,7 +30,8 @@ type counters struct {
 	transactions, commands, flights atomic.Int64
 }
 
-// Counts are the numbers now. They are read one by one, so they need not fit each other while mail is arriving.
+// Counts returns the current numbers. They are read one by one, so they need not match each other
+// while mail is arriving.
 func (p *Provider) Counts() Counts {
 	c := &p.count
 	return Counts{
@@ -52,7 +53,7 @@ func (p *Provider) Counts() Counts {
 	}
 }
 
-// Peak is the largest number of authenticated connections that account had at one time.
+// Peak returns the largest number of authenticated connections that account had at the same time.
 func (p *Provider) Peak(account string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,21 +9,21 @@ import (
 const (
 	deviceGrant    = "urn:ietf:params:oauth:grant-type:device_code"
 	deviceLife     = 10 * time.Minute
-	deviceInterval = 1 // seconds between polls; short, for tests wait for it
+	deviceInterval = 1 // seconds between polls; short, because tests wait for it
 )
 
 // device is an authorization in progress on a device without a browser (RFC 8628).
 type device struct {
 	client, scope, userCode string
 
-	account string // who approved; "" as long as nobody did
+	account string // the account that approved; "" until one does
 	denied  bool
 	expires time.Time
-	next    time.Time // no poll before
+	next    time.Time // no poll is allowed before this
 	spacing time.Duration
 }
 
-// deviceCode begins a device authorization (RFC 8628 section 3.1).
+// deviceCode starts a device authorization (RFC 8628 section 3.1).
 func (p *Provider) deviceCode(w http.ResponseWriter, r *http.Request) {
 	form, client, oops := p.request(w, r)
 	if oops != nil {
@@ -45,7 +45,7 @@ func (p *Provider) deviceCode(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// poll answers a device that asks whether its user has approved (RFC 8628 section 3.5).
+// poll responds to a device that asks whether its user has approved (RFC 8628 section 3.5).
 func (g *grants) poll(id, client string) (tokens, *oauthError) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -57,7 +57,7 @@ func (g *grants) poll(id, client string) (tokens, *oauthError) {
 		return tokens{}, &oauthError{400, "expired_token", "The device code has expired."}
 	case d.denied:
 		delete(g.devices, id)
-		return tokens{}, &oauthError{400, "access_denied", "The user said no."}
+		return tokens{}, &oauthError{400, "access_denied", "The user refused."}
 	case now.Before(d.next):
 		d.spacing += 5 * time.Second
 		d.next = now.Add(d.spacing)
@@ -85,17 +85,17 @@ func (p *Provider) deviceDecide(w http.ResponseWriter, r *http.Request) {
 	approved := r.PostFormValue("decision") == "approve"
 	switch {
 	case approved && !p.known(user):
-		view.Problem = "There is no account of this name."
+		view.Problem = "There is no account with this name."
 	case !p.decideDevice(entered, user, approved):
 		view.Problem = "This code is unknown or has expired."
 	default:
-		consentView{Done: "Done. Go back to your device."}.write(w, http.StatusOK)
+		consentView{Done: "Done. You can go back to your device."}.write(w, http.StatusOK)
 		return
 	}
 	view.write(w, http.StatusForbidden)
 }
 
-// decideDevice records the user's decision; false when no such code waits for one.
+// decideDevice records the user's decision. It returns false if no such code is waiting for one.
 func (p *Provider) decideDevice(userCode, user string, approved bool) bool {
 	p.grants.mu.Lock()
 	defer p.grants.mu.Unlock()

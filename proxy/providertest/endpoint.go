@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// oauthError is an error reply of RFC 6749 section 5.2.
+// oauthError is an error response as in RFC 6749 section 5.2.
 type oauthError struct {
 	status      int
 	Code        string `json:"error"`
@@ -46,7 +46,7 @@ func (p *Provider) listenHTTP() error {
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
-		// Close does not wait for the connections' goroutines, this does.
+		// http.Server.Close does not wait for the connections' goroutines, but Provider.Close does.
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew:
@@ -60,7 +60,7 @@ func (p *Provider) listenHTTP() error {
 	return nil
 }
 
-// token answers the token endpoint (RFC 6749 section 3.2).
+// token handles the token endpoint (RFC 6749 section 3.2).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	p.count.tokenRequests.Add(1)
 	form, client, oops := p.request(w, r)
@@ -104,7 +104,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	p.grant(w, out, fault.ExpiresIn)
 }
 
-// grant writes a successful answer (RFC 6749 section 5.1).
+// grant writes a successful response (RFC 6749 section 5.1).
 func (p *Provider) grant(w http.ResponseWriter, t tokens, expiresIn string) {
 	fields := map[string]any{"access_token": t.access, "token_type": "Bearer", "scope": t.scope}
 	switch expiresIn {
@@ -123,7 +123,7 @@ func (p *Provider) grant(w http.ResponseWriter, t tokens, expiresIn string) {
 	answer(w, http.StatusOK, fields)
 }
 
-// request reads a client's form and checks who the client is (RFC 6749 section 2.3).
+// request reads a client's form and authenticates the client (RFC 6749 section 2.3).
 func (p *Provider) request(w http.ResponseWriter, r *http.Request) (url.Values, string, *oauthError) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	err := r.ParseForm()
@@ -143,15 +143,15 @@ func (p *Provider) request(w http.ResponseWriter, r *http.Request) (url.Values, 
 	id, password, basic := r.BasicAuth()
 	if basic {
 		if form.Get("client_secret") != "" {
-			return nil, "", invalidRequest("Two ways of client authentication at once.")
+			return nil, "", invalidRequest("Two kinds of client authentication at once.")
 		}
-		id, _ = url.QueryUnescape(id) // RFC 6749 section 2.3.1 wants them form-encoded
+		id, _ = url.QueryUnescape(id) // RFC 6749 section 2.3.1: both are form-encoded
 		password, _ = url.QueryUnescape(password)
 	} else {
 		id, password = form.Get("client_id"), form.Get("client_secret")
 	}
 	o := &p.opts
-	if form.Get("grant_type") == jwtBearerGrant { // the assertion says who asks (RFC 7521 section 4.1)
+	if form.Get("grant_type") == jwtBearerGrant { // the assertion identifies the client (RFC 7521 section 4.1)
 		return form, id, nil
 	}
 	if id == "" {
@@ -166,7 +166,7 @@ func (p *Provider) request(w http.ResponseWriter, r *http.Request) (url.Values, 
 	return form, id, nil
 }
 
-// revoke takes a token back (RFC 7009). An unknown token is fine there, as section 2.2 wants it.
+// revoke revokes a token (RFC 7009). An unknown token is not an error (section 2.2).
 func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	form, _, oops := p.request(w, r)
 	if oops != nil {
@@ -190,7 +190,7 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// tokenFault does what a fault wants; false means that an honest answer is due.
+// tokenFault does what a fault says. It returns false if the normal response is still needed.
 func (p *Provider) tokenFault(w http.ResponseWriter, r *http.Request, f TokenFault) (done bool) {
 	if !p.wait(r.Context(), f.Delay) {
 		panic(http.ErrAbortHandler)
@@ -203,7 +203,7 @@ func (p *Provider) tokenFault(w http.ResponseWriter, r *http.Request, f TokenFau
 		}
 		panic(http.ErrAbortHandler)
 	case f.Drop:
-		panic(http.ErrAbortHandler) // net/http closes the connection and says nothing
+		panic(http.ErrAbortHandler) // net/http closes the connection without a response
 	case f.Status == 0:
 		return false
 	}
@@ -229,7 +229,7 @@ func fail(w http.ResponseWriter, r *http.Request, e *oauthError) {
 	answer(w, e.status, e)
 }
 
-// answer writes JSON that no cache may keep (RFC 6749 section 5.1).
+// answer writes JSON that must not be cached (RFC 6749 section 5.1).
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

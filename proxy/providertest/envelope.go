@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// transaction is a message on its way in.
+// transaction is a message that is being received.
 type transaction struct {
 	open    bool
-	failed  bool // a chunk was refused: only RSET helps (RFC 3030 section 2)
+	failed  bool // a chunk was refused, and only RSET helps (RFC 3030 section 2)
 	chunked bool // a chunk was accepted
 	utf8    bool
 	from    string
 	params  string
-	size    int64 // as declared, 0 when it was not
+	size    int64 // as declared; 0 if it was not
 	rcpts   []Rcpt
-	id      string // once it is recorded
+	id      string // once the message is recorded
 	sink    sink
 }
 
-// mail answers MAIL.
+// mail replies to MAIL.
 func (s *session) mail(arg, line string) error {
 	s.message++
 	if skip, err := s.step(StepMail, line, 0); skip || err != nil {
@@ -52,8 +52,9 @@ func (s *session) mail(arg, line string) error {
 	return s.reply(250, "2.1.0 OK - gsmtp")
 }
 
-// mailParams checks the parameters of MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID
-// (RFC 3461), AUTH (RFC 4954). A parameter of an extension that is not offered is an unknown one.
+// mailParams checks the parameters of MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531),
+// RET and ENVID (RFC 3461), AUTH (RFC 4954). The parameters of an extension that is not offered are
+// unknown.
 func (s *session) mailParams(t *transaction) (code int, text string) {
 	o := &s.p.opts
 	seen := map[string]bool{}
@@ -96,7 +97,7 @@ func (s *session) mailParams(t *transaction) (code int, text string) {
 	return 0, ""
 }
 
-// rcpt answers RCPT.
+// rcpt replies to RCPT.
 func (s *session) rcpt(arg, line string) error {
 	if skip, err := s.step(StepRcpt, line, 0); skip || err != nil {
 		return err
@@ -136,7 +137,8 @@ func (s *session) rcptParams(params string) (code int, text string) {
 			good = validNotify(strings.ToUpper(value))
 		case "ORCPT":
 			kind, address, found := strings.Cut(value, ";")
-			// utf-8-addr-xtext is not ASCII of need (RFC 6533 section 3), so its characters are let through.
+			// utf-8-addr-xtext need not be ASCII (RFC 6533 section 3), so its characters are not
+			// checked.
 			good = found && kind != "" && address != "" &&
 				(validXtext(address) || strings.EqualFold(kind, "utf-8") && s.tx.utf8)
 		default:
@@ -152,7 +154,7 @@ func (s *session) rcptParams(params string) (code int, text string) {
 	return 0, ""
 }
 
-// validNotify checks "NEVER", or a list of the others.
+// validNotify reports whether v is "NEVER" or a list of the other keywords.
 func validNotify(v string) bool {
 	if v == "NEVER" {
 		return true
@@ -165,7 +167,8 @@ func validNotify(v string) bool {
 	return true
 }
 
-// splitParams parts parameters at single spaces; two spaces in a row give an unknown, empty parameter.
+// splitParams splits parameters at single spaces. Two spaces in a row give an empty parameter,
+// which is unknown.
 func splitParams(params string) []string {
 	if params == "" {
 		return nil

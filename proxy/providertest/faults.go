@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Faults say what goes wrong. A nil hook means that nothing does. Hooks are called from many goroutines at once and
-// may block only as long as the test allows.
+// Faults say what goes wrong. With a nil hook nothing does. Hooks are called from many goroutines at
+// once, and must not block for longer than the test can wait.
 type Faults struct {
-	SMTP     func(Event) Action             // asked at each step of each SMTP dialogue
-	Token    func(*http.Request) TokenFault // asked at each token request; its form has been parsed
-	Identity func(claims map[string]any)    // may change what an ID token says before it is signed
+	SMTP     func(Event) Action             // called at each step of each SMTP dialogue
+	Token    func(*http.Request) TokenFault // called at each token request; its form has been parsed
+	Identity func(claims map[string]any)    // may change the claims of an ID token before it is signed
 }
 
-// SetFaults replaces the faults from the next step on. The zero value ends them.
+// SetFaults replaces the faults from the next step on. The zero value removes them.
 func (p *Provider) SetFaults(f Faults) { p.faults.Store(&f) }
 
 // Event is a step of an SMTP dialogue that is about to happen.
@@ -22,14 +22,14 @@ type Event struct {
 	Conn    int    // the connection's number, from 1
 	Message int    // the transaction's number in the connection, from 1; 0 before the first MAIL
 	Step    string // one of the Step constants
-	Account string // who is logged in (at StepAuth: who wants to be)
-	Line    string // the command as it came, without CRLF; at StepAuth the mechanism alone, for the rest is secret
+	Account string // the account that is logged in (at StepAuth: that wants to log in)
+	Line    string // the command as it came, without CRLF; at StepAuth only the mechanism, because the rest is secret
 	Bytes   int64  // StepChunk: the chunk's size; StepBody, StepFinal: octets of the body so far
 }
 
-// The steps of a dialogue. StepBody comes for each piece of a body as it arrives, be it by DATA or BDAT, the first piece
-// being at most 512 octets long so that the middle of a small message can be met; StepFinal comes once, when the body
-// is complete and the answer not yet given.
+// The steps of a dialogue. StepBody comes for each piece of a body as it arrives, by DATA or BDAT.
+// The first piece is at most 512 octets long, so that a fault can happen in the middle of a small
+// message too. StepFinal comes once, when the body is complete and before the reply.
 const (
 	StepTLS      = "tls" // the handshake, after STARTTLS or on accepting
 	StepGreeting = "greeting"
@@ -47,36 +47,39 @@ const (
 	StepQuit     = "quit"
 )
 
-// Action is what a hook wants instead of the usual. The zero value is: nothing, go on.
+// Action is what a hook wants to happen at a step. The zero value means: nothing unusual.
 //
-// Code and Text are a reply, Text one line for each line of it and enhanced code included. With 4xx or 5xx the command
-// has no effect; with 2xx and 3xx it takes effect, and only the words change. 421 ends the connection. At StepBody a
-// reply ends the connection too, in the middle of the body. At StepAuth, 334 sends Text as the report of a refused
-// token, and 535 follows.
+// Code and Text are a reply; Text has one line for each line of the reply, with its enhanced code.
+// With 4xx or 5xx the command has no effect. With 2xx and 3xx it takes effect, and only the text of
+// the reply changes. 421 ends the connection. At StepBody a reply ends the connection too, in the
+// middle of the body. At StepAuth, 334 sends Text as the error report for a refused token, and 535
+// follows.
 type Action struct {
-	Delay   time.Duration // wait so long first
-	Drop    bool          // close the connection without a word; replies not sent yet in this flight are lost too
-	Hang    bool          // say nothing any more; what arrives is thrown away until the client leaves
+	Delay   time.Duration // wait this long first
+	Drop    bool          // close the connection without a reply; earlier replies that are not sent yet are lost too
+	Hang    bool          // send nothing more and discard what arrives until the client leaves
 	Code    int
 	Text    string
-	Raw     string // bytes sent as they are in place of a reply, and the command has no effect
-	Expired bool   // StepTLS: show a certificate that ended an hour ago
-	Deliver bool   // StepFinal: record the message though its reply is lost or says otherwise
+	Raw     string // these exact bytes instead of a reply; the command has no effect
+	Expired bool   // StepTLS: use a certificate that expired an hour ago
+	Deliver bool   // StepFinal: record the message even if its reply is lost or refuses it
 }
 
-// TokenFault is what a token request gets instead of an honest answer. The zero value is the honest answer.
+// TokenFault is what a token request gets instead of the normal response. The zero value is the
+// normal response.
 type TokenFault struct {
-	Delay     time.Duration // wait so long first
-	Drop      bool          // close the connection without an answer
-	Hang      bool          // answer nothing until the client leaves
-	Status    int           // answer this; a redirect is 302 with a Location in Header
-	Header    http.Header   // beside or in place of Content-Type: application/json
+	Delay     time.Duration // wait this long first
+	Drop      bool          // close the connection without a response
+	Hang      bool          // do not respond until the client leaves
+	Status    int           // respond with this status; a redirect is 302 with a Location in Header
+	Header    http.Header   // in addition to Content-Type: application/json, or replacing it
 	Body      string
-	Pad       int64  // so many spaces after Body
-	ExpiresIn string // honest answer, but with this JSON as expires_in; "-": without the field
+	Pad       int64  // this many spaces after Body
+	ExpiresIn string // the normal response, but with this JSON as expires_in; "-": without that field
 }
 
-// ask asks the hook about a step. It waits, drops and hangs as told; errEnd means that the connection is to end.
+// ask calls the hook for a step, and waits, drops or hangs as it says. errEnd means that the
+// connection has to end.
 func (s *session) ask(name, line string, n int64) (Action, error) {
 	hook := s.p.faults.Load().SMTP
 	if hook == nil {
@@ -88,7 +91,7 @@ func (s *session) ask(name, line string, n int64) (Action, error) {
 	}
 	act := hook(e)
 	if act.Delay > 0 {
-		if err := s.flush(); err != nil { // what was answered before is not part of the delay
+		if err := s.flush(); err != nil { // earlier replies are not part of the delay
 			return act, err
 		}
 		if !s.p.wait(context.Background(), act.Delay) {
@@ -109,8 +112,8 @@ func (s *session) ask(name, line string, n int64) (Action, error) {
 	return act, nil
 }
 
-// step asks the hook and gives the reply it wants. It returns skip when the command is answered and shall have no
-// effect. A kind reply is kept for the reply call that follows.
+// step calls the hook and sends the reply it wants. It returns skip if the command has got its
+// reply and must have no effect. A reply of 2xx or 3xx is kept for the call of reply that follows.
 func (s *session) step(name, line string, n int64) (skip bool, err error) {
 	act, err := s.ask(name, line, n)
 	if err != nil {
@@ -123,10 +126,10 @@ func (s *session) step(name, line string, n int64) (skip bool, err error) {
 	return false, nil
 }
 
-// refuses tells that the command shall have no effect.
+// refuses reports whether the command must have no effect.
 func (a Action) refuses() bool { return a.Raw != "" || a.Code >= 400 }
 
-// refuse gives a refusing action's reply.
+// refuse sends the reply of an action that refuses.
 func (s *session) refuse(a Action) error {
 	if a.Raw != "" {
 		s.out = append(s.out, a.Raw...)

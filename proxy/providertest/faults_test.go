@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// at makes a hook that does act at one step.
+// at makes a hook that acts at one step.
 func at(step string, act Action) Faults {
 	return Faults{SMTP: func(e Event) Action {
 		if e.Step == step {
@@ -24,7 +24,7 @@ func at(step string, act Action) Faults {
 	}}
 }
 
-// conversation is a whole message, as pairs of what is sent and what the reply begins with when all is well.
+// conversation is a whole message, as pairs of what is sent and how the reply begins if all is well.
 func conversation(t *testing.T, p *Provider) [][2]string {
 	return [][2]string{
 		{"", "220 "}, {"EHLO c.test\r\n", "250-"}, {"AUTH XOAUTH2 " + xoauth2(me, p.accessToken(t, me)) + "\r\n", "235 "},
@@ -34,7 +34,7 @@ func conversation(t *testing.T, p *Provider) [][2]string {
 	}
 }
 
-// TestSteps shows that the hook is asked at each step, in order and with what it needs to know.
+// TestSteps shows that the hook is called at each step, in order, and with what it needs to know.
 func TestSteps(t *testing.T) {
 	p := start(t, Options{})
 	var got []string
@@ -100,7 +100,8 @@ func TestActions(t *testing.T) {
 						t.Errorf("read %q, %v", got, err)
 					}
 				case "drop":
-					// The client's unread bytes may turn the end into a reset; either way nothing may be said.
+					// The client's unread bytes may turn the end into a reset. Either way there
+					// must be no reply.
 					if got, _ := io.ReadAll(c.r); len(got) > 0 {
 						t.Errorf("said %q", got)
 					}
@@ -121,7 +122,7 @@ func TestActions(t *testing.T) {
 	}
 }
 
-// TestTLSFault answers a handshake with plain text.
+// TestTLSFault answers a handshake with clear text.
 func TestTLSFault(t *testing.T) {
 	p := start(t, Options{})
 	p.SetFaults(at(StepTLS, Action{Raw: "not TLS\r\n"}))
@@ -131,7 +132,7 @@ func TestTLSFault(t *testing.T) {
 	}
 }
 
-// TestKindActions change words and let the command take effect.
+// TestKindActions changes the text of replies and lets the commands take effect.
 func TestKindActions(t *testing.T) {
 	p := start(t, Options{})
 	p.SetFaults(Faults{SMTP: func(e Event) Action {
@@ -159,7 +160,7 @@ func TestKindActions(t *testing.T) {
 	}
 }
 
-// TestReportAction sends a report of the hook's own, and the 535 after it.
+// TestReportAction sends the hook's own error report, and 535 after it.
 func TestReportAction(t *testing.T) {
 	p := start(t, Options{})
 	token := p.accessToken(t, me)
@@ -171,7 +172,8 @@ func TestReportAction(t *testing.T) {
 	c.do("", "535-5.7.8")
 }
 
-// TestChunkFault reads a refused chunk before it answers, and takes nothing more before RSET.
+// TestChunkFault shows that a refused chunk is read before the reply, and that nothing more is
+// accepted before RSET.
 func TestChunkFault(t *testing.T) {
 	p := start(t, Options{})
 	c := login(t, p)
@@ -193,7 +195,7 @@ func TestChunkFault(t *testing.T) {
 	arrived(t, p, []byte("abc"))
 }
 
-// TestLostReply records a message whose reply never comes: the outcome a client cannot know.
+// TestLostReply records a message whose reply is lost, so the client cannot know the outcome.
 func TestLostReply(t *testing.T) {
 	p := start(t, Options{})
 	p.SetFaults(at(StepFinal, Action{Drop: true, Deliver: true}))
@@ -207,7 +209,8 @@ func TestLostReply(t *testing.T) {
 	arrived(t, p, []byte("abc"))
 }
 
-// TestOdds draws the same lots for the same seed, about as many as asked for, and other ones for another seed.
+// TestOdds gets the same faults for the same seed, about as many as the odds say, and other ones
+// for another seed.
 func TestOdds(t *testing.T) {
 	o := Odds{Seed: 1, Greeting: 0.2, Mail: 0.1, Rcpt: 0.3, Final: 0.1, DropBody: 0.05, DropFinal: 0.02}
 	other := o
@@ -234,7 +237,7 @@ func TestOdds(t *testing.T) {
 	}
 }
 
-// TestTokenFaults shows each odd answer of the token endpoint.
+// TestTokenFaults shows each faulty response of the token endpoint.
 func TestTokenFaults(t *testing.T) {
 	p := start(t, Options{})
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {p.Grant(me)}, "client_id": {"c"}}
@@ -279,13 +282,13 @@ func TestTokenFaults(t *testing.T) {
 	}
 }
 
-// TestTokenSilence shows the two ways to get no answer; Close ends the second.
+// TestTokenSilence shows the two ways to get no response. Close ends the second one.
 func TestTokenSilence(t *testing.T) {
 	p := start(t, Options{})
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {p.Grant(me)}, "client_id": {"c"}}
 	p.SetFaults(Faults{Token: func(*http.Request) TokenFault { return TokenFault{Drop: true} }})
 	if resp, err := plain().PostForm(p.TokenURL(), form); err == nil {
-		t.Errorf("answer %v", resp.Status)
+		t.Errorf("response %v", resp.Status)
 	}
 	asked := make(chan bool)
 	p.SetFaults(Faults{Token: func(*http.Request) TokenFault { close(asked); return TokenFault{Hang: true} }})
@@ -297,7 +300,7 @@ func TestTokenSilence(t *testing.T) {
 	<-asked
 	p.Close()
 	if err := <-done; err == nil {
-		t.Error("an answer came")
+		t.Error("a response came")
 	}
 	if n := p.Counts().Refreshes; n != 0 {
 		t.Errorf("%d refreshes", n)

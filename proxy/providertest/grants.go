@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// grants are the consents given and the tokens that came of them.
+// grants are the consents that users have given, and the tokens issued for them.
 type grants struct {
 	ttl    time.Duration
 	size   int
 	rotate bool
-	old    bool // spent refresh tokens stay good
+	old    bool // used refresh tokens stay valid
 
 	mu      sync.Mutex
 	codes   map[string]*code
 	devices map[string]*device // by device code
-	refresh map[string]*grant  // spent refresh tokens too, so that a replay is noticed
+	refresh map[string]*grant  // including used refresh tokens, so that a replay is noticed
 	access  map[string]access
 	account map[string][]*grant // by folded account
 }
@@ -28,11 +28,11 @@ type grant struct {
 	account string
 	client  string // empty: any client may use it
 	scope   string
-	current string // the refresh token that is good
+	current string // the valid refresh token
 	revoked bool
-	access  []string // access tokens given out and perhaps good
+	access  []string // access tokens that were issued and may still be valid
 	nonce   string   // of the authorization request, for the ID token
-	app     bool     // a program's own right: good for any account
+	app     bool     // issued to a program acting for itself; valid for any account
 }
 
 type access struct {
@@ -40,19 +40,19 @@ type access struct {
 	expires time.Time
 }
 
-// code is an authorization code on its way through a browser (RFC 6749 section 4.1, RFC 7636).
+// code is an authorization code (RFC 6749 section 4.1, RFC 7636).
 type code struct {
 	account, client, redirect, scope, challenge, nonce string
 
 	expires time.Time
-	grant   *grant // what it was changed for; a second use revokes that (RFC 6749 section 4.1.2)
+	grant   *grant // what it was exchanged for; a second use revokes that (RFC 6749 section 4.1.2)
 }
 
-// tokens are what a token request gives.
+// tokens are what a token request returns.
 type tokens struct {
 	access, refresh, scope string
 
-	grant *grant // what an ID token tells about; nil: there is none
+	grant *grant // whose user an ID token names; nil: there is no ID token
 }
 
 func (g *grants) init(o Options) {
@@ -61,7 +61,7 @@ func (g *grants) init(o Options) {
 	g.refresh, g.access, g.account = map[string]*grant{}, map[string]access{}, map[string][]*grant{}
 }
 
-// secret makes an unguessable string of n characters, at least 26.
+// secret makes an unguessable string of n characters, of which at least 26 are random.
 func secret(prefix string, n int) string {
 	var b strings.Builder
 	b.WriteString(prefix)
@@ -72,7 +72,7 @@ func secret(prefix string, n int) string {
 	return b.String()[:max(n, len(prefix)+26)]
 }
 
-// consent makes a grant with its first refresh token. The caller holds mu.
+// consent makes a grant with its first refresh token. The caller must hold mu.
 func (g *grants) consent(account, client, scope string) *grant {
 	t := &grant{account: account, client: client, scope: scope, current: secret("refresh-", 64)}
 	g.refresh[t.current] = t
@@ -81,7 +81,7 @@ func (g *grants) consent(account, client, scope string) *grant {
 	return t
 }
 
-// issue makes an access token and forgets the grant's old ones. The caller holds mu.
+// issue makes an access token and drops the grant's expired ones. The caller must hold mu.
 func (g *grants) issue(t *grant) string {
 	now := time.Now()
 	t.access = slices.DeleteFunc(t.access, func(old string) bool {
@@ -97,7 +97,7 @@ func (g *grants) issue(t *grant) string {
 	return token
 }
 
-// expire ends a grant's access tokens. The caller holds mu.
+// expire makes a grant's access tokens invalid. The caller must hold mu.
 func (g *grants) expire(t *grant) {
 	for _, token := range t.access {
 		delete(g.access, token)
@@ -105,13 +105,13 @@ func (g *grants) expire(t *grant) {
 	t.access = nil
 }
 
-// revoke ends a grant. The caller holds mu.
+// revoke ends a grant. The caller must hold mu.
 func (g *grants) revoke(t *grant) {
 	t.revoked = true
 	g.expire(t)
 }
 
-// owner is the grant an access token belongs to, nil if it is not good.
+// owner returns the grant that an access token belongs to, or nil if the token is not valid.
 func (g *grants) owner(token string) *grant {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -122,10 +122,10 @@ func (g *grants) owner(token string) *grant {
 	return a.grant
 }
 
-// speaksFor tells whether account may log in with this grant's tokens.
+// speaksFor reports whether account may log in with this grant's tokens.
 func (t *grant) speaksFor(account string) bool { return t.app || fold(t.account) == fold(account) }
 
-// exchange changes a code for tokens.
+// exchange exchanges a code for tokens.
 func (g *grants) exchange(secret, client, redirect, verifier string) (tokens, *oauthError) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -135,22 +135,22 @@ func (g *grants) exchange(secret, client, redirect, verifier string) (tokens, *o
 		return tokens{}, invalidGrant("Malformed auth code.")
 	case c.grant != nil:
 		g.revoke(c.grant)
-		return tokens{}, invalidGrant("Code was already redeemed; the tokens it gave are revoked.")
+		return tokens{}, invalidGrant("Code was already redeemed; the tokens issued for it are revoked.")
 	case time.Now().After(c.expires):
 		return tokens{}, invalidGrant("Code has expired.")
 	case c.client != client:
 		return tokens{}, invalidGrant("Code was issued to another client.")
 	case c.redirect != redirect:
-		return tokens{}, invalidGrant("redirect_uri differs from the one of the authorization request.")
+		return tokens{}, invalidGrant("redirect_uri differs from that of the authorization request.")
 	case challengeOf(verifier) != c.challenge:
-		return tokens{}, invalidGrant("code_verifier does not fit the code_challenge.")
+		return tokens{}, invalidGrant("code_verifier does not match the code_challenge.")
 	}
 	c.grant = g.consent(c.account, client, c.scope)
 	c.grant.nonce = c.nonce
 	return tokens{g.issue(c.grant), c.grant.current, c.scope, c.grant}, nil
 }
 
-// renew gives a new access token for a refresh token, and a new refresh token where they rotate.
+// renew issues a new access token for a refresh token, and a new refresh token if they rotate.
 func (g *grants) renew(refresh, client string) (tokens, *oauthError) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -175,15 +175,15 @@ func (g *grants) renew(refresh, client string) (tokens, *oauthError) {
 	return out, nil
 }
 
-// Grant gives a refresh token for account, as if its user had consented. Any client may use it.
+// Grant returns a refresh token for account, as if its user had consented. Any client may use it.
 func (p *Provider) Grant(account string) (refreshToken string) {
 	p.grants.mu.Lock()
 	defer p.grants.mu.Unlock()
 	return p.grants.consent(account, "", defaultScope).current
 }
 
-// Revoke ends all consents of account, as its user can at the provider's site: refresh tokens get invalid_grant and
-// access tokens are refused. SMTP connections that are logged in stay so.
+// Revoke ends all consents of account, as its user can do on the provider's site: refresh tokens get
+// invalid_grant and access tokens are refused. SMTP connections that are logged in stay logged in.
 func (p *Provider) Revoke(account string) {
 	p.grants.mu.Lock()
 	defer p.grants.mu.Unlock()
@@ -192,7 +192,7 @@ func (p *Provider) Revoke(account string) {
 	}
 }
 
-// ExpireAccess makes the access tokens of account stop working before their time. Its refresh tokens stay good.
+// ExpireAccess makes the access tokens of account expire early. Its refresh tokens stay valid.
 func (p *Provider) ExpireAccess(account string) {
 	p.grants.mu.Lock()
 	defer p.grants.mu.Unlock()

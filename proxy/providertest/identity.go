@@ -15,7 +15,7 @@ import (
 
 // signer signs ID tokens.
 type signer struct {
-	key    *ecdsa.PrivateKey // quicker to make than RSA's
+	key    *ecdsa.PrivateKey // quicker to make than an RSA key
 	signer jose.Signer
 }
 
@@ -30,7 +30,7 @@ func (s *signer) init() (err error) {
 	return err
 }
 
-// discovery tells where everything is (OpenID Connect Discovery section 4).
+// discovery lists the endpoints (OpenID Connect Discovery section 4).
 func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{
 		"issuer": p.URL, "authorization_endpoint": p.AuthURL(), "token_endpoint": p.TokenURL(),
@@ -41,14 +41,14 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// keys are what ID tokens are signed with (RFC 7517).
+// keys publishes the key that ID tokens are signed with (RFC 7517).
 func (p *Provider) keys(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
 		{Key: p.signer.key.Public(), KeyID: signingKeyID, Algorithm: "ES256", Use: "sig"},
 	}})
 }
 
-// UserinfoURL is where a token's user is named (OpenID Connect Core section 5.3).
+// UserinfoURL is where a client learns who a token's user is (OpenID Connect Core section 5.3).
 func (p *Provider) UserinfoURL() string { return p.URL + "/userinfo" }
 
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +64,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 
 func wantsIdentity(scope string) bool { return slices.Contains(strings.Fields(scope), "openid") }
 
-// identity is an ID token (OpenID Connect Core section 2).
+// identity makes an ID token (OpenID Connect Core section 2).
 func (p *Provider) identity(g *grant) string {
 	now := time.Now()
 	claims := map[string]any{

@@ -9,7 +9,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 )
 
-// The library that verifies is the same that programs use.
+// The library that verifies the token is the one that programs use.
 func TestIDToken(t *testing.T) {
 	p := start(t, Options{})
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -33,7 +33,7 @@ func TestIDToken(t *testing.T) {
 	}
 }
 
-// A program's own token opens every account, and names no user.
+// The token of a program acting for itself is valid for every account and names no user.
 func TestClientCredentials(t *testing.T) {
 	p := start(t, Options{ClientSecret: "s"})
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// delayed is a connection at a distance: what is written arrives a round trip later, while reading goes on. All of the
-// round trip is put on the way back, which a client that waits cannot tell from the truth. The first bytes take two,
-// since connecting would have taken one.
+// delayed is a connection to somewhere far away: what is written arrives a round trip later, while
+// reading is not delayed. A client that waits for replies cannot tell the difference. The first bytes
+// arrive two round trips later, because connecting would have taken one.
 type delayed struct {
 	net.Conn
 	rtt   time.Duration
 	first bool
 	shut  bool
 	queue chan parcel
-	ended chan struct{} // the sender is done
+	ended chan struct{} // closed when the sender has ended
 	done  <-chan struct{}
 }
 
@@ -23,14 +23,14 @@ type parcel struct {
 	data []byte
 }
 
-// delay starts the sender of a connection; Close ends it after it has sent what is under way.
+// delay starts the sender of a connection. Close ends it after it has sent what is on its way.
 func delay(c net.Conn, rtt time.Duration, done <-chan struct{}) *delayed {
 	d := &delayed{Conn: c, rtt: rtt, first: true, queue: make(chan parcel, 64), ended: make(chan struct{}), done: done}
 	go d.send()
 	return d
 }
 
-// Write is called by one goroutine at a time, as sessions do.
+// Write must be called by one goroutine at a time, as sessions do.
 func (d *delayed) Write(b []byte) (int, error) {
 	if d.shut {
 		return 0, net.ErrClosed
@@ -48,7 +48,8 @@ func (d *delayed) Write(b []byte) (int, error) {
 	}
 }
 
-// Close is called by the goroutine that writes. It may be called twice: by a drop below TLS, then by TLS.
+// Close must be called by the goroutine that writes. It may be called twice: by a drop below TLS,
+// then by TLS.
 func (d *delayed) Close() error {
 	if d.shut {
 		return net.ErrClosed
@@ -77,7 +78,7 @@ func (d *delayed) send() {
 		}
 		d.Conn.SetWriteDeadline(time.Now().Add(writeLimit))
 		if _, err := d.Conn.Write(p.data); err != nil {
-			d.Conn.Close() // the reader shall notice too
+			d.Conn.Close() // so that the reader notices too
 			failed = true
 		}
 	}

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// TestDelay pins when bytes arrive: the first after two round trips, all others after one, however many are under way.
+// TestDelay shows when bytes arrive: the first ones after two round trips, all others after one,
+// however many are on their way.
 func TestDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rtt = 20 * time.Millisecond
@@ -41,12 +42,12 @@ func TestDelay(t *testing.T) {
 		<-time.After(2 * rtt)
 		write("b")
 		<-time.After(rtt / 2)
-		write("c") // while b is under way
+		write("c") // while b is on its way
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
 		if _, err := d.Write([]byte("d")); err == nil {
-			t.Error("written after Close")
+			t.Error("Write succeeded after Close")
 		}
 		d.Close()
 		if err := <-read; err != io.EOF {
@@ -59,7 +60,7 @@ func TestDelay(t *testing.T) {
 	})
 }
 
-// TestLatency sends over TLS at a distance, and is closed in the middle.
+// TestLatency sends over TLS with latency, and is closed in the middle.
 func TestLatency(t *testing.T) {
 	p := start(t, Options{Latency: time.Millisecond})
 	c := login(t, p)

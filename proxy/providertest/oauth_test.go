@@ -12,7 +12,7 @@ import (
 
 const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636 appendix B
 
-// program is the loopback listener of a program that waits for its user's consent.
+// program is the loopback listener of a program that is waiting for its user's consent.
 func program(t *testing.T) (redirect string, callback chan url.Values) {
 	callback = make(chan url.Values, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { callback <- r.URL.Query() }))
@@ -29,7 +29,8 @@ func exchange(redirect, code, verifier string) url.Values {
 	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}, "client_id": {"c"}, "code_verifier": {verifier}}
 }
 
-// TestConsent goes the whole way from the page to a token that SMTP takes, and replays the code.
+// TestConsent goes from the consent page to a token that the SMTP server accepts, and then replays
+// the code.
 func TestConsent(t *testing.T) {
 	if challengeOf(verifier) != "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" {
 		t.Fatal("S256 is not RFC 7636's")
@@ -72,8 +73,8 @@ func TestConsent(t *testing.T) {
 	}
 }
 
-// TestConsentRefused lists the ways to get no code: told to the program, or to the user where the program is not to be
-// trusted.
+// TestConsentRefused lists the ways to get no code. The program learns of it, or only the user if
+// the program cannot be trusted.
 func TestConsentRefused(t *testing.T) {
 	p := start(t, Options{Accounts: []string{me}, ClientID: "c"})
 	redirect, callback := program(t)
@@ -121,7 +122,7 @@ func TestConsentRefused(t *testing.T) {
 	}
 }
 
-// TestAuto is the consent without a page, for programs under test that open the address by themselves.
+// TestAuto consents without a page, for programs under test that open the address by themselves.
 func TestAuto(t *testing.T) {
 	p := start(t, Options{})
 	redirect, callback := program(t)
@@ -138,7 +139,7 @@ func TestAuto(t *testing.T) {
 	}
 }
 
-// TestPage is safe to show: what a program sends is text, not markup.
+// TestPage shows that the page treats what a program sends as text, not as markup.
 func TestPage(t *testing.T) {
 	p := start(t, Options{})
 	q := request("http://localhost:1/")
@@ -161,7 +162,7 @@ func refresh(token string) url.Values {
 	return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {"c"}}
 }
 
-// TestRotation replaces refresh tokens, and revokes the whole grant when an old one comes again.
+// TestRotation replaces refresh tokens, and revokes the whole grant when an old one is used again.
 func TestRotation(t *testing.T) {
 	p := start(t, Options{Rotate: true})
 	first := p.Grant(me)
@@ -183,7 +184,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestNoRotation keeps one refresh token for ever and does not repeat it in answers.
+// TestNoRotation keeps one refresh token for ever and does not repeat it in responses.
 func TestNoRotation(t *testing.T) {
 	p := start(t, Options{})
 	token := p.Grant(me)
@@ -194,7 +195,7 @@ func TestNoRotation(t *testing.T) {
 	}
 }
 
-// TestEnds lists how tokens come to an end.
+// TestEnds lists how tokens become invalid.
 func TestEnds(t *testing.T) {
 	p := start(t, Options{})
 	give := func() (refreshToken, access string) {
@@ -210,7 +211,7 @@ func TestEnds(t *testing.T) {
 	tests := []struct {
 		name              string
 		end               func(refreshToken, access string)
-		refreshes, access bool // what is still good
+		refreshes, access bool // what is still valid
 	}{
 		{"nothing", func(_, _ string) {}, true, true},
 		{"revoked by the user", func(_, _ string) { p.Revoke("ME@corp.test") }, false, false},
@@ -236,11 +237,11 @@ func TestEnds(t *testing.T) {
 	if _, got := short.post(t, refresh(short.Grant(me))); got["expires_in"] != 1.0 {
 		t.Errorf("%v", got)
 	} else if short.grants.owner(got["access_token"].(string)) != nil {
-		t.Error("a token outlives its time")
+		t.Error("a token is valid after it has expired")
 	}
 }
 
-// TestClients lists how a client must present itself.
+// TestClients lists how a client must authenticate itself.
 func TestClients(t *testing.T) {
 	p := start(t, Options{ClientID: "the client", ClientSecret: "s3&ret"})
 	basic := func(id, secret string) func(*http.Request) {
@@ -280,7 +281,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// TestDevice walks through RFC 8628: pending, too fast, approved, once; and denied, unknown.
+// TestDevice walks through RFC 8628: pending, too fast, approved, only once; and denied, unknown.
 func TestDevice(t *testing.T) {
 	p := start(t, Options{Accounts: []string{me}})
 	begin := func() (form url.Values, userCode string) {
@@ -311,7 +312,7 @@ func TestDevice(t *testing.T) {
 		p.grants.mu.Unlock()
 	}
 	if p.ApproveDevice(code, "you@corp.test") == nil || p.ApproveDevice("x", me) == nil {
-		t.Error("approved what is unknown")
+		t.Error("an unknown code or account was approved")
 	}
 	status, body := fetch(t, p.URL+"/device", url.Values{"user_code": {strings.ToLower(code)}, "user": {me}, "decision": {"approve"}}, nil)
 	if status != 200 {

@@ -6,20 +6,20 @@ import (
 	"sync/atomic"
 )
 
-// Odds are probabilities between 0 and 1 of faults of the passing kind. Draws depend on Seed and on the numbers of
-// connection and transaction alone, so that a dialogue fails again in the same way.
+// Odds are probabilities between 0 and 1 of temporary faults. What happens depends only on Seed and
+// on the numbers of the connection and the transaction, so a dialogue fails in the same way again.
 type Odds struct {
 	Seed      uint64
-	Greeting  float64 // 421 in place of the greeting
+	Greeting  float64 // 421 instead of the greeting
 	Mail      float64 // 451 to MAIL
-	Rcpt      float64 // 450 to all RCPT of a message
+	Rcpt      float64 // 450 to every RCPT of a message
 	Final     float64 // 451 to a complete body
 	DropBody  float64 // the connection is lost in the middle of a body
-	DropFinal float64 // the connection is lost after the body's end; the message is recorded
+	DropFinal float64 // the connection is lost after the end of the body; the message is recorded
 	Token     float64 // 503 from the token endpoint
 }
 
-// Faults are the hooks that draw these lots.
+// Faults returns hooks that fail with these probabilities.
 func (o Odds) Faults() Faults {
 	var requests atomic.Uint64
 	return Faults{
@@ -44,11 +44,11 @@ func (o Odds) smtp(e Event) Action {
 		}
 	case StepMail:
 		if hit(o.Mail, e.Step) {
-			return Action{Code: 451, Text: "4.3.0 Sender refused by lot, try again later"}
+			return Action{Code: 451, Text: "4.3.0 Sender refused by chance, try again later"}
 		}
 	case StepRcpt:
 		if hit(o.Rcpt, e.Step) {
-			return Action{Code: 450, Text: "4.2.1 Recipient refused by lot, try again later"}
+			return Action{Code: 450, Text: "4.2.1 Recipient refused by chance, try again later"}
 		}
 	case StepBody:
 		return Action{Drop: hit(o.DropBody, e.Step)}
@@ -57,13 +57,13 @@ func (o Odds) smtp(e Event) Action {
 			return Action{Drop: true, Deliver: true}
 		}
 		if hit(o.Final, e.Step) {
-			return Action{Code: 451, Text: "4.3.0 Message refused by lot, try again later"}
+			return Action{Code: 451, Text: "4.3.0 Message refused by chance, try again later"}
 		}
 	}
 	return Action{}
 }
 
-// draw gives a number in [0,1) that is the same for the same arguments.
+// draw returns a number in [0,1), always the same for the same arguments.
 func (o Odds) draw(a, b uint64, lot string) float64 {
 	h := o.Seed
 	for _, c := range []byte(lot) {

@@ -1,8 +1,10 @@
-// Package providertest is a mail provider on this machine: an OAuth 2.0 endpoint over HTTP and a submission server
-// that takes only the tokens issued by it. Tests of the whole product run against it, and so does "waxseal demo".
+// Package providertest is a mail provider on this machine: an OAuth 2.0 endpoint over HTTP and a
+// submission server that accepts only the tokens issued by that endpoint. Tests of the whole product
+// use it, and so does "waxseal demo".
 //
-// Start gives a running Provider. Its three SMTP addresses are one server seen through three doors: STARTTLS, implicit
-// TLS, and no TLS at all. The certificate is signed by a CA made for this Provider alone; trust Pool or WriteCA.
+// Start returns a running Provider. Its three SMTP addresses lead to the same server in three ways:
+// with STARTTLS, with implicit TLS, and without TLS. A CA made for this Provider alone signs the
+// certificate; trust it with Pool or WriteCA.
 //
 //	p, err := providertest.Start(providertest.Options{})
 //	defer p.Close()
@@ -11,17 +13,19 @@
 //	err = p.WaitMessages(ctx, 1)
 //	fmt.Println(p.Messages()[0].SHA256)
 //
-// It is strict where real providers are: PKCE with S256, codes that work once, CRLF and nothing else, no AUTH before
-// TLS, no MAIL before AUTH, an AUTH line of at most 512 octets, groups of commands as RFC 2920 allows them, RSET after a
-// chunk that failed. It records the bytes that arrived as they arrived, and answers 250 only after recording them.
+// It is strict where real providers are: PKCE with S256, codes that work once, only CRLF as a line
+// end, no AUTH before TLS, no MAIL before AUTH, AUTH lines of at most 512 octets, groups of commands
+// only as RFC 2920 allows them, RSET after a chunk that failed. It records the bytes exactly as they
+// arrived, and answers 250 only after it has recorded them.
 //
-// It is an OpenID provider too: who asks for the scope openid gets an ID token. And it gives tokens to programs in their
-// own right: by client credentials where there is a ClientSecret, and to the service account of ServiceKey.
+// It is an OpenID provider too: anyone who asks for the scope openid gets an ID token. And it issues
+// tokens to programs acting for themselves: by client credentials if there is a ClientSecret, and to
+// the service account of ServiceKey.
 //
-// It misbehaves on command: SetFaults installs hooks that see each step of each dialogue and each token request, and
-// say what goes wrong there. Odds makes such hooks from probabilities and a seed.
+// It misbehaves on command: SetFaults installs hooks that see each step of each dialogue and each
+// token request, and say what goes wrong there. Odds makes such hooks from probabilities and a seed.
 //
-// All listeners are on 127.0.0.1 with ports of the system's choice. Nothing is written to disk except by WriteCA.
+// All listeners are on 127.0.0.1, on ports that the system picks. Only WriteCA writes to disk.
 package providertest
 
 import (
@@ -37,19 +41,19 @@ import (
 	"time"
 )
 
-// Provider is a running provider. All its methods may be called at any time from any goroutine.
+// Provider is a running provider. Its methods may be called at any time from any goroutine.
 type Provider struct {
-	URL       string // the OAuth endpoint's base, http://127.0.0.1:port
+	URL       string // the base of the OAuth endpoint, http://127.0.0.1:port
 	SMTPAddr  string // host:port, STARTTLS
-	SMTPSAddr string // host:port, TLS from the first byte
-	PlainAddr string // host:port, no TLS at all; AUTH is offered there
+	SMTPSAddr string // host:port, implicit TLS
+	PlainAddr string // host:port, no TLS, but AUTH is offered
 
 	opts    Options
 	log     *slog.Logger
 	ca      *authority
 	tls     *tls.Config
 	expired *tls.Config // for Action.Expired
-	ehlo    [3]string   // the EHLO reply for each kind of door: see door
+	ehlo    [3]string   // the EHLO reply for each door
 	grants  grants
 	store   store
 	signer  signer
@@ -59,7 +63,7 @@ type Provider struct {
 
 	http      *http.Server
 	listeners []net.Listener
-	done      chan struct{} // closed by Close: ends every wait
+	done      chan struct{} // closed by Close; ends every wait
 	running   sync.WaitGroup
 
 	mu       sync.Mutex
@@ -72,16 +76,16 @@ type Provider struct {
 // usage counts the authenticated connections of one account.
 type usage struct{ active, peak int }
 
-// door is one of the ways into the SMTP server.
+// door is one of the ways to connect to the SMTP server.
 type door int
 
 const (
-	doorSTARTTLS door = iota // plain at first; AUTH only after STARTTLS
+	doorSTARTTLS door = iota // clear text at first; AUTH only after STARTTLS
 	doorOpen                 // no TLS: PlainAddr, or SMTPAddr with NoSTARTTLS
-	doorTLS                  // TLS is on
+	doorTLS                  // TLS is active
 )
 
-// Start makes a provider and lets it listen. Close ends it.
+// Start starts a provider. Close ends it.
 func Start(opts Options) (*Provider, error) {
 	p := &Provider{
 		opts:     opts.withDefaults(),
@@ -113,7 +117,7 @@ func Start(opts Options) (*Provider, error) {
 	return p, nil
 }
 
-// listen opens the four ports and starts a goroutine for each.
+// listen opens the four ports and starts a goroutine for each of them.
 func (p *Provider) listen() error {
 	first := doorSTARTTLS
 	if p.opts.NoSTARTTLS {
@@ -135,7 +139,8 @@ func (p *Provider) listen() error {
 	return p.listenHTTP()
 }
 
-// Close ends all connections and waits until nothing of the provider runs any more. It may be called twice.
+// Close ends all connections and waits until no goroutine of the provider is left. It may be called
+// twice.
 func (p *Provider) Close() error {
 	p.mu.Lock()
 	if p.closed {
@@ -160,25 +165,25 @@ func (p *Provider) Close() error {
 	return err
 }
 
-// AuthURL is where a browser asks for the user's consent.
+// AuthURL is where a browser shows the consent page.
 func (p *Provider) AuthURL() string { return p.URL + "/authorize" }
 
 // TokenURL is where a client gets tokens for a code or a refresh token.
 func (p *Provider) TokenURL() string { return p.URL + "/token" }
 
-// RevokeURL is where a client gives a token back (RFC 7009).
+// RevokeURL is where a client revokes a token (RFC 7009).
 func (p *Provider) RevokeURL() string { return p.URL + "/revoke" }
 
 // DeviceURL is where a device without a browser asks for a code (RFC 8628).
 func (p *Provider) DeviceURL() string { return p.URL + "/device_authorization" }
 
-// CertPEM is the certificate of the CA that signed the SMTP server's.
+// CertPEM is the certificate of the CA that signed the SMTP server's certificate.
 func (p *Provider) CertPEM() []byte { return p.ca.pem }
 
-// Pool holds the CA alone.
+// Pool contains only the CA.
 func (p *Provider) Pool() *x509.CertPool { return p.ca.pool }
 
-// wait returns after d, or with false as soon as the provider is closed or ctx ends.
+// wait returns true after d, or false as soon as the provider is closed or ctx ends.
 func (p *Provider) wait(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true

@@ -20,21 +20,21 @@ type session struct {
 	extended  bool // it was EHLO
 	account   string
 	mechanism string // of the AUTH command being answered
-	failures  int    // AUTH commands refused
-	mistakes  int    // other commands refused for their form
-	message   int    // MAIL commands seen
+	failures  int    // refused AUTH commands
+	mistakes  int    // other commands that were malformed or out of order
+	message   int    // MAIL commands so far
 
 	tx  transaction
-	act Action   // the kind reply a hook wants for the current step
-	tcp net.Conn // below TLS
+	act Action   // what a hook wants for the current step, if it does not refuse it
+	tcp net.Conn // the connection below TLS
 }
 
-// accept takes connections until the provider is closed.
+// accept accepts connections until the provider is closed.
 func (p *Provider) accept(l net.Listener, d door) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
-			// Running out of descriptors passes; a closed listener does not.
+			// Running out of file descriptors is temporary; a closed listener is not.
 			if errors.Is(err, net.ErrClosed) || !p.wait(context.Background(), 10*time.Millisecond) {
 				return
 			}
@@ -49,7 +49,8 @@ func (p *Provider) accept(l net.Listener, d door) {
 	}
 }
 
-// open registers a connection, so that Close finds it and waits for it; nil when the provider is closed.
+// open registers a connection, so that Close finds it and waits for it. It returns nil if the
+// provider is closed.
 func (p *Provider) open(c net.Conn, d door) *session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,8 +71,8 @@ func (p *Provider) open(c net.Conn, d door) *session {
 	return s
 }
 
-// serve holds the dialogue and cleans up after it. The connection is counted out before it is closed, so that a client
-// that sees its end sees the counts without it.
+// serve runs the dialogue and cleans up after it. It counts the connection out before closing it,
+// so that a client that has seen the end no longer finds the connection in the counts.
 func (s *session) serve() {
 	defer s.p.running.Done()
 	defer func() {
@@ -87,7 +88,7 @@ func (s *session) serve() {
 	if errors.Is(err, errEnd) {
 		s.flush()
 	}
-	s.p.log.Debug("connection ends", "conn", s.id, "account", s.account, "cause", err)
+	s.p.log.Debug("connection ended", "conn", s.id, "account", s.account, "cause", err)
 }
 
 // leave undoes open and login.
@@ -101,7 +102,7 @@ func (s *session) leave() {
 	}
 }
 
-// abort cuts the connection off at once, from any goroutine.
+// abort closes the connection at once. Any goroutine may call it.
 func (s *session) abort() {
 	if d, ok := s.tcp.(*delayed); ok {
 		d.Conn.Close()
@@ -110,20 +111,20 @@ func (s *session) abort() {
 	s.tcp.Close()
 }
 
-// drop ends the connection without a word, not even TLS's.
+// drop closes the connection without any reply, and without a TLS alert.
 func (s *session) drop() {
 	s.out = s.out[:0]
 	s.tcp.Close()
 }
 
-// hang says nothing more and waits until the client leaves.
+// hang sends nothing more and waits until the client leaves.
 func (s *session) hang() {
 	s.out = s.out[:0]
 	s.conn.SetReadDeadline(time.Time{})
 	io.Copy(io.Discard, s.conn)
 }
 
-// dialogue is the whole life of a connection: TLS where it comes first, the greeting, commands.
+// dialogue runs a connection from start to end: TLS if it comes first, the greeting, the commands.
 func (s *session) dialogue() error {
 	if s.door == doorTLS {
 		if err := s.handshake(); err != nil {
@@ -142,12 +143,12 @@ func (s *session) dialogue() error {
 	}
 }
 
-// handshake puts TLS over the connection.
+// handshake starts TLS on the connection.
 func (s *session) handshake() error {
 	if skip, err := s.step(StepTLS, "", 0); err != nil {
 		return err
 	} else if skip {
-		return errEnd // a reply in plain text where a handshake should be
+		return errEnd // a reply in clear text instead of a handshake
 	}
 	if err := s.flush(); err != nil {
 		return err
@@ -172,8 +173,8 @@ func (s *session) handshake() error {
 	return nil
 }
 
-// reply adds a reply to the ones gathered. A hook's kind reply takes the place of one of its class. 421 ends the
-// connection (RFC 5321 section 3.8).
+// reply adds a reply to those collected. If a hook wants another reply of the same class, that one
+// is sent instead. 421 ends the connection (RFC 5321 section 3.8).
 func (s *session) reply(code int, text string) error {
 	if s.act.Code != 0 && s.act.Code/100 == code/100 {
 		code, text = s.act.Code, s.act.Text
@@ -186,7 +187,7 @@ func (s *session) reply(code int, text string) error {
 	return nil
 }
 
-// mistake is a reply to a command nobody should send; who sends too many is shown the door.
+// mistake replies to a command that nobody should send. A client that sends too many is disconnected.
 func (s *session) mistake(code int, text string) error {
 	if s.mistakes++; s.mistakes > 20 {
 		return s.reply(421, "4.7.0 Too many errors on this connection, closing")
@@ -194,7 +195,8 @@ func (s *session) mistake(code int, text string) error {
 	return s.reply(code, text)
 }
 
-// login counts the connection as one of account's. It tells whether the account may have another one.
+// login counts the connection as one of account's, and reports whether the account may have another
+// one.
 func (s *session) login(account string) bool {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()

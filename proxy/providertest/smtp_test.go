@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestDialogue sends one message through each door, with each way of sending a body.
+// TestDialogue sends a message over each kind of connection, and its body in each way.
 func TestDialogue(t *testing.T) {
 	p := start(t, Options{})
 	token := p.accessToken(t, me)
@@ -60,7 +60,7 @@ func TestDialogue(t *testing.T) {
 			if reply != "250 2.0.0 OK "+m.ID+" queued as "+m.ID+" - gsmtp" {
 				t.Errorf("reply %q for message %s", reply, m.ID)
 			}
-			// The next transaction, all of it in two flights, the body by DATA.
+			// The next transaction, in two flights, with its body by DATA.
 			c.send("MAIL FROM:<me@corp.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n")
 			c.expect("250 2.1.0")
 			c.expect("250 2.1.5")
@@ -79,14 +79,15 @@ func TestDialogue(t *testing.T) {
 	}
 }
 
-// TestStrict lists what a client must not do. Each line is a dialogue: commands, each with the reply it must get.
+// TestStrict lists what a client must not do. Each line is a dialogue: commands, each with the
+// reply it must get.
 func TestStrict(t *testing.T) {
 	const hi, from, to = "EHLO c.test|250", "MAIL FROM:<a@x.test>|250", "RCPT TO:<b@x.test>|250"
 	long := strings.Repeat("x", 3000)
 	tests := []struct {
 		name   string
 		opts   Options
-		logged bool // begin after AUTH
+		logged bool // start after AUTH
 		lines  []string
 	}{
 		{"mail before ehlo", Options{}, false, []string{"MAIL FROM:<a@x.test>|503 5.5.1"}},
@@ -151,7 +152,8 @@ func TestStrict(t *testing.T) {
 	}
 }
 
-// TestGroups shows which commands may share a flight (RFC 2920), and that a group gets its replies in one.
+// TestGroups shows which commands may share a flight (RFC 2920), and that a group's replies come in
+// one flight.
 func TestGroups(t *testing.T) {
 	const group = "RSET\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nBDAT 3 LAST\r\nabc"
 	t.Run("allowed", func(t *testing.T) {
@@ -193,7 +195,8 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// TestSTARTTLS shows that nothing said before TLS counts after it, and that mail is refused without it.
+// TestSTARTTLS shows that nothing sent before TLS counts after it, and that mail is refused without
+// it.
 func TestSTARTTLS(t *testing.T) {
 	p := start(t, Options{})
 	c := dial(t, p.SMTPAddr, nil)
@@ -201,7 +204,7 @@ func TestSTARTTLS(t *testing.T) {
 	c.do("EHLO c.test", "250-")
 	c.do("AUTH XOAUTH2 "+xoauth2(me, p.accessToken(t, me)), "530 5.7.0 Must issue")
 	c.do("MAIL FROM:<a@x.test>", "530 5.7.0 Must issue")
-	c.send("STARTTLS\r\nEHLO injected.test\r\nNOOP\r\n") // the injected commands must not be answered
+	c.send("STARTTLS\r\nEHLO injected.test\r\nNOOP\r\n") // the injected commands must get no replies
 	c.expect("220 2.0.0")
 	c.tls(trust(p))
 	c.do("MAIL FROM:<a@x.test>", "503 5.5.1 EHLO")
@@ -211,7 +214,7 @@ func TestSTARTTLS(t *testing.T) {
 	c.do("AUTH XOAUTH2 "+xoauth2(me, p.accessToken(t, me)), "235 ")
 }
 
-// TestNoSTARTTLS shows the trap for clients that fall back: AUTH in the clear.
+// TestNoSTARTTLS shows the trap for clients that fall back: AUTH in clear text.
 func TestNoSTARTTLS(t *testing.T) {
 	p := start(t, Options{NoSTARTTLS: true})
 	c := dial(t, p.SMTPAddr, nil)
@@ -222,7 +225,8 @@ func TestNoSTARTTLS(t *testing.T) {
 	c.do("STARTTLS", "502 5.5.1")
 }
 
-// TestCertificate shows what a client sees of it: trusted by Pool and the written file, wrong name, past end, old TLS.
+// TestCertificate shows how clients see it: trusted through Pool and through the file, wrong name,
+// expired, old TLS.
 func TestCertificate(t *testing.T) {
 	p := start(t, Options{})
 	path, err := p.WriteCA(t.TempDir())
@@ -261,7 +265,7 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
-// TestResumption counts a resumed session, which the upstream's session cache is judged by.
+// TestResumption counts a resumed session, because tests of the session cache depend on that count.
 func TestResumption(t *testing.T) {
 	p := start(t, Options{})
 	config := trust(p)
@@ -277,7 +281,8 @@ func TestResumption(t *testing.T) {
 	}
 }
 
-// TestMaxConnections refuses the one connection too many of an account, and takes it when another has left.
+// TestMaxConnections refuses an account's connection beyond the limit, and accepts it once another
+// one has left.
 func TestMaxConnections(t *testing.T) {
 	p := start(t, Options{MaxConnections: 1})
 	first := login(t, p)
@@ -304,7 +309,7 @@ func TestIdle(t *testing.T) {
 	c.ended()
 }
 
-// TestMistakes closes a client that talks nonsense.
+// TestMistakes disconnects a client that sends nonsense.
 func TestMistakes(t *testing.T) {
 	p := start(t, Options{})
 	c := dial(t, p.PlainAddr, nil)
@@ -316,7 +321,7 @@ func TestMistakes(t *testing.T) {
 	c.ended()
 }
 
-// TestClose ends connections in each state, and waits of all kinds.
+// TestClose ends connections in each state, and waits of every kind.
 func TestClose(t *testing.T) {
 	p, err := Start(Options{})
 	if err != nil {
@@ -345,7 +350,7 @@ func TestClose(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.WaitMessages(ctx, 1); err == nil {
-		t.Error("WaitMessages outlives its context")
+		t.Error("WaitMessages succeeded after its context had ended")
 	}
 	waited := make(chan error)
 	go func() { waited <- p.WaitMessages(context.Background(), 1) }()
@@ -356,7 +361,7 @@ func TestClose(t *testing.T) {
 		t.Error("second Close:", err)
 	}
 	if err := <-waited; err == nil {
-		t.Error("WaitMessages outlives the provider")
+		t.Error("WaitMessages succeeded after the provider was closed")
 	}
 	for _, c := range []*client{idle, body, hung, late} {
 		c.ended()
@@ -366,7 +371,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestKeeping shows what CountOnly and DropBodies keep.
+// TestKeeping shows what is recorded with CountOnly and DropBodies.
 func TestKeeping(t *testing.T) {
 	for _, o := range []Options{{DropBodies: true}, {CountOnly: true}} {
 		p := start(t, o)
@@ -390,7 +395,8 @@ func TestKeeping(t *testing.T) {
 	}
 }
 
-// TestManyConnections opens 5,000 authenticated connections at once, sends through each, and sees them all leave.
+// TestManyConnections opens 5,000 authenticated connections at once, sends a message through each,
+// and sees them all leave.
 func TestManyConnections(t *testing.T) {
 	const n = 5000
 	p := start(t, Options{})

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Message is a message the provider has accepted.
+// Message is a message that the provider has accepted.
 type Message struct {
-	ID         string // stands in the reply: "250 2.0.0 OK <id> queued as <id> - gsmtp"
-	Account    string // who was logged in
+	ID         string // part of the reply: "250 2.0.0 OK <id> queued as <id> - gsmtp"
+	Account    string // the account that was logged in
 	From       string // the reverse path as sent, without the angle brackets; "" is the null sender
 	MailParams string // the rest of the MAIL line
-	Rcpts      []Rcpt // the accepted ones, in order
-	Body       []byte // the bytes sent, dot-stuffing undone; nil with DropBodies
+	Rcpts      []Rcpt // the accepted recipients, in order
+	Body       []byte // the bytes sent, without dot-stuffing; nil with DropBodies
 	Size       int64  // octets in Body
 	SHA256     string // of Body, in hexadecimal
 	Time       time.Time
@@ -33,14 +33,14 @@ type Rcpt struct {
 	Params string // the rest of the RCPT line
 }
 
-// store keeps the accepted messages.
+// store records the accepted messages.
 type store struct {
 	keepBodies, keep bool
 
 	mu       sync.Mutex
 	count    int64
 	messages []Message
-	changed  chan struct{} // closed at the next message, when somebody waits
+	changed  chan struct{} // closed at the next message, if somebody is waiting for it
 }
 
 func (st *store) init(o Options) {
@@ -48,7 +48,7 @@ func (st *store) init(o Options) {
 	st.keepBodies = st.keep && !o.DropBodies
 }
 
-// add gives the message its ID and keeps it.
+// add gives the message its ID and records it.
 func (st *store) add(m Message) (id string) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -71,7 +71,7 @@ func (st *store) total() int64 {
 	return st.count
 }
 
-// messageID is short, unique in one provider, and does not look like a number a reply holds anyway.
+// messageID is short, unique within one provider, and unlike any number that a reply contains anyway.
 func messageID(n int64) string {
 	b := []byte("wx0000000000")
 	for i := len(b) - 1; n > 0 && i > 1; i-- {
@@ -81,22 +81,23 @@ func messageID(n int64) string {
 	return string(b)
 }
 
-// Messages are the accepted messages in the order of their acceptance. The bodies are shared: read them only.
+// Messages returns the accepted messages in the order in which they were accepted. The bodies are
+// shared, so do not change them.
 func (p *Provider) Messages() []Message {
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
 	return slices.Clone(p.store.messages)
 }
 
-// Forget drops the messages recorded so far, for long runs. Counts and IDs go on.
+// Forget drops the messages recorded so far, for long runs. Counts and IDs continue.
 func (p *Provider) Forget() {
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
 	p.store.messages = nil
 }
 
-// Drain gives the messages recorded since the last Drain and forgets them, for long runs that look at each. Counts and
-// IDs go on.
+// Drain returns the messages recorded since the last Drain and drops them, for long runs that look
+// at each message. Counts and IDs continue.
 func (p *Provider) Drain() []Message {
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
@@ -105,7 +106,7 @@ func (p *Provider) Drain() []Message {
 	return all
 }
 
-// WaitMessages returns when n messages in all have been accepted since the start, or when ctx ends.
+// WaitMessages waits until n messages have been accepted since the start, or until ctx ends.
 func (p *Provider) WaitMessages(ctx context.Context, n int) error {
 	for {
 		p.store.mu.Lock()
@@ -122,18 +123,18 @@ func (p *Provider) WaitMessages(ctx context.Context, n int) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %d messages, %d arrived: %w", n, have, ctx.Err())
+			return fmt.Errorf("wait for %d messages, of which %d have arrived: %w", n, have, ctx.Err())
 		case <-p.done:
-			return fmt.Errorf("waiting for %d messages, %d arrived: provider closed", n, have)
+			return fmt.Errorf("wait for %d messages, of which %d have arrived: the provider is closed", n, have)
 		}
 	}
 }
 
-// sink takes a body as it arrives. Nothing is kept beyond limit, only counted.
+// sink takes a body as it arrives. Beyond limit it only counts.
 type sink struct {
 	limit  int64
 	bodies bool      // keep the bytes
-	sum    hash.Hash // nil: no digest wanted
+	sum    hash.Hash // nil: no digest is needed
 	n      int64
 	body   []byte
 }

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	smallBuffer = 12 << 10 // a connection's own: an ordinary message with its commands, yet 5,000 cost little
+	smallBuffer = 12 << 10 // for each connection: holds an ordinary message with its commands, and 5,000 cost little
 	largeBuffer = 64 << 10 // borrowed for bodies and long SASL lines
 	writeLimit  = time.Minute
 )
@@ -21,20 +21,21 @@ const (
 var largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
 
 var (
-	errEnd      = errors.New("connection to be closed")
+	errEnd      = errors.New("the connection has to be closed")
 	errLongLine = errors.New("line too long")
-	errBareLF   = errors.New("line ends with LF alone")
+	errBareLF   = errors.New("line ends in LF alone")
 )
 
-// wire reads and writes one connection. Replies are gathered in out and sent when the next read would have to wait, as
-// a server with PIPELINING does (RFC 2920 section 3.2); each sending is a flight.
+// wire reads and writes one connection. Replies are collected in out and sent when the next read
+// would have to wait, as a server with PIPELINING does (RFC 2920 section 3.2). Each such write is a
+// flight.
 type wire struct {
 	conn    net.Conn // TCP, or TLS over it
 	in      []byte   // unread input is in[r:w]
 	r, w    int
-	small   []byte  // what in is most of the time
-	large   *[]byte // what in is when it is borrowed
-	reading bool    // a body is being read: large buffer wanted
+	small   []byte  // what in usually is
+	large   *[]byte // what in is while a large buffer is borrowed
+	reading bool    // a body is being read, which needs a large buffer
 	out     []byte
 	idle    time.Duration
 	flights *atomic.Int64
@@ -45,13 +46,13 @@ func newWire(c net.Conn, idle time.Duration, flights *atomic.Int64) wire {
 	return wire{conn: c, in: small, small: small, idle: idle, flights: flights}
 }
 
-// buffered is what has been received and not looked at.
+// buffered returns what has been received and not yet looked at.
 func (w *wire) buffered() []byte { return w.in[w.r:w.w] }
 
-// discard forgets the buffered input.
+// discard throws away the buffered input.
 func (w *wire) discard() { w.r, w.w = 0, 0 }
 
-// fill sends the gathered replies and waits for more input.
+// fill sends the collected replies and waits for more input.
 func (w *wire) fill() error {
 	if err := w.flush(); err != nil {
 		return err
@@ -68,8 +69,8 @@ func (w *wire) fill() error {
 	return err
 }
 
-// room makes space behind w: a large buffer while a body is read or when the small one is full, the small one again as
-// soon as nothing is left in the large one.
+// room makes space after w. It uses a large buffer while a body is read or when the small one is
+// full, and goes back to the small one as soon as the large one is empty.
 func (w *wire) room() {
 	if w.r > 0 {
 		copy(w.in, w.in[w.r:w.w])
@@ -85,7 +86,7 @@ func (w *wire) room() {
 	}
 }
 
-// release gives a borrowed buffer back, with what is in it.
+// release returns a borrowed buffer, together with what is in it.
 func (w *wire) release() {
 	if w.large != nil {
 		largeBuffers.Put(w.large)
@@ -93,15 +94,15 @@ func (w *wire) release() {
 	}
 }
 
-// line reads a line of at most limit octets, CRLF included, and returns it without. It is valid until the next read.
-// After errLongLine and errBareLF the line has been skipped.
+// line reads a line of at most limit octets, including CRLF, and returns it without CRLF. The
+// result is valid until the next read. After errLongLine and errBareLF the line has been skipped.
 func (w *wire) line(limit int, lax bool) ([]byte, error) {
 	seen, long := 0, false
 	for {
 		b := w.buffered()
 		i := bytes.IndexByte(b[seen:], '\n')
 		if i < 0 {
-			if seen = len(b); seen >= limit { // keep the last octet, it may be the CR
+			if seen = len(b); seen >= limit { // keep the last octet, which may be the CR
 				w.r, seen, long = w.w-1, 1, true
 			}
 			if err := w.fill(); err != nil {
@@ -123,7 +124,7 @@ func (w *wire) line(limit int, lax bool) ([]byte, error) {
 	}
 }
 
-// flush sends the gathered replies.
+// flush sends the collected replies.
 func (w *wire) flush() error {
 	if len(w.out) == 0 {
 		return nil
@@ -131,7 +132,7 @@ func (w *wire) flush() error {
 	if err := w.conn.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
 		return err
 	}
-	w.flights.Add(1) // before anybody can have read it
+	w.flights.Add(1) // before anybody can have read the replies
 	_, err := w.conn.Write(w.out)
 	if w.out = w.out[:0]; cap(w.out) > smallBuffer {
 		w.out = nil
@@ -139,7 +140,8 @@ func (w *wire) flush() error {
 	return err
 }
 
-// appendReply adds a reply in the form of RFC 5321 section 4.2.1, one line for each line of text.
+// appendReply appends a reply in the form of RFC 5321 section 4.2.1, with one line for each line of
+// text.
 func appendReply(out []byte, code int, text string) []byte {
 	for {
 		line, rest, more := strings.Cut(text, "\n")
@@ -158,5 +160,5 @@ func appendReply(out []byte, code int, text string) []byte {
 	}
 }
 
-// timedOut tells silence from all other ends of a connection.
+// timedOut reports whether a connection ended because the client was silent.
 func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

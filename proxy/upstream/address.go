@@ -6,14 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// quotePath is an address as it goes between "<" and ">" (RFC 5321 section
-// 4.1.2). The server side hands addresses over with their quotes taken off
-// ("a b"@x arrives as a b@x), so a local part that cannot stand bare is quoted
-// again; one that can is left as it is, even where a strict reader would quote
-// it: dots in odd places are in use (a..b@docomo.ne.jp), and bare.
+// quotePath is an address as it goes between "<" and ">" (RFC 5321 section 4.1.2). The server side hands
+// addresses over without their quotes ("a b"@x arrives as a b@x), so a local part that cannot stand
+// without them is quoted again. One that can is left as it is, even where a strict reader would quote
+// it: dots in odd places are in use (a..b@docomo.ne.jp), and without quotes.
 //
-// An address that could end the command early or smuggle a parameter in is
-// refused.
+// An address that could end the command early or smuggle a parameter in is refused.
 func quotePath(address string, allowUTF8 bool) (string, error) {
 	if address == "" {
 		return "", nil // the null sender
@@ -51,8 +49,8 @@ func checkText(address string, allowUTF8 bool) error {
 
 const upperHex = "0123456789ABCDEF"
 
-// xtext encodes a parameter's value (RFC 3461 section 4): printable ASCII stands
-// for itself but for "+" and "=".
+// xtext encodes a parameter's value (RFC 3461 section 4): printable ASCII stands for itself, except "+"
+// and "=".
 func xtext(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -65,8 +63,8 @@ func xtext(s string) string {
 	return b.String()
 }
 
-// unitext encodes an internationalised address (RFC 6533 section 3):
-// utf-8-addr-unitext in an SMTPUTF8 message, utf-8-addr-xtext elsewhere.
+// unitext encodes an internationalised address (RFC 6533 section 3): as utf-8-addr-unitext in an SMTPUTF8
+// message, as utf-8-addr-xtext elsewhere.
 func unitext(s string, allowUTF8 bool) string {
 	var b strings.Builder
 	for _, r := range s {

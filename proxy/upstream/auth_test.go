@@ -52,7 +52,7 @@ func TestMechanisms(t *testing.T) {
 	}
 }
 
-// The token goes with the command only where the line stays short.
+// The token goes with the command only if the line stays short.
 func TestLongTokensInTwoSteps(t *testing.T) {
 	for _, mech := range []string{"XOAUTH2", "OAUTHBEARER"} {
 		for _, size := range []int{10, 300, 310, 320, 330, 400, 3000, 9000} {
@@ -78,7 +78,7 @@ func TestLongTokensInTwoSteps(t *testing.T) {
 	}
 }
 
-// refusing answers every AUTH with the report, and its answer with the refusal.
+// refusing answers every AUTH with the report, and the answer to that with the refusal.
 func refusing(refusal string) func(int, string) string {
 	return func(_ int, line string) string {
 		switch {
@@ -141,7 +141,7 @@ func TestDecodeReport(t *testing.T) {
 	}
 }
 
-// A token the provider refuses is refreshed once and tried once more.
+// A token that the provider refuses is refreshed once and tried once more.
 func TestRefusedTokenIsRefreshedOnce(t *testing.T) {
 	good := func(n int, line string) string {
 		if strings.HasPrefix(line, "AUTH ") && strings.Contains(line, b64("user=me@corp.example\x01auth=Bearer token-1\x01\x01")) {
@@ -181,7 +181,7 @@ func TestWhatIsNoTokenFault(t *testing.T) {
 		"535 nothing more":                                                              2,
 	} {
 		for _, on := range []func(int, string) string{
-			refusing(refusal), // behind a report
+			refusing(refusal), // after a report
 			func(_ int, line string) string { // at once
 				if strings.HasPrefix(line, "AUTH ") {
 					return refusal
@@ -203,8 +203,7 @@ func TestWhatIsNoTokenFault(t *testing.T) {
 	}
 }
 
-// Exchange says 5.7.3 to a token that has expired, too: one that was good before
-// is worth a refresh.
+// Exchange says 5.7.3 to an expired token, too: one that was good before is worth a refresh.
 func TestTokenThatWasGood(t *testing.T) {
 	f := start(t, &fake{on: func(n int, line string) string {
 		if n == 2 && strings.HasPrefix(line, "AUTH ") {
@@ -222,7 +221,7 @@ func TestTokenThatWasGood(t *testing.T) {
 	}
 }
 
-// When the refresh fails its error is the one that helps.
+// When the refresh fails, its error is the one that helps.
 func TestRefreshFails(t *testing.T) {
 	errGone := errors.New("consent is gone")
 	f := start(t, &fake{on: refusing("535 5.7.8 no")})
@@ -231,7 +230,7 @@ func TestRefreshFails(t *testing.T) {
 		t.Error(err)
 	}
 	if err := p.Check(t.Context()); !errors.Is(err, errGone) || f.connections() != 1 {
-		t.Errorf("%v over %d connections; without a token there is nothing to connect for", err, f.connections())
+		t.Errorf("%v over %d connections; without a token there is no reason to connect", err, f.connections())
 	}
 }
 
@@ -337,7 +336,7 @@ func TestControlCharactersInALogin(t *testing.T) {
 	}
 }
 
-// Check costs one login for a token, whoever asks, and leaves it warm.
+// Check costs one login for each token, however many ask, and leaves the connection warm.
 func TestCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
@@ -372,8 +371,7 @@ func TestCheck(t *testing.T) {
 		if s := p.Status(); f.connections() != 1 || s.Warm != 1 || !s.LoggedIn {
 			t.Errorf("%d connections, %+v", f.connections(), s)
 		}
-		// Another token is another question, and the warm connection of the
-		// old one no answer to it.
+		// Another token is another question, which the old one's warm connection does not answer.
 		tokens.Reject("token-1")
 		if err := p.Check(t.Context()); err != nil || f.connections() != 2 || p.Status().Warm != 1 {
 			t.Errorf("%v, %d connections, %+v", err, f.connections(), p.Status())
@@ -408,8 +406,8 @@ func TestCheckOutlivesItsStarter(t *testing.T) {
 	})
 }
 
-// Many servers repeat a command that they do not understand. However they do, the token stands in no
-// error, no reply, no log and no status.
+// Many servers repeat a command that they do not understand. However they do it, the token is not in any
+// error, reply, log or status.
 func TestRepeatedTokenIsNotShown(t *testing.T) {
 	const token = "ya29.marked-secret/of+many~letters_"
 	response := b64("user=me@corp.example\x01auth=Bearer " + token + "\x01\x01")
@@ -469,7 +467,7 @@ func everyStage(p *Pool) (reply Reply, replies []Reply, err error) {
 	return
 }
 
-// What is not the token comes back as it was said, and a success may be repeated in too.
+// What is not the token comes back as it was said. A success may repeat the token, too.
 func TestOnlyTheTokenIsTakenOut(t *testing.T) {
 	const token = "ya29.marked-secret/of+many~letters_"
 	for said, want := range map[string]string{

@@ -5,10 +5,9 @@ import (
 	"fmt"
 )
 
-// Check answers whether the provider lets the account in with its present token.
-// The first call for a token logs in, and leaves the connection warm; later ones
-// cost nothing. Callers at the same time share one login, which goes on when the
-// caller that started it leaves.
+// Check says whether the provider lets the account in with its current token: nil, or why not. The first
+// call for a token logs in and leaves the connection warm; later ones cost nothing. Callers at the same
+// time share one login, which continues when the caller that started it leaves.
 func (p *Pool) Check(ctx context.Context) error {
 	token, err := p.cfg.Tokens.Token(ctx)
 	if err != nil {
@@ -32,7 +31,7 @@ func (p *Pool) Check(ctx context.Context) error {
 	}
 }
 
-// begin counts a goroutine that Close must wait for.
+// begin counts a goroutine that Close must wait for, and reports whether the pool is open.
 func (p *Pool) begin() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -42,13 +41,13 @@ func (p *Pool) begin() bool {
 	return !p.closed
 }
 
-// prove logs in with the present token, in a turn of its own.
+// prove logs in with the current token, in a turn of its own.
 func (p *Pool) prove(token string) error {
 	c, err := p.lease(p.ctx)
 	if err != nil {
 		return err
 	}
-	if c.token != token { // a warm one, from before the token changed
+	if c.token != token { // a warm connection from before the token changed
 		p.discard(c)
 		if c, err = p.renew(p.ctx); err != nil {
 			p.release(nil)

@@ -27,12 +27,12 @@ var longAgo = time.Unix(1, 0)
 // conn is one connection to the provider. It belongs to one goroutine at a time: to that of its
 // lease, or to the pool's while it is warm. While a long body goes up, a [listener] reads it.
 type conn struct {
-	raw   net.Conn // TCP
-	rw    net.Conn // raw, or TLS over it
-	r     *bufio.Reader
-	addr  string
-	x     extensions
-	gen   uint64 // the pool's, when it was made
+	raw  net.Conn // TCP
+	rw   net.Conn // raw, or TLS over it
+	r    *bufio.Reader
+	addr string
+	x    extensions
+	gen  uint64 // the pool's, when it was made
 
 	token     string          // the one it logs in with
 	secret    *foreign.Secret // the same, once it was said
@@ -44,7 +44,7 @@ type conn struct {
 	lag     time.Duration // how long the first reply to the last exchange took
 	served  bool          // it has carried an envelope
 	chunked bool          // the server has accepted a chunk on it
-	reused  bool          // this lease found it warm, and not just made
+	reused  bool          // this lease found it warm, so that another may take its place if it is dead
 	pending bool          // a transaction is open on the server: RSET comes before the next MAIL
 	broken  bool          // it can only be closed
 }

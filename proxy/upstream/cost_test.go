@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// lines is a body of any size that costs nothing to make.
+// lines is a body of any size that takes no time to make.
 type lines struct{ left int64 }
 
 var manyLines = bytes.Repeat([]byte(strings.Repeat("x", 62)+"\r\n"), 1024)
@@ -22,10 +22,10 @@ func (l *lines) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Memory does not grow with a message's size. All that is allocated for 64 MiB
-// counts here, on both ends, freed or not.
+// Memory does not grow with a message's size. Everything allocated for 64 MiB counts here, on both ends,
+// freed or not.
 func TestMemoryIsFlat(t *testing.T) {
-	const size, most = 64 << 20, 24 << 20 // the race detector makes sync.Pool forget one buffer of four
+	const size, most = 64 << 20, 24 << 20 // the race detector makes sync.Pool forget one buffer in four
 	cert, roots := certificate(t, "127.0.0.1")
 	for _, c := range []struct {
 		name string
@@ -55,7 +55,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 }
 
-// BenchmarkWarm is one small message on a warm connection, server included.
+// BenchmarkWarm is one message on a warm connection, including the server.
 func BenchmarkWarm(b *testing.B) {
 	cert, roots := certificate(b, "127.0.0.1")
 	for _, c := range []struct {
@@ -88,7 +88,7 @@ func BenchmarkWarm(b *testing.B) {
 	}
 }
 
-// BenchmarkLease is the pool's own part: a lease and its end, by many at a time.
+// BenchmarkLease is the pool's own part: a lease and its release, by many goroutines at a time.
 func BenchmarkLease(b *testing.B) {
 	f := start(b, &fake{})
 	p := newPool(b, f, func(c *Config) { c.MaxConnections = 2 })

@@ -10,15 +10,14 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// extensions are what a server offered in its reply to EHLO, as far as we care.
+// extensions are what a server offered in its reply to EHLO, as far as they are used here.
 type extensions struct {
 	startTLS, pipelining, chunking bool
 	eightBit, size, utf8, dsn      bool
 	auth                           []string // SASL mechanisms, upper case
 }
 
-// parseExtensions reads the lines of an EHLO reply behind the first (RFC 5321
-// section 4.1.1.1).
+// parseExtensions reads the lines of an EHLO reply after the first (RFC 5321 section 4.1.1.1).
 func parseExtensions(hello Reply) extensions {
 	var x extensions
 	if len(hello.Lines) == 0 {
@@ -61,9 +60,8 @@ type Recipient struct {
 	Opts *smtp.RcptOptions // NOTIFY and ORCPT go up where the provider offers DSN; may be nil
 }
 
-// mailLine is the MAIL command with the parameters that the server knows; the
-// others are left out. RequireTLS and BINARYMIME are not supported: they are offered
-// to no client.
+// mailLine is the MAIL command with the parameters that the server knows; the others are left out.
+// RequireTLS and BINARYMIME are not supported, and not offered to any client.
 func mailLine(from string, opts *smtp.MailOptions, x extensions) (string, error) {
 	if opts == nil {
 		opts = &smtp.MailOptions{}
@@ -105,8 +103,7 @@ func mailLine(from string, opts *smtp.MailOptions, x extensions) (string, error)
 	return b.String(), nil
 }
 
-// rcptLine is the RCPT command for one recipient. utf8 says that the message is
-// an SMTPUTF8 one.
+// rcptLine is the RCPT command for one recipient. utf8 means that the message is an SMTPUTF8 one.
 func rcptLine(to Recipient, utf8 bool, x extensions) (string, error) {
 	path, err := quotePath(to.To, utf8)
 	if err != nil {

@@ -14,7 +14,7 @@ func TestQuotePath(t *testing.T) {
 		"":                          "",
 		"me@corp.example":           "me@corp.example",
 		"postmaster":                "postmaster",
-		"a..b@docomo.example":       "a..b@docomo.example", // in use, and bare
+		"a..b@docomo.example":       "a..b@docomo.example", // in use, and without quotes
 		".a@x.example":              ".a@x.example",
 		"a+b=c/d@x.example":         "a+b=c/d@x.example",
 		"a b@x.example":             `"a b"@x.example`,
@@ -53,7 +53,7 @@ func TestQuotePath(t *testing.T) {
 	}
 }
 
-// FuzzQuotePath: what is written is one path, whatever the address.
+// FuzzQuotePath: whatever the address, what is written is one path.
 func FuzzQuotePath(f *testing.F) {
 	for _, s := range []string{"me@x.example", `a"b@x`, "a b@x", "a@b@c", "x>\r\n@y", "grün@x", `\@\`, "@", "\"\"@"} {
 		f.Add(s, true)
@@ -186,7 +186,7 @@ func TestParseExtensions(t *testing.T) {
 		{[]string{"size 35882577", "8bitmime", "auth login xoauth2", "Chunking", "", "STARTTLS", "BINARYMIME"},
 			extensions{size: true, eightBit: true, chunking: true, startTLS: true, auth: []string{"LOGIN", "XOAUTH2"}}},
 		{[]string{"SIZE", "SIZE=1", " PIPELINING ", "\tDSN\t"}, extensions{size: true, pipelining: true, dsn: true}},
-		// All the forms of AUTH together: what is in any of the lines is offered.
+		// AUTH in several lines and forms: what any of them has is offered.
 		{[]string{"AUTH LOGIN", "X-EXPS GSSAPI NTLM", "AUTH=LOGIN PLAIN", "AUTH  XOAUTH2\tPLAIN "}, extensions{auth: []string{"LOGIN", "LOGIN", "PLAIN", "XOAUTH2", "PLAIN"}}},
 		{[]string{"AUTH=XOAUTH2"}, extensions{auth: []string{"XOAUTH2"}}},
 		{[]string{"Auth = Plain,XOAuth2"}, extensions{auth: []string{"PLAIN", "XOAUTH2"}}},

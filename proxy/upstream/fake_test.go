@@ -31,15 +31,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fake is an SMTP server that a test scripts. It reads strictly: a body ends at
-// CRLF "." CRLF and nowhere else.
+// fake is an SMTP server that a test scripts. It reads strictly: a body ends at CRLF "." CRLF and nowhere
+// else.
 type fake struct {
 	tb       testing.TB
 	ext      []string // EHLO keywords
 	tls      *tls.Config
 	implicit bool
 	discard  bool // bodies are counted, not kept
-	away     bool // a round trip away; in a synctest bubble, without a listener
+	away     bool // it is a round trip away; only in a synctest bubble, and without start
 	// on may answer a line in the server's place: the reply without its last line end, "drop" to hang
 	// up, "drop " and some bytes to say them before, "" to let the server do it. Besides the commands
 	// there are the lines CONNECT and END (of a body).
@@ -49,7 +49,7 @@ type fake struct {
 	work sync.WaitGroup
 
 	mu       sync.Mutex
-	open     map[net.Conn]int // and their numbers
+	open     map[net.Conn]int // connections by their number
 	conns    int
 	lines    []string // "1 MAIL FROM:<...>"
 	messages []message
@@ -104,7 +104,7 @@ func (f *fake) stop() {
 	f.work.Wait()
 }
 
-// hangUp closes every connection there is.
+// hangUp closes every open connection.
 func (f *fake) hangUp() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -177,7 +177,7 @@ func (s *fakeConn) readLine() (string, error) {
 	return strings.TrimSuffix(line, "\r\n"), err
 }
 
-// ask notes a line and gives the script's reply to it, if there is one.
+// ask notes a line and gives the script's reply to it, if it has one.
 func (s *fakeConn) ask(line string) (scripted string, err error) {
 	s.mu.Lock()
 	s.lines = append(s.lines, strconv.Itoa(s.n)+" "+line)
@@ -297,7 +297,7 @@ func (s *fakeConn) data() error {
 			p = p[1:]
 		}
 		s.keep(p)
-		// No test has a line as long as the buffer with its CR LF split.
+		// In no test a line is so long that the buffer splits its CRLF.
 		atStart = bytes.HasSuffix(p, []byte("\r\n"))
 	}
 }
@@ -342,8 +342,7 @@ func (f *fake) connections() int {
 	return f.conns
 }
 
-// fakeTokens gives one value after the other: a rejected one is followed by the
-// next, and the last one stays.
+// fakeTokens gives one value after the other: the next one follows a rejected one, and the last one stays.
 type fakeTokens struct {
 	mu       sync.Mutex
 	values   []string
@@ -371,7 +370,7 @@ func (f *fakeTokens) Reject(value string) {
 
 func oneToken() *fakeTokens { return &fakeTokens{values: []string{"token-1"}} }
 
-// newPool makes a pool for the fake that is closed with the test.
+// newPool makes a pool for the fake that is closed when the test ends.
 func newPool(tb testing.TB, f *fake, change ...func(*Config)) *Pool {
 	tb.Helper()
 	cfg := Config{TLS: NoTLS, Login: "me@corp.example", Tokens: oneToken(), MaxConnections: 1}
@@ -398,7 +397,7 @@ func newPool(tb testing.TB, f *fake, change ...func(*Config)) *Pool {
 		p.Close(context.Background())
 		s := p.cfg.Stats
 		if p.Status().Busy != 0 || s.Busy.Load() != 0 || s.Warm.Load() != 0 || s.Dialling.Load() != 0 {
-			tb.Errorf("left behind: %+v, gauges busy %d warm %d dialling %d", p.Status(), s.Busy.Load(), s.Warm.Load(), s.Dialling.Load())
+			tb.Errorf("left over: %+v, gauges busy %d warm %d dialling %d", p.Status(), s.Busy.Load(), s.Warm.Load(), s.Dialling.Load())
 		}
 	})
 	return p
@@ -436,11 +435,11 @@ func wantReply(tb testing.TB, got Reply, err error, want string) {
 	}
 }
 
-// roundTrip is how far away a far fake is. It is short enough that no connection is probed.
+// roundTrip is how far away a fake is that is away. It is so short that no connection is probed.
 const roundTrip = 100 * time.Millisecond
 
-// far gives a connection to a server whose end is there, half a round trip away each way. For the
-// clock of a synctest bubble.
+// far gives the near end of a connection to there that is half a round trip long each way, by the clock
+// of a synctest bubble.
 func (f *fake) far(there net.Conn) (here net.Conn) {
 	here, near := net.Pipe()
 	carry := func(from, to net.Conn) {
@@ -482,7 +481,7 @@ func roundTrips(f func()) float64 {
 	return float64(time.Since(began)) / float64(roundTrip)
 }
 
-// certificate is a self-signed one for the given names, and the pool that trusts it.
+// certificate makes a self-signed certificate for the given names, and a pool that trusts it.
 func certificate(tb testing.TB, names ...string) (*tls.Config, *x509.CertPool) {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -518,7 +517,7 @@ func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) 
 
 var errLeft = errors.New("the client left")
 
-// contextWithCancel is one that ends with errLeft.
+// contextWithCancel makes a context that ends with errLeft.
 func contextWithCancel(tb testing.TB) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(tb.Context())
 	return ctx, func() { cancel(errLeft) }

@@ -14,8 +14,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
-// secondMessage scripts connection 1 from its second MAIL on: lines that start
-// with prefix get the reply.
+// secondMessage scripts connection 1 from its second MAIL on: lines that start with prefix get the reply.
 func secondMessage(prefix, reply string) func(int, string) string {
 	var messages atomic.Int64
 	return func(n int, line string) string {
@@ -29,7 +28,7 @@ func secondMessage(prefix, reply string) func(int, string) string {
 	}
 }
 
-// A warm connection that died is replaced, and nobody hears of it.
+// A warm connection that died is replaced, and nobody notices.
 func TestDeadWarmConnection(t *testing.T) {
 	for _, c := range []struct{ at, reply string }{
 		{"MAIL", "421 4.4.2 idle for too long"}, {"RCPT", "421 4.4.2 idle for too long"}, {"DATA", "421 4.4.2 idle for too long"},
@@ -51,7 +50,7 @@ func TestDeadWarmConnection(t *testing.T) {
 	}
 }
 
-// The recipients that were accepted before the connection died are said again.
+// The recipients that were accepted before the connection died are repeated.
 func TestAcceptedRecipientsAreSaidAgain(t *testing.T) {
 	for _, c := range []struct {
 		name, second string
@@ -106,8 +105,8 @@ func TestAcceptedRecipientsAreSaidAgain(t *testing.T) {
 	}
 }
 
-// A connection that the server closed while it was idle is found out before
-// anything is written to it, and before the body, which could not be said again.
+// A connection that the server closed while it was idle is noticed before anything is written to it, and
+// before the body, which could not be repeated.
 func TestIdleConnectionClosedByServer(t *testing.T) {
 	for _, parting := range []string{"", "421 4.4.2 Timeout\r\n"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -131,7 +130,7 @@ func TestIdleConnectionClosedByServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := len(f.said(1)); n != before || f.connections() != 2 {
-				t.Errorf("%q: wrote to the dead connection, or kept it (%d connections)", parting, f.connections())
+				t.Errorf("%q: wrote to the dead connection or kept it (%d connections)", parting, f.connections())
 			}
 			tx.Close()
 
@@ -156,7 +155,7 @@ func TestIdleConnectionClosedByServer(t *testing.T) {
 	}
 }
 
-// A new connection is not given up for another: its failure is told.
+// A new connection is not replaced by another: its failure is reported.
 func TestNewConnectionLost(t *testing.T) {
 	for _, at := range []string{"MAIL", "RCPT"} {
 		f := start(t, &fake{on: func(_ int, line string) string {
@@ -174,8 +173,8 @@ func TestNewConnectionLost(t *testing.T) {
 	}
 }
 
-// A reply too many would be taken for the answer to what comes next, in the end
-// for the one to the body.
+// One reply too many would be taken for the answer to what comes next, and in the end for the answer to
+// the body.
 func TestOutOfTurn(t *testing.T) {
 	for _, c := range []struct {
 		ext []string
@@ -207,7 +206,7 @@ func TestOutOfTurn(t *testing.T) {
 	}
 }
 
-// A 421 to a new connection is the provider's word, for this recipient and the rest.
+// A 421 on a new connection is the provider's answer, to this recipient and the rest.
 func Test421(t *testing.T) {
 	f := start(t, &fake{on: func(_ int, line string) string {
 		if strings.HasPrefix(line, "RCPT TO:<r1@") {
@@ -232,10 +231,10 @@ func Test421(t *testing.T) {
 	}
 }
 
-var long = strings.Repeat("0123456789abcde\r\n", 20000) // some chunks
+var long = strings.Repeat("0123456789abcde\r\n", 20000) // a few chunks
 
-// Once the body has started a lost connection is an error that says so, nothing
-// is tried again, and nothing arrives.
+// Once the body has started, a lost connection is an error that says so, nothing is tried again, and
+// nothing arrives.
 func TestLostInBody(t *testing.T) {
 	for _, ext := range [][]string{nil, without("PIPELINING"), without("CHUNKING")} {
 		f := start(t, &fake{ext: ext})
@@ -285,8 +284,8 @@ func TestLostAfterTheEnd(t *testing.T) {
 	}
 }
 
-// A refusal in the middle of a body is the answer, and the connection is not
-// used again: more replies are under way.
+// A refusal in the middle of a body is the answer, and the connection is not used again: more replies
+// may follow.
 func TestRefusedInMidBody(t *testing.T) {
 	chunks := 0
 	f := start(t, &fake{on: func(_ int, line string) string {
@@ -306,7 +305,7 @@ func TestRefusedInMidBody(t *testing.T) {
 	}
 }
 
-// A server that hangs up in the middle of DATA with a word is quoted.
+// A server that says why before it hangs up in the middle of DATA is quoted.
 func TestLastWords(t *testing.T) {
 	f := start(t, &fake{ext: without("CHUNKING"), on: func(_ int, line string) string {
 		if line == "DATA" {
@@ -322,8 +321,8 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// A client that vanishes in mid-body delivers nothing, whatever its error is
-// called: io.ErrUnexpectedEOF and a wrapped io.EOF are no ends of a body.
+// A client that vanishes in mid-body delivers nothing, whatever its error is called: io.ErrUnexpectedEOF
+// and a wrapped io.EOF do not end a body.
 func TestClientVanishes(t *testing.T) {
 	for _, ext := range [][]string{nil, without("CHUNKING"), without("PIPELINING")} {
 		for _, gone := range []error{io.ErrUnexpectedEOF, errors.New("reset"), fmt.Errorf("the client left: %w", io.EOF), io.ErrClosedPipe} {
@@ -343,7 +342,7 @@ func TestClientVanishes(t *testing.T) {
 	}
 }
 
-// A Read that gives nothing for ever does not hold the connection for ever.
+// A Read that never gives anything does not hold the connection for ever.
 func TestBodyWithoutProgress(t *testing.T) {
 	p := newPool(t, start(t, &fake{}))
 	if _, err := send(p, readFunc(func([]byte) (int, error) { return 0, nil }), "you@there.example"); !errors.Is(err, io.ErrNoProgress) {
@@ -351,7 +350,7 @@ func TestBodyWithoutProgress(t *testing.T) {
 	}
 }
 
-// A slow upload goes up in part chunks, so that the provider hears from us.
+// A slow upload goes up in partial chunks, so that the provider hears from us.
 func TestSlowUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
@@ -381,7 +380,7 @@ func TestSlowUpload(t *testing.T) {
 	})
 }
 
-// ctx cuts every wait: for the greeting, a reply, the final reply.
+// ctx cuts every wait short: for the greeting, a reply, the final reply.
 func TestCancel(t *testing.T) {
 	for _, at := range []string{"CONNECT", "EHLO", "AUTH", "MAIL", "DATA", "END", "BDAT"} {
 		t.Run(at, func(t *testing.T) {
@@ -423,8 +422,8 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// Failures to connect open the breaker; a refused login and a client that left
-// do not.
+// Failures to connect open the breaker, which then says why; a refused login and a client that left do
+// not.
 func TestBreaker(t *testing.T) {
 	for greeting, opens := range map[string]bool{"drop": true, "554 5.7.1 go away": true, "421 4.3.2 busy": true, "HTTP/1.1 400": true, "220 hi": false} {
 		f := start(t, &fake{on: func(_ int, line string) string {

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// arm starts the timer that closes idle connections, unless it runs. The caller
-// holds p.mu, and there is a warm connection.
+// arm starts the timer that closes idle connections, unless it is running. The caller holds p.mu, and
+// there is a warm connection.
 func (p *Pool) arm() {
 	if p.armed {
 		return
 	}
 	p.armed = true
-	// The first of the list is the longest idle.
+	// The first in the list has been idle the longest.
 	p.timer = time.AfterFunc(time.Until(p.warm[0].used.Add(p.cfg.IdleTimeout)), p.sweep)
 }
 
-// sweep closes the connections that were idle for long enough.
+// sweep closes the connections that have been idle for long enough.
 func (p *Pool) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -32,9 +32,9 @@ func (p *Pool) sweep() {
 	}
 }
 
-// outlived reports whether a warm connection should have been closed by now. Timers
-// stand still while the machine sleeps; the wall clock tells of the time that
-// went by, and a server has long hung up unheard.
+// outlived reports whether a warm connection should have been closed by now. Timers stand still while
+// the machine sleeps, but the wall clock shows how much time has passed; by then the server has hung up
+// and nobody heard it.
 func (p *Pool) outlived(c *conn) bool {
 	return p.cfg.Now().Round(0).Sub(c.used.Round(0)) > p.cfg.IdleTimeout
 }
@@ -49,9 +49,8 @@ func (p *Pool) dismiss(n int) {
 	p.open -= n
 }
 
-// Drop closes the warm connections, and the busy ones when their message is
-// done: after a suspend, a change of network, or when the account's consent is
-// gone.
+// Drop closes the warm connections, and the busy ones when their message is done: after a suspend, a
+// change of network, or when the account's consent is gone.
 func (p *Pool) Drop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,10 +61,9 @@ func (p *Pool) Drop() {
 	p.dismiss(len(p.warm))
 }
 
-// Close ends the pool: those who wait for a turn get [ErrClosed], warm
-// connections are told QUIT, busy ones are closed when their transaction is. It
-// waits for the goroutines of the pool, which take no longer than two seconds,
-// until ctx ends.
+// Close ends the pool: whoever waits for a turn gets [ErrClosed], warm connections are told QUIT, busy
+// ones are closed when their transaction is. It waits for the goroutines of the pool, which take no
+// longer than two seconds, until ctx ends.
 func (p *Pool) Close(ctx context.Context) {
 	p.mu.Lock()
 	if !p.closed {

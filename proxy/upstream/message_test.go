@@ -31,8 +31,8 @@ func TestFlights(t *testing.T) {
 		size       int
 		cold, warm float64
 	}{
-		// A cold one has half of one for the greeting, EHLO and AUTH before it. The answer to its first
-		// chunk is waited for before a second one.
+		// On a cold connection half a round trip for the greeting, EHLO and AUTH come before that. There
+		// the second chunk waits for the answer to the first.
 		{"BDAT", nil, 1, 10 << 10, 4.5, 2},
 		{"BDAT, ten recipients", nil, 10, 10 << 10, 4.5, 2},
 		{"BDAT, many chunks", nil, 1, 500 << 10, 5.5, 2},
@@ -165,7 +165,7 @@ func TestThousandRecipients(t *testing.T) {
 	})
 }
 
-// Long addresses make a flight full before their number does.
+// Long addresses fill a flight before their number does.
 func TestFlightsAreBounded(t *testing.T) {
 	lines := make([]string, 50)
 	for i := range lines {
@@ -237,7 +237,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// The next message on a connection whose last was refused is a clean one.
+// After a refused message the next one on that connection starts clean.
 func TestAfterARefusal(t *testing.T) {
 	f := start(t, &fake{on: func(_ int, line string) string {
 		if strings.Contains(line, "bad@") {
@@ -276,7 +276,7 @@ func TestBodiesUnchanged(t *testing.T) {
 		p := newPool(t, f)
 		for name, body := range bodies {
 			if c.dataEnd && name == "binary" {
-				continue // what DATA does to any bytes is TestStuffAnything's
+				continue // TestStuffAnything shows what DATA does to any bytes
 			}
 			for _, r := range []io.Reader{bytes.NewReader(body), &trickle{body}} {
 				if reply, err := send(p, r, "you@there.example"); err != nil || !reply.ok() {
@@ -295,7 +295,7 @@ func TestBodiesUnchanged(t *testing.T) {
 	}
 }
 
-// trickle gives a few bytes at a time, and its end with the last of them.
+// trickle gives a few bytes at a time, and io.EOF with the last of them.
 type trickle struct{ left []byte }
 
 func (r *trickle) Read(p []byte) (int, error) {
@@ -343,7 +343,7 @@ func TestUTF8NotOffered(t *testing.T) {
 	}
 }
 
-// An address that does not fit a command line never reaches one.
+// An address that cannot stand on a command line never gets there.
 func TestInjection(t *testing.T) {
 	f := start(t, &fake{})
 	p := newPool(t, f)
@@ -370,7 +370,7 @@ func TestInjection(t *testing.T) {
 			t.Errorf("wrote %q", line)
 		}
 	}
-	// The transaction goes on with better ones.
+	// The transaction goes on with better addresses.
 	if r, err := tx.Rcpt(t.Context(), recipients(1)); err != nil || !r[0].ok() {
 		t.Error(r, err)
 	}
@@ -395,12 +395,12 @@ func TestMisuse(t *testing.T) {
 		t.Errorf("Data twice: %v", err)
 	}
 	if _, err := tx.Rcpt(t.Context(), recipients(1)); !errors.Is(err, errOver) {
-		t.Errorf("Rcpt behind Data: %v", err)
+		t.Errorf("Rcpt after Data: %v", err)
 	}
 	tx.Close()
 	tx.Close()
 	if _, err := tx.Rcpt(t.Context(), recipients(1)); !errors.Is(err, errClosed) {
-		t.Errorf("Rcpt behind Close: %v", err)
+		t.Errorf("Rcpt after Close: %v", err)
 	}
 	if s := p.Status(); s.Warm != 1 || s.Busy != 0 {
 		t.Errorf("%+v", s)

@@ -13,11 +13,10 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Pool is one account's connections to its provider. All methods may be called
-// by many goroutines at a time.
+// Pool is one account's connections to its provider. All methods may be called by many goroutines at a
+// time.
 //
-// It has no goroutine while nothing is to be done, and no timer while it has no
-// warm connection.
+// It has no goroutine while there is nothing to do, and no timer while it has no warm connection.
 type Pool struct {
 	cfg  Config
 	tls  *tls.Config
@@ -33,10 +32,10 @@ type Pool struct {
 	work       sync.WaitGroup // goroutines that say good-bye or check
 
 	mu      sync.Mutex
-	warm    []*conn // the longest idle first; leased from the end
-	open    int     // warm, leased and being dialled; at most cfg.MaxConnections
+	warm    []*conn // the one idle the longest comes first; leased from the end
+	open    int     // how many are warm, leased or being dialled; at most cfg.MaxConnections
 	waiting []chan *conn
-	gen     uint64 // connections of an older one are not kept
+	gen     uint64 // connections of an older generation are not kept
 	timer   *time.Timer
 	armed   bool // the timer will call sweep
 	closed  bool
@@ -55,8 +54,8 @@ func New(cfg Config) *Pool {
 	return p
 }
 
-// lease gives a connection, warm or new, waiting for a turn where the limit asks
-// for it. It goes back by release.
+// lease gives a connection, warm or new, waiting for a turn where the limit requires it. It goes back by
+// release.
 func (p *Pool) lease(ctx context.Context) (*conn, error) {
 	c, err := p.turn(ctx)
 	if err != nil {
@@ -64,7 +63,7 @@ func (p *Pool) lease(ctx context.Context) (*conn, error) {
 	}
 	if c != nil {
 		if !p.outlived(c) && c.quiet() == nil {
-			c.reused = c.served || time.Since(c.used) >= probeAfter
+			c.reused = true
 			p.cfg.Stats.Reused.Add(1)
 			return c, nil
 		}
@@ -77,7 +76,7 @@ func (p *Pool) lease(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-// renew connects in a place that the caller holds already.
+// renew connects in a place that the caller already holds.
 func (p *Pool) renew(ctx context.Context) (*conn, error) {
 	p.mu.Lock()
 	gen := p.gen
@@ -97,15 +96,15 @@ func (p *Pool) discard(c *conn) {
 	c.close()
 }
 
-// turn gives a warm connection, or nil for a place to dial in. Turns are given
-// in the order they were asked for.
+// turn gives a warm connection, or nil for a place to dial in. Turns are given in the order in which they
+// were asked for.
 func (p *Pool) turn(ctx context.Context) (*conn, error) {
 	p.mu.Lock()
 	switch n := len(p.warm); {
 	case p.closed:
 		p.mu.Unlock()
 		return nil, ErrClosed
-	case n > 0: // then nobody waits
+	case n > 0: // then nobody is waiting
 		c := p.warm[n-1]
 		p.warm[n-1] = nil
 		p.warm = p.warm[:n-1]
@@ -137,7 +136,7 @@ func (p *Pool) wait(ctx context.Context, mine chan *conn) (*conn, error) {
 	case <-ctx.Done():
 		err = fmt.Errorf("waiting for a connection: %w", context.Cause(ctx))
 	case <-timer.C:
-		err = fmt.Errorf("%w: none of %d came free in %v", ErrBusy, p.cfg.MaxConnections, p.cfg.WaitTimeout)
+		err = fmt.Errorf("%w: none of %d became free within %v", ErrBusy, p.cfg.MaxConnections, p.cfg.WaitTimeout)
 	}
 	p.mu.Lock()
 	i := slices.Index(p.waiting, mine)
@@ -145,7 +144,7 @@ func (p *Pool) wait(ctx context.Context, mine chan *conn) (*conn, error) {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
 	}
 	p.mu.Unlock()
-	if i < 0 { // the turn came in the same moment: it is the next one's
+	if i < 0 { // the turn came in the same moment; it goes to the next who waits
 		if c, ok := <-mine; ok {
 			p.release(c)
 		}
@@ -153,8 +152,8 @@ func (p *Pool) wait(ctx context.Context, mine chan *conn) (*conn, error) {
 	return nil, err
 }
 
-// release ends a lease: the place, and the connection in it unless c is nil or
-// past use, go to the next who waits, or the connection stays warm.
+// release ends a lease: the place goes to the next who waits, with the connection in it unless c is nil
+// or of no more use; or the connection stays warm.
 func (p *Pool) release(c *conn) {
 	p.mu.Lock()
 	var old *conn
@@ -203,7 +202,7 @@ func (p *Pool) Status() Status {
 	return s
 }
 
-// note keeps an error for Status.
+// note keeps an error for Status, and gives it back.
 func (p *Pool) note(ctx context.Context, err error) error {
 	p.lastErr.Store(&failure{err.Error(), time.Now()})
 	p.cfg.Log.DebugContext(ctx, "no connection to the provider", "login", p.cfg.Login, "err", err)

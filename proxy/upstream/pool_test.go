@@ -22,7 +22,7 @@ func begin(t *testing.T, p *Pool) *Transaction {
 	return tx
 }
 
-// At the limit turns are given in the order they were asked for.
+// At the limit, turns are given in the order in which they were asked for.
 func TestTurnsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
@@ -59,7 +59,7 @@ func TestTurnsInOrder(t *testing.T) {
 	})
 }
 
-// A connection that is past use leaves its place to the next who waits.
+// A connection that is of no more use leaves its place to the next who waits.
 func TestBrokenConnectionLeavesItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
@@ -109,7 +109,7 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// A turn that comes in the moment its waiter leaves goes to the next.
+// A turn that comes in the moment in which its waiter leaves goes to the next.
 func TestTurnIsNotLost(t *testing.T) {
 	f := start(t, &fake{})
 	p := newPool(t, f)
@@ -133,7 +133,7 @@ func TestTurnIsNotLost(t *testing.T) {
 	}
 }
 
-// The janitor closes what was idle, says QUIT, and then there is no timer left.
+// Idle connections are told QUIT and closed, and then no timer is left.
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
@@ -167,7 +167,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	})
 }
 
-// The connection used last is used next, so that the others may end.
+// The connection used last is used next, so that the others can end.
 func TestWarmestFirst(t *testing.T) {
 	f := start(t, &fake{})
 	p := newPool(t, f, func(c *Config) { c.MaxConnections = 3 })
@@ -197,7 +197,7 @@ func TestDrop(t *testing.T) {
 		t.Error(err)
 	}
 	if r, err := busy.Data(t.Context(), strings.NewReader("x")); err != nil || !r.ok() {
-		t.Errorf("the message under way: %v, %v", r, err)
+		t.Errorf("the message in progress: %v, %v", r, err)
 	}
 	busy.Close()
 	if s := p.Status(); s.Warm != 0 || s.Busy != 0 {
@@ -221,7 +221,7 @@ func TestClose(t *testing.T) {
 		synctest.Wait()
 		p.Close(t.Context())
 		if err := <-waiting; !errors.Is(err, ErrClosed) {
-			t.Errorf("one who waited: %v", err)
+			t.Errorf("a message that waited: %v", err)
 		}
 		<-third
 		idle.Close()
@@ -232,7 +232,7 @@ func TestClose(t *testing.T) {
 			t.Error(err)
 		}
 		if r, err := busy.Data(t.Context(), strings.NewReader("x")); err != nil || !r.ok() {
-			t.Errorf("the message under way: %v, %v", r, err)
+			t.Errorf("the message in progress: %v, %v", r, err)
 		}
 		busy.Close()
 		if _, err := p.Begin(t.Context(), "me@corp.example", nil); !errors.Is(err, ErrClosed) {
@@ -247,7 +247,7 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// Close says QUIT, but not for longer than ctx, nor than two seconds.
+// Close says QUIT, but takes no longer than ctx, nor than two seconds.
 func TestCloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -275,8 +275,7 @@ func TestCloseIsBounded(t *testing.T) {
 	})
 }
 
-// Many senders, few connections: everything arrives once, and no connection is
-// used twice at a time.
+// Many senders, few connections: everything arrives once, and no connection is used by two at a time.
 func TestManySenders(t *testing.T) {
 	f := start(t, &fake{})
 	p := newPool(t, f, func(c *Config) { c.MaxConnections = 4 })
@@ -306,7 +305,7 @@ func TestManySenders(t *testing.T) {
 	}
 }
 
-// A new pool costs nothing until it is used.
+// A new pool does nothing until it is used.
 func TestIdlePoolHasNoTimer(t *testing.T) {
 	p := newPool(t, &fake{}, func(c *Config) {
 		c.Tokens = &fakeTokens{err: errors.New("never signed in")}
@@ -316,12 +315,12 @@ func TestIdlePoolHasNoTimer(t *testing.T) {
 		t.Error("let in without a token")
 	}
 	if p.timer != nil || p.cfg.Stats.Dials.Load() != 0 {
-		t.Error("did something")
+		t.Error("it did something")
 	}
 }
 
-// While a machine sleeps no timer runs: a connection that is too old by the wall
-// clock is not used, whatever the timer of idle connections says.
+// While a machine sleeps no timer runs: a connection that is too old by the wall clock is not used,
+// whatever the timer of idle connections says.
 func TestConnectionFromBeforeASleepIsNotUsed(t *testing.T) {
 	f := start(t, &fake{})
 	p := newPool(t, f)
@@ -331,6 +330,6 @@ func TestConnectionFromBeforeASleepIsNotUsed(t *testing.T) {
 	p.mu.Unlock()
 	mustSend(t, p, "after\r\n")
 	if n := f.connections(); n != 2 {
-		t.Errorf("%d connections, want another one for the second message", n)
+		t.Errorf("%d connections, want a new one for the second message", n)
 	}
 }

@@ -22,7 +22,9 @@ var errReplyTooLong = errors.New("the server's reply is longer than 64 KiB")
 // malformedError is a line that is not the first of a reply.
 type malformedError struct{ line string }
 
-func (e *malformedError) Error() string { return fmt.Sprintf("the server's reply is malformed: %q", e.line) }
+func (e *malformedError) Error() string {
+	return fmt.Sprintf("the server's reply is malformed: %q", e.line)
+}
 
 // Reply is a server's answer to one command (RFC 5321 section 4.2).
 type Reply struct {

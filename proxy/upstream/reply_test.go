@@ -28,7 +28,7 @@ func TestReadReply(t *testing.T) {
 		{"550 a\rb\x00c\x1b[2J\r\n", Reply{550, []string{"a?b?c?[2J"}}, nil},
 		{"220 " + strings.Repeat("x", 10000) + "\r\n", Reply{220, []string{strings.Repeat("x", 10000)}}, nil},
 
-		// Broken grammar, and no doubt about the code.
+		// The grammar is broken, but there is no doubt about the code.
 		{"250-a\n250 b\n", Reply{250, []string{"a", "b"}}, nil},
 		{"250 OK\r\r\n", Reply{250, []string{"OK"}}, nil},
 		{"\r\n\n250 OK\r\n", Reply{250, []string{"OK"}}, nil},
@@ -43,7 +43,7 @@ func TestReadReply(t *testing.T) {
 		{"250 cut", Reply{250, []string{"cut"}}, nil},
 		{"250-a\r\n250 cut", Reply{250, []string{"a", "cut"}}, nil},
 
-		// What was read before an error: a refusal is one all the same.
+		// The error comes with what was read before it: a refusal is one all the same.
 		{"250-a\r\n", Reply{250, []string{"a"}}, io.EOF},
 		{"550-a\r\nb", Reply{550, []string{"a", "b"}}, io.ErrUnexpectedEOF},
 		{"550", Reply{550, []string{""}}, io.ErrUnexpectedEOF},
@@ -51,7 +51,7 @@ func TestReadReply(t *testing.T) {
 		{"55", Reply{}, io.ErrUnexpectedEOF},
 		{"", Reply{}, io.EOF},
 
-		// Text that would act on a terminal or a mail program, or that is not UTF-8.
+		// Text that a terminal or a mail program would obey, or that is not UTF-8.
 		{"550 a\u0085b\u009bc\u2028d\u202ee\u2066f\u200fg\r\n", Reply{550, []string{"a?b?c?d?e?f?g"}}, nil},
 		{"535 Error: \xc7\xeb\xca\xb9 http://x.example\r\n", Reply{535, []string{"Error: \ufffd\ufffd\u02b9 http://x.example"}}, nil},
 
@@ -74,7 +74,7 @@ func TestReadReply(t *testing.T) {
 	}
 }
 
-// The lines of a reply without an end are bounded together.
+// All lines of a reply together are bounded.
 func TestEndlessReply(t *testing.T) {
 	_, err := readReply(bufio.NewReader(strings.NewReader(strings.Repeat("250-"+strings.Repeat("x", 1000)+"\r\n", 100))))
 	if !errors.Is(err, errReplyTooLong) {
@@ -82,7 +82,7 @@ func TestEndlessReply(t *testing.T) {
 	}
 }
 
-// One reply is read and not a byte more.
+// One reply is read, and not a byte more.
 func TestReadReplyLeavesTheNext(t *testing.T) {
 	r := bufio.NewReader(strings.NewReader("250-a\r\n250 b\r\n354 go\r\nrest"))
 	for _, want := range []string{"250 a / b", "354 go"} {
@@ -99,7 +99,7 @@ func TestEnhanced(t *testing.T) {
 	for in, want := range map[string]smtp.EnhancedCode{
 		"5.7.139 Authentication": {5, 7, 139},
 		"5.1.1":                  {5, 1, 1},
-		"2.0.0 OK":               {}, // not the class of a 550
+		"2.0.0 OK":               {}, // its class is not a 550's
 		"5.1":                    {},
 		"5.1.1.1 x":              {},
 		"5.1.1234 x":             {},

@@ -158,6 +158,26 @@ func TestSlowMailIsSaidOnce(t *testing.T) {
 	}
 }
 
+// A connection of the login just before that hears nothing for all of the five minutes is not replaced
+// by another: MAIL was said once.
+func TestMailIsNeverAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := holding("MAIL", time.Hour)
+		t.Cleanup(f.stop)
+		p := newPool(t, f)
+		if err := p.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantTimeout(t, replyTimeout, func() error {
+			_, err := send(p, strings.NewReader("x\r\n"), "you@there.example")
+			return err
+		})
+		if f.connections() != 1 {
+			t.Errorf("%d connections", f.connections())
+		}
+	})
+}
+
 // After a suspend a connection may hear nothing at all. It gets less patience than a new one.
 func TestWarmConnectionThatHearsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

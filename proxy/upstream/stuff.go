@@ -1,29 +1,29 @@
 package upstream
 
-// stuffer turns a body into what follows DATA (RFC 5321 section 4.5.2): a dot at
-// the start of a line is doubled, and a line with a dot alone comes last. Lines
-// end in CRLF and nothing else. The zero value stands at a body's start.
+// stuffer turns a body into what follows DATA (RFC 5321 section 4.5.2): a dot at the start of a line is
+// doubled, and a line with only a dot comes last. Lines end in CRLF and nothing else. The zero value
+// stands at a body's start.
 //
-// What other servers might take for such an end is refused: a dot, alone behind
-// a bare CR or LF, and before any CR or LF or the end. Bytes of zero are looked
-// through, since some servers drop them before they look.
+// What other servers might take for such an end is refused: a dot alone between a bare CR or LF and any
+// CR or LF, or the end of the body. Zero bytes do not count, since some servers drop them before they
+// look.
 type stuffer struct{ at place }
 
 type place int
 
 const (
-	lineStart place = iota // behind CRLF, or at the start
+	lineStart place = iota // after CRLF, or at the start
 	inLine
 	behindCR
-	bareStart // behind a bare LF
-	bareDot   // behind a bare CR or LF and a dot
+	bareStart // after a bare LF
+	bareDot   // after a bare CR or LF and a dot
 )
 
-// encode appends p, encoded, to dst, and behind the last piece of a body its end.
+// encode appends p, encoded, to dst, and the end of the body after its last piece.
 func (s *stuffer) encode(dst, p []byte, last bool) ([]byte, error) {
 	from := 0 // p[from:i] is to be copied
 	for i := 0; i < len(p); i++ {
-		if s.at == inLine { // mostly: hurry to the line's end
+		if s.at == inLine { // mostly: skip to the line's end
 			for i < len(p) && p[i] != '\r' && p[i] != '\n' {
 				i++
 			}

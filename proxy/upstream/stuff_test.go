@@ -41,11 +41,11 @@ func unstuff(wire []byte) (body, rest []byte, ended bool) {
 	return body, nil, false
 }
 
-// laxEnds are how lax servers end a body, beside the one true way.
+// laxEnds are how lax servers end a body, besides the one true way.
 var laxEnds = []string{"\n.\n", "\n.\r\n", "\n.\r", "\r.\r", "\r.\n", "\r.\r\n", "\r\n.\n", "\r\n.\r"}
 
-// checkStuffed checks an encoded body: a strict server gets it unchanged, a lax
-// one sees no end before the true one.
+// checkStuffed checks an encoded body: a strict server gets it unchanged, a lax one sees no end before
+// the true one.
 func checkStuffed(t *testing.T, body, wire []byte) {
 	t.Helper()
 	got, rest, ended := unstuff(wire)
@@ -56,10 +56,10 @@ func checkStuffed(t *testing.T, body, wire []byte) {
 	if !ended || len(rest) != 0 || !bytes.Equal(got, want) {
 		t.Fatalf("%q went out as %q and arrived as %q, ended %v", body, wire, got, ended)
 	}
-	// The server sees the body behind the CRLF of DATA; zeros may be dropped.
+	// The server sees the body after the CRLF of DATA; zero bytes may be dropped.
 	seen := bytes.ReplaceAll(append([]byte("\r\n"), wire...), []byte{0}, nil)
 	for _, end := range laxEnds {
-		if bytes.Contains(seen[:len(seen)-len("\r\n")], []byte(end)) { // short of the true one
+		if bytes.Contains(seen[:len(seen)-len("\r\n")], []byte(end)) { // not at the true one
 			t.Fatalf("%q went out as %q: %q ends it early", body, wire, end)
 		}
 	}
@@ -76,7 +76,7 @@ func TestStuff(t *testing.T) {
 		"..\r\n.":              "...\r\n..\r\n.\r\n",
 		"a\r\n.b\r\n":          "a\r\n..b\r\n.\r\n",
 		"a\r\n.\r\nMAIL":       "a\r\n..\r\nMAIL\r\n.\r\n",
-		"a\r\n.\nMAIL":         "a\r\n..\nMAIL\r\n.\r\n", // doubled, so alone no more
+		"a\r\n.\nMAIL":         "a\r\n..\nMAIL\r\n.\r\n", // doubled, so no longer alone
 		"a\n.b\r\n":            "a\n.b\r\n.\r\n",
 		"a\rb\nc":              "a\rb\nc\r\n.\r\n",
 		"a\r\r\n.b":            "a\r\r\n..b\r\n.\r\n",
@@ -96,8 +96,8 @@ func TestStuff(t *testing.T) {
 	}
 }
 
-// smuggled are bodies that some servers would end in the middle: every line end
-// that is not CRLF before a dot alone, and every one behind it.
+// smuggled are bodies that some servers would end in the middle: every line end that is not CRLF before a
+// lone dot, and every one after it.
 func smuggled() (bodies []string) {
 	for _, before := range []string{"a\n", "a\r", "a\r\n\n", "a\r\n\r", "\n", "\r", "a\n\r", "a\r\n\x00", "a\n\x00", "\x00", "a\r\x00\x00"} {
 		for _, after := range []string{"\n", "\r", "\r\n", "\x00\r\n", "\x00\n", "\r\x00\n", ""} {
@@ -120,10 +120,9 @@ func TestSmugglingRefused(t *testing.T) {
 	}
 }
 
-// On DATA such a body never reaches its end; the same bytes pass by BDAT, which
-// counts and does not look.
+// By DATA such a body never reaches its end; the same bytes pass by BDAT, which counts and does not look.
 func TestSmugglingUpstream(t *testing.T) {
-	late := strings.Repeat("0123456789abcde\n", 5000) // the dot comes when much is on its way
+	late := strings.Repeat("0123456789abcde\n", 5000) // the dot comes when much has been sent
 	for _, body := range append(smuggled(), late+".\r\nMAIL FROM:<evil@x.example>\r\n") {
 		f := start(t, &fake{ext: without("CHUNKING")})
 		p := newPool(t, f)
@@ -145,8 +144,8 @@ func TestSmugglingUpstream(t *testing.T) {
 	}
 }
 
-// TestStuffAnything takes random bodies, made mostly of what matters, through
-// the encoder and a strict server.
+// TestStuffAnything takes random bodies, made mostly of what matters, through the encoder and a strict
+// server.
 func TestStuffAnything(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))

@@ -56,8 +56,8 @@ func TestSessionsResume(t *testing.T) {
 	}
 }
 
-// Each 64 KiB of a body went up in five writes: four full TLS records and a
-// fifth, with the dozen bytes that the command before them takes.
+// Each 64 KiB of a body went up in five writes: four full TLS records, and a fifth for the dozen bytes
+// that the command before them takes.
 func TestRecordsGoUpInPairs(t *testing.T) {
 	cert, roots := certificate(t, "127.0.0.1")
 	f := start(t, &fake{tls: cert, implicit: true})
@@ -71,7 +71,7 @@ func TestRecordsGoUpInPairs(t *testing.T) {
 	mustSend(t, p, "one\r\n")
 	for _, body := range []struct {
 		size  int
-		pairs int // and one write more: MAIL and RCPT
+		pairs int // and one more write: MAIL and RCPT
 	}{{1, 1}, {record, 1}, {record + 1, 1}, {2*record - headRoom, 1}, {2 * record, 2}, {chunkSize - 1, 2}, {3*chunkSize - 1, 6}} {
 		sizes = nil
 		text := strings.Repeat("x", body.size)
@@ -101,14 +101,14 @@ func TestNoStartTLS(t *testing.T) {
 	p := newPool(t, f, func(c *Config) {
 		c.TLS, c.Breaker = StartTLS, breaker.New("smtp", breaker.Settings{Failures: 1})
 	})
-	for range 3 { // it stays the reason: the breaker is for what passes
+	for range 3 { // the reason stays: the breaker is for what passes
 		if err := p.Check(t.Context()); !errors.Is(err, ErrNoTLS) {
 			t.Error(err)
 		}
 	}
 	said := f.said(1)
 	if last := said[len(said)-1]; !strings.HasPrefix(last, "EHLO ") {
-		t.Errorf("went on in the clear: %q", said)
+		t.Errorf("went on in clear text: %q", said)
 	}
 }
 
@@ -127,9 +127,8 @@ func TestStartTLSRefused(t *testing.T) {
 	}
 }
 
-// Text slipped in behind the reply to STARTTLS is not taken for the server's
-// (CVE-2011-0411): here it would make us send the token to a mechanism of the
-// attacker's choice.
+// Text slipped in after the reply to STARTTLS is not taken for the server's (CVE-2011-0411): here it would
+// make us send the token to a mechanism of the attacker's choice.
 func TestInjectionBehindStartTLS(t *testing.T) {
 	cert, roots := certificate(t, "127.0.0.1")
 	f := start(t, &fake{tls: cert, on: func(_ int, line string) string {
@@ -148,7 +147,7 @@ func TestInjectionBehindStartTLS(t *testing.T) {
 	}
 }
 
-// What was offered in the clear does not count under TLS.
+// What was offered in clear text does not count under TLS.
 func TestExtensionsAreForgotten(t *testing.T) {
 	cert, roots := certificate(t, "127.0.0.1")
 	hellos := 0
@@ -205,7 +204,7 @@ func TestBadCertificates(t *testing.T) {
 	}
 }
 
-// What a certificate says of itself is text from anybody.
+// Anybody may have written what a certificate says about itself.
 func TestNamesInCertificates(t *testing.T) {
 	reason := &tls.CertificateVerificationError{Err: errors.New("signed by\nnobody")}
 	for _, c := range []struct {
@@ -230,7 +229,7 @@ func TestNamesInCertificates(t *testing.T) {
 	}
 }
 
-// Mode none is for this machine; no packet leaves for another.
+// Mode "none" is for this machine; no packet leaves for another.
 func TestPlainTextStaysHome(t *testing.T) {
 	for _, addr := range []string{"192.0.2.1:587", "[2001:db8::1]:587", "0.0.0.0:587"} {
 		p := newPool(t, &fake{}, func(c *Config) { c.Addr = addr })
@@ -242,7 +241,7 @@ func TestPlainTextStaysHome(t *testing.T) {
 	}
 	ln, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
-		t.Log("no IPv6 loopback here; its address was not tried")
+		t.Log("NOT TESTED: this machine has no IPv6 loopback address")
 		return
 	}
 	defer ln.Close()
@@ -267,7 +266,7 @@ func TestNothingInTheClear(t *testing.T) {
 	mustSend(t, p, "a marked body\r\n")
 	for _, s := range []string{"marked", "MAIL", "AUTH", "corp.example"} {
 		if bytes.Contains(wire.Bytes(), []byte(s)) {
-			t.Errorf("%q in the clear", s)
+			t.Errorf("%q in clear text", s)
 		}
 	}
 	if !bytes.Contains(wire.Bytes(), []byte("STARTTLS")) {

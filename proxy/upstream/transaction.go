@@ -75,7 +75,7 @@ func (t *Transaction) Rcpt(ctx context.Context, rcpts []Recipient) ([]Reply, err
 	}
 	replies, err := t.envelope(ctx, rcpts)
 	if t.dead(ctx) {
-		if err = t.replace(ctx, "it was dead"); err == nil {
+		if err = t.replace(ctx, wasDead); err == nil {
 			replies, err = t.envelope(ctx, rcpts)
 		}
 	}
@@ -102,10 +102,16 @@ func (t *Transaction) dead(ctx context.Context) bool {
 	return t.c.reused && t.c.broken && ctx.Err() == nil
 }
 
+// Why a connection is replaced, for the log.
+const (
+	wasDead     = "replacing a warm connection that was dead"
+	knowsNoBDAT = "replacing a connection that does not know BDAT"
+)
+
 // replace puts a new connection in the place of one that is of no use. It has heard nothing of the
 // envelope yet.
 func (t *Transaction) replace(ctx context.Context, why string) (err error) {
-	t.p.cfg.Log.DebugContext(ctx, "replacing a connection", "login", t.p.cfg.Login, "reason", why)
+	t.p.cfg.Log.DebugContext(ctx, why, "login", t.p.cfg.Login)
 	t.p.discard(t.c)
 	t.mailed, t.verdict = false, nil
 	t.c, err = t.p.renew(ctx)
@@ -135,9 +141,13 @@ func (t *Transaction) envelope(ctx context.Context, rcpts []Recipient) ([]Reply,
 		return nil, err
 	}
 	defer c.guard(ctx)()
+	fresh := !c.served
 	c.pending, c.served = true, true
 	replies, err := c.exchange(ctx, op, wait, lines)
 	if err != nil {
+		if fresh && errors.Is(err, context.DeadlineExceeded) {
+			c.reused = false // it is slow, not dead: it had all the time that there is
+		}
 		return nil, err
 	}
 	if last := &replies[len(replies)-1]; last.Code == 421 {

@@ -13,23 +13,23 @@ import (
 	"net/url"
 )
 
-// maxTunnelAnswer bounds what a proxy answers, in bytes.
+// maxTunnelAnswer bounds a proxy's answer, in bytes.
 const maxTunnelAnswer = 16 << 10
 
-// ProxyError is an HTTP proxy that does not lead to the server.
+// ProxyError is an HTTP proxy that does not connect us to the server.
 type ProxyError struct {
-	Proxy string // its address, or where that stands; never the user's name or password
+	Proxy string // its address, or which setting names it; never the user's name or password
 	Err   error
 }
 
 // Error implements error.
 func (e *ProxyError) Error() string { return fmt.Sprintf("the proxy %s: %v", e.Proxy, e.Err) }
 
-// Unwrap gives what went wrong.
+// Unwrap gives the cause.
 func (e *ProxyError) Unwrap() error { return e.Err }
 
-// Dial connects to addr, host:port, directly or through the HTTP proxy that
-// proxy names for it; nil names none. See [Config.Proxy].
+// Dial connects to addr, host:port, directly or through the HTTP proxy that proxy names for it; nil names
+// none. See [Config.Proxy].
 func Dial(ctx context.Context, d *net.Dialer, proxy func(*url.URL) (*url.URL, error), addr string) (net.Conn, error) {
 	if proxy == nil {
 		return d.DialContext(ctx, "tcp", addr)
@@ -52,7 +52,7 @@ func Dial(ctx context.Context, d *net.Dialer, proxy func(*url.URL) (*url.URL, er
 func tunnel(ctx context.Context, d *net.Dialer, via *url.URL, addr string) (conn net.Conn, err error) {
 	port := map[string]string{"http": "80", "https": "443"}[via.Scheme]
 	if port == "" {
-		return nil, fmt.Errorf("mail cannot go through a proxy of the kind %q; http and https can", via.Scheme)
+		return nil, fmt.Errorf("mail can go through an http or https proxy, not through one of the kind %q", via.Scheme)
 	}
 	if via.Port() != "" {
 		port = via.Port()
@@ -71,13 +71,13 @@ func tunnel(ctx context.Context, d *net.Dialer, via *url.URL, addr string) (conn
 	}
 	if err != nil {
 		raw.Close()
-		return nil, err
+		return nil, untrusted(via.Hostname(), err)
 	}
 	return conn, nil
 }
 
-// connectVia has the dialogue with the proxy. Not a byte is read behind its
-// answer: those are the server's.
+// connectVia has the dialogue with the proxy. Not a byte after its answer is read: those are the
+// server's.
 func connectVia(conn net.Conn, via *url.URL, addr string) error {
 	ask := "CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\n"
 	if via.User != nil {
@@ -90,7 +90,7 @@ func connectVia(conn net.Conn, via *url.URL, addr string) error {
 	var head []byte
 	for one := make([]byte, 1); !bytes.HasSuffix(head, []byte("\r\n\r\n")); head = append(head, one[0]) {
 		if len(head) == maxTunnelAnswer {
-			return errors.New("its answer has no end")
+			return errors.New("its answer is too long")
 		}
 		if _, err := conn.Read(one); err != nil {
 			return err
@@ -98,11 +98,12 @@ func connectVia(conn net.Conn, via *url.URL, addr string) error {
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), &http.Request{Method: http.MethodConnect})
 	if err != nil {
-		return errors.New("its answer is not one of HTTP")
+		return errors.New("its answer is not HTTP")
 	}
 	resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("it answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+		// Only the code: the words may repeat the password.
+		return fmt.Errorf("it answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
 	return nil
 }

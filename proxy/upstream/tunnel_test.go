@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// httpProxy answers each connection with what answer gives for its request; to is
-// connected to when that is a 200 without more.
+// httpProxy answers each connection with what answer gives for its request. After a 200 and nothing more
+// it connects to to.
 type httpProxy struct {
 	ln     net.Listener
 	answer func(r *http.Request) string
@@ -80,8 +80,8 @@ func through(u *url.URL) func(*Config) {
 	}
 }
 
-// TestThroughAnHTTPProxy: the proxy is asked for the server's name, and TLS is
-// with the server of that name.
+// TestThroughAnHTTPProxy: the proxy is asked for the server's name, and TLS is with the server of that
+// name.
 func TestThroughAnHTTPProxy(t *testing.T) {
 	server, roots := certificate(t, "smtp.corp.test")
 	f := start(t, &fake{ext: append([]string{"STARTTLS"}, allExtensions...), tls: server})
@@ -102,10 +102,10 @@ func TestThroughAnHTTPProxy(t *testing.T) {
 
 func TestProxiesThatDoNotConnect(t *testing.T) {
 	for name, tc := range map[string]struct{ answer, want string }{
-		"forbidden": {"HTTP/1.1 403 \x1b[2Jgo away\r\n\r\n", "it answers 403 Forbidden"},
-		"password":  {"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n", "it answers 407 Proxy Authentication Required"},
-		"no proxy":  {"220 smtp.corp.test ESMTP\r\n\r\n", "not one of HTTP"},
-		"endless":   {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxTunnelAnswer), "no end"},
+		"forbidden": {"HTTP/1.1 403 \x1b[2Jgo away\r\n\r\n", "it answered 403 Forbidden"},
+		"password":  {"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n", "it answered 407 Proxy Authentication Required"},
+		"no proxy":  {"220 smtp.corp.test ESMTP\r\n\r\n", "is not HTTP"},
+		"endless":   {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxTunnelAnswer), "too long"},
 		"hangs up":  {"HTTP/1.1 200 OK\r\n", "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestProxiesThatDoNotConnect(t *testing.T) {
 	}
 }
 
-// A proxy that says nothing is given up with the context.
+// A proxy that says nothing is given up when the context ends.
 func TestSilentProxy(t *testing.T) {
 	asked := make(chan struct{})
 	u := startProxy(t, &httpProxy{answer: func(*http.Request) string { close(asked); return "" }})
@@ -135,7 +135,7 @@ func TestSilentProxy(t *testing.T) {
 	}
 }
 
-// Not a byte behind the proxy's answer is lost: the server may greet in the same packet.
+// Not a byte after the proxy's answer is lost: the server may greet in the same packet.
 func TestGreetingBehindTheProxysAnswer(t *testing.T) {
 	u := startProxy(t, &httpProxy{answer: func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n220 hello\r\n" }})
 	c, err := Dial(t.Context(), &net.Dialer{}, func(*url.URL) (*url.URL, error) { return u, nil }, "smtp.corp.test:587")

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/waxseal/waxseal/assets"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // icon names a drawing in assets/icon/tray.
@@ -12,21 +13,25 @@ type icon string
 const (
 	fine      icon = "fine"
 	working   icon = "working"   // a message is on its way
+	waiting   icon = "waiting"   // for trouble that should pass
 	attention icon = "attention" // somebody has to do something
 	paused    icon = "paused"
 	down      icon = "down" // no mail is accepted
 )
 
-// iconOf chooses the icon: the first that fits, worst first. Passing trouble at
-// a provider is no reason to call somebody, an open breaker is one.
+// iconOf chooses the icon: the first that fits, worst first. Trouble that passes
+// has an icon of its own, so that it is seen and calls nobody.
 func iconOf(s State) icon {
+	_, _, troubled := s.Passing()
 	switch {
-	case s.PortTaken != nil, s.State == "starting", s.State == "stopping":
+	case s.PortTaken != nil, s.State == api.Starting, s.State == api.Stopping:
 		return down
-	case s.WindowFailed, s.Keystore.Error != "", slices.ContainsFunc(s.Accounts, needsSomebody), slices.ContainsFunc(s.Breakers, isOpen):
+	case s.WindowFailed, s.Keystore.Problem != nil, slices.ContainsFunc(s.Accounts, needsSomebody):
 		return attention
-	case s.State == "paused":
+	case s.State == api.Paused:
 		return paused
+	case troubled:
+		return waiting
 	case s.Messages > 0:
 		return working
 	}

@@ -10,11 +10,12 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2/lang"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/ui/speech"
 )
 
 // maxAccounts is how many accounts a menu shows before it names the rest only
@@ -24,7 +25,8 @@ const maxAccounts = 15
 // State is all that icon, menu and notifications are made of.
 type State struct {
 	api.Snapshot
-	WindowFailed bool // the window could not be opened
+	WindowFailed bool      // the window could not be opened
+	Now          time.Time // when all this is so
 }
 
 // menu is what stands in the menu. It is a value: the same State gives the same
@@ -52,23 +54,22 @@ type account struct {
 
 // menuOf makes the menu of a State.
 func menuOf(s State) menu {
-	m := menu{icon: iconOf(s), status: statusLine(s), paused: s.State == "paused"}
+	m := menu{icon: iconOf(s), status: statusLine(s), paused: s.State == api.Paused}
 	if s.PortTaken != nil {
 		m.faults = append(m.faults, entry{lang.L("A port is taken. Choose another…"), "settings"})
 	}
-	if s.Keystore.Error != "" {
-		m.faults = append(m.faults, entry{lang.L("The keychain cannot be read…"), "settings"})
+	if p := s.Keystore.Problem; p != nil {
+		m.faults = append(m.faults, entry{more(speech.Say(p.What)), "settings"})
 	}
-	if slices.ContainsFunc(s.Breakers, isOpen) {
-		m.faults = append(m.faults, entry{lang.L("A provider cannot be reached…"), "overview"})
+	if state, provider, troubled := s.Passing(); troubled {
+		m.faults = append(m.faults, entry{more(speech.Say(state.Headline(provider))), "overview"})
 	}
 	if s.WindowFailed {
 		m.faults = append(m.faults, entry{lang.L("The window could not be opened. Try again…"), "overview"})
 	}
-	shown := s.Accounts
+	shown := slices.Clone(s.Accounts)
+	slices.SortStableFunc(shown, func(a, b api.AccountStatus) int { return cmp.Compare(calm(a), calm(b)) })
 	if len(shown) > maxAccounts {
-		shown = slices.Clone(shown)
-		slices.SortStableFunc(shown, func(a, b api.AccountStatus) int { return cmp.Compare(calm(a), calm(b)) })
 		shown = shown[:maxAccounts]
 		m.more = lang.L("… and {{.N}} more", count(int64(len(s.Accounts)-maxAccounts)))
 	}
@@ -78,6 +79,9 @@ func menuOf(s State) menu {
 	return m
 }
 
+// more is a sentence as a menu line that leads on to more about it.
+func more(sentence string) string { return strings.TrimSuffix(sentence, ".") + "…" }
+
 // calm is 0 for an account that needs somebody, which comes first.
 func calm(a api.AccountStatus) int {
 	if needsSomebody(a) {
@@ -86,39 +90,24 @@ func calm(a api.AccountStatus) int {
 	return 1
 }
 
-func needsSomebody(a api.AccountStatus) bool {
-	return a.State == "needs_consent" || a.State == "attention" || a.State == "keystore"
-}
+func needsSomebody(a api.AccountStatus) bool { return a.State.Severity() == api.NeedsSomebody }
 
-func isOpen(b breaker.Status) bool { return b.State == breaker.Open }
-
-// stateText is an account's state in a word or two.
+// stateText is an account's state in a few words.
 func stateText(a api.AccountStatus) string {
-	switch a.State {
-	case "needs_consent":
-		return lang.L("must sign in")
-	case "attention":
-		return lang.L("needs attention")
-	case "keystore":
-		return lang.L("keychain cannot be read")
-	}
-	if a.Messages > 0 {
+	if a.Messages > 0 && a.State.Severity() <= api.Busy {
 		return lang.L("sending")
 	}
-	if a.State == "ready" {
-		return lang.L("ready")
-	}
-	return lang.L("not used yet")
+	return speech.Say(a.State.Label())
 }
 
 // statusLine says what goes on, in one line.
 func statusLine(s State) string {
 	switch {
-	case s.PortTaken != nil, s.State == "stopping":
+	case s.PortTaken != nil, s.State == api.Stopping:
 		return lang.L("Not accepting mail")
-	case s.State == "paused":
+	case s.State == api.Paused:
 		return lang.L("Paused")
-	case s.State == "starting":
+	case s.State == api.Starting:
 		return lang.L("Starting…")
 	}
 	return strings.Join([]string{

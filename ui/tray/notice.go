@@ -3,19 +3,21 @@ package tray
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"fyne.io/fyne/v2/lang"
 
-	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/ui/speech"
 )
 
 // Kind is what a notification tells.
 type Kind string
 
 const (
-	Consent       Kind = "consent"        // an account must sign in again
-	ProviderLost  Kind = "provider lost"  // a breaker opened
-	ProviderBack  Kind = "provider back"  // all breakers have closed again
+	AccountFault  Kind = "account fault"  // an account needs somebody
+	ProviderLost  Kind = "provider lost"  // trouble that should pass has lasted for long
+	ProviderBack  Kind = "provider back"  // it has passed
 	PortLost      Kind = "port lost"      // the server accepts no mail
 	KeychainFault Kind = "keychain fault" // secrets cannot be read
 	WindowFault   Kind = "window fault"   // the window could not be opened
@@ -23,18 +25,27 @@ const (
 	TestFailed    Kind = "test failed"
 )
 
-// Notice is one notification. Its text is fixed: a provider's words never get
-// into it, because Windows passes it through a script.
+// patience is how long trouble that should pass is shown before it is told.
+const patience = 10 * time.Minute
+
+// Notice is one notification. Its text is Waxseal's own, with addresses and names
+// from the configuration: another server's words never get into it, because Windows
+// passes it through a script.
 type Notice struct {
-	Kind    Kind
-	Account string // that the page opens with, where one is meant
+	Kind     Kind
+	Account  string    // that the page opens with, where one is meant
+	State    api.State // of the account, with AccountFault
+	Provider string    // with ProviderLost
 }
 
 // Page is the page of the window that a click on the notification opens.
 func (n Notice) Page() string {
 	switch n.Kind {
-	case Consent:
-		return "add"
+	case AccountFault:
+		if n.State.Action() == api.SignIn {
+			return "add"
+		}
+		return "setup"
 	case PortLost, KeychainFault:
 		return "settings"
 	case TestSent, TestFailed:
@@ -46,18 +57,24 @@ func (n Notice) Page() string {
 // text is what the notification says.
 func (n Notice) text() (title, body string) {
 	switch n.Kind {
-	case Consent:
-		return lang.L("An account must sign in again"), lang.L("Mail from it waits until you have signed in. Click to do so.")
+	case AccountFault:
+		if n.State == api.NeedsConsent {
+			return lang.L("Sign in again: {{.Account}}", map[string]string{"Account": n.Account}),
+				lang.L("Mail from this account waits until you have signed in. Click to sign in.")
+		}
+		return lang.L("{{.Account}} can’t send mail", map[string]string{"Account": n.Account}),
+			lang.L("The reason: {{.State}}. Click to see what to do.", map[string]string{"State": speech.Say(n.State.Label())})
 	case ProviderLost:
-		return lang.L("A provider cannot be reached"), lang.L("Waxseal keeps trying. Mail programs are told to try again later.")
+		return lang.L("Can’t reach {{.Provider}}", map[string]string{"Provider": n.Provider}),
+			lang.L("Waxseal keeps trying. Mail programs are told to try again later.")
 	case ProviderBack:
-		return lang.L("The provider can be reached again"), lang.L("Mail goes out again.")
+		return lang.L("Sending works again"), lang.L("Mail programs send what they kept.")
 	case PortLost:
-		return lang.L("Waxseal accepts no mail"), lang.L("Another program has its port. Click to choose another one.")
+		return lang.L("Waxseal can’t accept mail"), lang.L("Another program uses its port. Click to choose another one.")
 	case KeychainFault:
-		return lang.L("The keychain cannot be read"), lang.L("Unlock it, and mail goes out again.")
+		return lang.L("The keychain can’t be read"), lang.L("Unlock it to go on sending. Click for details.")
 	case WindowFault:
-		return lang.L("The window could not be opened"), lang.L("Mail goes on. The log says more.")
+		return lang.L("The window could not be opened"), lang.L("Mail is still being sent. The log says more.")
 	case TestSent:
 		return lang.L("The test message was sent"), lang.L("The provider has accepted it.")
 	case TestFailed:
@@ -69,41 +86,22 @@ func (n Notice) text() (title, body string) {
 // Told is what has been told and lasts. The zero value is the start, when
 // nothing has been.
 type Told struct {
-	consent  map[string]bool // by address
-	breakers map[string]bool // by name
+	accounts map[string]api.State // by address
+	passing  time.Time            // when trouble that should pass began; zero without any
+	lost     bool                 // that was told
 	lasting  map[Kind]bool
 }
 
-// Notices says what a State has that has not been told, at most one of a kind,
-// and what is told then. A condition that passes may be told again; one that
-// merely is not known for a while, a breaker that tries or an account that
-// nothing is known of, has not passed.
+// Notices says what a State has that has not been told, at most one of a kind for
+// each state of accounts, and what is told then. What is over may be told again;
+// an account that merely is being tried again, or a breaker that is, is not over.
 func (t Told) Notices(s State) ([]Notice, Told) {
-	var out []Notice
-	next := Told{consent: map[string]bool{}, breakers: map[string]bool{}, lasting: map[Kind]bool{}}
-	for _, a := range s.Accounts {
-		needed := a.State == "needs_consent"
-		if needed || t.consent[a.Address] && a.State != "ready" {
-			next.consent[a.Address] = true
-		}
-		if needed && !t.consent[a.Address] && !slices.ContainsFunc(out, Notice.isConsent) {
-			out = append(out, Notice{Kind: Consent, Account: a.Address})
-		}
-	}
-	for _, b := range s.Breakers {
-		if b.State == breaker.Open || t.breakers[b.Name] && b.State != breaker.Closed {
-			next.breakers[b.Name] = true
-		}
-	}
-	switch {
-	case len(t.breakers) == 0 && len(next.breakers) > 0:
-		out = append(out, Notice{Kind: ProviderLost})
-	case len(t.breakers) > 0 && len(next.breakers) == 0:
-		out = append(out, Notice{Kind: ProviderBack})
-	}
+	next := Told{accounts: map[string]api.State{}, lasting: map[Kind]bool{}}
+	out := next.faults(t, s)
+	out = append(out, next.outages(t, s)...)
 	for kind, lasts := range map[Kind]bool{
 		PortLost:      s.PortTaken != nil,
-		KeychainFault: s.Keystore.Error != "",
+		KeychainFault: s.Keystore.Problem != nil,
 		WindowFault:   s.WindowFailed,
 	} {
 		if lasts {
@@ -118,4 +116,49 @@ func (t Told) Notices(s State) ([]Notice, Told) {
 	return out, next
 }
 
-func (n Notice) isConsent() bool { return n.Kind == Consent }
+// faults are the accounts that need somebody. A keystore that cannot be read is told
+// once for all of them.
+func (next *Told) faults(t Told, s State) (out []Notice) {
+	for _, a := range s.Accounts {
+		before, told := t.accounts[a.Address]
+		switch {
+		case needsSomebody(a):
+			next.accounts[a.Address] = a.State
+		case told && a.State != api.Ready:
+			next.accounts[a.Address] = before
+			continue
+		default:
+			continue
+		}
+		keystore := s.Keystore.Problem != nil && (a.State == api.KeystoreLocked || a.State == api.KeystoreFailed)
+		same := func(n Notice) bool { return n.State == a.State }
+		if before != a.State && !keystore && !slices.ContainsFunc(out, same) {
+			out = append(out, Notice{Kind: AccountFault, Account: a.Address, State: a.State})
+		}
+	}
+	return out
+}
+
+// outages is trouble that should pass, once it has lasted for long. A machine without
+// a network is no news to whoever sits at it.
+func (next *Told) outages(t Told, s State) []Notice {
+	state, provider, troubled := s.Passing()
+	trying := slices.ContainsFunc(s.Breakers, func(b api.Breaker) bool { return b.State == api.HalfOpen })
+	switch {
+	case !troubled && !(trying && !t.passing.IsZero()):
+		if t.lost {
+			return []Notice{{Kind: ProviderBack}}
+		}
+		return nil
+	case t.passing.IsZero():
+		next.passing = s.Now
+	default:
+		next.passing = t.passing
+	}
+	next.lost = t.lost
+	if !next.lost && troubled && state != api.Offline && s.Now.Sub(next.passing) >= patience {
+		next.lost = true
+		return []Notice{{Kind: ProviderLost, Provider: provider}}
+	}
+	return nil
+}
