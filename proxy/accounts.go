@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,19 +9,11 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
-	"github.com/waxseal/waxseal/proxy/emailproxy"
-	"github.com/waxseal/waxseal/proxy/oauth"
 )
-
-// importers is how many accounts are imported at a time: keychains are slow, and
-// a keystore file writes what comes together in one go.
-const importers = 32
 
 // build makes the mailboxes of a configuration, keeping those of old that need
 // no change, so that their connections and tokens live on.
@@ -136,10 +127,15 @@ func (s *Server) logChanges(old, now map[string]*mailbox) {
 // Add makes an account and its local password, which it returns. Without a
 // provider in a, the address tells it (see Config.Discover). clientSecret is
 // that of the registration, "" for a public client or one that is stored
-// already. The account is asked for consent by Authorize.
+// already; the client ID or the secret may also be the provider's JSON (see
+// [config.ReadClient]). The account is asked for consent by Authorize.
 func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
+	a.ClientID, clientSecret, err = config.ReadClientFields(a.ClientID, clientSecret)
+	if err != nil {
+		return "", err
+	}
 	if b := s.mailbox(a.Address); b != nil {
 		return "", &api.Problem{Account: b.address, Lasting: true, What: api.Say("{{.Account}} is already there.", "Account", b.address), Cure: api.Say("Sign in again."), Do: api.SignIn}
 	}
@@ -156,6 +152,9 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 	}
 	if p.ClientID == "" {
 		return "", fmt.Errorf("%s must know this program: register it there and give the client ID with --client-id, or as client_id of the provider in the configuration; docs/providers.md says how", p.Name)
+	}
+	if err := p.CheckSecret(clientSecret); err != nil {
+		return "", err
 	}
 	e, known := config.ImportEntry{Account: a, ClientSecret: clientSecret}, s.config().Catalogue()
 	if _, err := s.importSecret(ctx, known, s.shareSecrets(ctx, known, []config.ImportEntry{e}), e); err != nil {
@@ -201,130 +200,6 @@ func (s *Server) add(ctx context.Context, own []config.Provider, accounts []api.
 	}
 	s.use(ctx, cfg, boxes)
 	return nil
-}
-
-// Import takes accounts with refresh tokens already granted, in the format of
-// the import file (see ParseImport). Bad entries are reported and the others
-// taken; what is there already and the same is left alone. Secrets are stored
-// before the configuration names their account.
-func (s *Server) Import(ctx context.Context, data []byte) (api.ImportReport, error) {
-	ctx, done := s.editing(ctx)
-	defer done()
-	found, err := config.ParseImport(data, *s.config())
-	if err != nil {
-		return api.ImportReport{}, err
-	}
-	return s.take(ctx, found)
-}
-
-// take stores entries' secrets, and adds their accounts and new providers. What
-// is there already and the same is left alone, and so is an account that is
-// there when its entry has no token for it. The caller holds s.edit.
-func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportReport, error) {
-	own, entries := found.Providers, found.Entries
-	report := api.ImportReport{Problems: found.Problems, Warnings: found.Warnings}
-	for i := range entries { // what was set by hand and the format does not have stays
-		if box := s.mailbox(entries[i].Account.Address); box != nil {
-			entries[i].Account.Login = box.account.Login
-		}
-	}
-	cfg := *s.config()
-	cfg.Providers = slices.Concat(cfg.Providers, own)
-	known := cfg.Catalogue()
-	shared := s.shareSecrets(ctx, known, entries)
-	changed := make([]bool, len(entries))
-	failures := make([]error, len(entries))
-	var workers errgroup.Group
-	workers.SetLimit(importers)
-	for i, e := range entries {
-		if s.untold(e) {
-			continue
-		}
-		workers.Go(func() error {
-			another, err := s.importSecret(ctx, known, shared, e)
-			if err == nil {
-				changed[i], err = s.importSecrets(ctx, e)
-			}
-			changed[i], failures[i] = changed[i] || another, err
-			return nil
-		})
-	}
-	workers.Wait()
-
-	var taken []api.Account
-	for i, e := range entries {
-		box := s.mailbox(e.Account.Address)
-		switch {
-		case failures[i] != nil:
-			report.Problems = append(report.Problems, api.ImportProblem{Index: e.Index, Address: e.Account.Address, Problem: failures[i].Error()})
-		case s.untold(e):
-			report.Unchanged++
-		case box == nil || box.account != e.Account:
-			taken = append(taken, e.Account)
-			report.Imported++
-		case changed[i]:
-			report.Imported++
-		default:
-			report.Unchanged++
-		}
-	}
-	slices.SortFunc(report.Problems, func(a, b api.ImportProblem) int { return cmp.Compare(a.Index, b.Index) })
-	report.Failed = len(report.Problems)
-	if len(taken) > 0 {
-		own = slices.DeleteFunc(slices.Clone(own), func(p config.Provider) bool {
-			return !slices.ContainsFunc(taken, func(a api.Account) bool { return a.Provider == p.ID })
-		})
-		if err := s.add(ctx, own, taken); err != nil {
-			return report, err
-		}
-		s.preload(ctx, s.log)
-	}
-	return report, nil
-}
-
-// untold tells of an entry that brings an account here nothing new: it may have
-// another registration, but no token of it. Another client secret of the same
-// registration is something.
-func (s *Server) untold(e config.ImportEntry) bool {
-	b := s.mailbox(e.Account.Address)
-	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || b.account != e.Account)
-}
-
-// importSecrets stores an entry's password and token where they differ from what
-// is there.
-func (s *Server) importSecrets(ctx context.Context, e config.ImportEntry) (changed bool, err error) {
-	address := e.Account.Address
-	password := e.Password
-	if password == "" {
-		password, err = s.secrets.Get(ctx, passwordKey(address))
-		if errors.Is(err, keystore.ErrNotFound) {
-			password, err = newPassword(), nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("local password: %w", err)
-		}
-	}
-	box := s.mailbox(address)
-	if box != nil {
-		changed, err = box.password.store(ctx, s.secrets, address, password)
-	} else {
-		changed, err = putSecret(ctx, s.secrets, passwordKey(address), password)
-	}
-	if err != nil {
-		return false, fmt.Errorf("local password: %w", err)
-	}
-	if e.RefreshToken == "" {
-		return changed, nil
-	}
-	if box != nil {
-		another, err := box.grant.Accept(ctx, e.RefreshToken)
-		return changed || another, err
-	}
-	// The account is not there yet, and its secrets come first.
-	grant := oauth.New(oauth.Config{}, config.Fold(address), oauth.Deps{Secrets: s.secrets})
-	defer grant.Close(ctx)
-	_, err = grant.Accept(ctx, e.RefreshToken)
-	return true, err
 }
 
 // Remove gives an account's consent back to the provider, where that takes it,
@@ -404,37 +279,3 @@ func (s *Server) Password(ctx context.Context, address string, renew bool) (stri
 
 // Accounts are the accounts' states, sorted by address.
 func (s *Server) Accounts() []api.AccountStatus { return s.Snapshot().Accounts }
-
-// ImportEmailProxy takes the accounts of email-oauth2-proxy's configuration
-// file, with their registrations. passwords are mail passwords by address, as
-// many as are known: with its own an account's tokens are taken over too, and it
-// stays the account's local password, so that its mail program needs no other.
-// Without, the report's Consent names the account, unless it has a consent here
-// already.
-//
-// A provider that the catalogue does not have is written into the configuration.
-// Bad entries are reported and the others taken; importing twice changes nothing.
-func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (api.ImportReport, error) {
-	ctx, done := s.editing(ctx)
-	defer done()
-	file, err := emailproxy.Parse(data)
-	if err != nil {
-		return api.ImportReport{}, fmt.Errorf("import file: %w", err)
-	}
-	found := s.config().FromEmailProxy(file, passwords)
-	report, err := s.take(ctx, found)
-	if err != nil {
-		return report, err
-	}
-	report.Servers = mailServers(s.places())
-	for _, e := range found.Entries {
-		box := s.mailbox(e.Account.Address)
-		if box == nil || box.provider.Grant != "" {
-			continue
-		}
-		if there, err := box.grant.Granted(ctx); err == nil && !there {
-			report.Consent = append(report.Consent, box.address)
-		}
-	}
-	return report, nil
-}
