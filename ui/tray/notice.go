@@ -42,8 +42,11 @@ type Notice struct {
 func (n Notice) Page() string {
 	switch n.Kind {
 	case AccountFault:
-		if n.State.Action() == api.SignIn {
+		switch n.State.Action() {
+		case api.SignIn:
 			return "add"
+		case api.Register:
+			return "register"
 		}
 		return "setup"
 	case PortLost, KeychainFault:
