@@ -89,7 +89,7 @@ func TestMoveSecrets(t *testing.T) {
 	s.shows()
 	close(held)
 	s.until("it is moved", func() bool { return k.result.Text == "Moved 7 secrets." })
-	if k.move.Disabled() || k.name.Text != "Encrypted file" || k.move.Text != "Move to the system’s keychain…" {
+	if k.move.Disabled() || k.name.Text != "Encrypted file" || k.move.Text != "Move to the system keychain…" {
 		t.Errorf("is in %q, offers %q, disabled: %t", k.name.Text, k.move.Text, k.move.Disabled())
 	}
 	b.move = func(context.Context) (int, error) { return 0, keychainLocked() }

@@ -93,7 +93,7 @@ func TestNotices(t *testing.T) {
 			{with(func(s *State) {
 				s.PortTaken, s.WindowFailed, s.Keystore.Problem = &api.PortTakenError{}, true, locked
 			}),
-				[]Notice{{Kind: KeychainFault}, {Kind: PortLost}, {Kind: WindowFault}}},
+				[]Notice{{Kind: KeychainFault, State: api.KeystoreLocked}, {Kind: PortLost}, {Kind: WindowFault}}},
 			{with(func(s *State) {
 				s.PortTaken, s.WindowFailed, s.Keystore.Problem = &api.PortTakenError{}, true, &api.Problem{State: api.KeystoreFailed}
 			}), nil},
@@ -101,10 +101,10 @@ func TestNotices(t *testing.T) {
 			{with(func(s *State) { s.WindowFailed = true }), []Notice{{Kind: WindowFault}}},
 		},
 		"a locked keychain is told once, not for every account": {
-			{keychain(api.KeystoreLocked, api.KeystoreLocked), []Notice{{Kind: KeychainFault}}},
+			{keychain(api.KeystoreLocked, api.KeystoreLocked), []Notice{{Kind: KeychainFault, State: api.KeystoreLocked}}},
 			{keychain(api.KeystoreLocked, api.KeystoreLocked), nil},
 			{accounts(api.Ready, api.Ready), nil},
-			{keychain(api.KeystoreLocked, api.Ready), []Notice{{Kind: KeychainFault}}},
+			{keychain(api.KeystoreLocked, api.Ready), []Notice{{Kind: KeychainFault, State: api.KeystoreLocked}}},
 		},
 	} {
 		var told Told
@@ -127,7 +127,8 @@ func TestNoticesLeadSomewhere(t *testing.T) {
 		{Kind: ProviderLost}:                                 "overview",
 		{Kind: ProviderBack}:                                 "overview",
 		{Kind: PortLost}:                                     "settings",
-		{Kind: KeychainFault}:                                "settings",
+		{Kind: KeychainFault, State: api.KeystoreLocked}:     "settings",
+		{Kind: KeychainFault, State: api.KeystoreFailed}:     "settings",
 		{Kind: WindowFault}:                                  "overview",
 		{Kind: TestSent}:                                     "activity",
 		{Kind: TestFailed}:                                   "activity",
