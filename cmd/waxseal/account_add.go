@@ -178,7 +178,7 @@ func (m *Main) chooseProvider(ctx context.Context, p api.Preflight) (id string, 
 // and, unless it was given, the client secret.
 func (m *Main) register(ctx context.Context, p api.Preflight, given string) (clientID, secret string, err error) {
 	m.say("%s only accepts registered programs, and this copy of Waxseal is not registered yet", p.Name)
-	if p.Registration.Closed != "" {
+	if !p.Registration.Closed.IsZero() {
 		m.say("%s", p.Registration.Closed)
 	}
 	for i, step := range p.Registration.Steps {
