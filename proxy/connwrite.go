@@ -56,7 +56,7 @@ func (c *conn) reply(line []byte) {
 	}
 	broken := bytes.HasPrefix(line, cutOff)
 	if broken {
-		line = []byte("451 4.4.2 The message was cut off; nothing was sent\r\n")
+		line = []byte("451 4.4.2 The message was cut off; nothing was sent.\r\n")
 	}
 	// go-smtp repeats what it did not understand, and a bare CR in it would end the line for some
 	// programs.

@@ -173,7 +173,7 @@ func TestWhatWasToldIsRecorded(t *testing.T) {
 		told  string
 	}{
 		"silence":     {func(p *program) { p.expect("421 4.4.2 Nothing received for 300ms; closing") }, "421 4.4.2 Nothing received for 300ms; closing"},
-		"half closed": {func(p *program) { p.conn.(*net.TCPConn).CloseWrite(); p.expect("451 4.4.2") }, "451 4.4.2 The message was cut off; nothing was sent"},
+		"half closed": {func(p *program) { p.conn.(*net.TCPConn).CloseWrite(); p.expect("451 4.4.2") }, "451 4.4.2 The message was cut off; nothing was sent."},
 		"reset":       {func(p *program) { p.conn.(*net.TCPConn).SetLinger(0); p.conn.Close() }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
