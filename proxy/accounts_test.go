@@ -128,7 +128,7 @@ func TestReload(t *testing.T) {
 		t.Error("a vanished file was taken for an empty one")
 	}
 	if n := len(r.server.Accounts()); n != 2 {
-		t.Fatalf("%d accounts are left", n)
+		t.Fatalf("%d accounts remain", n)
 	}
 	// Another limit for the provider: the mailbox is made anew, the session goes on.
 	write(strings.Replace(strings.Replace(string(text), "max_connections = 10", "max_connections = 4", 1), `metrics = "127.0.0.1:0"`, `metrics = ""`, 1))
