@@ -73,7 +73,7 @@ func explain(box *mailbox, err error) (result, cure string) {
 		return "the provider said: " + refusal.Reply.String(), cure
 	}
 	if c, ok := errors.AsType[*oauth.ConsentError](err); ok {
-		return c.Reason, "sign in again with `waxseal account reauthorize " + c.Account + "`"
+		return c.Why(), "sign in again with `waxseal account reauthorize " + c.Account + "`"
 	}
 	// A mail program's user is told less than who looks for the fault.
 	if fault, ok := errors.AsType[*oauth.EndpointError](err); ok {

@@ -207,7 +207,7 @@ func TestAddAsksOnATerminal(t *testing.T) {
 	page := s.sees(`(http://\S+)`)
 	s.sees(`ssh -L \d+:127\.0\.0\.1:\d+ `)
 	s.types("what is this?")
-	s.sees(`that is not the address this sign-in ended at; it begins with http://127`)
+	s.sees(`that is not the address at which this sign-in ended; it begins with http://127`)
 	s.types(callback(t, page))
 	s.sees(`consent: given`)
 	s.sees(`me@nowhere\.invalid is ready`)

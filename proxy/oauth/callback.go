@@ -10,18 +10,25 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// redirection is where the provider sends the browser back to: a server on this
-// machine that answers one request.
+// redirection is where the provider sends the browser back to: a server on this machine that takes one
+// answer.
 type redirection struct {
 	url      string
-	callback chan url.Values // gets the query of the one request
+	callback chan url.Values // gets the query of the answer
 	server   *http.Server
 	serving  sync.WaitGroup
-	outcome  chan page // gets the page for it; closed when there will be none
+
+	ended chan struct{} // closed when the outcome is known, or there will be none
+	shown chan struct{} // closed when a browser has seen the outcome
+
+	mu      sync.Mutex
+	taken   url.Values // the answer; nil before there is one
+	twice   bool       // another answer came for the same sign-in
+	outcome page
+	seen    bool
 }
 
 // listen opens a port of the system's choice on the loopback interface.
@@ -31,16 +38,12 @@ func listen(ctx context.Context, host, path, state string) (*redirection, error)
 		return nil, err
 	}
 	hostPort := net.JoinHostPort(host, strconv.Itoa(port))
-	r := &redirection{
-		url:      "http://" + hostPort + path,
-		callback: make(chan url.Values, 1),
-		outcome:  make(chan page, 1),
-	}
+	r := newRedirection("http://" + hostPort + path)
 	r.server = &http.Server{
 		Handler:           r.handler(hostPort, path, state),
 		ReadHeaderTimeout: 5 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          log.New(io.Discard, "", 0), // what strangers send is no news
+		ErrorLog:          log.New(io.Discard, "", 0), // what strangers send is not news
 	}
 	r.server.SetKeepAlivesEnabled(false)
 	for _, ln := range listeners {
@@ -49,9 +52,16 @@ func listen(ctx context.Context, host, path, state string) (*redirection, error)
 	return r, nil
 }
 
-// loopback listens on 127.0.0.1, and for "localhost" on ::1 too, on the same
-// port: browsers differ in which they try first. Where another program has that
-// port on ::1, and so could be taken for us, another port is tried.
+func newRedirection(address string) *redirection {
+	return &redirection{
+		url: address, callback: make(chan url.Values, 1), outcome: abandoned,
+		ended: make(chan struct{}), shown: make(chan struct{}),
+	}
+}
+
+// loopback listens on 127.0.0.1, and for "localhost" on ::1 too, on the same port: browsers differ in
+// which they try first. Where another program has that port on ::1, and so could be taken for us,
+// another port is tried.
 func loopback(ctx context.Context, host string) ([]net.Listener, int, error) {
 	var lc net.ListenConfig
 	for tries := 5; ; tries-- {
@@ -84,32 +94,79 @@ func hasIPv6(ctx context.Context) bool {
 	return true
 }
 
-// handler answers the provider's redirect and nothing else. The Host header must
-// be ours, so that no web page can reach it under a name of its own (DNS
-// rebinding); a wrong state ends nothing, so that no other page can either.
+// donePath is where the browser is sent once it has brought the answer, so that no code stays in its
+// address bar and history.
+const donePath = "/waxseal-sign-in"
+
+// handler takes the provider's redirect and shows its outcome, and nothing else. The Host header must
+// be ours, so that no web page can reach it under a name of its own (DNS rebinding); a wrong state ends
+// nothing, so that no other page can either.
 func (r *redirection) handler(hostPort, path, state string) http.Handler {
-	var taken atomic.Bool
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		query, err := url.ParseQuery(req.URL.RawQuery)
 		switch {
-		case req.Host != hostPort || req.URL.Path != path:
+		case req.Host != hostPort || req.URL.Path != path && req.URL.Path != donePath:
 			strange.write(w, http.StatusNotFound)
 		case req.Method != http.MethodGet:
 			w.Header().Set("Allow", http.MethodGet)
 			strange.write(w, http.StatusMethodNotAllowed)
+		case req.URL.Path == donePath && donePath != path:
+			r.show(w)
 		case err != nil || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) != 1:
 			strange.write(w, http.StatusBadRequest)
-		case taken.Swap(true):
+		case !r.take(query):
 			used.write(w, http.StatusGone)
 		default:
-			r.callback <- query
-			p, ok := <-r.outcome
-			if !ok {
-				p = abandoned
-			}
-			p.write(w, http.StatusOK)
+			lockDown(w.Header())
+			http.Redirect(w, req, donePath, http.StatusSeeOther)
 		}
 	})
+}
+
+// take takes the answer to a sign-in. The same one again is fine: browsers reload. Another one means
+// that two people have answered, of whom one is not the user: the state is known to whoever could read
+// the address that the browser was started with. Then neither is good.
+func (r *redirection) take(query url.Values) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.taken == nil {
+		r.taken = query
+		r.callback <- query
+		return true
+	}
+	same := query.Get("code") == r.taken.Get("code") && query.Get("error") == r.taken.Get("error")
+	r.twice = r.twice || !same
+	return same
+}
+
+// disputed reports whether two different answers came.
+func (r *redirection) disputed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.twice
+}
+
+// show waits for the outcome and shows it. Before there is an answer to the sign-in there is nothing
+// to see.
+func (r *redirection) show(w http.ResponseWriter) {
+	r.mu.Lock()
+	answered := r.taken != nil
+	r.mu.Unlock()
+	if !answered {
+		strange.write(w, http.StatusNotFound)
+		return
+	}
+	<-r.ended
+	r.mu.Lock()
+	p := r.outcome
+	r.mu.Unlock()
+	p.write(w, http.StatusOK)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.seen {
+		r.seen = true
+		close(r.shown)
+	}
 }
 
 // answer shows the browser how it ended.
@@ -118,16 +175,31 @@ func (r *redirection) answer(account string, err error) {
 	if err != nil {
 		p = failed(account, err)
 	}
-	r.outcome <- p
+	r.mu.Lock()
+	r.outcome = p
+	r.mu.Unlock()
 }
 
-// close closes the port, once a page under way has gone out.
+// showTime is how long a browser that brought the answer has to come for the outcome.
+const showTime = 3 * time.Second
+
+// close closes the port, once the browser has seen the outcome.
 func (r *redirection) close() {
-	close(r.outcome)
-	// Browsers open connections that they then do not use; those are not worth
-	// waiting for.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	close(r.ended)
+	ctx, cancel := context.WithTimeout(context.Background(), showTime)
 	defer cancel()
+	r.mu.Lock()
+	answered := r.taken != nil
+	r.mu.Unlock()
+	if answered {
+		select {
+		case <-r.shown:
+		case <-ctx.Done():
+		}
+	}
+	// Browsers open connections that they then do not use; those are not worth waiting for.
+	ctx, cancelShutdown := context.WithTimeout(context.Background(), time.Second)
+	defer cancelShutdown()
 	if r.server.Shutdown(ctx) != nil {
 		r.server.Close()
 	}

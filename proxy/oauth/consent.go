@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -15,18 +16,18 @@ import (
 // consentTimeout is how long the user has in the browser.
 const consentTimeout = 10 * time.Minute
 
-// Consent asks the user for a grant, in their own browser: the authorization
-// code flow of RFC 6749 with PKCE (RFC 7636, S256), redirected to this machine
-// (RFC 8252 section 7.3). It calls open with the address of the provider's page,
-// which it may show, print or both; an error from open ends it. Then it waits for
-// the browser to come back, until ctx ends or ten minutes have passed. Another
-// user than the account's is refused with an [*IdentityError], where the provider
-// tells who it is.
+// exchangeTimeout is how long the answer to an approval is awaited. The browser waits for it.
+const exchangeTimeout = time.Minute
+
+// Consent asks the user for a grant, in their own browser: the authorization code flow of RFC 6749
+// with PKCE (RFC 7636, S256), redirected to this machine (RFC 8252 section 7.3). It calls open with
+// the address of the provider's page, which may show it, print it or both; an error from open ends
+// it. Then it waits for the browser to come back, until ctx ends or ten minutes have passed. Another
+// user than the account's is refused with an [*IdentityError], where the provider tells who it is.
 //
-// Several may run at once, for one account or many: each has its own port, state
-// and verifier. Until one succeeds the account stays as it is. When the keystore
-// does not take the new token, that is in the error, and the account works from
-// memory.
+// Several may run at once, for one account or many: each has its own port, state and verifier. Until
+// one succeeds the account stays as it is. When the keystore does not take the new token, the error
+// says so, and the account works from memory.
 func (g *Grant) Consent(ctx context.Context, open func(url string) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, consentTimeout, errors.New("nobody approved it within 10 minutes"))
 	defer cancel()
@@ -51,7 +52,7 @@ func (g *Grant) Consent(ctx context.Context, open func(url string) error) error 
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the user's approval: %w", context.Cause(ctx))
 	}
-	err = g.finish(ctx, callback, back.url, nonce, verifier)
+	err = g.finish(ctx, back, callback, nonce, verifier)
 	back.answer(g.account, err)
 	return err
 }
@@ -85,59 +86,135 @@ func (g *Grant) consentURL(redirect, state, nonce, verifier string) string {
 	return c.AuthCodeURL(state, more...)
 }
 
-// finish makes of the browser's return a grant, or says why there is none.
-func (g *Grant) finish(ctx context.Context, callback url.Values, redirect, nonce, verifier string) error {
+// finish turns the browser's return into a grant, or says why there is no grant.
+func (g *Grant) finish(ctx context.Context, back *redirection, callback url.Values, nonce, verifier string) error {
 	code := callback.Get("code")
-	if failure := clean(callback.Get("error"), []string{code}); failure != "" {
-		return g.declined(failure, clean(callback.Get("error_description"), []string{code}))
+	if err := g.checkIssuer(ctx, callback.Get("iss")); err != nil {
+		return err
+	}
+	if err := g.callbackError(callback, code); err != nil {
+		return err
 	}
 	if code == "" {
-		return g.declined("the provider sent the browser back without a code", "")
+		return &ConsentError{Account: g.account, Reason: OddAnswer, asked: true, text: "the provider sent the browser back without a code"}
 	}
-	secret, err := g.secret(ctx)
+	a, err := g.trade(ctx, code, back.url, verifier)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
-	defer cancel()
-	// Not through the breaker: the user is waiting, and may know that the
-	// endpoint is back.
-	a, err := retry(ctx, func() (answer, error) {
-		return g.endpoint.post(ctx, url.Values{
-			"grant_type":    {"authorization_code"},
-			"code":          {code},
-			"redirect_uri":  {redirect},
-			"code_verifier": {verifier},
-		}, secret)
-	})
-	if r, ok := errors.AsType[*RefusedError](err); ok && r.Code == "invalid_grant" {
-		return g.declined("the provider no longer accepts the approval; it may have taken too long", "")
-	}
-	if err != nil {
-		return fmt.Errorf("trade the approval for a token: %w", err)
+	if back.disputed() {
+		return &ConsentError{Account: g.account, Reason: AnsweredTwice, asked: true}
 	}
 	return g.take(ctx, a, nonce)
 }
 
-// take makes an answer the account's grant, if it is of the account's user.
+// trade changes the code of an approval for tokens. A code is for one use, like a refresh token. It
+// goes past the breaker: the user is waiting, and may know that the endpoint is back.
+func (g *Grant) trade(ctx context.Context, code, redirect, verifier string) (answer, error) {
+	secret, err := g.secret(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	a, err := retry(ctx, g.patience, (*EndpointError).unprocessed, func() (answer, error) {
+		return g.once().post(ctx, question{secret: secret, scope: g.refreshScope(), form: url.Values{
+			"grant_type":    {"authorization_code"},
+			"code":          {code},
+			"redirect_uri":  {redirect},
+			"code_verifier": {verifier},
+		}})
+	})
+	if r, ok := errors.AsType[*RefusedError](err); ok && fold(r.Code) == "invalid_grant" && ofApproval(r.Reason) {
+		return a, &ConsentError{
+			Account: g.account, Reason: ApprovalExpired, Code: r.Code, Description: r.Description, ClockOff: r.ClockOff, asked: true,
+			text: "the provider no longer accepts the approval; it may have taken too long",
+		}
+	}
+	if err != nil {
+		return a, g.notSignedIn(fmt.Errorf("trade the approval for a token: %w", err))
+	}
+	return a, nil
+}
+
+// ofApproval reports whether a reason that is given for the code of an approval is about its age or
+// its use, as it would be about a consent's for a refresh token.
+func ofApproval(r Reason) bool {
+	switch r {
+	case ConsentEnded, ConsentExpired, ConsentUnused, ConsentRevoked, ApprovalExpired:
+		return true
+	}
+	return false
+}
+
+// take makes an answer the account's grant, if it came from the account's user and is for mail.
 func (g *Grant) take(ctx context.Context, a answer, nonce string) error {
+	if missing := g.missingScopes(a.scopes); len(missing) > 0 {
+		return &ConsentError{Account: g.account, Reason: ScopeMissing, Missing: missing, asked: true}
+	}
 	if a.refresh == "" {
 		return errors.New("the provider gave no refresh token; scopes or auth_params must ask for one (such as offline_access, or access_type=offline)")
 	}
-	if err := g.identify(ctx, a, nonce); err != nil {
-		// What the other user granted is left to end by itself: to revoke it could
-		// end their other consents for this program.
+	signedIn, err := g.identify(ctx, a, nonce)
+	if err != nil {
+		// What the other user granted is left to end by itself: to revoke it could end their other
+		// consents for this program.
 		return err
 	}
-	return g.adopt(ctx, a)
+	return g.adopt(ctx, a, signedIn)
 }
 
-// declined is the error of a consent that the user or the provider did not give.
-func (g *Grant) declined(code, description string) error {
-	// Microsoft's device flow has a word of its own.
-	denied := code == "access_denied" || code == "authorization_declined"
-	if denied {
-		code = "the sign-in was declined"
+// callbackError is the error that the provider sent the browser back with (RFC 6749 section 4.1.2.1),
+// or nil.
+func (g *Grant) callbackError(callback url.Values, code string) error {
+	s := said{
+		code: callback.Get("error"), description: callback.Get("error_description"),
+		more: []string{callback.Get("error_subtype"), callback.Get("suberror")},
 	}
-	return &ConsentError{Account: g.account, Reason: reason(code, description), denied: denied, asked: true}
+	if s.code == "" {
+		return nil
+	}
+	reason, exact := s.reason()
+	r := &RefusedError{
+		URL: hostOf(g.cfg.AuthURL), kind: authorizationEndpoint, Reason: reason, exact: exact,
+		Code: clean(s.code, code), Description: clean(s.description, code),
+	}
+	if reason.Class() == ByTime {
+		return &EndpointError{URL: r.URL, kind: r.kind, Reason: Passing, Code: r.Code, Description: r.Description}
+	}
+	return g.notSignedIn(r)
+}
+
+// notSignedIn is refused for a sign-in.
+func (g *Grant) notSignedIn(err error) error {
+	err = g.refused(err)
+	switch e := err.(type) {
+	case *ConsentError:
+		e.asked = true
+	case *AdminError:
+		e.asked = true
+	}
+	return err
+}
+
+// checkIssuer refuses an answer of another provider (RFC 9207 section 2.4). One without an issuer is
+// as good as before the RFC.
+func (g *Grant) checkIssuer(ctx context.Context, iss string) error {
+	if iss == "" || g.cfg.Issuer == "" || iss == g.cfg.Issuer {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.patience)
+	defer cancel()
+	doc, err := g.discover(ctx)
+	if err != nil {
+		return fmt.Errorf("check which provider answered: %w", err)
+	}
+	before, after, many := strings.Cut(doc.IssuerURL, tenantPlace)
+	if iss == doc.IssuerURL || many && strings.HasPrefix(iss, before) && strings.HasSuffix(iss, after) && len(iss) > len(before)+len(after) {
+		return nil
+	}
+	return &ConsentError{
+		Account: g.account, Reason: WrongIssuer, asked: true,
+		text: fmt.Sprintf("the answer came from %s, but this sign-in is at %s", clean(iss), g.cfg.Issuer),
+	}
 }

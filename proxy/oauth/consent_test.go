@@ -16,10 +16,11 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// consentProvider is an authorization server (RFC 6749) with PKCE. Its user says
-// yes at once, or what decide says.
+// consentProvider is an authorization server (RFC 6749) with PKCE. Its user says yes at once, or what
+// decide says.
 type consentProvider struct {
 	*httptest.Server
 	decide func(redirect url.Values) // nil: grants
@@ -84,8 +85,8 @@ func (p *consentProvider) grant(t *testing.T, account string, secrets *keystore.
 	return g
 }
 
-// browse is a browser: it follows the provider to the callback and gives the page
-// seen there.
+// browse is a browser: it follows the provider to the callback and gives the page that it sees in the
+// end.
 func browse(t *testing.T, address string) string {
 	t.Helper()
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -190,18 +191,19 @@ func TestConsentNotGiven(t *testing.T) {
 		decide func(url.Values)
 		want   string
 		title  string
+		reason Reason
 	}{
 		{"denied", func(v url.Values) {
 			v.Del("code")
 			v.Set("error", "access_denied")
 			v.Set("error_description", "<b>The user said no</b>")
-		}, "the sign-in was declined (<b>The user said no</b>)", "Declined"},
+		}, "the sign-in was declined (<b>The user said no</b>)", "Declined", DeniedByUser},
 		{"refused", func(v url.Values) {
 			v.Del("code")
 			v.Set("error", "invalid_scope")
-		}, "invalid_scope", "Not signed in"},
-		{"no code", func(v url.Values) { v.Del("code") }, "without a code", "Not signed in"},
-		{"another code", func(v url.Values) { v.Set("code", "SECRET") }, "no longer accepts the approval", "Not signed in"},
+		}, "invalid_scope", "Not signed in", ScopeRefused},
+		{"no code", func(v url.Values) { v.Del("code") }, "without a code", "Not signed in", OddAnswer},
+		{"another code", func(v url.Values) { v.Set("code", "SECRET") }, "no longer accepts the approval", "Not signed in", ApprovalExpired},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, b, secrets := newConsentProvider(t), newBrowser(t), keystore.Memory()
@@ -213,10 +215,10 @@ func TestConsentNotGiven(t *testing.T) {
 				back = redirectOf(t, address)
 				return b.open(address)
 			})
-			if !isConsent(err) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SECRET") {
+			if isConsent(err) != (tt.name != "refused") || ReasonOf(err) != tt.reason || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("Consent = %v, want %q", err, tt.want)
 			}
-			// It told to reauthorize an account that may not be kept.
+			// It told people to reauthorize an account that may not be kept.
 			if strings.Contains(err.Error(), "reauthorize") {
 				t.Errorf("Consent = %v", err)
 			}
@@ -224,7 +226,7 @@ func TestConsentNotGiven(t *testing.T) {
 				t.Errorf("the browser shows %s", page)
 			}
 			wantClosed(t, back)
-			// What there was before stays.
+			// The old consent stays.
 			wantState(t, g, Unknown, "")
 			if got, _ := secrets.Get(t.Context(), "refresh/"+me); got != "refresh-1" {
 				t.Errorf("the keystore holds %q", got)
@@ -233,8 +235,7 @@ func TestConsentNotGiven(t *testing.T) {
 	}
 }
 
-// Other programs and web pages may find the port; none can end the consent or
-// put a code of its own in.
+// Other programs and web pages may find the port; none can end the consent or bring a code of its own.
 func TestConsentCallbackIsPicky(t *testing.T) {
 	p, b := newConsentProvider(t), newBrowser(t)
 	g := p.grant(t, me, keystore.Memory())
@@ -253,6 +254,9 @@ func TestConsentCallbackIsPicky(t *testing.T) {
 			{"GET", "/", "code=evil&state=" + state, "", 404},
 			{"GET", "/callback/", "code=evil&state=" + state, "", 404},
 			{"GET", "/favicon.ico", "", "", 404},
+			{"GET", donePath, "", "", 404},
+			{"GET", donePath, "code=evil&state=" + state, "", 404},
+			{"POST", donePath, "", "", 405},
 			{"POST", "/callback", "code=evil&state=" + state, "", 405},
 			{"HEAD", "/callback", "code=evil&state=" + state, "", 405},
 			{"GET", "/callback", "code=evil&state=" + state, "evil.example", 404},
@@ -290,34 +294,52 @@ func (p *consentProvider) stateOf(t *testing.T, consentURL string) string {
 	return u.Query().Get("state")
 }
 
-// The callback answers one request; the browser's second is told so.
-func TestConsentCallbackTwice(t *testing.T) {
-	p := newConsentProvider(t)
-	b := newBrowser(t)
-	release := make(chan struct{})
+// callbackOf signs in as the provider's user, and gives the address that the browser is sent back to.
+// Nothing follows it.
+func callbackOf(t *testing.T, consentURL string) string {
+	t.Helper()
+	c := &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     &http.Transport{DisableKeepAlives: true},
+	}
+	res, err := c.Get(consentURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	return res.Header.Get("Location")
+}
+
+// slowToken makes the provider's token endpoint wait until release is closed.
+func (p *consentProvider) slowToken(t *testing.T, g *Grant) (release chan struct{}) {
+	release = make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-release
 		p.token(w, r)
 	}))
-	defer slow.Close()
-	g := p.grant(t, me, keystore.Memory())
+	t.Cleanup(slow.Close)
 	g.endpoint.url = slow.URL
+	return release
+}
+
+// A browser that comes twice with the same answer, as after a reload, sees how it ended both times.
+func TestConsentCallbackTwice(t *testing.T) {
+	p := newConsentProvider(t)
+	b := newBrowser(t)
+	g := p.grant(t, me, keystore.Memory())
+	release := p.slowToken(t, g)
 	err := g.Consent(t.Context(), func(address string) error {
-		noFollow := &http.Client{
+		callback := callbackOf(t, address)
+		b.open(callback)
+		res, err := (&http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport:     &http.Transport{DisableKeepAlives: true},
-		}
-		res, err := noFollow.Get(address)
+		}).Get(callback)
 		if err != nil {
 			return err
 		}
 		res.Body.Close()
-		callback := res.Header.Get("Location")
-		// Both wait for the one answer; the one that came second gets its own.
-		b.open(callback)
-		b.open(callback)
-		if page := <-b.pages; !strings.Contains(page, "Already done") {
-			t.Errorf("the second request was shown %s", page)
+		if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != donePath {
+			t.Errorf("the second time: %s to %s", res.Status, res.Header.Get("Location"))
 		}
 		close(release)
 		return nil
@@ -326,18 +348,144 @@ func TestConsentCallbackTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	if page := <-b.pages; !strings.Contains(page, "Signed in") {
-		t.Errorf("the first request was shown %s", page)
+		t.Errorf("the browser shows %s", page)
+	}
+	if p.tokens != 1 {
+		t.Errorf("%d token requests", p.tokens)
 	}
 }
 
-// Whatever query comes, only the right state gets in.
+// TestConsentAnsweredTwice: another user of the machine who reads state and challenge in the browser's
+// command line could bring a code of their own, and the account would send as them.
+func TestConsentAnsweredTwice(t *testing.T) {
+	p := newConsentProvider(t)
+	secrets := keystore.Memory()
+	g := p.grant(t, me, secrets)
+	release := p.slowToken(t, g)
+	err := g.Consent(t.Context(), func(address string) error {
+		theirs := callbackOf(t, strings.Replace(address, "login_hint=me", "login_hint=evil", 1))
+		if next := callbackOf(t, theirs); next != donePath {
+			t.Errorf("the first answer leads to %q", next)
+		}
+		if page := browse(t, address); !strings.Contains(page, "Already answered") {
+			t.Errorf("the second answer is shown %s", page)
+		}
+		close(release)
+		return nil
+	})
+	if !isConsent(err) || ReasonOf(err) != AnsweredTwice {
+		t.Errorf("Consent = %v", err)
+	}
+	wantNothingKept(t, secrets)
+}
+
+// TestCodeLeavesTheAddressBar: the browser ends at an address without code and state.
+func TestCodeLeavesTheAddressBar(t *testing.T) {
+	p := newConsentProvider(t)
+	g := p.grant(t, me, keystore.Memory())
+	var all sync.WaitGroup
+	err := g.Consent(t.Context(), func(address string) error {
+		all.Go(func() {
+			res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			res.Body.Close()
+			if end := res.Request.URL; end.Path != donePath || end.RawQuery != "" || res.Header.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("the browser ends at %s", end)
+			}
+		})
+		return nil
+	})
+	all.Wait()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// RFC 9207: an answer that names another provider than the one that was asked is not believed.
+func TestConsentOfAnotherIssuer(t *testing.T) {
+	site := startProvider(t, providertest.Options{})
+	for _, tt := range []struct {
+		iss  string
+		good bool
+	}{
+		{"", true},
+		{site.URL, true},
+		{"https://evil.example", false},
+		{site.URL + "/other", false},
+	} {
+		p, b := newConsentProvider(t), newBrowser(t)
+		p.decide = func(v url.Values) {
+			if tt.iss != "" {
+				v.Set("iss", tt.iss)
+			}
+		}
+		g := p.grant(t, me, keystore.Memory())
+		g.cfg.Issuer, g.cfg.UserinfoURL = site.URL, p.URL+"/userinfo"
+		p.Config.Handler.(*http.ServeMux).HandleFunc("GET /userinfo", answers(200, `{"sub":"1","email":"`+me+`"}`))
+		err := g.Consent(t.Context(), b.open)
+		if (err == nil) != tt.good || !tt.good && ReasonOf(err) != WrongIssuer {
+			t.Errorf("iss=%s: %v", tt.iss, err)
+		}
+		if !tt.good && p.tokens != 0 {
+			t.Errorf("iss=%s: the code was traded", tt.iss)
+		}
+	}
+}
+
+// TestBoxNotTicked: at Google the user can sign in without permission for mail. The answer says so.
+func TestBoxNotTicked(t *testing.T) {
+	const google = "https://mail.google.com/"
+	for _, tt := range []struct {
+		name    string
+		wanted  []string
+		scope   string // of the answer, JSON
+		missing string
+	}{
+		{"Google", []string{google}, `"openid https://www.googleapis.com/auth/userinfo.email"`, google},
+		{"Google, ticked", []string{google}, `"openid https://mail.google.com/ https://www.googleapis.com/auth/userinfo.email"`, ""},
+		{"not told", []string{google}, `""`, ""},
+		{"null", []string{google}, `null`, ""},
+		{"a list", []string{"mail.send"}, `["openid"]`, "mail.send"},
+		{"with commas", []string{"email", "mail"}, `"identity,mail"`, ""},
+		{"Microsoft, in its own words", []string{"https://outlook.office.com/SMTP.Send", "offline_access"}, `"https://outlook.office365.com/SMTP.Send"`, ""},
+		{"Microsoft, without the resource", []string{"https://outlook.office.com/SMTP.Send", "offline_access"}, `"SMTP.Send profile"`, ""},
+		{"Microsoft, another", []string{"https://outlook.office.com/SMTP.Send", "offline_access"}, `"User.Read"`, "https://outlook.office.com/SMTP.Send"},
+		{"for reading, too", []string{"https://outlook.office.com/IMAP.AccessAsUser.All", "https://outlook.office.com/SMTP.Send"}, `"https://outlook.office.com/SMTP.Send"`, ""},
+		{"for reading alone", []string{"https://outlook.office.com/IMAP.AccessAsUser.All", "https://outlook.office.com/SMTP.Send"}, `"https://outlook.office.com/IMAP.AccessAsUser.All"`, "https://outlook.office.com/SMTP.Send"},
+		{"only who they are was asked for", []string{"identity", "email"}, `"identity"`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, b, secrets := newConsentProvider(t), newBrowser(t), keystore.Memory()
+			g := p.grant(t, me, secrets)
+			g.cfg.Scopes = tt.wanted
+			site := httptest.NewServer(answers(200, `{"access_token":"a","refresh_token":"r","expires_in":60,"scope":`+tt.scope+`}`))
+			defer site.Close()
+			g.endpoint.url = site.URL
+			err := g.Consent(t.Context(), b.open)
+			if tt.missing == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if ReasonOf(err) != ScopeMissing || !isConsent(err) || !strings.Contains(err.Error(), "not granted: "+tt.missing) {
+				t.Errorf("Consent = %v", err)
+			}
+			wantNothingKept(t, secrets)
+		})
+	}
+}
+
+// Whatever the query, only the right state gets in.
 func FuzzCallback(f *testing.F) {
 	for _, s := range []string{"", "state=right&code=c", "state=wrong&state=right", "error=access_denied&state=right", "state=%72ight", "state=right;code=c"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		r := &redirection{callback: make(chan url.Values, 1), outcome: make(chan page)}
-		close(r.outcome)
+		r := newRedirection("http://127.0.0.1:1/")
 		req := httptest.NewRequest("GET", "http://127.0.0.1:1/", nil)
 		req.URL.RawQuery = query
 		w := httptest.NewRecorder()
@@ -429,7 +577,7 @@ func TestConsentEndsRevocation(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantState(t, g, Ready, "")
-	// The old import file must not undo it.
+	// Reading the old import file must not undo it.
 	if _, err := g.Accept(t.Context(), "imported-and-revoked"); err != nil {
 		t.Fatal(err)
 	}

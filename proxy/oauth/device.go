@@ -15,15 +15,15 @@ const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 const (
 	defaultInterval = 5 * time.Second // RFC 8628 section 3.2
 	slowDown        = 5 * time.Second // section 3.5
-	maxPollFaults   = 5               // in a row; with doubled pauses that is some minutes
+	maxPollFaults   = 5               // in a row; with doubled pauses that is a few minutes
 )
 
 // ErrNoDevice says that the provider has no device flow.
-var ErrNoDevice = errors.New("this provider has no sign-in by code; it needs a browser on this machine")
+var ErrNoDevice = errors.New("this provider has no sign-in by code; it needs a browser on this computer")
 
-// DeviceCode is what the user needs to approve on another machine: they open
-// VerificationURL there and enter UserCode. VerificationURLComplete has the code
-// in it, for a link or a QR code; "" when the provider gives none.
+// DeviceCode is what the user needs to approve on another machine: they open VerificationURL there and
+// enter UserCode. VerificationURLComplete has the code in it, for a link or a QR code; "" when the
+// provider does not give one.
 type DeviceCode struct {
 	UserCode                string    `json:"user_code"`
 	VerificationURL         string    `json:"verification_url"`
@@ -31,19 +31,18 @@ type DeviceCode struct {
 	Expires                 time.Time `json:"expires"`
 }
 
-// device is a device authorization under way.
+// device is a device authorization in progress.
 type device struct {
 	DeviceCode
 	secret   string // the device code
 	interval time.Duration
 }
 
-// Device asks the user for a grant that they approve on any other machine (RFC
-// 8628). It calls show with what they must do there; an error from show ends it.
-// Then it asks the provider again and again, at the pace the provider wants, until
-// the user has decided, the code has expired or ctx ends. Like [Grant.Consent] it
-// refuses another user than the account's, and leaves the account as it is until
-// it succeeds.
+// Device asks the user for a grant that they approve on any other machine (RFC 8628). It calls show
+// with what they must do there; an error from show ends it. Then it asks the provider again and again,
+// at the pace the provider wants, until the user has decided, the code has expired or ctx ends. Like
+// [Grant.Consent] it refuses another user than the account's, and leaves the account as it is until it
+// succeeds.
 func (g *Grant) Device(ctx context.Context, show func(DeviceCode) error) error {
 	switch {
 	case g.cfg.GrantType != "":
@@ -59,7 +58,7 @@ func (g *Grant) Device(ctx context.Context, show func(DeviceCode) error) error {
 	}
 	d, err := g.startDevice(ctx, secret)
 	if err != nil {
-		return fmt.Errorf("ask for a sign-in code: %w", err)
+		return g.notSignedIn(fmt.Errorf("ask for a sign-in code: %w", err))
 	}
 	if err := show(d.DeviceCode); err != nil {
 		return fmt.Errorf("show the sign-in code: %w", err)
@@ -73,19 +72,18 @@ func (g *Grant) Device(ctx context.Context, show func(DeviceCode) error) error {
 
 // startDevice asks for a code (RFC 8628 section 3.1).
 func (g *Grant) startDevice(ctx context.Context, secret string) (device, error) {
-	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
-	defer cancel()
 	e := g.endpoint.sibling(deviceEndpoint, g.cfg.DeviceURL)
-	return retry(ctx, func() (device, error) {
-		return ask(ctx, e, url.Values{"scope": {strings.Join(g.scopes(), " ")}}, secret, readDevice)
+	q := question{form: url.Values{"scope": {strings.Join(g.scopes(), " ")}}, secret: secret}
+	return retry(ctx, g.patience, always, func() (device, error) {
+		return ask(ctx, e, q, func(r reply) (device, error) { return readDevice(r, e.url) })
 	})
 }
 
-// readDevice reads the answer of RFC 8628 section 3.2. What of it is shown to the
-// user is looked at closely: it comes from elsewhere, and they will act on it.
-func readDevice(r reply) (device, error) {
-	var b body
-	if err := b.refusal(r.status, r.header, unreadable(r.body, &b), r.clean); err != nil {
+// readDevice reads the answer of RFC 8628 section 3.2. What of it is shown to the user is looked at
+// closely: it comes from elsewhere, and they will act on it. by is the endpoint's address.
+func readDevice(r reply, by string) (device, error) {
+	var b refusalBody
+	if err := b.refusal(r, unreadable(r.body, &b)); err != nil {
 		return device{}, err
 	}
 	var v struct {
@@ -97,7 +95,7 @@ func readDevice(r reply) (device, error) {
 		ExpiresIn  json.RawMessage `json:"expires_in"`
 		Interval   json.RawMessage `json:"interval"`
 	}
-	fault := &EndpointError{Status: r.status, Err: unreadable(r.body, &v)}
+	fault := &EndpointError{Status: r.status, Reason: OddAnswer, Err: unreadable(r.body, &v)}
 	if fault.Err != nil {
 		return device{}, fault
 	}
@@ -112,13 +110,13 @@ func readDevice(r reply) (device, error) {
 		fault.Err = err
 	case !printable(d.secret) || !printable(d.UserCode) || len(d.UserCode) > 64:
 		fault.Err = errors.New("an answer without a usable code")
-	case !trusted(d.VerificationURL):
+	case !trusted(d.VerificationURL, by):
 		fault.Err = errors.New("an answer without a usable address to enter the code at")
 	}
 	if fault.Err != nil {
 		return device{}, fault
 	}
-	if trusted(v.Complete) && origin(v.Complete) == origin(d.VerificationURL) {
+	if trusted(v.Complete, by) && origin(v.Complete) == origin(d.VerificationURL) {
 		d.VerificationURLComplete = v.Complete
 	}
 	if pace, err := lifetime(v.Interval); err == nil {
@@ -127,24 +125,25 @@ func readDevice(r reply) (device, error) {
 	return d, nil
 }
 
-// poll asks whether the user has approved, until there is an answer (RFC 8628
-// sections 3.4 and 3.5).
+// poll asks whether the user has approved, until there is an answer (RFC 8628 sections 3.4 and 3.5).
+// Where the connection breaks it asks again, as section 3.5 wants it; an answer is awaited as long as
+// for any request that may be carried out once only.
 func (g *Grant) poll(ctx context.Context, d device, secret string) (answer, error) {
-	expired := g.declined("nobody entered the code before it expired", "")
+	expired := &ConsentError{Account: g.account, Reason: ApprovalExpired, asked: true, text: "nobody entered the code before it expired"}
 	ctx, cancel := context.WithDeadlineCause(ctx, d.Expires, expired)
 	defer cancel()
 	faults, after := 0, time.Duration(0)
 	for {
-		if !wait(ctx, max(d.interval, after)) {
+		if !sleep(ctx, max(d.interval, after)) {
 			if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return answer{}, fmt.Errorf("wait for the user's approval: %w", context.Cause(ctx))
 			}
-			return answer{}, g.late(ctx, d, expired)
+			return answer{}, g.outOfTime(ctx, d, expired)
 		}
-		a, err := g.endpoint.post(ctx, url.Values{"grant_type": {deviceGrant}, "device_code": {d.secret}}, secret)
+		a, err := g.once().post(ctx, question{form: url.Values{"grant_type": {deviceGrant}, "device_code": {d.secret}}, secret: secret})
 		after = 0
 		fault, passing := errors.AsType[*EndpointError](err)
-		switch code := codeOf(err); {
+		switch code := fold(codeOf(err)); {
 		case err == nil:
 			return a, nil
 		case code == "authorization_pending":
@@ -152,23 +151,21 @@ func (g *Grant) poll(ctx context.Context, d device, secret string) (answer, erro
 		case code == "slow_down":
 			faults = 0
 			d.interval += slowDown
-		case code == "expired_token":
+		case ReasonOf(err) == ApprovalExpired:
 			return answer{}, expired
-		case code == "access_denied", code == "authorization_declined":
-			return answer{}, g.declined(code, "")
 		case passing && faults < maxPollFaults:
 			faults++
 			d.interval, after = 2*d.interval, fault.RetryAfter
 		case ctx.Err() != nil: // the next wait says why
 		default:
-			return answer{}, fmt.Errorf("ask whether the sign-in was approved: %w", err)
+			return answer{}, g.notSignedIn(fmt.Errorf("ask whether the sign-in was approved: %w", err))
 		}
 	}
 }
 
-// late is why poll stopped before anybody said so: the code's end has come, or
-// the caller's own deadline, whichever is first.
-func (g *Grant) late(ctx context.Context, d device, expired error) error {
+// outOfTime is why poll stopped before there was an answer: the code's end has come, or the caller's
+// own deadline, whichever is first.
+func (g *Grant) outOfTime(ctx context.Context, d device, expired error) error {
 	if end, ok := ctx.Deadline(); ok && end.Before(d.Expires) {
 		return fmt.Errorf("wait for the user's approval: %w", context.DeadlineExceeded)
 	}

@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// Accept takes a refresh token that was granted elsewhere. The same one again,
-// or one that rotation has since replaced, changes nothing that is stored. In
-// both cases an account that waits for consent is tried again. It reports whether
-// the token is another one.
+// Accept takes a refresh token that was granted elsewhere. The same one again, or one that rotation
+// has since replaced, changes nothing that is stored. In both cases an account that waits for consent
+// is tried again. It reports whether the token is another one.
 func (g *Grant) Accept(ctx context.Context, refreshToken string) (another bool, err error) {
 	if g.cfg.GrantType != "" {
 		return false, errNoSignIn
 	}
 	if !printable(refreshToken) {
-		return false, fmt.Errorf("refresh token for %s: empty, or with characters no token may have", g.account)
+		return false, fmt.Errorf("refresh token for %s: empty, or with characters that no token may have", g.account)
 	}
 	if err := g.lock(ctx); err != nil {
 		return false, err
@@ -37,11 +36,11 @@ func (g *Grant) Accept(ctx context.Context, refreshToken string) (another bool, 
 	return true, nil
 }
 
-// Retry has the provider asked anew, whatever it said last: the registration may
-// have another secret now.
+// Retry lets the provider be asked again, whatever it said last: the registration may have another
+// secret now.
 func (g *Grant) Retry() { g.clear(false) }
 
-// Granted tells whether there is a refresh token, whatever it is worth.
+// Granted reports whether there is a refresh token, whatever it is worth.
 func (g *Grant) Granted(ctx context.Context) (bool, error) {
 	s, err := g.load(ctx)
 	if err != nil {
@@ -50,7 +49,7 @@ func (g *Grant) Granted(ctx context.Context) (bool, error) {
 	return s.value != "", nil
 }
 
-// Forget deletes the refresh token, from memory even where the keystore can't.
+// Forget deletes the refresh token, from memory even where the keystore cannot.
 func (g *Grant) Forget(ctx context.Context) error {
 	if err := g.lock(ctx); err != nil {
 		return err
@@ -63,8 +62,8 @@ func (g *Grant) Forget(ctx context.Context) error {
 	return nil
 }
 
-// clear forgets the troubles of the past, and with another refresh token, for which
-// the caller has g.storing, all that came from the old one.
+// clear forgets past errors, and with another refresh token, for which the caller has g.storing, all
+// that came from the old one.
 func (g *Grant) clear(another bool) {
 	g.mu.Lock()
 	g.clearLocked(another)
@@ -72,21 +71,22 @@ func (g *Grant) clear(another bool) {
 	g.deps.OnChange()
 }
 
-// clearLocked is clear for who holds g.mu.
+// clearLocked is clear for a caller who holds g.mu.
 func (g *Grant) clearLocked(another bool) {
 	g.consent, g.lastErr, g.paused = nil, nil, time.Time{}
 	if another {
 		g.generation++
 		g.flight = nil // its result will be dropped
 		g.unsaved, g.saveErr = nil, nil
+		g.signedIn = ""
 		g.cached.Store(nil)
 	}
 }
 
-// adopt takes what a consent brought: the refresh token into the keystore, or
-// into memory where that fails, and the access token for use.
-func (g *Grant) adopt(ctx context.Context, a answer) error {
-	// The user has approved: that is not to be lost because somebody leaves now.
+// adopt takes what a consent brought: the refresh token into the keystore, or into memory where that
+// fails, and the access token for use. signedIn is whom the provider names.
+func (g *Grant) adopt(ctx context.Context, a answer, signedIn string) error {
+	// The user has approved: that must not be lost because somebody leaves now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*saveTimeout)
 	defer cancel()
 	if err := g.lock(ctx); err != nil {
@@ -95,11 +95,11 @@ func (g *Grant) adopt(ctx context.Context, a answer) error {
 	defer g.unlock()
 	old, err := g.load(ctx)
 	if err != nil {
-		old = stored{} // what can't be read may still be written
+		old = stored{} // what cannot be read may still be written
 	}
 	s := old.rotate(a.refresh)
 	g.mu.Lock()
-	if g.closed { // whatever has come after it would not know of the token
+	if g.closed { // whatever came after it would not know of the token
 		g.mu.Unlock()
 		return ErrClosed
 	}
@@ -108,18 +108,17 @@ func (g *Grant) adopt(ctx context.Context, a answer) error {
 	g.mu.Unlock()
 	err = g.saveLocked(ctx)
 
-	c := newCached(a.access, a.received, a.life)
 	g.mu.Lock()
-	g.cached.Store(c)
-	g.lastRefresh = a.received
+	g.cached.Store(newCached(a))
+	g.lastRefresh, g.signedIn = a.received, signedIn
 	g.mu.Unlock()
 	g.deps.OnChange()
 	return err
 }
 
-// Close ends the Grant: a refresh under way may finish until ctx ends, and a
-// token that is still not stored is tried a last time. No refresh starts
-// afterwards, and who waits for the user's consent gets [ErrClosed].
+// Close ends the Grant. A refresh in progress may finish until ctx ends, or for ten seconds (Deps.Timeout):
+// its answer may replace the refresh token. A token that is still not stored is tried a last time. No
+// refresh starts afterwards, and whoever waits for the user's consent gets [ErrClosed].
 func (g *Grant) Close(ctx context.Context) error {
 	g.mu.Lock()
 	if g.closed {
@@ -129,9 +128,11 @@ func (g *Grant) Close(ctx context.Context) error {
 	g.closed = true
 	g.mu.Unlock()
 	close(g.closing)
-	stop := context.AfterFunc(ctx, g.end)
+	waiting, cancel := context.WithTimeout(ctx, g.deps.Timeout)
+	stop := context.AfterFunc(waiting, g.end)
 	g.work.Wait()
 	stop()
+	cancel()
 	g.end()
 	if err := g.save(ctx); err != nil {
 		return errors.Join(err, errors.New("sign in again after the next start if sending fails"))

@@ -28,8 +28,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fakeEndpoint is a real HTTP server over pipes, so that it works under
-// synctest as well as outside.
+// fakeEndpoint is a real HTTP server over pipes, so that it works under synctest as well as outside.
 type fakeEndpoint struct {
 	client *http.Client
 
@@ -43,8 +42,7 @@ const endpointHost = "login.example"
 
 var clientKey = ClientKey("https://"+endpointHost+"/token", clientID)
 
-// newFakeEndpoint answers every request with an access token "access-N", N counting,
-// until told otherwise.
+// newFakeEndpoint answers request N with the access token "access-N", until told otherwise.
 func newFakeEndpoint(t testing.TB) *fakeEndpoint {
 	e := &fakeEndpoint{}
 	ln := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -76,7 +74,7 @@ func (e *fakeEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeToken(w, fmt.Sprint("access-", n), "", 3600)
 }
 
-// says makes the endpoint answer so from now on.
+// says makes the endpoint answer in this way from now on.
 func (e *fakeEndpoint) says(answer http.HandlerFunc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -161,7 +159,7 @@ const (
 	clientID = "client-1"
 )
 
-// rig is a Grant and all that is around it.
+// rig is a Grant and everything around it.
 type rig struct {
 	*Grant
 	endpoint *fakeEndpoint
@@ -180,10 +178,17 @@ func newRig(t testing.TB) *rig {
 
 // grant makes another Grant in the same place.
 func (r *rig) grant(t testing.TB, account string) (*Grant, func() string) {
+	return r.grantWith(t, account, func(*Config) {})
+}
+
+// grantWith is grant with another configuration.
+func (r *rig) grantWith(t testing.TB, account string, edit func(*Config)) (*Grant, func() string) {
 	var mu sync.Mutex
 	var results []string
 	var g *Grant
-	g = New(Config{Provider: "corp", ClientID: clientID, TokenURL: "http://" + endpointHost + "/token"}, account, Deps{
+	cfg := Config{Provider: "corp", ClientID: clientID, TokenURL: "http://" + endpointHost + "/token"}
+	edit(&cfg)
+	g = New(cfg, account, Deps{
 		Secrets: r.secrets, HTTP: r.endpoint.client, Breaker: r.breaker,
 		OnRefresh: func(result string) {
 			g.Status() // must not hang

@@ -24,8 +24,8 @@ const (
 
 var (
 	strange   = page{Title: "Nothing here", Text: "This address only takes the answer to a sign-in that Waxseal started.", Tone: plain}
-	used      = page{Title: "Already done", Text: "This sign-in was already answered. You can close this window.", Tone: plain}
-	abandoned = page{Title: "Too late", Text: "Waxseal no longer waits for this sign-in. Start it again there.", Tone: bad}
+	used      = page{Title: "Already answered", Text: "Another answer to this sign-in has come already. If that was not you, somebody else on this computer may have interfered: start the sign-in again in Waxseal.", Tone: bad}
+	abandoned = page{Title: "Too late", Text: "Waxseal no longer waits for this sign-in. Start it again in Waxseal.", Tone: bad}
 )
 
 func granted(account string) page {
@@ -39,11 +39,13 @@ func failed(account string, err error) page {
 		return page{Title: "Somebody else signed in", Tone: bad,
 			Text: "You signed in as " + e.Got + ", but Waxseal waits for " + e.Want + ". Nothing was stored. Go back to Waxseal to try again."}
 	case *ConsentError:
-		if e.denied {
+		if e.Reason == DeniedByUser {
 			return page{Title: "Declined", Tone: plain,
-				Text: account + ": " + e.Reason + ". Nothing was changed. You can close this window."}
+				Text: account + ": " + e.Why() + ". Nothing was changed. You can close this window."}
 		}
-		text = e.Reason
+		text = e.Why()
+	case *AdminError:
+		text = e.Why()
 	}
 	return page{Title: "Not signed in", Text: account + ": " + text + ". Go back to Waxseal to try again.", Tone: bad}
 }
@@ -75,12 +77,16 @@ var pagePolicy = func() string {
 }()
 
 func (p page) write(w http.ResponseWriter, status int) {
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	lockDown(w.Header())
+	w.WriteHeader(status)
+	_ = pageTemplate.Execute(w, p) // the browser has gone; nobody is left to tell
+}
+
+// lockDown keeps an answer out of caches, and what stands in its address from other sites.
+func lockDown(h http.Header) {
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = pageTemplate.Execute(w, p) // the browser has gone; nobody is left to tell
 }

@@ -16,63 +16,122 @@ import (
 // maxTries is the first one and two more.
 const maxTries = 3
 
-// refresh gets an access token: with the program's own right, or for the refresh
-// token (RFC 6749 section 6).
+// refresh gets an access token: with the program's own right, or for the refresh token (RFC 6749
+// section 6).
 func (g *Grant) refresh(ctx context.Context, generation uint64) (*cached, error) {
 	if g.cfg.GrantType != "" {
 		return g.appToken(ctx)
 	}
-	secret, err := g.secret(ctx)
+	token, secret, err := g.credentials(ctx)
 	if err != nil {
 		return nil, err
+	}
+	// When the connection breaks after the request was sent, what became of the token is unknown.
+	// Nothing is tried again by itself then. The next caller asks with the same token all the same:
+	// there is no other, and if the provider has replaced it only the user can help anyway.
+	replaced := false
+	again := func(f *EndpointError) bool { return f.unprocessed() || replaced }
+	a, err := g.guarded(func() (answer, error) {
+		return retry(ctx, g.patience, again, func() (answer, error) {
+			a, err := g.once().post(ctx, question{
+				form:   url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token.value}},
+				secret: secret,
+				scope:  g.refreshScope(),
+			})
+			if replaced = a.refresh != "" && a.refresh != token.value; replaced {
+				token = token.rotate(a.refresh)
+				g.keep(ctx, generation, token)
+			}
+			return a, err
+		})
+	})
+	if err != nil {
+		return nil, g.refreshRefused(err)
+	}
+	return newCached(a), nil
+}
+
+// credentials are the refresh token and the client secret.
+func (g *Grant) credentials(ctx context.Context) (token stored, secret string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, g.patience)
+	defer cancel()
+	if secret, err = g.secret(ctx); err != nil {
+		return token, "", err
 	}
 	_ = g.save(ctx) // of an earlier rotation, where that failed; it works from memory too
-	token, err := g.load(ctx)
+	token, err = g.load(ctx)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read the refresh token: %w", err)
+		return token, "", fmt.Errorf("read the refresh token: %w", err)
 	case token.value == "":
-		return nil, &ConsentError{Account: g.account, Reason: "nobody has signed in for this account yet"}
+		return token, "", &ConsentError{Account: g.account, Reason: ConsentMissing, text: "nobody has signed in for this account yet"}
 	}
-
-	a, err := g.guarded(ctx, func() (answer, error) {
-		a, err := g.endpoint.post(ctx, url.Values{
-			"grant_type":    {"refresh_token"},
-			"refresh_token": {token.value},
-		}, secret)
-		if a.refresh != "" && a.refresh != token.value {
-			token = token.rotate(a.refresh)
-			g.keep(ctx, generation, token)
-		}
-		return a, err
-	})
-	if r, ok := errors.AsType[*RefusedError](err); ok && needsUser(r.Code) {
-		return nil, &ConsentError{Account: g.account, Reason: consentReason(r.Code, r.Description), lasting: true}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return newCached(a.access, a.received, a.life), nil
+	return token, secret, nil
 }
 
-// guarded is breaker(retry(try)).
-func (g *Grant) guarded(ctx context.Context, try func() (answer, error)) (a answer, err error) {
-	var refused error // a healthy answer: the breaker must not count it
-	err = g.deps.Breaker.Do(func() error {
-		var err error
-		a, err = retry(ctx, try)
-		if _, ok := errors.AsType[*RefusedError](err); ok {
-			refused, err = err, nil
-		}
-		return err
-	})
-	return a, cmp.Or(err, refused)
+// refreshRefused is the error of a refresh. The user's consent is asked for once: no other request
+// is made until they have acted.
+func (g *Grant) refreshRefused(err error) error {
+	if r, ok := errors.AsType[*RefusedError](err); ok && r.Reason == DeniedByUser && !r.exact {
+		r.Reason = ConsentEnded // nobody was asked
+	}
+	err = g.refused(err)
+	if c, ok := err.(*ConsentError); ok {
+		c.lasting = true
+	}
+	return err
 }
 
-// secret is the registration's: the account's own in the keystore, the one that
-// is shared there, or the one that came with the program; "" for a public client.
-// One read before serves while the keystore can't be read: a refresh token that
-// waits in memory to be stored must not die of it.
+// guarded asks the endpoint through the breaker, for which a late answer is a failure. The answer is
+// awaited all the same.
+func (g *Grant) guarded(ask func() (answer, error)) (answer, error) {
+	type outcome struct {
+		answer answer
+		err    error
+	}
+	came := make(chan outcome, 1)
+	var late bool
+	var o outcome
+	err := g.deps.Breaker.Do(func() error {
+		g.work.Go(func() {
+			a, err := ask()
+			came <- outcome{a, err}
+		})
+		timer := time.NewTimer(g.patience)
+		defer timer.Stop()
+		select {
+		case o = <-came:
+		case <-timer.C:
+			late = true
+			return g.late()
+		}
+		if _, ok := errors.AsType[*RefusedError](o.err); ok {
+			return nil // a healthy answer
+		}
+		return o.err
+	})
+	if late {
+		g.noteLate()
+		o = <-came
+		err = nil
+	}
+	return o.answer, cmp.Or(o.err, err)
+}
+
+// noteLate shows that an answer is late to those who watch.
+func (g *Grant) noteLate() {
+	g.deps.Log.Warn("the token endpoint has not answered yet; waiting")
+	g.mu.Lock()
+	if g.flight != nil { // else the user has given another refresh token since
+		g.lastErr = g.late()
+	}
+	g.mu.Unlock()
+	g.deps.OnChange()
+}
+
+// secret is the registration's: the account's own in the keystore, the shared one there, or the one
+// that came with the program; "" for a public client. One that was read before serves while the
+// keystore cannot be read: a refresh token that waits in memory to be stored must not be lost to it.
 func (g *Grant) secret(ctx context.Context) (string, error) {
 	secret, err := g.deps.Secrets.Get(ctx, OwnClientKey(g.cfg.TokenURL, g.cfg.ClientID, g.account))
 	if errors.Is(err, keystore.ErrNotFound) {
@@ -94,9 +153,11 @@ func (g *Grant) secret(ctx context.Context) (string, error) {
 	return secret, nil
 }
 
-// retry tries again while the endpoint is at fault, as long as there is time for
-// what it asks for.
-func retry[T any](ctx context.Context, try func() (T, error)) (T, error) {
+// retry tries again while the endpoint is at fault and again allows it, as long as there is time
+// within limit for the pause that it asks for.
+func retry[T any](ctx context.Context, limit time.Duration, again func(*EndpointError) bool, try func() (T, error)) (T, error) {
+	wait, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	pause := &backoff.ExponentialBackOff{
 		InitialInterval:     500 * time.Millisecond,
 		RandomizationFactor: 0.5, // many accounts fail together; they should not come back together
@@ -106,14 +167,17 @@ func retry[T any](ctx context.Context, try func() (T, error)) (T, error) {
 	for n := 1; ; n++ {
 		a, err := try()
 		fault, ok := errors.AsType[*EndpointError](err)
-		if !ok || n == maxTries || !wait(ctx, max(pause.NextBackOff(), fault.RetryAfter)) {
+		if !ok || n == maxTries || !again(fault) || !sleep(wait, max(pause.NextBackOff(), fault.RetryAfter)) {
 			return a, err
 		}
 	}
 }
 
-// wait waits for d. It gives up at once when ctx would end before that.
-func wait(ctx context.Context, d time.Duration) bool {
+// always allows to repeat a request that has the same effect however often it is made.
+func always(*EndpointError) bool { return true }
+
+// sleep waits for d. It gives up at once when ctx would end before that.
+func sleep(ctx context.Context, d time.Duration) bool {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
 		return false
 	}

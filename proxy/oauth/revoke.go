@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // ErrNoRevocation says that the provider has no endpoint to revoke a consent at.
-var ErrNoRevocation = errors.New("this provider lets a program not give its consent back; end it at the provider's own site")
+var ErrNoRevocation = errors.New("this provider does not let a program give its consent back; end it at the provider's own site")
 
-// Revoke gives the consent back to the provider (RFC 7009), and does nothing
-// else: [Grant.Forget] does the rest, and should follow whatever came of this. No
-// consent, or one that the provider has ended before, is no error.
+// Revoke gives the consent back to the provider (RFC 7009), and does nothing else: [Grant.Forget] does
+// the rest, and should follow whatever came of this. It is not an error if there is no consent, or the
+// provider has ended it before.
 func (g *Grant) Revoke(ctx context.Context) error {
 	if g.cfg.RevokeURL == "" || g.cfg.GrantType != "" {
 		return ErrNoRevocation
@@ -32,20 +33,19 @@ func (g *Grant) Revoke(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
-	defer cancel()
 	e := g.endpoint.sibling(revocationEndpoint, g.cfg.RevokeURL)
-	_, err = retry(ctx, func() (struct{}, error) {
-		return ask(ctx, e, url.Values{"token": {token.value}, "token_type_hint": {"refresh_token"}}, secret, readRevoked)
+	_, err = retry(ctx, g.patience, always, func() (struct{}, error) {
+		return ask(ctx, e, question{form: url.Values{"token": {token.value}, "token_type_hint": {"refresh_token"}}, secret: secret}, readRevoked)
 	})
 	// RFC 7009 section 2.2 makes an unknown token a success; Google does not.
-	if code := codeOf(err); err != nil && code != "invalid_token" && code != "invalid_grant" {
+	if code := fold(codeOf(err)); err != nil && code != "invalid_token" && code != "invalid_grant" {
 		return fmt.Errorf("revoke the consent of %s: %w", g.account, err)
 	}
 	return nil
 }
 
-// settled waits for a refresh under way: it may replace the token.
+// settled waits for a refresh in progress: it may replace the token. One whose answer is late is not
+// waited for any longer.
 func (g *Grant) settled(ctx context.Context) error {
 	g.mu.Lock()
 	f := g.flight
@@ -53,12 +53,15 @@ func (g *Grant) settled(ctx context.Context) error {
 	if f == nil {
 		return nil
 	}
+	late := time.NewTimer(g.patience)
+	defer late.Stop()
 	select {
 	case <-f.done:
-		return nil
+	case <-late.C:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	return nil
 }
 
 // readRevoked reads the answer of RFC 7009 section 2.2, whose body means nothing.
@@ -67,5 +70,5 @@ func readRevoked(r reply) (none struct{}, err error) {
 		return none, nil
 	}
 	var b body
-	return none, b.refusal(r.status, r.header, unreadable(r.body, &b), r.clean)
+	return none, b.refusal(r, unreadable(r.body, &b))
 }

@@ -15,15 +15,14 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 )
 
-// saveTimeout bounds one attempt to store a token, whatever ctx the request had:
-// a token that arrived late is worth as much.
+// saveTimeout bounds one attempt to store a token, whatever ctx the request had: a token that arrived
+// late is worth just as much.
 const saveTimeout = 5 * time.Second
 
-// stored is a refresh token as the keystore holds it: the token, and where it is
-// not the one that was accepted, a line end and that one's hash. So an import
-// file read again, when rotation has long replaced its token, changes nothing;
-// putting the old token back would make the provider revoke the grant. One item,
-// so that the two can't come apart.
+// stored is a refresh token as the keystore holds it: the token, and where it is not the one that was
+// accepted, a line end and the accepted one's hash. So reading an import file again after rotation has
+// long replaced its token changes nothing; putting the old token back would make the provider revoke
+// the grant. It is one item, so that the two cannot come apart.
 type stored struct {
 	value  string
 	origin string // base64 of the SHA-256, or ""
@@ -50,7 +49,7 @@ func (s stored) rotate(value string) stored {
 	return s
 }
 
-// cameFrom tells whether s is the token, or what rotation made of it.
+// cameFrom reports whether s is the token, or what rotation made of it.
 func (s stored) cameFrom(token string) bool {
 	same := subtle.ConstantTimeCompare([]byte(s.value), []byte(token))
 	return same|subtle.ConstantTimeCompare([]byte(s.origin), []byte(hash(token))) == 1
@@ -63,8 +62,7 @@ func hash(token string) string {
 
 func (g *Grant) key() string { return "refresh/" + g.account }
 
-// load is the refresh token: the one not saved yet, else the keystore's; empty
-// when there is none.
+// load is the refresh token: the one not saved yet, else the keystore's; empty when there is none.
 func (g *Grant) load(ctx context.Context) (stored, error) {
 	g.mu.Lock()
 	unsaved := g.unsaved
@@ -91,8 +89,8 @@ func (g *Grant) lock(ctx context.Context) error {
 
 func (g *Grant) unlock() { <-g.storing }
 
-// keep stores a rotated token, unless the user has given another since. It is in
-// memory first and stays there until the keystore has it.
+// keep stores a rotated token, unless the user has given another since. It is in memory first and
+// stays there until the keystore has it.
 func (g *Grant) keep(ctx context.Context, generation uint64, s stored) {
 	g.mu.Lock()
 	stale := g.generation != generation
@@ -101,13 +99,12 @@ func (g *Grant) keep(ctx context.Context, generation uint64, s stored) {
 	}
 	g.mu.Unlock()
 	if !stale {
-		_ = g.save(ctx) // Status and the log tell
+		_ = g.save(ctx) // Status and the log say so
 	}
 }
 
-// save stores a refresh token that is in memory only, if there is one. Where that
-// fails it is tried again later, until Close. It goes on when ctx ends, for a few
-// seconds.
+// save stores a refresh token that is in memory only, if there is one. Where that fails it is tried
+// again later, until Close. It goes on for a few seconds after ctx ends.
 func (g *Grant) save(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
@@ -118,7 +115,7 @@ func (g *Grant) save(ctx context.Context) error {
 	return g.saveLocked(ctx)
 }
 
-// saveLocked is save for who has g.storing.
+// saveLocked is save for a caller who has g.storing.
 func (g *Grant) saveLocked(ctx context.Context) error {
 	g.mu.Lock()
 	s, known := g.unsaved, g.saveErr != nil
@@ -151,8 +148,7 @@ func (g *Grant) saveLocked(ctx context.Context) error {
 	return err
 }
 
-// saveLater tries to save until that works, there is nothing to save any more,
-// or the Grant is closed.
+// saveLater tries to save until that works, there is nothing left to save, or the Grant is closed.
 func (g *Grant) saveLater() {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.Multiplier, pause.MaxInterval = 2*time.Second, 2, 5*time.Minute

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,100 +11,98 @@ import (
 )
 
 const (
-	// refreshTimeout bounds all tries of a refresh together. Mail programs wait
-	// some 30 s for the answer to AUTH.
-	refreshTimeout = 24 * time.Second
-	// patience is how long a caller waits for a refresh while the old token is
-	// still good.
-	patience = 3 * time.Second
-	// refusedPause is how long a refusal of the registration stands: it will be
-	// the same for the next caller.
+	// shortPatience is how long a caller waits for a refresh while the old token is still good.
+	shortPatience = 3 * time.Second
+	// refusedPause is how long a refusal of the registration stands: it will be the same for the
+	// next caller.
 	refusedPause = time.Minute
 	// maxPause bounds what Retry-After may ask for.
 	maxPause = 5 * time.Minute
 )
 
-// flight is a refresh under way, and afterwards its result.
+// flight is a refresh in progress, and afterwards its result.
 type flight struct {
 	generation uint64
 	done       chan struct{} // closed when the rest is set
 	token      Token
 	err        error
-	stale      bool // the user gave another refresh token meanwhile
+	stale      bool // the user gave another refresh token in the meantime
 }
 
-// Token gives a fresh access token: the cached one, or one that it waits for
-// until ctx ends. When the refresh fails, or takes long, while the old token is
-// still good, that one is given.
+// Token gives a fresh access token: the cached one, or one that it waits for until ctx ends or its
+// patience does. When the refresh fails or is slow while the old token is still good, the old token
+// is given.
 func (g *Grant) Token(ctx context.Context) (Token, error) {
 	if c := g.cached.Load(); c.fresh(g.deps.Now()) {
 		return c.Token, nil
 	}
-	var enough *time.Timer
-	for {
-		f, err := g.join(false)
-		if err != nil {
-			if result(err) == "breaker" {
-				g.deps.OnRefresh("breaker")
-			}
-			return g.fallback(err)
-		}
-		if enough == nil {
-			enough = time.NewTimer(patience)
-			defer enough.Stop()
-		}
-		select {
-		case <-f.done:
-			if f.stale {
-				continue
-			}
-			if f.err != nil {
-				return g.fallback(f.err)
-			}
-			return f.token, nil
-		case <-enough.C:
-			if c := g.cached.Load(); c.valid(g.deps.Now()) {
-				return c.Token, nil
-			}
-			// Nothing to fall back on: wait on.
-		case <-ctx.Done():
-			return Token{}, fmt.Errorf("wait for a token: %w", context.Cause(ctx))
-		}
+	f, err := g.await(ctx, false)
+	switch {
+	case err == nil && f.err == nil:
+		return f.token, nil
+	case err == nil:
+		err = f.err
+	case ctx.Err() != nil:
+		return Token{}, err
 	}
-}
-
-// fallback is the old token while it is good, else the error.
-func (g *Grant) fallback(err error) (Token, error) {
 	if c := g.cached.Load(); c.valid(g.deps.Now()) {
 		return c.Token, nil
 	}
 	return Token{}, err
 }
 
-// Renew refreshes now, however fresh the token is: providers end a consent that
-// is not used for some months. The token in use stays until there is a newer one.
+// Renew refreshes now, however fresh the token is: providers end a consent that is not used for some
+// months. The token in use stays until there is a newer one.
 func (g *Grant) Renew(ctx context.Context) error {
+	f, err := g.await(ctx, true)
+	if err != nil {
+		return err
+	}
+	return f.err
+}
+
+// await joins or starts a refresh and waits for its end. Its own error says why there is none, or
+// that the answer is late. With a good token at hand it waits only a moment, unless forced.
+func (g *Grant) await(ctx context.Context, force bool) (*flight, error) {
+	var late, enough <-chan time.Time
 	for {
-		f, err := g.join(true)
+		f, err := g.join(force)
 		if err != nil {
 			if result(err) == "breaker" {
 				g.deps.OnRefresh("breaker")
 			}
-			return err
+			return nil, err
+		}
+		if late == nil {
+			late = time.After(g.patience)
+			if !force && g.cached.Load().valid(g.deps.Now()) {
+				enough = time.After(shortPatience)
+			}
 		}
 		select {
 		case <-f.done:
 			if !f.stale {
-				return f.err
+				return f, nil
 			}
+		case <-enough:
+			return nil, g.late()
+		case <-late:
+			return nil, g.late()
 		case <-ctx.Done():
-			return fmt.Errorf("wait for a token: %w", context.Cause(ctx))
+			return nil, fmt.Errorf("wait for a token: %w", context.Cause(ctx))
 		}
 	}
 }
 
-// join gives the refresh under way, or starts one, or says why there will be
-// none. One is needed unless the cached token is fresh, or when forced.
+var errLate = errors.New("no answer yet; Waxseal waits for it")
+
+// late is the error of a refresh that takes longer than callers can wait.
+func (g *Grant) late() error {
+	return &EndpointError{URL: g.endpoint.host, Reason: Late, Sent: true, Err: errLate}
+}
+
+// join gives the refresh in progress, or starts one, or says why there will be none. One is needed
+// unless the cached token is fresh, or when forced.
 func (g *Grant) join(force bool) (*flight, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -123,8 +122,8 @@ func (g *Grant) join(force bool) (*flight, error) {
 	case before(now, g.paused):
 		return nil, g.pausedErr(now)
 	}
-	// Asked here as well as by the call itself, so that an open breaker costs
-	// neither a goroutine nor a look into the keystore.
+	// Asked here as well as by the call itself, so that an open breaker costs neither a goroutine
+	// nor a look into the keystore.
 	if err := g.deps.Breaker.Check(); err != nil {
 		g.fail(err)
 		return nil, err
@@ -133,16 +132,14 @@ func (g *Grant) join(force bool) (*flight, error) {
 	g.flight = f
 	g.work.Go(func() {
 		g.deps.OnChange()
-		ctx, cancel := context.WithTimeout(g.life, refreshTimeout)
-		defer cancel()
-		c, err := g.refresh(ctx, f.generation)
+		c, err := g.refresh(g.life, f.generation)
 		g.land(f, c, err)
 	})
 	return f, nil
 }
 
-// pausedErr is the last error, with the time that is still left of what the
-// provider asked for. The caller holds g.mu.
+// pausedErr is the last error, with what is left of the time that the provider asked for. The caller
+// holds g.mu.
 func (g *Grant) pausedErr(now time.Time) error {
 	if fault, ok := errors.AsType[*EndpointError](g.lastErr); ok {
 		left := *fault
@@ -152,8 +149,7 @@ func (g *Grant) pausedErr(now time.Time) error {
 	return g.lastErr
 }
 
-// land ends a flight: the result goes to the cache, to those who wait and to
-// those who watch.
+// land ends a flight: the result goes to the cache, to the callers who wait, and to those who watch.
 func (g *Grant) land(f *flight, c *cached, err error) {
 	g.mu.Lock()
 	if g.flight == f {
@@ -162,13 +158,14 @@ func (g *Grant) land(f *flight, c *cached, err error) {
 	f.err = err
 	f.stale = f.generation != g.generation
 	switch {
-	case f.stale: // of no use to the account as it now is
+	case f.stale: // of no use to the account as it is now
 	case err != nil:
 		g.fail(err)
 	default:
 		f.token = c.Token
 		g.cached.Store(c)
 		g.lastErr, g.lastRefresh, g.paused = nil, g.deps.Now(), time.Time{}
+		g.signedIn = cmp.Or(c.signedIn, g.signedIn)
 	}
 	g.mu.Unlock()
 
@@ -183,8 +180,8 @@ func (g *Grant) land(f *flight, c *cached, err error) {
 	close(f.done)
 }
 
-// fail remembers why there is no new token, and for how long that stands. The
-// caller holds g.mu. The errors that matter here come unwrapped.
+// fail remembers why there is no new token, and for how long that stands. The caller holds g.mu. The
+// errors that matter here come unwrapped.
 func (g *Grant) fail(err error) {
 	switch e := err.(type) {
 	case *breaker.OpenError:
@@ -199,7 +196,7 @@ func (g *Grant) fail(err error) {
 	case *RefusedError:
 		g.paused = g.deps.Now().Add(refusedPause)
 	case *AdminError:
-		if e.Err != nil { // the provider's word
+		if e.Code != "" { // the provider's word
 			g.paused = g.deps.Now().Add(refusedPause)
 		}
 	case *EndpointError:
@@ -223,8 +220,8 @@ func result(err error) string {
 	return "error"
 }
 
-// Reject says that the provider's mail server refused this access token: the
-// next Token call refreshes. It does nothing when another is cached by now.
+// Reject says that the provider's mail server refused this access token: the next Token call
+// refreshes. It does nothing when another one is cached by now.
 func (g *Grant) Reject(value string) {
 	if c := g.cached.Load(); c != nil && c.Value == value && g.cached.CompareAndSwap(c, nil) {
 		g.deps.OnChange()

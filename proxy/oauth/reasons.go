@@ -1,0 +1,486 @@
+package oauth
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Reason says in one word why there is no token. Programs decide by it and word it in a person's
+// language; the provider's own words are in the error beside it.
+type Reason string
+
+// The reasons that a provider's words are brought to.
+const (
+	ConsentEnded      Reason = "consent_ended"    // it does not say why
+	ConsentExpired    Reason = "consent_expired"  // after its time
+	ConsentUnused     Reason = "consent_unused"   // for too long
+	ConsentRevoked    Reason = "consent_revoked"  // by the user or an administrator
+	ConsentMissing    Reason = "consent_missing"  // nobody has consented, or not to this program
+	PasswordChanged   Reason = "password_changed" // or all sessions were signed out
+	PasswordExpired   Reason = "password_expired" // or must be changed
+	MFANeeded         Reason = "mfa_needed"       // a second factor
+	SignInNeeded      Reason = "sign_in_needed"   // the provider wants to see the user
+	SessionLimited    Reason = "session_limited"  // a policy wants a sign-in from time to time
+	DeniedByUser      Reason = "denied_by_user"   //
+	ApprovalExpired   Reason = "approval_expired" // the code of a sign-in, before it was used
+	ScopeMissing      Reason = "scope_missing"    // the user did not tick the box for mail
+	AnsweredTwice     Reason = "answered_twice"   // two different answers came to one sign-in
+	WrongIssuer       Reason = "wrong_issuer"     // another provider answered (RFC 9207)
+	WrongUser         Reason = "wrong_user"       // somebody else signed in
+	UserUnknown       Reason = "user_unknown"     // or not in this organisation
+	UserDisabled      Reason = "user_disabled"    //
+	UserLocked        Reason = "user_locked"      // after wrong passwords, or for risk
+	PolicyBlocks      Reason = "policy_blocks"    //
+	AdminConsent      Reason = "admin_consent_needed"
+	DelegationMissing Reason = "delegation_missing" // the program's own right to send
+	AssertionRefused  Reason = "assertion_refused"  // of a service account
+	KeyMissing        Reason = "key_missing"        // of a service account
+	NotRegistered     Reason = "not_registered"     // the client ID is unknown
+	WrongSecret       Reason = "wrong_secret"
+	SecretExpired     Reason = "secret_expired"
+	SecretMissing     Reason = "secret_missing"
+	SecretUnwanted    Reason = "secret_unwanted" // the registration is a public client
+	RedirectUnknown   Reason = "redirect_not_registered"
+	WrongTenant       Reason = "wrong_tenant"
+	WrongAccountType  Reason = "wrong_account_type" // personal or of an organisation
+	ScopeRefused      Reason = "scope_refused"
+	AppDisabled       Reason = "app_disabled"
+	TestUserMissing   Reason = "test_user_missing"
+	FlowNotAllowed    Reason = "flow_not_allowed" // for this registration
+	ClockWrong        Reason = "clock_wrong"      // this computer's
+	Refused           Reason = "refused"          // for a reason that is not known here
+	Passing           Reason = "passing"          // a fault that ends by itself
+	Late              Reason = "late"             // no answer yet; it is awaited
+	Lost              Reason = "lost"             // the answer; what became of the request is unknown
+	Unreachable       Reason = "unreachable"      // the request was not sent
+	OddAnswer         Reason = "odd_answer"       // one that is not of OAuth
+)
+
+// Class says who can help.
+type Class string
+
+const (
+	ByUser         Class = "user"          // by signing in
+	ByAdmin        Class = "administrator" // of the user's organisation
+	ByRegistration Class = "registration"  // whoever registered the program
+	ByTime         Class = "time"          // nobody needs to
+)
+
+// reasons gives each reason its class and plain English.
+var reasons = map[Reason]struct {
+	class Class
+	text  string
+}{
+	ConsentEnded:      {ByUser, "the provider no longer accepts the sign-in"},
+	ConsentExpired:    {ByUser, "the consent has expired"},
+	ConsentUnused:     {ByUser, "the consent was not used for too long and has expired"},
+	ConsentRevoked:    {ByUser, "the consent was taken back, or was given for another program"},
+	ConsentMissing:    {ByUser, "consent for this program is missing"},
+	PasswordChanged:   {ByUser, "the password was changed, or all sessions were signed out"},
+	PasswordExpired:   {ByUser, "the password has expired or must be changed"},
+	MFANeeded:         {ByUser, "the provider asks for a second factor"},
+	SignInNeeded:      {ByUser, "the provider asks for a new sign-in"},
+	SessionLimited:    {ByUser, "the organisation's policy asks for a new sign-in from time to time"},
+	DeniedByUser:      {ByUser, "the sign-in was declined"},
+	ApprovalExpired:   {ByUser, "the approval came too late"},
+	ScopeMissing:      {ByUser, "permission to send mail was not granted; tick its box when you sign in"},
+	AnsweredTwice:     {ByUser, "two different answers came to this sign-in, so neither was used; somebody else on this computer may have interfered"},
+	WrongIssuer:       {ByUser, "the answer came from another provider"},
+	WrongUser:         {ByUser, "somebody else signed in"},
+	UserUnknown:       {ByUser, "the provider does not know this user, or not in this organisation"},
+	UserDisabled:      {ByAdmin, "the user's account is disabled"},
+	UserLocked:        {ByAdmin, "the user's account is locked for now"},
+	PolicyBlocks:      {ByAdmin, "the organisation's policy blocks this sign-in"},
+	AdminConsent:      {ByAdmin, "an administrator of the organisation must consent to this program first"},
+	DelegationMissing: {ByAdmin, "the program has no right to send for this mailbox; for a service account allow its client ID and these scopes under domain-wide delegation"},
+	AssertionRefused:  {ByAdmin, "the service account was refused; check that the user exists, that the key was not deleted, and this computer's clock"},
+	KeyMissing:        {ByAdmin, "the service account's key is missing or unusable"},
+	NotRegistered:     {ByRegistration, "client_id is not known to the provider, or not in this organisation"},
+	WrongSecret:       {ByRegistration, "the client secret is wrong; import the secret's value, not its ID"},
+	SecretExpired:     {ByRegistration, "the client secret has expired; make a new one and give it to `waxseal account reauthorize ADDRESS --client-secret-file FILE`"},
+	SecretMissing:     {ByRegistration, "the provider wants a client secret; import it, or allow public client flows in the registration"},
+	SecretUnwanted:    {ByRegistration, "the registration is a public client, which has no secret; remove the secret"},
+	RedirectUnknown:   {ByRegistration, "the redirect address is not registered; register it as one of a mobile and desktop program"},
+	WrongTenant:       {ByRegistration, "the registration or the consent is for another tenant; use the tenant's own addresses (auth_url, token_url), or a registration for all directories"},
+	WrongAccountType:  {ByRegistration, "the registration does not allow this type of account (personal, or of an organisation)"},
+	ScopeRefused:      {ByRegistration, "check the provider's scopes, and that the registration has them"},
+	AppDisabled:       {ByRegistration, "the program's registration is disabled"},
+	TestUserMissing:   {ByRegistration, "the registration is in testing and this user is not one of its test users"},
+	FlowNotAllowed:    {ByRegistration, "the registration of client_id does not allow this"},
+	ClockWrong:        {ByRegistration, "this computer's clock is wrong"},
+	Refused:           {ByRegistration, "check client_id, the client secret and the provider's settings"},
+	Passing:           {ByTime, "the provider cannot answer at the moment"},
+	Late:              {ByTime, "no answer yet; Waxseal waits for it"},
+	Lost:              {ByTime, "no answer came"},
+	Unreachable:       {ByTime, "the provider cannot be reached"},
+	OddAnswer:         {ByTime, "the answer makes no sense"},
+}
+
+// Class says who can help.
+func (r Reason) Class() Class { return reasons[r].class }
+
+// Text is the reason in plain English.
+func (r Reason) Text() string {
+	if known, ok := reasons[r]; ok {
+		return known.text
+	}
+	return string(r)
+}
+
+// aadsts are Microsoft's codes, which come in error_description and in error_codes. Source:
+// https://learn.microsoft.com/entra/identity-platform/reference-error-codes, and where it does not
+// have a code, https://login.microsoftonline.com/error?code=N.
+var aadsts = map[int]Reason{
+	70000:  ConsentRevoked, // also what a personal account's token gets for being expired
+	70008:  ConsentExpired,
+	700082: ConsentUnused,
+	700084: ConsentExpired, // a single-page app's, after a day
+	50089:  ConsentExpired,
+	70046:  SessionLimited,
+	70043:  SessionLimited,
+	50078:  SessionLimited,
+	65001:  ConsentMissing,
+	90008:  ConsentMissing,
+	65004:  DeniedByUser,
+	50173:  PasswordChanged,
+	50132:  PasswordChanged,
+	50133:  PasswordChanged,
+	50055:  PasswordExpired,
+	50144:  PasswordExpired,
+	50135:  PasswordExpired,
+	50056:  PasswordExpired,
+	50072:  MFANeeded,
+	50074:  MFANeeded,
+	50076:  MFANeeded,
+	50079:  MFANeeded,
+	50158:  MFANeeded, // an external one, such as Duo
+	53004:  MFANeeded,
+	500121: MFANeeded,
+	50058:  SignInNeeded,
+	50085:  SignInNeeded,
+	50126:  SignInNeeded, // wrong password
+	50140:  SignInNeeded,
+	50199:  SignInNeeded,
+	16001:  SignInNeeded,
+	700020: SignInNeeded,
+	54005:  ApprovalExpired, // a code used twice
+	70018:  ApprovalExpired,
+	70019:  ApprovalExpired,
+	70020:  ApprovalExpired,
+
+	16000: UserUnknown,
+	16003: UserUnknown,
+	50014: UserUnknown,
+	50020: UserUnknown,
+	50034: UserUnknown,
+	51004: UserUnknown,
+	90072: UserUnknown,
+	50057: UserDisabled,
+	50053: UserLocked,
+	53011: UserLocked,
+
+	53000:   PolicyBlocks, // a device that does not comply
+	53001:   PolicyBlocks, // one that is not joined
+	53002:   PolicyBlocks,
+	53003:   PolicyBlocks,
+	53009:   PolicyBlocks,
+	53010:   PolicyBlocks,
+	530032:  PolicyBlocks,
+	530034:  PolicyBlocks,
+	530035:  PolicyBlocks,
+	50002:   PolicyBlocks,
+	50005:   PolicyBlocks,
+	50097:   PolicyBlocks,
+	50105:   PolicyBlocks, // the user is not assigned to the program
+	50129:   PolicyBlocks,
+	50131:   PolicyBlocks,
+	50015:   PolicyBlocks, // age
+	54000:   PolicyBlocks,
+	500021:  PolicyBlocks,
+	500022:  PolicyBlocks,
+	500212:  PolicyBlocks,
+	500213:  PolicyBlocks,
+	1000031: PolicyBlocks,
+	90094:   AdminConsent,
+	90095:   AdminConsent,
+	90099:   AdminConsent,
+
+	700016:  NotRegistered,
+	700011:  NotRegistered,
+	70001:   AppDisabled,
+	7000112: AppDisabled,
+	70002:   WrongSecret,
+	7000215: WrongSecret,
+	7000222: SecretExpired,
+	7000218: SecretMissing,
+	7000216: SecretMissing,
+	700025:  SecretUnwanted,
+	50011:   RedirectUnknown,
+	500112:  RedirectUnknown,
+	500113:  RedirectUnknown,
+	900971:  RedirectUnknown,
+	70004:   RedirectUnknown,
+	90102:   RedirectUnknown,
+	9002325: RedirectUnknown, // registered as another kind of program
+	9002326: RedirectUnknown,
+	9002327: RedirectUnknown,
+
+	50194:   WrongTenant,
+	50128:   WrongTenant,
+	50059:   WrongTenant,
+	90002:   WrongTenant,
+	90019:   WrongTenant,
+	90038:   WrongTenant, // a national cloud's
+	900023:  WrongTenant,
+	900432:  WrongTenant,
+	700005:  WrongTenant,
+	7000012: WrongTenant,
+	500208:  WrongAccountType,
+	500200:  WrongAccountType,
+	9001023: WrongAccountType,
+	9002331: WrongAccountType,
+	9002332: WrongAccountType,
+	9002346: WrongAccountType,
+	90124:   WrongAccountType,
+	90130:   WrongAccountType,
+	700056:  WrongAccountType,
+
+	28002:   ScopeRefused,
+	28003:   ScopeRefused,
+	50001:   ScopeRefused,
+	500011:  ScopeRefused,
+	65002:   ScopeRefused,
+	65005:   ScopeRefused,
+	650052:  ScopeRefused,
+	650053:  ScopeRefused,
+	650054:  ScopeRefused,
+	650056:  ScopeRefused,
+	650057:  ScopeRefused,
+	70011:   ScopeRefused,
+	700022:  ScopeRefused,
+	700023:  ScopeRefused,
+	90009:   ScopeRefused, // no scope at all is taken for one of its own
+	1002012: ScopeRefused, // the program's own right needs /.default
+	70003:   FlowNotAllowed,
+	700030:  FlowNotAllowed,
+	7000114: FlowNotAllowed,
+	70005:   FlowNotAllowed,
+	500133:  ClockWrong,
+	700024:  ClockWrong,
+	80013:   ClockWrong,
+
+	40008: Passing,
+	40010: Passing,
+	50000: Passing,
+	50033: Passing,
+	50087: Passing,
+	50088: Passing,
+	50166: Passing,
+	50196: Passing, // too many requests of one kind
+	70012: Passing,
+	80001: Passing,
+	80002: Passing,
+	80005: Passing,
+	80014: Passing,
+	90006: Passing,
+	90012: Passing,
+	90024: Passing,
+	90033: Passing,
+	90055: Passing,
+	90090: Passing,
+	90091: Passing,
+}
+
+// codes are the values of "error", "error_subtype" and the like, in lower case and with underscores.
+// Providers write them in their own case: Yahoo in capitals.
+var codes = map[string]Reason{
+	// Yahoo and AOL: https://developer.yahoo.com/oauth2/guide/errors/
+	"invalid_refresh_token":      ConsentRevoked,
+	"token_expired":              ConsentExpired,
+	"account_not_authorized":     ConsentMissing,
+	"underage_user":              PolicyBlocks,
+	"invalid_client_secret":      WrongSecret,
+	"invalid_consumer_key":       NotRegistered,
+	"deleted_consumer_key":       NotRegistered,
+	"disabled_consumer_key":      AppDisabled,
+	"client_id_disabled":         AppDisabled,
+	"invalid_callback":           RedirectUnknown,
+	"invalid_callback_url":       RedirectUnknown,
+	"invalid_redirect_uri":       RedirectUnknown,
+	"unsupported_redirect_uri":   RedirectUnknown,
+	"bad_redirect_uri":           RedirectUnknown,
+	"internal_error":             Passing,
+	"error_handling_request":     Passing,
+	"invalid_authorization_code": ApprovalExpired,
+	// Google: https://developers.google.com/identity/protocols/oauth2/native-app,
+	// https://support.google.com/accounts/answer/16668185,
+	// https://support.google.com/a/answer/9368756 (session length)
+	"invalid_rapt":          SessionLimited,
+	"rapt_required":         SessionLimited,
+	"admin_policy_enforced": PolicyBlocks,
+	"access_not_configured": PolicyBlocks,
+	"org_internal":          WrongAccountType,
+	"deleted_client":        NotRegistered,
+	"disabled_client":       AppDisabled,
+	"disallowed_useragent":  FlowNotAllowed,
+	"redirect_uri_mismatch": RedirectUnknown,
+	"rate_limit_exceeded":   Passing,
+	// Microsoft's "suberror": https://learn.microsoft.com/entra/msal/dotnet/advanced/exceptions/
+	"bad_token":                    ConsentRevoked,
+	"user_password_expired":        PasswordExpired,
+	"basic_action":                 SignInNeeded,
+	"additional_action":            SignInNeeded,
+	"protection_policy_required":   PolicyBlocks,
+	"device_authentication_failed": PolicyBlocks,
+	"client_mismatch":              ConsentRevoked,
+	"authorization_declined":       DeniedByUser, // its device flow's access_denied
+	"bad_verification_code":        ApprovalExpired,
+	"code_expired":                 ApprovalExpired,
+	// Zoho: https://www.zoho.com/accounts/protocol/oauth.html; with status 200
+	"invalid_code": ConsentRevoked,
+	// Mail.ru, seen with {"error_code": N}: https://github.com/yar229/WebDavMailRuCloud/issues/233
+	"token_not_found":              ConsentRevoked,
+	"invalid_username_or_password": SignInNeeded,
+	// Elsewhere
+	"refresh_token_expired":        ConsentExpired,
+	"refresh_token_revoked":        ConsentRevoked,
+	"expired_refresh_token":        ConsentExpired,
+	"revoked_refresh_token":        ConsentRevoked,
+	"token_revoked":                ConsentRevoked,
+	"invalid_credentials":          WrongSecret,
+	"bad_client_credentials":       WrongSecret,
+	"incorrect_client_credentials": WrongSecret,
+}
+
+// general are the codes of the RFCs, which many causes share: RFC 6749 sections 4.1.2.1 and 5.2, RFC
+// 8628 section 3.5, OpenID Connect Core section 3.1.2.6. What is more particular goes before.
+var general = map[string]Reason{
+	"invalid_grant":              ConsentEnded,
+	"invalid_token":              ConsentEnded,
+	"interaction_required":       SignInNeeded, // Microsoft answers these to a refresh, too
+	"login_required":             SignInNeeded,
+	"account_selection_required": SignInNeeded,
+	"consent_required":           ConsentMissing,
+	"access_denied":              DeniedByUser,
+	"expired_token":              ApprovalExpired,
+	"invalid_client":             Refused,
+	"unauthorized_client":        FlowNotAllowed, // Yandex: also an app that is blocked or not yet moderated
+	"unsupported_grant_type":     FlowNotAllowed,
+	"unsupported_response_type":  FlowNotAllowed,
+	"invalid_scope":              ScopeRefused,
+	"invalid_target":             ScopeRefused,
+	"invalid_resource":           ScopeRefused,
+	"temporarily_unavailable":    Passing,
+	"server_error":               Passing,
+}
+
+// phrases are words of a description that make a general code a particular one. They are in lower
+// case. Sources: as above; Keycloak's and Okta's messages, from their source and documentation;
+// those of Google's endpoint from issues of its client libraries.
+var phrases = []struct {
+	words  string
+	reason Reason
+}{
+	{"invalid_rapt", SessionLimited},
+	{"rapt_required", SessionLimited},
+	{"reauth related error", SessionLimited},
+	{"account has been deleted", UserUnknown},
+	{"account has been disabled", UserDisabled},
+	{"account is disabled", UserDisabled},
+	{"user disabled", UserDisabled},
+	{"user account is locked", UserLocked},
+	{`invalid impersonation`, UserUnknown},
+	{"invalid email or user id", UserUnknown},
+	{"user not found", UserUnknown},
+	{"password was changed", PasswordChanged},
+	{"password has changed", PasswordChanged},
+	{"not authorized for any of the scopes", DelegationMissing},
+	{"unauthorized to retrieve access tokens using this method", DelegationMissing},
+	{"reasonable timeframe", ClockWrong},
+	{"check your iat and exp", ClockWrong},
+	{"test user", TestUserMissing},
+	{"verification process", TestUserMissing},
+	{"developer-approved testers", TestUserMissing},
+	{"oauth client was not found", NotRegistered},
+	{"oauth client was deleted", NotRegistered},
+	{"client not found", NotRegistered},
+	{"not enabled for consumers", WrongAccountType},
+	{"restricted to users within its organization", WrongAccountType},
+	{"client_secret is missing", SecretMissing},
+	{"missing client_secret", SecretMissing},
+	{"client secret is required", SecretMissing},
+	{"client secret is invalid", WrongSecret},
+	{"client secret provided is invalid", WrongSecret},
+	{"wrong client secret", WrongSecret},
+	{"invalid client secret", WrongSecret},
+	{"client secret has expired", SecretExpired},
+	{"redirect_uri", RedirectUnknown},
+	{"too many requests", Passing}, // Zoho says access_denied to it
+	{"maximum allowed refresh token reuse", ConsentRevoked},
+	{"user has not consented", ConsentMissing},
+	{"expired or revoked", ConsentEnded},
+	{"invalid or expired", ConsentEnded},
+	{"revoked", ConsentRevoked},
+	{"expired", ConsentExpired},
+	{"token is not active", ConsentExpired},
+	{"session not active", ConsentExpired},
+	{"session doesn't have required client", ConsentRevoked},
+}
+
+// ofClass are the general codes that a phrase of each class may refine: "expired" says nothing of a
+// consent beside invalid_client.
+var ofClass = map[string][]Class{
+	"invalid_grant":       {ByUser, ByAdmin, ByRegistration, ByTime},
+	"invalid_token":       {ByUser, ByAdmin},
+	"access_denied":       {ByAdmin, ByRegistration, ByTime},
+	"invalid_client":      {ByRegistration},
+	"unauthorized_client": {ByAdmin, ByRegistration},
+	"invalid_request":     {ByRegistration, ByAdmin, ByTime},
+}
+
+var aadstsCode = regexp.MustCompile(`AADSTS(\d{4,8})`)
+
+// said is what an endpoint or the browser's return says of an error, before it is cleaned.
+type said struct {
+	code, description string
+	more              []string // error_subtype, suberror and what else names the cause
+	numbers           []int    // error_codes
+}
+
+// reason brings a provider's words to one of the reasons. It is exact if they name the cause
+// themselves, and not a code that many causes share.
+func (s said) reason() (r Reason, exact bool) {
+	for _, m := range aadstsCode.FindAllStringSubmatch(s.description, 4) {
+		n, _ := strconv.Atoi(m[1]) // at most eight digits
+		s.numbers = append(s.numbers, n)
+	}
+	for _, n := range s.numbers {
+		if r, ok := aadsts[n]; ok {
+			return r, true
+		}
+	}
+	code := fold(s.code)
+	for _, word := range append(s.more, code) {
+		if r, ok := codes[fold(word)]; ok {
+			return r, true
+		}
+	}
+	words := strings.ToLower(s.description)
+	for _, p := range phrases {
+		for _, class := range ofClass[code] {
+			if class == p.reason.Class() && strings.Contains(words, p.words) {
+				return p.reason, true
+			}
+		}
+	}
+	if r, ok := general[code]; ok {
+		return r, false
+	}
+	return Refused, false
+}
+
+// fold writes a code as the RFCs do.
+func fold(code string) string {
+	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(code)))
+}
