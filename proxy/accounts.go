@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,18 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
-	"github.com/waxseal/waxseal/proxy/emailproxy"
-	"github.com/waxseal/waxseal/proxy/oauth"
 )
-
-// importers is how many accounts are imported at a time: keychains are slow, and
-// a keystore file writes what comes together in one go.
-const importers = 32
 
 // build makes the mailboxes of a configuration. It keeps those of old that have not
 // changed, so that their connections and tokens live on.
@@ -139,6 +130,10 @@ func (s *Server) logChanges(old, now map[string]*mailbox) {
 func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
+	a.ClientID, clientSecret, err = config.ReadClientFields(a.ClientID, clientSecret)
+	if err != nil {
+		return "", err
+	}
 	if b := s.mailbox(a.Address); b != nil {
 		return "", &api.Problem{Account: b.address, Lasting: true, What: api.Say("{{.Account}} has already been added.", "Account", b.address), Cure: api.Say("Sign in again."), Do: api.SignIn}
 	}
@@ -157,6 +152,9 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 		return "", &api.Problem{State: api.NotRegistered, Account: a.Address, Lasting: true,
 			What: api.Say("Waxseal isn’t registered with {{.Provider}}: there is no client ID.", "Provider", p.Name),
 			Cure: api.Say("Register it there (docs/providers.md says how), then enter the client ID; on the command line use --client-id.")}
+	}
+	if err := p.CheckSecret(clientSecret); err != nil {
+		return "", err
 	}
 	e, known := config.ImportEntry{Account: a, ClientSecret: clientSecret}, s.config().Catalogue()
 	if _, err := s.importSecret(ctx, known, s.shareSecrets(ctx, known, []config.ImportEntry{e}), e); err != nil {
@@ -202,130 +200,6 @@ func (s *Server) add(ctx context.Context, own []config.Provider, accounts []api.
 	}
 	s.use(ctx, cfg, boxes)
 	return nil
-}
-
-// Import takes accounts with refresh tokens already granted, in the format of
-// the import file (see ParseImport). Bad entries are reported and the others
-// taken; what is there already and the same is left alone. Secrets are stored
-// before the configuration names their account.
-func (s *Server) Import(ctx context.Context, data []byte) (api.ImportReport, error) {
-	ctx, done := s.editing(ctx)
-	defer done()
-	found, err := config.ParseImport(data, *s.config())
-	if err != nil {
-		return api.ImportReport{}, err
-	}
-	return s.take(ctx, found)
-}
-
-// take stores entries' secrets, and adds their accounts and new providers. What
-// is there already and the same is left alone, and so is an account that is
-// there when its entry has no token for it. The caller holds s.edit.
-func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportReport, error) {
-	own, entries := found.Providers, found.Entries
-	report := api.ImportReport{Problems: found.Problems, Warnings: found.Warnings}
-	for i := range entries { // what was set by hand and the format does not have stays
-		if box := s.mailbox(entries[i].Account.Address); box != nil {
-			entries[i].Account.Login = box.account.Login
-		}
-	}
-	cfg := *s.config()
-	cfg.Providers = slices.Concat(cfg.Providers, own)
-	known := cfg.Catalogue()
-	shared := s.shareSecrets(ctx, known, entries)
-	changed := make([]bool, len(entries))
-	failures := make([]error, len(entries))
-	var workers errgroup.Group
-	workers.SetLimit(importers)
-	for i, e := range entries {
-		if s.untold(e) {
-			continue
-		}
-		workers.Go(func() error {
-			another, err := s.importSecret(ctx, known, shared, e)
-			if err == nil {
-				changed[i], err = s.importSecrets(ctx, e)
-			}
-			changed[i], failures[i] = changed[i] || another, err
-			return nil
-		})
-	}
-	workers.Wait()
-
-	var taken []api.Account
-	for i, e := range entries {
-		box := s.mailbox(e.Account.Address)
-		switch {
-		case failures[i] != nil:
-			report.Problems = append(report.Problems, api.ImportProblem{Index: e.Index, Address: e.Account.Address, Problem: failures[i].Error()})
-		case s.untold(e):
-			report.Unchanged++
-		case box == nil || box.account != e.Account:
-			taken = append(taken, e.Account)
-			report.Imported++
-		case changed[i]:
-			report.Imported++
-		default:
-			report.Unchanged++
-		}
-	}
-	slices.SortFunc(report.Problems, func(a, b api.ImportProblem) int { return cmp.Compare(a.Index, b.Index) })
-	report.Failed = len(report.Problems)
-	if len(taken) > 0 {
-		own = slices.DeleteFunc(slices.Clone(own), func(p config.Provider) bool {
-			return !slices.ContainsFunc(taken, func(a api.Account) bool { return a.Provider == p.ID })
-		})
-		if err := s.add(ctx, own, taken); err != nil {
-			return report, err
-		}
-		s.preload(ctx, s.log)
-	}
-	return report, nil
-}
-
-// untold tells of an entry that brings an account here nothing new: it may have
-// another registration, but no token of it. Another client secret of the same
-// registration is something.
-func (s *Server) untold(e config.ImportEntry) bool {
-	b := s.mailbox(e.Account.Address)
-	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || b.account != e.Account)
-}
-
-// importSecrets stores an entry's password and token where they differ from what
-// is there.
-func (s *Server) importSecrets(ctx context.Context, e config.ImportEntry) (changed bool, err error) {
-	address := e.Account.Address
-	password := e.Password
-	if password == "" {
-		password, err = s.secrets.Get(ctx, passwordKey(address))
-		if errors.Is(err, keystore.ErrNotFound) {
-			password, err = newPassword(), nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("local password: %w", err)
-		}
-	}
-	box := s.mailbox(address)
-	if box != nil {
-		changed, err = box.password.store(ctx, s.secrets, address, password)
-	} else {
-		changed, err = putSecret(ctx, s.secrets, passwordKey(address), password)
-	}
-	if err != nil {
-		return false, fmt.Errorf("local password: %w", err)
-	}
-	if e.RefreshToken == "" {
-		return changed, nil
-	}
-	if box != nil {
-		another, err := box.grant.Accept(ctx, e.RefreshToken)
-		return changed || another, err
-	}
-	// The account is not there yet, and its secrets come first.
-	grant := oauth.New(oauth.Config{}, config.Fold(address), oauth.Deps{Secrets: s.secrets})
-	defer grant.Close(ctx)
-	_, err = grant.Accept(ctx, e.RefreshToken)
-	return true, err
 }
 
 // Remove revokes an account's consent at the provider, if the provider supports that,
@@ -403,36 +277,20 @@ func (s *Server) Password(ctx context.Context, address string, renew bool) (stri
 // Accounts returns the accounts' states, sorted by address.
 func (s *Server) Accounts() []api.AccountStatus { return s.Snapshot().Accounts }
 
-// ImportEmailProxy takes the accounts of email-oauth2-proxy's configuration
-// file, with their registrations. passwords are mail passwords by address, as
-// many as are known: with its own an account's tokens are taken over too, and it
-// stays the account's local password, so that its mail program needs no other.
-// Without, the report's Consent names the account, unless it has a consent here
-// already.
-//
-// A provider that the catalogue does not have is written into the configuration.
-// Bad entries are reported and the others taken; importing twice changes nothing.
-func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (api.ImportReport, error) {
+// SetLogin changes the name that an account logs in with at the mail server: the user
+// who signed in, where that is not the address (shared mailbox, alias). "" is the
+// address.
+func (s *Server) SetLogin(ctx context.Context, address, login string) error {
 	ctx, done := s.editing(ctx)
 	defer done()
-	file, err := emailproxy.Parse(data)
-	if err != nil {
-		return api.ImportReport{}, fmt.Errorf("import file: %w", err)
+	b := s.mailbox(address)
+	if b == nil {
+		return unknownAccount(address)
 	}
-	found := s.config().FromEmailProxy(file, passwords)
-	report, err := s.take(ctx, found)
-	if err != nil {
-		return report, err
+	if b.account.Login == login {
+		return nil
 	}
-	report.Servers = mailServers(s.places())
-	for _, e := range found.Entries {
-		box := s.mailbox(e.Account.Address)
-		if box == nil || box.provider.Grant != "" {
-			continue
-		}
-		if there, err := box.grant.Granted(ctx); err == nil && !there {
-			report.Consent = append(report.Consent, box.address)
-		}
-	}
-	return report, nil
+	a := b.account
+	a.Login = login
+	return s.add(ctx, nil, []api.Account{a})
 }

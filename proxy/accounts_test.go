@@ -46,7 +46,7 @@ func TestImportReportsAndGoesOn(t *testing.T) {
 		{"provider": "corp"},
 		"what"]}`, r.provider.Grant("new@corp.test"))
 	report, err := r.server.Import(t.Context(), []byte(data))
-	if err != nil || report.Imported != 1 || report.Failed != 3 || len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "shoe_size") {
+	if err != nil || report.Imported != 1 || report.Failed != 3 || len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0].Error(), "shoe_size") {
 		t.Fatalf("got %+v, %v", report, err)
 	}
 	for i, problem := range report.Problems {

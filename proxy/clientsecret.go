@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
@@ -68,13 +69,29 @@ func (s *Server) shareSecrets(ctx context.Context, known config.Catalogue, entri
 }
 
 // SetClientSecret gives an account's registration another client secret, for all
-// accounts that use it, such as one that takes the place of an expired one.
-func (s *Server) SetClientSecret(ctx context.Context, address, secret string) error {
+// accounts that use it, such as one that takes the place of an expired one. The text is the
+// secret or the provider's JSON; see [config.ReadClient].
+func (s *Server) SetClientSecret(ctx context.Context, address, text string) error {
 	ctx, done := s.editing(ctx)
 	defer done()
 	box := s.mailbox(address)
 	if box == nil {
 		return unknownAccount(address)
+	}
+	id, secret, err := config.ReadClient([]byte(text))
+	switch {
+	case err != nil:
+		return err
+	case id != "" && id != box.provider.ClientID:
+		return &api.Problem{Account: box.address, Lasting: true,
+			What: api.Say("The JSON belongs to the client ID {{.JSON}}, but {{.Account}} uses {{.ID}}.", "JSON", id, "Account", box.address, "ID", box.provider.ClientID),
+			Cure: api.Say("Use the JSON of that client ID, or remove the account and add it with the other one.")}
+	case secret == "":
+		return &api.Problem{Account: box.address, Lasting: true, What: api.Say("There is no client secret in it."),
+			Cure: api.Say("Create a new secret at the provider, and use that or the file that is offered with it.")}
+	}
+	if err := box.provider.CheckSecret(secret); err != nil {
+		return err
 	}
 	key := box.provider.SecretKey()
 	if err := s.secrets.Set(ctx, key, secret); err != nil {

@@ -9,12 +9,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
@@ -178,7 +178,7 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 	if caFile == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(caFile)
+	data, err := safeio.ReadFile(caFile)
 	if err != nil {
 		return nil, fmt.Errorf("ca_file: %w", err)
 	}
@@ -186,8 +186,18 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file %s: no PEM certificate in it", caFile)
+	if der, err := x509.ParseCertificates(data); err == nil && len(der) > 0 { // as Windows exports them
+		for _, c := range der {
+			roots.AddCert(c)
+		}
+		return roots, nil
+	}
+	text, err := safeio.Text(data)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file %s: %w", caFile, err)
+	}
+	if !roots.AppendCertsFromPEM([]byte(text)) {
+		return nil, fmt.Errorf("ca_file %s: it contains no certificate in PEM format", caFile)
 	}
 	return roots, nil
 }

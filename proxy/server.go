@@ -68,6 +68,7 @@ type Server struct {
 	changed       notifier
 	guard         guard
 	full          perMinute // limits log lines about max_connections
+	strangers     strangers
 	tokenBreakers *breaker.Set
 	smtpBreakers  *breaker.Set
 
@@ -181,6 +182,7 @@ func (s *Server) forget(c *conn) {
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.stats.connections.Add(-1)
+	s.strangers.gone(c)
 	s.changed.wake()
 	if here {
 		s.live.Done()

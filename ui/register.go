@@ -9,7 +9,7 @@ import (
 )
 
 // register asks for the client ID that a provider knows Waxseal by, and says how
-// to come by one.
+// to get one.
 type register struct {
 	root        *fyne.Container
 	how         *fyne.Container
@@ -26,8 +26,8 @@ type register struct {
 func newRegister(w *window) *register {
 	r := &register{how: newColumn(8), title: newText("", kind{bold: true})}
 	r.id, r.secret = w.kit.entry("", nil), w.kit.secret("")
-	r.once = newMuted(tr("The provider wants to know the program. This is done once, and takes some minutes."))
-	r.secretField = newField(tr("Client secret"), tr("Where the provider gave one. It is kept in the keystore."), r.secret).Container
+	r.once = newMuted(tr("Your provider requires every program to be registered. You do this once; it takes a few minutes."))
+	r.secretField = newField(tr("Client secret"), tr("Waxseal stores it in the keystore."), r.secret).Container
 	r.page = w.kit.button(tr("Open the provider’s page"), nil, func() {
 		if w.open(r.needs.Page) != nil {
 			w.copy(r.needs.Page)
@@ -46,27 +46,32 @@ func (r *register) clear() {
 	r.secret.SetText("")
 }
 
-// show asks where the provider has no client ID yet.
+// show asks for a client ID if the provider has none yet.
 func (r *register) show(p api.Preflight) {
 	show(r.root, p.NoClientID && !p.There)
 	if !r.root.Visible() {
 		return
 	}
 	r.needs = p.Registration
-	r.title.set(tr("Register Waxseal at {{.Name}}", values{"Name": clean(p.Name)}))
+	r.title.set(tr("Register Waxseal with {{.Name}}", values{"Name": clean(p.Name)}))
 	show(r.page, r.needs.Page != "")
-	show(r.once, r.needs.Closed == "")
+	show(r.once, r.needs.Closed.IsZero())
 	show(r.secretField, r.needs.Secret != "none")
-	r.how.Objects = nil
-	if r.needs.Closed != "" {
-		r.how.Add(newBody(sentence(r.needs.Closed)))
-	}
-	for i, s := range r.needs.Steps {
-		r.how.Add(numbered(i+1, sentence(s)))
-	}
+	r.how.Objects = registrationSteps(r.needs)
 }
 
-// complete reports whether all is entered that the provider wants to see.
+// registrationSteps say how to register at a provider, or why nobody can.
+func registrationSteps(r api.Registration) (lines []fyne.CanvasObject) {
+	if !r.Closed.IsZero() {
+		lines = append(lines, newBody(say(r.Closed)))
+	}
+	for i, s := range r.Steps {
+		lines = append(lines, numbered(i+1, say(s)))
+	}
+	return lines
+}
+
+// complete reports whether everything the provider requires is entered.
 func (r *register) complete() bool {
 	switch {
 	case !r.root.Visible():

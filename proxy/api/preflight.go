@@ -31,8 +31,8 @@ type Choice struct {
 // `waxseal account add` show it; it has all that is needed, and docs/providers.md
 // more.
 type Registration struct {
-	Steps  []string `json:"steps"`            // each one sentence, what to click and what to enter
-	Secret string   `json:"secret"`           // "none", "needed" or "maybe": whether a client secret comes with the ID
-	Page   string   `json:"page,omitempty"`   // where to click, a URL
-	Closed string   `json:"closed,omitempty"` // why there is no way, for providers that take nobody
+	Steps  []Text `json:"steps"`           // what to click and what to enter
+	Secret string `json:"secret"`          // "none", "needed" or "maybe": whether a client secret comes with the ID
+	Page   string `json:"page,omitempty"`  // where to click, a URL
+	Closed Text   `json:"closed,omitzero"` // why there is no way, for providers that register nobody
 }

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // TestRegistrations are there for each provider that takes OAuth, name what has
@@ -25,14 +27,14 @@ func TestRegistrations(t *testing.T) {
 		if !reflect.DeepEqual(r, own) {
 			t.Errorf("%s: %+v", p.ID, r)
 		}
-		if (r.Closed == "") != (len(r.Steps) > 0) {
-			t.Errorf("%s: %d steps, closed %q", p.ID, len(r.Steps), r.Closed)
+		if r.Closed.IsZero() != (len(r.Steps) > 0) {
+			t.Errorf("%s: %d steps, closed %q", p.ID, len(r.Steps), r.Closed.String())
 		}
-		text := strings.Join(r.Steps, " ")
+		text := stepsOf(r)
 		if host, _, _ := strings.Cut(strings.TrimPrefix(r.Page, "https://"), "/"); !strings.Contains(text, host) {
 			t.Errorf("%s: the page %s is not what the steps are about", p.ID, r.Page)
 		}
-		if r.Closed == "" && p.ID != "google" && !strings.Contains(text, "http://"+p.RedirectHost) {
+		if r.Closed.IsZero() && p.ID != "google" && !strings.Contains(text, "http://"+p.RedirectHost) {
 			t.Errorf("%s: the redirect of the catalogue, http://%s, is not in %q", p.ID, p.RedirectHost, text)
 		}
 		if r.Secret != "none" && r.Secret != "needed" && r.Secret != "maybe" {
@@ -44,11 +46,19 @@ func TestRegistrations(t *testing.T) {
 		{ID: "corp", Name: "Corp", Scopes: []string{"a", "b"}, RedirectHost: "localhost", RedirectPath: "/back"},
 		{ID: "app", Name: "App", Grant: "client_credentials"}, {ID: "key", Name: "Key", Grant: "jwt_bearer"},
 	}}.Catalogue()
-	for i, want := range []string{"console.cloud.google.com", "http://localhost/back on any port, for the scope a b", "a program with a secret", "a service account"} {
-		if text := strings.Join(own[i].Registration().Steps, " "); !strings.Contains(text, want) {
+	for i, want := range []string{"console.cloud.google.com", "http://localhost/back on any port, for the scope a b", "that has a secret", "a service account"} {
+		if text := stepsOf(own[i].Registration()); !strings.Contains(text, want) {
 			t.Errorf("%s: %q; want %q in it", own[i].ID, text, want)
 		}
 	}
+}
+
+// stepsOf is how to register, in English.
+func stepsOf(r api.Registration) (text string) {
+	for _, step := range r.Steps {
+		text += step.String() + " "
+	}
+	return text
 }
 
 func TestParseClients(t *testing.T) {
