@@ -46,7 +46,7 @@ func TestImportReportsAndGoesOn(t *testing.T) {
 		{"provider": "corp"},
 		"what"]}`, r.provider.Grant("new@corp.test"))
 	report, err := r.server.Import(t.Context(), []byte(data))
-	if err != nil || report.Imported != 1 || report.Failed != 3 || len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "shoe_size") {
+	if err != nil || report.Imported != 1 || report.Failed != 3 || len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0].Error(), "shoe_size") {
 		t.Fatalf("got %+v, %v", report, err)
 	}
 	for i, problem := range report.Problems {
@@ -128,7 +128,7 @@ func TestReload(t *testing.T) {
 		t.Error("a vanished file was taken for an empty one")
 	}
 	if n := len(r.server.Accounts()); n != 2 {
-		t.Fatalf("%d accounts are left", n)
+		t.Fatalf("%d accounts remain", n)
 	}
 	// Another limit for the provider: the mailbox is made anew, the session goes on.
 	write(strings.Replace(strings.Replace(string(text), "max_connections = 10", "max_connections = 4", 1), `metrics = "127.0.0.1:0"`, `metrics = ""`, 1))

@@ -35,8 +35,8 @@ func fernet(password, salt string, rounds int, text string) string {
 	return base64.URLEncoding.EncodeToString(mac.Sum(raw))
 }
 
-// TestImportEmailProxy takes tokens over with the mail password, and asks for
-// consent where it has none. A second time nothing changes.
+// TestImportEmailProxy imports tokens with the mail password, and asks for consent where there
+// is none. A second import changes nothing.
 func TestImportEmailProxy(t *testing.T) {
 	r := newRig(t, rigOptions{noAccount: true})
 	account := func(address, sealed string) string {
@@ -45,29 +45,36 @@ func TestImportEmailProxy(t *testing.T) {
 	}
 	sealed := func(address string) string {
 		return "token_salt = " + base64.StdEncoding.EncodeToString([]byte("salt")) + "\ntoken_iterations = 10\nrefresh_token = " +
-			fernet("mail password", "salt", 10, r.provider.Grant(address))
+			fernet("a mail program's password", "salt", 10, r.provider.Grant(address))
 	}
 	data := []byte(account("one@corp.test", sealed("one@corp.test")) + account("two@corp.test", sealed("two@corp.test")) + account("three@corp.test", "") +
 		account("four@corp.test", sealed("four@corp.test")) +
 		"[new@new.test]\nclient_id = SECRETLESS\npermission_url = https://login.new.test/a\ntoken_url = https://login.new.test/t\n[SMTP-9]\nserver_address = mail.new.test\nserver_port = 465\n[IMAP-8]\n")
-	passwords := map[string]string{"ONE@corp.test": "mail password", "four@corp.test": "wrong"}
+	passwords := map[string]string{"ONE@corp.test": "a mail program's password", "four@corp.test": "wrong"}
 	report, err := r.server.ImportEmailProxy(t.Context(), data, passwords)
-	if err != nil || report.Imported != 4 || report.Failed != 1 || report.Problems[0].Address != "four@corp.test" || !strings.Contains(report.Problems[0].Problem, "does not open") {
+	if err != nil || report.Imported != 4 || report.Failed != 1 || report.Problems[0].Address != "four@corp.test" || !strings.Contains(report.Problems[0].Problem.Error(), "does not open") {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if want := []string{"two@corp.test", "three@corp.test", "new@new.test"}; !reflect.DeepEqual(report.Consent, want) {
 		t.Errorf("consent is to be asked of %q, want %q", report.Consent, want)
 	}
-	if len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "IMAP-8") {
-		t.Errorf("warnings %q", report.Warnings)
+	var warnings []string
+	for _, w := range report.Warnings {
+		warnings = append(warnings, w.Error())
+	}
+	if text := strings.Join(warnings, "\n"); !strings.Contains(text, "[IMAP-8]") || !strings.Contains(text, "port 9 ") {
+		t.Errorf("warnings:\n%s", text)
+	}
+	if len(report.Left) != 1 || report.Left[0].Account != "two@corp.test" || !strings.Contains(report.Left[0].Error(), "left behind") || report.Complete() {
+		t.Errorf("left %+v", report.Left)
 	}
 	p := r.dial()
-	p.auth("one@corp.test", "mail password")
+	p.auth("one@corp.test", "a mail program's password")
 	if got := p.message("one@corp.test", "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250") {
 		t.Errorf("got %q", got)
 	}
 	text, err := os.ReadFile(r.config)
-	if err != nil || !strings.Contains(string(text), "[[provider]]\nid = \"new.test\"\n") || strings.Contains(string(text), "mail password") {
+	if err != nil || !strings.Contains(string(text), "[[provider]]\nid = \"new.test\"\n") || strings.Contains(string(text), "a mail program's password") {
 		t.Errorf("the configuration: %v\n%s", err, text)
 	}
 
@@ -80,7 +87,7 @@ func TestImportEmailProxy(t *testing.T) {
 	}
 
 	// The forgotten password is found.
-	passwords["four@corp.test"], passwords["two@corp.test"] = "mail password", "mail password"
+	passwords["four@corp.test"], passwords["two@corp.test"] = "a mail program's password", "a mail program's password"
 	if report, err = r.server.ImportEmailProxy(t.Context(), data, passwords); err != nil || report.Imported != 2 || report.Unchanged != 3 || len(report.Consent) != 2 {
 		t.Errorf("with more passwords: %+v, %v", report, err)
 	}

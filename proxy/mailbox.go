@@ -9,12 +9,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
@@ -22,12 +22,12 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// mailbox is one account at work: its local password, its grant at the provider
-// and its connections there. Accounts share nothing that waits.
+// mailbox is an account in use: its local password, its grant at the provider and its
+// connections to the provider. No account ever waits for another.
 type mailbox struct {
-	address  string          // as configured; sessions find it by Fold(address)
+	address  string          // as configured; sessions find the mailbox by Fold(address)
 	account  api.Account     // as in the configuration
-	provider config.Provider // with the account's own settings over it
+	provider config.Provider // with the account's own settings applied
 
 	password localPassword
 	grant    *oauth.Grant
@@ -36,23 +36,30 @@ type mailbox struct {
 	removed  atomic.Bool
 
 	connections atomic.Int64
-	full        perMinute // the log hears of max_connections_per_account
+	full        perMinute // limits log lines about max_connections_per_account
 	messages    atomic.Int64
 	sent        atomic.Int64
 	failed      atomic.Int64
-	today       tally // sent on one day
+	today       tally // messages sent in one day
 	last        atomic.Pointer[api.Activity]
-	trouble     atomic.Pointer[api.Problem] // why the last login at the mail server failed; nil when it did not
+	trouble     atomic.Pointer[api.Problem] // why the last login failed; nil if it worked
 }
 
-// The breakers' names: one for each token endpoint, by host and path since one host
-// may serve several tenants, and one for each mail server.
+// The breakers' names. There is one for each token endpoint, by host and path because one
+// host may serve several tenants, and one for each mail server.
 func tokenBreaker(p config.Provider) string { return "token " + endpoint(p.TokenURL) }
 func mailBreaker(p config.Provider) string  { return "smtp " + p.SMTP }
 func isMailBreaker(name string) bool        { return strings.HasPrefix(name, "smtp ") }
 
-// newMailbox builds an account's mailbox; it reads the provider's ca_file and
-// nothing else.
+// breakerHost is a breaker's name for people who may not know the tenants: without the path
+// of a token endpoint.
+func breakerHost(name string) string {
+	host, _, _ := strings.Cut(name, "/")
+	return host
+}
+
+// newMailbox makes an account's mailbox. It reads the provider's ca_file and no other
+// file.
 func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox, error) {
 	client, roots, err := s.clients.get(p.CAFile)
 	if err != nil {
@@ -84,8 +91,7 @@ func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox, error) 
 	return b, nil
 }
 
-// endpoint names a token endpoint for people: host and path, since one host may
-// serve several tenants.
+// endpoint names a token endpoint by host and path.
 func endpoint(tokenURL string) string {
 	u, err := url.Parse(tokenURL)
 	if err != nil {
@@ -94,10 +100,10 @@ func endpoint(tokenURL string) string {
 	return u.Host + u.Path
 }
 
-// usable makes sure that the account can send now.
-func (b *mailbox) usable(ctx context.Context) error {
-	// The token first: an account whose consent is gone must hear that, however
-	// warm its connections are.
+// canSend checks that the account can send now, and returns the error if it cannot.
+func (b *mailbox) canSend(ctx context.Context) error {
+	// The token comes first: an account whose consent has ended must report that, even if
+	// its connections are still logged in.
 	if _, err := b.grant.Token(ctx); err != nil {
 		return err
 	}
@@ -106,8 +112,8 @@ func (b *mailbox) usable(ctx context.Context) error {
 	return err
 }
 
-// note remembers how a login at the mail server ended, for the account's state. A
-// failure that is no fault of the account or its server changes nothing.
+// note remembers how a login at the mail server ended, for the account's state. Other
+// failures than those of the account or its server change nothing.
 func (b *mailbox) note(err error) {
 	if err == nil {
 		if b.trouble.Load() != nil {
@@ -132,9 +138,9 @@ func (b *mailbox) ended(r api.Result, a *api.Activity) {
 	b.last.Store(a)
 }
 
-// carryOn takes over the counts of the account's mailbox before this one; it does
-// nothing for an account that is gone.
-func (b *mailbox) carryOn(before *mailbox) {
+// inheritCounts takes over the counts of the account's previous mailbox. It does nothing
+// if the account was removed.
+func (b *mailbox) inheritCounts(before *mailbox) {
 	if b == nil {
 		return
 	}
@@ -151,10 +157,10 @@ func (b *mailbox) providerName() string {
 	return b.provider.ID
 }
 
-// retireTimeout bounds the wait for a token refresh under way.
+// retireTimeout is the longest wait for a token refresh in progress.
 const retireTimeout = 15 * time.Second
 
-// retire ends a mailbox's use; messages in flight finish. Sessions that hold it
+// retire ends the use of a mailbox after the messages in flight. Sessions that hold it
 // look for its successor at their next message.
 func (s *Server) retire(ctx context.Context, b *mailbox) {
 	b.removed.Store(true)
@@ -169,7 +175,7 @@ func (s *Server) retire(ctx context.Context, b *mailbox) {
 	b.http.CloseIdleConnections()
 }
 
-// status is how the account is. mail is the breaker of its mail server.
+// status returns the account's status. mail is the breaker of its mail server.
 func (b *mailbox) status(mail breaker.Status) api.AccountStatus {
 	pool, token := b.pool.Status(), b.grant.Status()
 	st := api.AccountStatus{
@@ -186,16 +192,19 @@ func (b *mailbox) status(mail breaker.Status) api.AccountStatus {
 	return st
 }
 
-// state is the account's state, with what is wrong where something is. What stops
-// the account for good goes before what passes, and a token before a login.
+// state returns the account's state, and its problem if there is one. Lasting problems take
+// precedence over passing ones, and those of the token over those of the login.
 func (b *mailbox) state(token oauth.Status, mail breaker.Status) (api.State, *api.Problem) {
 	trouble := b.trouble.Load()
+	if trouble != nil && trouble.State == api.NoPassword && b.password.sum.Load() != nil {
+		trouble = nil // there is a password now
+	}
 	if b.provider.ClientID == "" {
 		trouble = subjectOf(b).notRegistered()
 	}
 	if token.Err != nil {
 		p := explain(b, token.Err)
-		// While it is tried again, what only a person can end has not ended.
+		// While a refresh is in progress, only a lasting problem is certain.
 		if p.State != "" && (p.Lasting || token.State != oauth.Refreshing) {
 			trouble = p.Problem
 		}
@@ -210,22 +219,22 @@ func (b *mailbox) state(token oauth.Status, mail breaker.Status) (api.State, *ap
 	return trouble.State, trouble
 }
 
-// tokenStates are the states of accounts without trouble.
+// tokenStates are the states of accounts without a problem.
 var tokenStates = map[string]api.State{
 	oauth.Ready: api.Ready, oauth.Unknown: api.Unused, oauth.Refreshing: api.Refreshing,
 	oauth.NeedsConsent: api.NeedsConsent, oauth.NeedsAdmin: api.NeedsAdmin, oauth.Failed: api.SignInDown,
 }
 
-// hangUp closes connections that wait for work: what comes next connects anew.
-// HTTP clients are asked for by mailbox, since those of one that stays outlive
-// clients.forget.
-func (b *mailbox) hangUp() {
+// closeIdle closes the connections that are idle, so that the next message and the next
+// refresh use new ones. Each mailbox closes those of its own HTTP client, because a mailbox
+// that stays keeps its client after clients.forget.
+func (b *mailbox) closeIdle() {
 	b.pool.Drop()
 	b.http.CloseIdleConnections()
 }
 
-// clients are HTTP clients by the CA file they trust besides the system's; "" is
-// none. The caller holds the server's edit lock, or is the only one.
+// clients has an HTTP client for each CA file that is trusted in addition to the system's
+// CAs; "" is no file. The caller holds the server's edit lock, or is the only one.
 type clients struct {
 	outbound *outbound
 	byCA     map[string]client
@@ -233,10 +242,10 @@ type clients struct {
 
 type client struct {
 	http  *http.Client
-	roots *x509.CertPool // nil: the system's
+	roots *x509.CertPool // nil: the system's CAs
 }
 
-// get makes a client, or finds it. It reads the file and nothing else.
+// get returns the client for a CA file, which it makes at the first use.
 func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
 	if known, ok := c.byCA[caFile]; ok {
 		return known.http, known.roots, nil
@@ -253,12 +262,12 @@ func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
 	return made.http, made.roots, nil
 }
 
-// rootsWith are the system's CAs and those of a file; nil without a file.
+// rootsWith returns the system's CAs and those of a file, or nil if there is no file.
 func rootsWith(caFile string) (*x509.CertPool, error) {
 	if caFile == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(caFile)
+	data, err := safeio.ReadFile(caFile)
 	if err != nil {
 		return nil, fmt.Errorf("ca_file: %w", err)
 	}
@@ -266,17 +275,27 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file %s: no PEM certificate in it", caFile)
+	if der, err := x509.ParseCertificates(data); err == nil && len(der) > 0 { // as Windows exports them
+		for _, c := range der {
+			roots.AddCert(c)
+		}
+		return roots, nil
+	}
+	text, err := safeio.Text(data)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file %s: %w", caFile, err)
+	}
+	if !roots.AppendCertsFromPEM([]byte(text)) {
+		return nil, fmt.Errorf("ca_file %s: it contains no certificate in PEM format", caFile)
 	}
 	return roots, nil
 }
 
-// forget makes every client anew when it is next needed.
+// forget drops all clients, so that CA files are read again.
 func (c *clients) forget() { c.byCA = nil }
 
-// preload reads local passwords into memory, so that the first login does not
-// wait for a keychain. What cannot be read now is read at the first login.
+// preload reads local passwords into memory, so that the first login does not wait for a
+// keychain. Passwords that cannot be read now are read at the first login.
 func (s *Server) preload(ctx context.Context, log *slog.Logger) {
 	for _, b := range *s.boxes.Load() {
 		if ctx.Err() != nil {
@@ -288,7 +307,8 @@ func (s *Server) preload(ctx context.Context, log *slog.Logger) {
 			log.Error("the keystore cannot be read; logins get a temporary error until it can", "err", err, "cure", keystore.Cure(err))
 			return
 		case errors.Is(err, keystore.ErrNotFound):
-			log.Warn("no local password", "account", b.address, "cure", "waxseal account password "+b.address+" --new")
+			b.trouble.Store(noPassword(b.address))
+			log.Warn("the account has no local password", "account", b.address, "cure", "waxseal account password "+b.address+" --new")
 		}
 	}
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // addFlags are the flags of `waxseal account add`.
@@ -56,7 +58,7 @@ which you enter on any other device.`,
 
 func (m *Main) accountReauthorizeCommand() *cobra.Command {
 	var how consentFlags
-	var secretFile string
+	var secretFile, login string
 	cmd := &cobra.Command{
 		Use:   "reauthorize ADDRESS",
 		Short: "Sign in to an account again",
@@ -79,6 +81,11 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 						return err
 					}
 				}
+				if cmd.Flags().Changed("login") {
+					if err := c.SetLogin(ctx, args[0], login); err != nil {
+						return err
+					}
+				}
 				if _, err := m.authorize(ctx, c, args[0], p, how); err != nil {
 					return err
 				}
@@ -88,6 +95,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&secretFile, "client-secret-file", "", "`FILE` with a new client secret, for all accounts that use this registration; - for standard input")
+	cmd.Flags().StringVar(&login, "login", "", "the `USER` who signs in, if that is not the address (shared mailbox, alias)")
 	how.add(cmd)
 	return cmd
 }
@@ -97,12 +105,16 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	if err != nil {
 		return err
 	}
+	id, secret, err := config.ReadClientFields(f.clientID, secret)
+	if err != nil {
+		return err
+	}
 	c, err := m.connect(ctx, true)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	account := api.Account{Address: address, Provider: f.provider, Login: f.login, ClientID: f.clientID}
+	account := api.Account{Address: address, Provider: f.provider, Login: f.login, ClientID: id}
 	p, err := c.Preflight(ctx, account)
 	if err == nil && p.Provider == "" {
 		if account.Provider, err = m.chooseProvider(ctx, p); err == nil {
@@ -115,11 +127,15 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	if err != nil {
 		return err
 	}
-	if _, err := c.Add(ctx, account, secret); err != nil {
+	if p.There && f.login != "" { // it is there, and its user signs in under another name
+		if err := c.SetLogin(ctx, address, f.login); err != nil {
+			return err
+		}
+	} else if _, err := c.Add(ctx, account, secret); err != nil {
 		return err
 	}
 	consented, err := m.authorize(ctx, c, address, p, f.how)
-	if err != nil && !consented {
+	if err != nil && !consented && !p.There {
 		// An account that nobody has approved does not stay, also after Ctrl-C.
 		if _, rerr := c.Remove(context.WithoutCancel(ctx), address); rerr != nil {
 			return errors.Join(err, rerr)
@@ -182,35 +198,63 @@ func (m *Main) register(ctx context.Context, p api.Preflight, given string) (cli
 		return "", "", withCure(fmt.Errorf("the client ID of your registration with %s is missing", p.Name),
 			"set it with --client-id (and --client-secret-file), or as client_id of the provider in the configuration; docs/providers.md says how to get one")
 	}
-	if clientID, err = m.ask(ctx, "client ID:"); err != nil {
+	answer, err := m.ask(ctx, "client ID (or the provider's JSON file, or its content in one line):")
+	if err != nil {
+		return "", "", err
+	}
+	if file := strings.Trim(answer, `'"`); strings.HasSuffix(strings.ToLower(file), ".json") { // typed, or dropped on the terminal
+		if answer, err = m.readClient(file); err != nil {
+			return "", "", err
+		}
+	}
+	if clientID, secret, err = config.ReadClientFields(answer, given); err != nil {
 		return "", "", err
 	}
 	if clientID == "" {
 		return "", "", withCure(errors.New("no client ID was given"), "docs/providers.md says how to get one")
 	}
 	switch {
-	case given != "" || p.Registration.Secret == "none":
-		return clientID, given, nil
+	case secret != "" || p.Registration.Secret == "none":
+		return clientID, secret, nil
 	case p.Registration.Secret == "needed":
 		secret, err = m.askSecret(ctx, "client secret (kept in the keystore):")
 	default:
 		secret, err = m.askSecret(ctx, "client secret (kept in the keystore; leave empty if there is none):")
 	}
-	return clientID, strings.TrimSpace(secret), err
+	if err != nil {
+		return "", "", err
+	}
+	return config.ReadClientFields(clientID, secret)
 }
 
-// readClientSecret reads the client secret from a file: arguments can be seen by other programs.
+// readClientSecret reads a client secret, or JSON with one, from a file: arguments can be seen
+// by other programs.
 func (m *Main) readClientSecret(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
+	text, err := m.readClient(file)
+	if err != nil {
+		return "", err
+	}
+	switch id, secret, _ := config.ReadClient([]byte(text)); {
+	case secret == "" && id == "":
+		return "", withCure(errors.New("the client secret is empty"), "leave out --client-secret-file if the registration has no secret")
+	case secret == "":
+		return "", withCure(fmt.Errorf("%s has the client ID %s, but no client secret", file, id),
+			"Google only offers the secret when it is created: add a new one to the client and download its file; or use --client-id if the registration has no secret")
+	}
+	return text, nil
+}
+
+// readClient reads a file with a client ID, a client secret or both; see [config.ReadClient].
+func (m *Main) readClient(file string) (string, error) {
 	data, err := m.readAll(file, "client secret", "name a file that contains it, or - for standard input", 64<<10)
 	if err != nil {
 		return "", err
 	}
-	secret := strings.TrimSpace(string(data))
-	if secret == "" {
-		return "", withCure(errors.New("the client secret is empty"), "leave out --client-secret-file if the registration has no secret")
+	if _, _, err := config.ReadClient(data); err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
 	}
-	return secret, nil
+	return safeio.Text(data)
 }

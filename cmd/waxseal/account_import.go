@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/control"
 	"github.com/waxseal/waxseal/proxy/emailproxy"
@@ -39,7 +39,8 @@ keeps its password; only the port changes there. Without it, the accounts are
 added, and you approve each of them with "waxseal account reauthorize".
 
 Entries with errors are reported, and the others are imported. Importing the same
-file again changes nothing.`,
+file again changes nothing. The exit code is 1 if an entry has an error, or if
+something of an emailproxy.config could not be taken over and you have to do it.`,
 		Args: exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if passwords == "-" && args[0] == "-" {
@@ -84,7 +85,7 @@ func (m *Main) accountImport(ctx context.Context, c *connection, file, passwordF
 			err = m.printMove(ctx, c, report, len(passwords) > 0)
 		}
 	}
-	if err == nil && report.Failed > 0 {
+	if err == nil && !report.Complete() {
 		err = errTold
 	}
 	return err
@@ -92,14 +93,17 @@ func (m *Main) accountImport(ctx context.Context, c *connection, file, passwordF
 
 func (m *Main) printImport(r api.ImportReport) {
 	for _, w := range r.Warnings {
-		m.say("warning: %s", w)
+		m.say("warning: %s", w.Error())
+	}
+	for _, p := range r.Left {
+		m.say("to do: %s", p.Error())
 	}
 	for _, p := range r.Problems {
 		where := fmt.Sprintf("entry %d", p.Index)
 		if p.Address != "" {
 			where += " (" + p.Address + ")"
 		}
-		m.say("%s: %s", where, strings.ReplaceAll(p.Problem, "\n", "; "))
+		m.say("%s: %s", where, p.Problem.Error())
 	}
 	fmt.Fprintf(m.Out, "%d imported, %d unchanged, %d failed\n", r.Imported, r.Unchanged, r.Failed)
 }
@@ -139,7 +143,7 @@ func (m *Main) mailPasswords(ctx context.Context, data []byte, file string) (map
 	}
 	passwords := map[string]string{}
 	for _, a := range parsed.Accounts {
-		for tries := 3; a.Sealed() && tries > 0; tries-- {
+		for tries := 3; parsed.NeedsPassword(a) && tries > 0; tries-- {
 			password, err := m.askSecret(ctx, "password that mail programs use for "+a.Address+" (empty: approve it later):")
 			if err != nil {
 				return nil, err
@@ -157,8 +161,12 @@ func (m *Main) mailPasswords(ctx context.Context, data []byte, file string) (map
 
 // parsePasswords reads "ADDRESS PASSWORD" lines. A password may contain spaces.
 func parsePasswords(data []byte) (map[string]string, error) {
+	text, err := safeio.Text(data)
+	if err != nil {
+		return nil, fmt.Errorf("mail passwords: %w", err)
+	}
 	passwords := map[string]string{}
-	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines := bufio.NewScanner(strings.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		address, password, ok := strings.Cut(strings.TrimLeft(lines.Text(), " \t"), " ")
 		switch {

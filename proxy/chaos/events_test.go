@@ -4,7 +4,6 @@ package chaos
 
 import (
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -148,7 +147,7 @@ func (w *world) imports(p *place, address string) error {
 	}
 	report, err := w.server.Import(w.t.Context(), data)
 	if err == nil && report.Failed > 0 {
-		err = errors.New(report.Problems[0].Problem)
+		err = &report.Problems[0].Problem
 	}
 	return err
 }

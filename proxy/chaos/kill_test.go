@@ -287,7 +287,7 @@ func (l *lives) add(ctx context.Context, address string) error {
 	}
 	r, err := l.control.Import(ctx, data)
 	if err == nil && r.Failed > 0 {
-		err = errors.New(r.Problems[0].Problem)
+		err = &r.Problems[0].Problem
 	}
 	return err
 }

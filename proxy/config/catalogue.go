@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	_ "embed" // catalogue.toml
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 //go:embed catalogue.toml
@@ -184,95 +182,6 @@ func (l Catalogue) names() []string {
 	return names
 }
 
-// hasName reports whether id is the provider's id or one of its aliases.
-func (p Provider) hasName(id string) bool {
-	same := func(name string) bool { return id != "" && strings.EqualFold(name, id) }
-	return same(p.ID) || slices.ContainsFunc(p.Aliases, same)
-}
-
-// complete fills in the defaults of what an entry may leave out.
-func (p Provider) complete() Provider {
-	p.Name = cmp.Or(p.Name, p.ID)
-	p.RedirectHost = cmp.Or(p.RedirectHost, "127.0.0.1")
-	p.RedirectPath = cmp.Or(p.RedirectPath, "/")
-	p.SMTPTLS = cmp.Or(p.SMTPTLS, tlsByPort(p.SMTP), "starttls")
-	p.MaxConnections = cmp.Or(p.MaxConnections, defaultConnections)
-	return p
-}
-
-// merge lays the entry own over the built-in entry base; see Config.Catalogue.
-func merge(own, base Provider) Provider {
-	p := own
-	p.Aliases = slices.Concat(own.Aliases, []string{base.ID}, base.Aliases)
-	p.Name = cmp.Or(own.Name, base.Name)
-	if own.TokenURL == "" {
-		p.AuthURL = cmp.Or(own.AuthURL, base.AuthURL)
-		p.TokenURL = base.TokenURL
-		p.DeviceURL = cmp.Or(own.DeviceURL, base.DeviceURL)
-		p.RevokeURL = cmp.Or(own.RevokeURL, base.RevokeURL)
-		p.Issuer = cmp.Or(own.Issuer, base.Issuer)
-		p.UserinfoURL = cmp.Or(own.UserinfoURL, base.UserinfoURL)
-		p.ConsentDays = cmp.Or(own.ConsentDays, base.ConsentDays)
-		p.NoOAuth = cmp.Or(own.NoOAuth, base.NoOAuth)
-	}
-	if own.SMTP == "" {
-		p.SMTP = base.SMTP
-		p.SMTPTLS = cmp.Or(own.SMTPTLS, base.SMTPTLS)
-	}
-	if own.Domains == nil {
-		p.Domains = base.Domains
-	}
-	if own.MX == nil {
-		p.MX = base.MX
-	}
-	if own.Scopes == nil {
-		p.Scopes = base.Scopes
-	}
-	if own.AuthParams == nil {
-		p.AuthParams = base.AuthParams
-	}
-	p.ClientID = cmp.Or(own.ClientID, base.ClientID)
-	p.RedirectHost = cmp.Or(own.RedirectHost, base.RedirectHost)
-	p.RedirectPath = cmp.Or(own.RedirectPath, base.RedirectPath)
-	p.Hello = cmp.Or(own.Hello, base.Hello)
-	p.CAFile = cmp.Or(own.CAFile, base.CAFile)
-	p.MaxConnections = cmp.Or(own.MaxConnections, base.MaxConnections)
-	p.DailyLimit = cmp.Or(own.DailyLimit, base.DailyLimit)
-	return p
-}
-
-// tlsByPort returns the kind of TLS that a submission port implies, by RFC 8314 section
-// 3.3 and RFC 6409 (2525 is only a convention), and "" for any other port.
-func tlsByPort(address string) string {
-	switch _, port, _ := splitHostPort(address); port {
-	case 465:
-		return "implicit"
-	case 25, 587, 2525:
-		return "starttls"
-	}
-	return ""
-}
-
-// checkSMTP returns an error if mail cannot be sent to the provider's smtp, as its
-// smtp_tls says.
-func checkSMTP(p Provider) error {
-	if p.SMTP == "" {
-		return errors.New(`smtp is missing; enter the provider's server, like "smtp.example.com:587"`)
-	}
-	host, port, err := splitHostPort(p.SMTP)
-	switch {
-	case err != nil:
-		return fmt.Errorf(`smtp %w; write it like "smtp.example.com:587"`, err)
-	case host == "" || port == 0:
-		return fmt.Errorf(`smtp %q needs a host and a port, like "smtp.example.com:587"`, p.SMTP)
-	case p.SMTPTLS == "none" && !isLoopback(host):
-		return fmt.Errorf(`smtp_tls = "none" would send tokens unencrypted to %s; use "starttls" or "implicit"`, host)
-	case !slices.Contains([]string{"starttls", "implicit", "none"}, p.SMTPTLS):
-		return fmt.Errorf(`smtp_tls is %q; use "starttls" or "implicit" ("none" is only for servers on this machine)`, p.SMTPTLS)
-	}
-	return nil
-}
-
 // Choices lists the providers that support OAuth, in the catalogue's order.
 func (l Catalogue) Choices() []api.Choice {
 	var list []api.Choice
@@ -282,18 +191,4 @@ func (l Catalogue) Choices() []api.Choice {
 		}
 	}
 	return list
-}
-
-// SecretKey returns the keystore's key for the secret of the registration that p names.
-// A service account's secret is its key file, as the provider issued it.
-func (p Provider) SecretKey() string {
-	if p.Grant == oauth.JWTBearer {
-		return oauth.ServiceKey(p.ClientID)
-	}
-	return oauth.ClientKey(p.TokenURL, p.ClientID)
-}
-
-// OwnSecretKey returns the keystore's key for a client secret that only one account uses.
-func (p Provider) OwnSecretKey(address string) string {
-	return oauth.OwnClientKey(p.TokenURL, p.ClientID, Fold(address))
 }

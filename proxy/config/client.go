@@ -1,12 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -23,18 +24,23 @@ import (
 // and contain nothing of it but client IDs.
 func ReadClient(data []byte) (id, secret string, err error) {
 	text, err := safeio.Text(data)
-	if err != nil {
-		return "", "", fmt.Errorf("a client secret or a JSON file is expected, but %w", err)
+	kind := ""
+	if other, ok := errors.AsType[*safeio.NotTextError](err); ok {
+		kind = other.Looks
+	} else if err != nil {
+		return "", "", err
 	}
 	text = strings.TrimSpace(text)
 	if strings.HasPrefix(text, "{") {
 		return readClientJSON(text)
 	}
-	if kind := otherText(text); kind != "" {
-		return "", "", fmt.Errorf("a client secret or a JSON file is expected, but this is %s", kind)
+	if kind = cmp.Or(kind, otherText(text)); kind != "" {
+		return "", "", trouble(api.Say("This is {{.Kind}}, and not a client secret or a JSON file with one.", "Kind", kind),
+			api.Say("Use the file that the provider offers for download, or save the secret as plain text in UTF-8."))
 	}
 	if strings.ContainsFunc(text, isSpaceOrControl) {
-		return "", "", errors.New("a client secret is a single word, but this text has spaces or several lines; copy the secret alone, or use the provider's JSON file")
+		return "", "", trouble(api.Say("A client secret is a single word, but this text has spaces or several lines."),
+			api.Say("Copy the secret alone, or use the provider's JSON file."))
 	}
 	return "", text, nil
 }
@@ -44,7 +50,7 @@ func ReadClient(data []byte) (id, secret string, err error) {
 func ReadClientFields(idText, secretText string) (id, secret string, err error) {
 	id, other, err := ReadClient([]byte(idText))
 	if err != nil {
-		return "", "", fmt.Errorf("client ID: %w", err)
+		return "", "", err
 	}
 	if id == "" {
 		id, other = other, "" // not JSON, so it is the ID
@@ -52,21 +58,16 @@ func ReadClientFields(idText, secretText string) (id, secret string, err error) 
 	jsonID, secret, err := ReadClient([]byte(secretText))
 	switch {
 	case err != nil:
-		return "", "", fmt.Errorf("client secret: %w", err)
+		return "", "", err
 	case id != "" && jsonID != "" && id != jsonID:
-		return "", "", fmt.Errorf("the JSON belongs to the client ID %s, not to %s; use one that belongs to the other", jsonID, id)
+		return "", "", trouble(api.Say("The JSON belongs to the client ID {{.JSON}}, not to {{.Entered}}.", "JSON", jsonID, "Entered", id),
+			api.Say("Use a client ID and a secret that belong together."))
 	case other != "" && secret != "" && other != secret:
-		return "", "", fmt.Errorf("the JSON for %s has another client secret than the one that was entered; leave one of them out", id)
+		return "", "", trouble(api.Say("The JSON has another client secret than the one that you entered."), api.Say("Leave one of them out."))
 	case strings.HasSuffix(strings.ToLower(id), ".json"):
-		return "", "", fmt.Errorf("%q is the name of a file, not a client ID; use the file's content", id)
+		return "", "", trouble(api.Say("{{.Name}} is the name of a file, not a client ID.", "Name", id), api.Say("Use the content of that file."))
 	}
-	if id == "" {
-		id = jsonID
-	}
-	if secret == "" {
-		secret = other
-	}
-	return id, secret, nil
+	return cmp.Or(id, jsonID), cmp.Or(secret, other), nil
 }
 
 // clientFields are the fields of the JSON objects that ReadClient knows.
@@ -90,27 +91,29 @@ type clientFields struct {
 func readClientJSON(text string) (id, secret string, err error) {
 	var c clientFields
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
-		return "", "", fmt.Errorf("this starts like JSON but is not (%s); it may be cut off: use the whole file, or paste it in one line", jsonFault([]byte(text), err))
+		return "", "", trouble(api.Say("This starts like JSON, but is damaged or cut off ({{.Reason}}).", "Reason", jsonFault([]byte(text), err)),
+			api.Say("Use the whole file; on a terminal, paste it in one line."))
 	}
+	useDesktop := api.Say("Create a client of the type \"Desktop app\" and use its JSON.")
 	switch {
 	case c.Installed != nil && c.Installed.ClientID != "":
 		return strings.TrimSpace(c.Installed.ClientID), strings.TrimSpace(c.Installed.ClientSecret), nil
 	case c.Web != nil:
-		return "", "", errors.New(`this JSON belongs to a client of the type "Web application"; for those Google accepts only redirect addresses with the exact port that was registered, and Waxseal uses any free port. Create a client of the type "Desktop app" and use its JSON`)
+		return "", "", trouble(api.Say("This JSON belongs to a client of the type \"Web application\". For those, Google accepts only redirect addresses with the port that was registered, but Waxseal uses any free port."), useDesktop)
 	case isServiceKey(text):
 		return c.ClientEmail, text, nil
 	case c.Type == "authorized_user":
-		return "", "", errors.New(`this JSON contains a user's own credentials, as gcloud stores them, and not a registration; create a client of the type "Desktop app" and use its JSON`)
+		return "", "", trouble(api.Say("This JSON contains a user's own credentials, as gcloud stores them, and not a registration."), useDesktop)
 	case c.Type != "" || c.Project != nil:
-		return "", "", errors.New(`this JSON is another file of Google's, without a client that Waxseal can use; create a client of the type "Desktop app" and use its JSON`)
+		return "", "", trouble(api.Say("This JSON is another of Google's files, without a client that Waxseal can use."), useDesktop)
 	case c.Accounts != nil:
-		return "", "", errors.New("this JSON is a list of accounts, not a registration; `waxseal account import` reads it")
+		return "", "", trouble(api.Say("This JSON is a list of accounts to import, not a registration."), api.Say("Import it instead."))
 	case c.AppID != "":
 		return strings.TrimSpace(c.AppID), strings.TrimSpace(c.Password), nil
 	case c.ClientID != "":
 		return strings.TrimSpace(c.ClientID), strings.TrimSpace(c.ClientSecret), nil
 	}
-	return "", "", errors.New("this JSON has no client_id; use the file that the provider offered when the client was created")
+	return "", "", trouble(api.Say("This JSON has no client ID."), api.Say("Use the file that the provider offered when you created the client."))
 }
 
 // isServiceKey reports whether a text is the JSON key of a service account at Google.
@@ -124,19 +127,22 @@ func isServiceKey(text string) bool {
 func (p Provider) CheckSecret(secret string) error {
 	switch isKey := isServiceKey(secret); {
 	case p.Grant != oauth.JWTBearer && isKey:
-		return fmt.Errorf(`this is the key of a service account, but %s expects the client ID and the client secret of a registration; to send with a service account, add a [[provider]] with grant = "jwt_bearer" (docs/providers.md shows one) and use that`, p.Name)
+		return trouble(api.Say("This is the key of a service account, but {{.Provider}} expects the client ID and the client secret of a registration.", "Provider", p.Name),
+			api.Say("To send with a service account, add a provider for it, as docs/providers.md shows."))
 	case p.Grant == oauth.JWTBearer && !isKey && secret != "":
-		return fmt.Errorf("%s expects the JSON key of a service account, and this is not one; create a key of the type JSON for the service account and use that file", p.Name)
+		return trouble(api.Say("This is not the JSON key of a service account, which {{.Provider}} expects.", "Provider", p.Name),
+			api.Say("Create a key of the type JSON for the service account and use that file."))
 	}
 	return nil
 }
 
-// otherText names the kind of a text that people mistake for another, "" if it looks like none.
+// otherText names the kind of a text that people mistake for another; "" means that it does not
+// look like any of these.
 func otherText(text string) string {
 	start := strings.ToLower(text[:min(len(text), 512)])
 	switch {
 	case strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html"):
-		return "a web page (HTML); use the download button instead of saving the page"
+		return "a web page (HTML)"
 	case strings.HasPrefix(start, "<?xml") || strings.HasPrefix(start, "<!doctype"):
 		return "an XML file"
 	case strings.HasPrefix(start, "-----begin "):

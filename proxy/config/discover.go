@@ -83,12 +83,3 @@ func (l Catalogue) idList() string {
 	}
 	return strings.Join(ids, ", ")
 }
-
-// checkOAuth returns an error, with what to do instead, if the provider does not support
-// OAuth on SMTP.
-func (p Provider) checkOAuth() error {
-	if p.NoOAuth != "" {
-		return fmt.Errorf("%s cannot be used with Waxseal: %s", p.Name, p.NoOAuth)
-	}
-	return nil
-}

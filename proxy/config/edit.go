@@ -97,10 +97,14 @@ func SetKeystore(path, kind string) error {
 	}, false)
 }
 
+// byteOrderMark is what some Windows editors put before UTF-8.
+const byteOrderMark = "\ufeff"
+
 // editConfig reads the file, has change produce the new text and the configuration that
 // the text must mean, and writes it. If the text means something else, because the file
 // uses an unusual notation, the whole file is written from scratch; the old one, with its
-// comments, is then kept beside it as a .bak file.
+// comments, is then kept beside it as a .bak file. A file in UTF-16 becomes one in UTF-8 with
+// a byte order mark, which the same editors understand.
 func editConfig(path string, change func(text string, c Config) (string, Config), validate bool) error {
 	editing.Lock()
 	defer editing.Unlock()
@@ -111,12 +115,15 @@ func editConfig(path string, change func(text string, c Config) (string, Config)
 	if err != nil {
 		return err
 	}
-	data := bytes.TrimPrefix(raw, byteOrderMark)
-	old, err := decodeConfig(path, data)
+	before, err := safeio.Text(raw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	old, err := decodeConfig(path, []byte(before))
 	if err != nil {
 		return fmt.Errorf("correct the configuration file first:\n%w", err)
 	}
-	text, want := change(string(data), old)
+	text, want := change(before, old)
 	if sameConfig(old, want) && reflect.DeepEqual(old.Accounts, want.Accounts) {
 		return nil
 	}
@@ -132,11 +139,13 @@ func editConfig(path string, change func(text string, c Config) (string, Config)
 		}
 		keep = true
 	}
-	if bytes.Contains(data, []byte("\r\n")) {
+	if strings.Contains(before, "\r\n") {
 		text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")
 	}
-	mark := raw[:len(raw)-len(data)]
-	return writeConfig(path, raw, append(slices.Clone(mark), text...), keep)
+	if before != string(raw) {
+		text = byteOrderMark + text
+	}
+	return writeConfig(path, raw, []byte(text), keep)
 }
 
 // writeConfig puts the new text in place and, if keep is set, the old one beside it.

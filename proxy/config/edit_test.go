@@ -120,6 +120,28 @@ b@gmail.com""" # odd but allowed
 	}
 }
 
+// TestEditsOfUTF16: the file becomes one in UTF-8 that the same editors understand.
+func TestEditsOfUTF16(t *testing.T) {
+	const before = "# für mich\r\nmetrics = ''\r\n"
+	for name, content := range encodings(before) {
+		path := writeTestConfig(t, content)
+		if err := AddAccounts(path, nil, []api.Account{{Address: "a@gmail.com"}}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		want := before + "\r\n[[account]]\r\naddress = \"a@gmail.com\"\r\n"
+		if name != "UTF-8" {
+			want = byteOrderMark + want
+		}
+		if got := readText(t, path); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	path := writeTestConfig(t, "PK\x03\x04 word/document.")
+	if err := AddAccounts(path, nil, []api.Account{{Address: "a@gmail.com"}}); err == nil || !strings.Contains(err.Error(), path+": this is a Word document") {
+		t.Errorf("a Word document: %v", err)
+	}
+}
+
 // A comment right above a header is about what follows it, even if the table before it is
 // removed.
 func TestRemoveKeepsTheNextOnesComment(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 // tempDir is t.TempDir with a clean-up that may fail on Windows: there, a file that was just
@@ -29,6 +31,16 @@ func readText(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// encodings are a text as various programs save it.
+func encodings(text string) map[string]string {
+	var little, big strings.Builder
+	for _, u := range utf16.Encode([]rune("\ufeff" + text)) {
+		little.Write([]byte{byte(u), byte(u >> 8)})
+		big.Write([]byte{byte(u >> 8), byte(u)})
+	}
+	return map[string]string{"UTF-8": text, "UTF-8 with a mark": "\ufeff" + text, "UTF-16 LE": little.String(), "UTF-16 BE": big.String()}
 }
 
 // writeTestConfig writes a config.toml in a folder of its own and returns its path.

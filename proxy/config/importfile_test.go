@@ -12,7 +12,7 @@ import (
 
 const fullImport = `{"accounts": [
   {"email": " Me@gmail.com", "provider": "gmail", "client_id": "id", "client_secret": "cs-geheim", "refresh_token": "rt-geheim",
-   "smtp_password": "pw-geheim", "oauth_token_url": "https://t.example/", "oauth_endpoint": "s.example:465", "max_concurrent_messages": 4},
+   "smtp_password": "pw-geheim-long-enough", "oauth_token_url": "https://t.example/", "oauth_endpoint": "s.example:465", "max_concurrent_messages": 4},
   {"email": "you@outlook.com", "client_id": "id", "refresh_token": "rt", "client_secret": null, "max_concurrent_messages": null}
 ]}`
 
@@ -20,7 +20,7 @@ func TestParseImport(t *testing.T) {
 	want := []ImportEntry{
 		{
 			Account:      api.Account{Address: "Me@gmail.com", Provider: "gmail", ClientID: "id", TokenURL: "https://t.example/", SMTP: "s.example:465", MaxConnections: 4},
-			ClientSecret: "cs-geheim", RefreshToken: "rt-geheim", Password: "pw-geheim",
+			ClientSecret: "cs-geheim", RefreshToken: "rt-geheim", Password: "pw-geheim-long-enough",
 		},
 		{Account: api.Account{Address: "you@outlook.com", ClientID: "id"}, RefreshToken: "rt", Index: 1},
 	}
@@ -84,7 +84,7 @@ func TestParseImportBadEntries(t *testing.T) {
 		{with("email", 5), `email must be a text in quotes`},
 		{with("email", "a\r\nb@gmail.com"), "control character"},
 		{with("refresh_token", " "), "refresh_token is missing"},
-		{with("refresh_token", "gehe\x00im"), "refresh_token holds a control character"},
+		{with("refresh_token", "gehe\x00im"), "refresh_token contains a control character"},
 		{with("smtp_password", []string{"geheim"}), "smtp_password must be a text"},
 		{with("client_id", ""), ""}, // the configuration has one
 		{with("provider", "microsoft", "client_id", ""), "client_id is missing"},
@@ -118,8 +118,8 @@ func TestParseImportBadEntries(t *testing.T) {
 	}
 	problems := map[int]string{}
 	for _, b := range found.Problems {
-		problems[b.Index] = b.Problem
-		if strings.Contains(b.Problem+b.Address, "geheim") || strings.Contains(b.Problem, "gehe") {
+		problems[b.Index] = b.Problem.Error()
+		if strings.Contains(b.Problem.Error()+b.Address, "gehe") {
 			t.Errorf("a secret is in %+v", b)
 		}
 	}
@@ -138,12 +138,16 @@ func TestParseImportUnknownFields(t *testing.T) {
 	text := `{"version": 3, "accounts": [` + fmt.Sprintf(entry, 1) + "," + fmt.Sprintf(entry, 2) + `]}`
 	found, err := ParseImport([]byte(text), Default())
 	want := []string{
-		`field "version" beside "accounts" is not known and was left out`,
-		`field "colour" is not known and was left out (entry 0 and 1 more)`,
-		`field "refreshtoken" is not known and was left out (entry 0 and 1 more); did you mean "refresh_token"?`,
+		`the field "version" next to "accounts" is not known and was ignored`,
+		`the field "colour" is not known and was ignored (entry 0 and 1 more)`,
+		`the field "refreshtoken" is not known and was ignored (entry 0 and 1 more); did you mean "refresh_token"?`,
 	}
-	if err != nil || len(found.Problems) != 0 || len(found.Entries) != 2 || !reflect.DeepEqual(found.Warnings, want) {
-		t.Errorf("%v, %v, %d entries, warnings:\n%s", err, found.Problems, len(found.Entries), strings.Join(found.Warnings, "\n"))
+	var got []string
+	for _, w := range found.Warnings {
+		got = append(got, w.Error())
+	}
+	if err != nil || len(found.Problems) != 0 || len(found.Entries) != 2 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v, %d entries, warnings:\n%s", err, found.Problems, len(found.Entries), strings.Join(got, "\n"))
 	}
 }
 
@@ -158,13 +162,13 @@ func TestParseImportNothingToRead(t *testing.T) {
 		`{"accounts": {"a": "geheim"}}`: "it must be a JSON list",
 		`"geheim"`:                      "it must be a JSON list",
 		"null":                          "it must be a JSON list",
-		"\x00\x01\x02":                  "it is not JSON",
+		"\x00\x01\x02":                  "this is binary data; save it as plain text",
 	} {
 		found, err := ParseImport([]byte(text), Default())
 		if err == nil || !strings.HasPrefix(err.Error(), "import file: "+want) || len(found.Entries)+len(found.Problems)+len(found.Warnings) != 0 {
 			t.Errorf("%q: error %v, want %q", text, err, want)
 		} else if strings.Contains(err.Error(), "geheim") {
-			t.Errorf("%q: the error tells a secret: %v", text, err)
+			t.Errorf("%q: the error contains a secret: %v", text, err)
 		}
 	}
 }
@@ -205,7 +209,7 @@ func FuzzParseImport(f *testing.F) {
 			t.Errorf("the entries make a wrong configuration: %v", err)
 		}
 		for _, b := range found.Problems {
-			if b.Problem == "" {
+			if b.Problem.Error() == "" {
 				t.Errorf("entry %d has an empty problem", b.Index)
 			}
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,14 +19,14 @@ server_address = smtp.gmail.com
 server_port = 465
 `
 
-// TestEmailProxyProviders tells the provider from the addresses of an account.
+// TestEmailProxyProviders finds the provider by an account's URLs, scopes and servers.
 func TestEmailProxyProviders(t *testing.T) {
 	account := func(lines string) string { return "[me@corp.example]\nclient_id = id\n" + lines }
 	const microsoft = "https://login.microsoftonline.com/"
 	for name, c := range map[string]struct {
 		file string
-		want Provider // no more than is compared
-		own  bool     // it is written into the configuration
+		want Provider // only what is compared
+		own  bool     // it is added to the configuration
 		err  string
 	}{
 		"as in the catalogue": {file: account("token_url = https://oauth2.googleapis.com/token"), want: Provider{ID: "google", SMTP: "smtp.gmail.com:465"}},
@@ -34,11 +35,41 @@ func TestEmailProxyProviders(t *testing.T) {
 		"Microsoft": {file: account("token_url = " + microsoft + "common/oauth2/v2.0/token"), want: Provider{ID: "microsoft", SMTP: "smtp.office365.com:587"}},
 		"one tenant": {file: account("permission_url = " + microsoft + "1-2/oauth2/v2.0/authorize\ntoken_url = " + microsoft + "1-2/oauth2/v2.0/token"), own: true,
 			want: Provider{ID: "microsoft-1-2", SMTP: "smtp.office365.com:587"}},
+		"a national cloud": {file: proxyServers + account("token_url = https://login.microsoftonline.us/organizations/oauth2/v2.0/token\noauth2_scope = https://outlook-dod.office365.us/SMTP.Send"),
+			want: Provider{ID: "microsoft-dod", SMTP: "outlook-dod.office365.us:587"}},
+		"the server of a national cloud": {file: "[SMTP-1]\nserver_address = outlook-dod.office365.us\nserver_port = 587\nserver_starttls = 1\n" +
+			account("token_url = https://login.microsoftonline.us/1-2/oauth2/v2.0/token"), own: true,
+			want: Provider{ID: "microsoft-dod-1-2", SMTP: "outlook-dod.office365.us:587"}},
+		"an older name of a national cloud": {file: "[SMTP-1]\nserver_address = smtp.partner.outlook.cn\nserver_port = 587\nserver_starttls = 1\n" + proxyServers +
+			account("permission_url = https://login.chinacloudapi.cn/common/oauth2/v2.0/authorize\ntoken_url = https://login.chinacloudapi.cn/common/oauth2/v2.0/token\noauth2_scope = https://partner.outlook.cn/SMTP.Send offline_access"), own: true,
+			want: Provider{ID: "chinacloudapi.cn", SMTP: "smtp.partner.outlook.cn:587"}},
+		"the other name of Exchange Online": {file: account("token_url = " + microsoft + "common/oauth2/v2.0/token\noauth2_scope = https://outlook.office365.com/IMAP.AccessAsUser.All https://outlook.office365.com/SMTP.Send"),
+			want: Provider{ID: "microsoft", SMTP: "smtp.office365.com:587"}},
+		"another server of Microsoft's": {file: "[SMTP-1]\nserver_address = smtp-mail.outlook.com\nserver_port = 587\nserver_starttls = 1\n" +
+			account("token_url = "+microsoft+"common/oauth2/v2.0/token"), want: Provider{ID: "microsoft", SMTP: "smtp.office365.com:587"}},
+		"scopes of its own": {file: account("token_url = " + microsoft + "common/oauth2/v2.0/token\noauth2_scope = https://outlook.office365.com/.default"), own: true,
+			want: Provider{ID: "microsoft-2", SMTP: "smtp.office365.com:587"}},
+		"a server of its own": {file: "[SMTP-1]\nserver_address = mail.corp.example\nserver_port = 587\nserver_starttls = 1\n" +
+			account("token_url = "+microsoft+"common/oauth2/v2.0/token\noauth2_scope = https://mail.corp.example/SMTP.Send"), own: true,
+			want: Provider{ID: "microsoft-corp.example", SMTP: "mail.corp.example:587"}},
+		"a server that must not get the token": {file: "[SMTP-1]\nserver_address = mail.corp.example\nserver_port = 587\nserver_starttls = 1\n" +
+			account("token_url = https://oauth2.googleapis.com/token\noauth2_scope = https://mail.google.com/"), want: Provider{ID: "google", SMTP: "smtp.gmail.com:465"}},
+		"another port": {file: "[SMTP-1]\nserver_address = smtp.gmail.com\nserver_port = 587\nserver_starttls = 1\n" +
+			account("token_url = https://oauth2.googleapis.com/token"), want: Provider{ID: "google", SMTP: "smtp.gmail.com:587"}},
+		"a redirect with a path": {file: account("token_url = " + microsoft + "common/oauth2/v2.0/token\nredirect_uri = http://localhost:8080/back"), own: true,
+			want: Provider{ID: "microsoft-2", SMTP: "smtp.office365.com:587"}},
+		"the mail password as the secret": {file: "[emailproxy]\nuse_login_password_as_client_credentials_secret = True\n" +
+			account("oauth2_flow = client_credentials\noauth2_scope = https://outlook.office365.com/.default\ntoken_url = "+microsoft+"1-2/oauth2/v2.0/token"), own: true,
+			want: Provider{ID: "microsoft-1-2-app", Grant: "client_credentials", SMTP: "smtp.office365.com:587"}},
+		"no secret of a program": {file: account("oauth2_flow = client_credentials\ntoken_url = " + microsoft + "1-2/oauth2/v2.0/token"), err: "client secret is missing"},
+		"a certificate":          {file: account("jwt_certificate_path = /c.pem\ntoken_url = " + microsoft + "1-2/oauth2/v2.0/token"), err: "certificate (jwt_certificate_path)"},
+		"a shared mailbox":       {file: "[me@corp.example\\shared@corp.example]\nclient_id = x\ntoken_url = x", err: "add the mailbox shared@corp.example"},
+		"the cache alone":        {file: "[me@corp.example]\ntoken_salt = x\nrefresh_token = x", err: "--cache-store"},
 		"a code": {file: account("oauth2_flow = device\npermission_url = " + microsoft + "common/oauth2/v2.0/devicecode\ntoken_url = " + microsoft + "common/oauth2/v2.0/token"),
 			want: Provider{ID: "microsoft", SMTP: "smtp.office365.com:587"}},
 		"a program's own right": {file: account("oauth2_flow = client_credentials\nclient_secret = s\noauth2_scope = all\ntoken_url = " + microsoft + "1-2/oauth2/v2.0/token"), own: true,
 			want: Provider{ID: "microsoft-1-2-app", Grant: "client_credentials", SMTP: "smtp.office365.com:587"}},
-		"a service account": {file: "[me@corp.example]\nclient_id = key\noauth2_flow = service_account\noauth2_scope = https://mail.google.com/\ntoken_url = https://oauth2.googleapis.com/token\nclient_secret = {\n  \"client_email\": \"x@y.example\"}\n", own: true,
+		"a service account": {file: "[me@corp.example]\nclient_id = key\noauth2_flow = service_account\noauth2_scope = https://mail.google.com/\ntoken_url = https://oauth2.googleapis.com/token\nclient_secret = {\n  \"client_email\": \"x@y.example\", \"private_key\": \"p\"}\n", own: true,
 			want: Provider{ID: "google-app", Grant: "jwt_bearer", SMTP: "smtp.gmail.com:465"}},
 		"one server left": {file: proxyServers + "[SMTP-3587]\nserver_address = out.other.example\nserver_port = 465\n" +
 			account("permission_url = https://login.elsewhere.example/a\ntoken_url = https://login.elsewhere.example/t\nredirect_uri = http://localhost:8080/back\noauth2_scope = a b"), own: true,
@@ -47,17 +78,17 @@ func TestEmailProxyProviders(t *testing.T) {
 			account("permission_url = https://login.elsewhere.example/a\ntoken_url = https://login.elsewhere.example/t"), own: true,
 			want: Provider{ID: "elsewhere.example", SMTP: "mx.corp.example:587"}},
 		"no server":             {file: proxyServers + account("permission_url = https://login.corp.example/a\ntoken_url = https://login.corp.example/t"), err: "which SMTP server"},
-		"a code elsewhere":      {file: "[SMTP-1]\nserver_address = mx.corp.example\nserver_port = 587\n" + account("oauth2_flow = device\ntoken_url = https://login.corp.example/t"), err: "by code alone"},
+		"a code elsewhere":      {file: "[SMTP-1]\nserver_address = mx.corp.example\nserver_port = 587\n" + account("oauth2_flow = device\ntoken_url = https://login.corp.example/t"), err: "signs in with a code"},
 		"no page to sign in":    {file: "[SMTP-1]\nserver_address = mx.corp.example\nserver_port = 587\n" + account("token_url = https://login.corp.example/t"), err: "auth_url is missing"},
 		"no token endpoint":     {file: account(""), err: "token_url is missing"},
 		"one without TLS":       {file: account("token_url = http://login.corp.example/t"), err: "https://"},
 		"no client ID":          {file: "[me@corp.example]\ntoken_url = https://oauth2.googleapis.com/token", err: "client_id is missing"},
 		"a resource":            {file: account("oauth2_resource = x\ntoken_url = " + microsoft + "common/oauth2/token"), err: "oauth2_resource"},
 		"a flow of tomorrow":    {file: account("oauth2_flow = telepathy\ntoken_url = x"), err: "telepathy"},
-		"a key in a file":       {file: "[me@corp.example]\nclient_id = file\noauth2_flow = service_account\ntoken_url = x\nclient_secret = /key.json", err: "--client-secret-file"},
+		"a key in a file":       {file: "[me@corp.example]\nclient_id = file\noauth2_flow = service_account\ntoken_url = x\nclient_secret = /key.json", err: "that file as the client secret"},
 		"no key":                {file: "[me@corp.example]\nclient_id = key\noauth2_flow = service_account\ntoken_url = x\nclient_secret = SECRET", err: "not the JSON key"},
 		"no mail address":       {file: "[me@]\nclient_id = x\ntoken_url = https://oauth2.googleapis.com/token", err: "its name"},
-		"a token with a line":   {file: account("client_secret = SECRET\n  more\ntoken_url = https://oauth2.googleapis.com/token"), err: "client_secret holds a control character"},
+		"a token with a line":   {file: account("client_secret = SECRET\n  more\ntoken_url = https://oauth2.googleapis.com/token"), err: "client_secret contains a control character"},
 		"the same one again":    {file: account("token_url = https://oauth2.googleapis.com/token\n[ME@corp.example]"), want: Provider{ID: "google", SMTP: "smtp.gmail.com:465"}, err: "another section has the same address"},
 		"tokens without a salt": {file: account("refresh_token = x\ntoken_url = https://oauth2.googleapis.com/token"), err: "token_salt"},
 	} {
@@ -69,7 +100,7 @@ func TestEmailProxyProviders(t *testing.T) {
 		m := Default().FromEmailProxy(file, map[string]string{"me@corp.example": "pw"})
 		var problems string
 		for _, p := range m.Problems {
-			problems += p.Problem
+			problems += p.Problem.Error()
 		}
 		if (c.err == "") != (problems == "") || !strings.Contains(problems, c.err) || strings.Contains(problems, "SECRET") {
 			t.Errorf("%s: problems %q; want %q", name, problems, c.err)
@@ -110,5 +141,95 @@ func TestEmailProxyTenant(t *testing.T) {
 		if !strings.HasPrefix(u, "https://login.microsoftonline.com/1-2/oauth2/v2.0/") {
 			t.Errorf("%s", u)
 		}
+	}
+}
+
+// TestEmailProxyLeavesNothingSilently: what is not carried over is named, with what to do.
+func TestEmailProxyLeavesNothingSilently(t *testing.T) {
+	const google = "[me@gmail.com]\nclient_id = id\ntoken_url = https://oauth2.googleapis.com/token\noauth2_scope = https://mail.google.com/\n"
+	const microsoft = "[me@corp.example]\nclient_id = id\ntoken_url = https://login.microsoftonline.com/common/oauth2/v2.0/token\n"
+	const gmailServer = "[SMTP-2465]\nserver_address = smtp.gmail.com\nserver_port = 465\n"
+	const catchAll = "\ntoken_url = https://login.microsoftonline.com/1-2/oauth2/v2.0/token\nclient_id = shared\nclient_secret = SECRET\n[emailproxy]\nallow_catch_all_accounts = "
+	for name, c := range map[string]struct {
+		file      string
+		left      []string // parts of each, in order
+		warned    []string
+		providers int
+	}{
+		"everything is carried over": {file: gmailServer + google, warned: []string{"sent to port 2465"}},
+		"a domain": {file: google + "[@corp.example]" + catchAll + "on", providers: 1,
+			left: []string{"[@corp.example] stands for all addresses at corp.example, but Waxseal needs each of them; add those that are not in the file, with the provider microsoft-1-2 and the client ID shared (`waxseal account add ADDRESS`)"}},
+		"all domains and no account": {file: "[@]\nredirect_uri = https://localhost" + catchAll + "on", providers: 1,
+			left: []string{"[@] stands for all addresses, but", "the registration of @ has the redirect address https://localhost"}},
+		"a catch-all that is off": {file: google + "[@]" + catchAll + "off", warned: []string{"allow_catch_all_accounts is off"}},
+		"other machines": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = 192.0.2.1\n" + google,
+			left: []string{"[SMTP-25] accepts mail programs on other machines (192.0.2.1)"}, warned: []string{"port 25 "}},
+		"only this machine": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = ::1\n" + google, warned: []string{"port 25 "}},
+		"a certificate of its own": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_certificate_path = /c\nplugins = {}\n" + google,
+			left: []string{"[SMTP-25] with TLS", "[SMTP-25] has plugins"}, warned: []string{"port 25 "}},
+		"receiving":      {file: "[IMAP-1993]\nserver_address = imap.gmail.com\nserver_port = 993\n[POP-1995]\n" + google, warned: []string{"not receiving ([IMAP-1993], [POP-1995]); keep email-oauth2-proxy for receiving"}},
+		"a sample":       {file: google + "[your.email@example.com]\nclient_id = *** your client id here ***\n", warned: []string{"[your.email@example.com] was left out: it is a sample"}},
+		"odd sections":   {file: google + "[me]\ntoken_url = x\n[SMTP-1]\nserver_address = x\n" + google, left: []string{"[me] has the settings of an account"}, warned: []string{"[SMTP-1] was left out", "[me@gmail.com] occurs twice"}},
+		"odd settings":   {file: google + "colour = green\n", warned: []string{"the setting [me@gmail.com] colour is not known"}},
+		"only receiving": {file: microsoft + "oauth2_scope = https://outlook.office.com/IMAP.AccessAsUser.All offline_access\nrefresh_token = x\ntoken_salt = eA==\n", left: []string{"may only receive mail, not send it (https://outlook.office.com/IMAP.AccessAsUser.All offline_access); make sure that its registration has the permission https://outlook.office.com/SMTP.Send"}},
+		"another server": {file: "[SMTP-25]\nserver_address = mail.corp.example\nserver_port = 587\nserver_starttls = 1\n" + microsoft + "oauth2_scope = https://outlook.office.com/SMTP.Send\n",
+			left: []string{"me@corp.example now sends through smtp.office365.com:587, which is not one of the file's SMTP servers"}, warned: []string{"port 25 "}},
+		"another redirect": {file: google + "redirect_uri = https://localhost\n", left: []string{"has the redirect address https://localhost, which Waxseal cannot use; add http://127.0.0.1 to the registration"}},
+	} {
+		file, err := emailproxy.Parse([]byte(c.file))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		m := Default().FromEmailProxy(file, nil)
+		if len(m.Problems) > 0 || len(m.Entries) != len(file.Accounts) || len(m.Providers) != c.providers {
+			t.Errorf("%s: problems %+v, %d entries, providers %+v", name, m.Problems, len(m.Entries), m.Providers)
+		}
+		for _, list := range []struct {
+			kind string
+			got  []api.Problem
+			want []string
+		}{{"left", m.Left, c.left}, {"warnings", m.Warnings, c.warned}} {
+			ok := len(list.got) == len(list.want)
+			for i := 0; ok && i < len(list.got); i++ {
+				ok = strings.Contains(list.got[i].Error(), list.want[i]) && !strings.Contains(list.got[i].Error(), "SECRET")
+			}
+			if !ok {
+				var got []string
+				for _, p := range list.got {
+					got = append(got, p.Error())
+				}
+				t.Errorf("%s: %s:\n%s\nwant %q", name, list.kind, strings.Join(got, "\n"), list.want)
+			}
+		}
+		for _, e := range m.Entries {
+			if name == "only receiving" && (e.Sealed || e.RefreshToken != "") {
+				t.Errorf("%s: %+v", name, e)
+			}
+		}
+	}
+}
+
+// TestEmailProxyTwice: what one import adds is found by the next.
+func TestEmailProxyTwice(t *testing.T) {
+	text := "[SMTP-1]\nserver_address = mail.corp.example\nserver_port = 587\nserver_starttls = 1\n"
+	for i, scope := range []string{"https://mail.corp.example/SMTP.Send", "https://outlook.office365.com/.default"} {
+		for _, tenant := range []string{"common", "1-2"} {
+			text += fmt.Sprintf("[u%d@%s.example]\nclient_id = id\noauth2_scope = %s\ntoken_url = https://login.microsoftonline.com/%s/oauth2/v2.0/token\n", i, tenant, scope, tenant)
+		}
+	}
+	file, err := emailproxy.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Default()
+	first := cfg.FromEmailProxy(file, nil)
+	cfg.Providers = first.Providers
+	second := cfg.FromEmailProxy(file, nil)
+	if len(first.Entries) != 4 || len(first.Providers) != 4 || len(second.Providers) != 0 || !reflect.DeepEqual(first.Entries, second.Entries) {
+		t.Errorf("first %+v\nsecond %+v", first, second)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Error(err)
 	}
 }

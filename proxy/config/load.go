@@ -21,9 +21,6 @@ import (
 // 1 MB; a wrong path must not fill the memory.
 const maxConfigSize = 4 << 20
 
-// byteOrderMark is what some Windows editors put before UTF-8.
-var byteOrderMark = []byte("\xef\xbb\xbf")
-
 // Load reads the file at path, fills in the defaults and validates it. If there is no such
 // file, it returns the defaults, which is how a new machine starts. Unknown keys are
 // errors. Every error names the file and, if known, line and column, and says what to do;
@@ -39,11 +36,15 @@ func Load(path string) (Config, error) {
 // Read is [Load] for a program that is already running: a missing file is an error
 // (fs.ErrNotExist), not an order to forget every account.
 func Read(path string) (Config, error) {
-	data, err := readConfigFile(path)
+	raw, err := readConfigFile(path)
 	if err != nil {
 		return Config{}, err
 	}
-	data = bytes.TrimPrefix(data, byteOrderMark)
+	text, err := safeio.Text(raw)
+	if err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	data := []byte(text)
 	c, err := decodeConfig(path, data)
 	if err != nil {
 		return Config{}, err
@@ -60,7 +61,7 @@ func Read(path string) (Config, error) {
 	return c, nil
 }
 
-// readConfigFile returns the content of the file as it is, including a byte order mark.
+// readConfigFile returns the content of the file as it is, in whichever encoding.
 func readConfigFile(path string) ([]byte, error) {
 	f, err := safeio.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

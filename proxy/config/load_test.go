@@ -84,10 +84,12 @@ func TestLoadMissingFileMeansDefaults(t *testing.T) {
 }
 
 func TestLoadZerosAndWindowsText(t *testing.T) {
-	path := writeTestConfig(t, "\ufeffmax_connections = 0\r\nidle_timeout = \"0s\"\r\nkeystore = \"\"\r\n")
-	got, err := Load(path)
-	if err != nil || !reflect.DeepEqual(got, Default()) {
-		t.Errorf("Load = %+v, %v", got, err)
+	const text = "max_connections = 0\r\nidle_timeout = \"0s\"\r\nkeystore = \"\"\r\n"
+	for name, content := range encodings(text) {
+		got, err := Load(writeTestConfig(t, content))
+		if err != nil || !reflect.DeepEqual(got, Default()) {
+			t.Errorf("%s: Load = %+v, %v", name, got, err)
+		}
 	}
 }
 
@@ -99,7 +101,7 @@ func TestLoadErrors(t *testing.T) {
 		want []string // in the error, in any order
 	}{
 		"syntax":             {"\nlisten = [", []string{":2:10: not valid TOML"}},
-		"not UTF-8":          {"keystore = '\xff'", []string{":1:13: not valid TOML", "UTF-8"}},
+		"not UTF-8":          {"keystore = '\xff'", []string{": this is binary data, or text in an older encoding such as Windows-1252; save it as plain text in UTF-8"}},
 		"misspelt key":       {"\n\n  listn = []", []string{`:3:3: unknown key "listn"; did you mean "listen"?`}},
 		"misspelt table":     {"[[accounts]]\naddress = 'x'", []string{`:1:3: unknown key "accounts"; did you mean "account"?`}},
 		"unknown key":        {"frobnicate = 1", []string{`:1:1: unknown key "frobnicate"; remove it. Known here: listen, listen_tls, `}},

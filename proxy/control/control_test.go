@@ -71,6 +71,10 @@ func (f *fake) SetClientSecret(_ context.Context, address, secret string) error 
 	return f.ask("client secret %s %s", address, secret)
 }
 
+func (f *fake) SetLogin(_ context.Context, address, login string) error {
+	return f.ask("login %s %s", address, login)
+}
+
 func (f *fake) Authorize(_ context.Context, address string, device bool, show func(api.Prompt) error) (bool, error) {
 	if err := show(api.Prompt{URL: "https://login.corp.example/"}); err != nil {
 		return false, err
@@ -92,7 +96,7 @@ func (f *fake) SendTest(_ context.Context, address, to string, report func(api.C
 func (f *fake) Import(_ context.Context, data []byte) (api.ImportReport, error) {
 	f.imported = data
 	return api.ImportReport{Imported: 2, Failed: 1,
-		Problems: []api.ImportProblem{{Index: 3, Address: "x@y", Problem: "no token"}}}, f.ask("import")
+		Problems: []api.ImportProblem{{Index: 3, Address: "x@y", Problem: api.Problem{What: api.Say("no token")}}}}, f.ask("import")
 }
 
 func (f *fake) ImportEmailProxy(_ context.Context, data []byte, passwords map[string]string) (api.ImportReport, error) {
@@ -234,7 +238,7 @@ func TestRequests(t *testing.T) {
 				t.Errorf("SetClientSecret: %v", err)
 			}
 			r, err := c.Import(ctx, []byte("[not checked here"))
-			if err != nil || r.Imported != 2 || len(r.Problems) != 1 || r.Problems[0].Problem != "no token" {
+			if err != nil || r.Imported != 2 || len(r.Problems) != 1 || r.Problems[0].Problem.Error() != "no token" {
 				t.Errorf("Import: %+v, %v", r, err)
 			}
 			if string(b.imported) != "[not checked here" {

@@ -9,78 +9,94 @@
 // the password that the mail program uses. Nothing in the file says which account uses
 // which server; that depends on the port that the mail program connects to.
 //
-// No error or warning of this package contains a secret.
+// No error of this package contains a secret.
 package emailproxy
 
 import (
-	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
-// The values of Account.Flow (oauth2_flow in the file).
-const (
-	Consent           = "authorization_code" // also if the file does not say
-	Device            = "device"
-	ClientCredentials = "client_credentials"
-	ServiceAccount    = "service_account"
-	Password          = "password" // RFC 6749 section 4.3, which RFC 9700 forbids
-)
-
-// ErrPassword means that this is not the password with which the secrets are encrypted.
-var ErrPassword = errors.New("the mail password does not open the tokens")
-
-// File is what a configuration file contains.
+// File is what a configuration file contains. Every section is in one of its lists, apart
+// from those for documentation.
 type File struct {
-	Servers  []Server // SMTP servers only
-	Accounts []Account
-	Warnings []string // say what was left out
+	Servers  []Server  // SMTP servers
+	Accounts []Account // named after an address
+
+	// CatchAll are accounts named "@" or "@domain", which stand for every address that is
+	// not in the file, or for every one of a domain. CatchAllUsed reports whether
+	// allow_catch_all_accounts lets that program use them.
+	CatchAll     []Account
+	CatchAllUsed bool
+
+	// LoginSecret reports whether the mail password is the client secret of accounts of the
+	// flow ClientCredentials that have none (use_login_password_as_client_credentials_secret).
+	LoginSecret bool
+
+	Receiving []string // sections of IMAP and POP servers
+	Samples   []string // sections of accounts that have not been filled in
+	Unusable  []string // sections of servers without address or with a wrong port
+	Nameless  []string // sections like an account's whose name is not an address
+	Twice     []string // sections whose name occurred before
+	Unknown   []string // settings that this package does not know, such as "[SMTP-1587] colour"
 }
 
 // Server is an SMTP server and the local port that leads to it.
 type Server struct {
+	Section  string
 	Port     int    // on this computer
 	Address  string // host:port
 	StartTLS bool   // otherwise implicit TLS
-}
 
-// Account is one account. Open returns its secrets.
-type Account struct {
-	Address  string
-	Flow     string
-	AuthURL  string // for Device, the URL that issues the codes
-	TokenURL string
-	Scopes   []string
-	Resource string // for Microsoft's first endpoints, which have no scopes
-	Redirect string
-	ClientID string // for ServiceAccount "file" or "key", which says what the secret is
-
-	plain, secret, refresh string // client_secret, client_secret_encrypted, refresh_token
-	salt, rounds           string // token_salt, token_iterations
-	sample                 bool   // one of the file's samples, not filled in
-}
-
-// Secrets are an account's secrets; a missing one is "".
-type Secrets struct {
-	RefreshToken string
-	ClientSecret string
+	Listen  string // the address that the port is on, "" for all of this computer's
+	TLS     bool   // mail programs connect with TLS or STARTTLS
+	Plugins bool   // scripts change what is sent
 }
 
 var serverName = regexp.MustCompile(`^(IMAP|POP|SMTP)-(\d{1,5})$`)
 
+// serverKeys and accountKeys are the settings that this package reads, or that need nothing
+// here: Waxseal always uses PKCE, and gets new access tokens.
+var (
+	serverKeys = []string{
+		"server_address", "server_port", "server_starttls", "starttls", "local_address", "local_starttls",
+		"local_certificate_path", "local_key_path", "plugins", "documentation",
+	}
+	accountKeys = []string{
+		"permission_url", "token_url", "oauth2_scope", "oauth2_resource", "oauth2_flow", "redirect_uri", "redirect_listen_address",
+		"client_id", "client_secret", "client_secret_encrypted", "jwt_certificate_path", "jwt_key_path", "use_pkce", "documentation",
+		"token_salt", "token_iterations", "access_token", "access_token_expiry", "refresh_token", "last_activity",
+	}
+)
+
+// decode returns the text of a file. On Windows, that program writes it in the system's older
+// encoding. Latin-1 stands for all of those here, since only comments are not ASCII.
+func decode(data []byte) (string, error) {
+	if !utf8.Valid(data) && !slices.Contains(data, 0) {
+		runes := make([]rune, len(data))
+		for i, b := range data {
+			runes[i] = rune(b)
+		}
+		data = []byte(string(runes))
+	}
+	return safeio.Text(data)
+}
+
 // Is reports whether data is such a file, as opposed to a file in JSON.
 func Is(data []byte) bool {
-	if json.Valid(data) {
+	text, err := decode(data)
+	if err != nil || json.Valid([]byte(text)) {
 		return false
 	}
-	for _, s := range parseINI(data) {
+	for _, s := range parseINI(text) {
 		if serverName.MatchString(s.name) || s.name == "emailproxy" {
 			return true
 		}
@@ -91,50 +107,72 @@ func Is(data []byte) bool {
 	return false
 }
 
-// Parse reads a file. It fails if the file contains no account.
+// Parse reads a file. It fails if the file contains no account that has been filled in.
 func Parse(data []byte) (File, error) {
+	text, err := decode(data)
+	if err != nil {
+		return File{}, err
+	}
 	var f File
-	sections := parseINI(data)
+	sections := parseINI(text)
 	seen := map[string]bool{}
 	settings := lookup(sections)
 	for _, s := range sections {
 		if seen[s.name] {
-			f.warn("section [%s] occurs twice; the first one counts", s.name)
+			f.Twice = append(f.Twice, s.name)
 			continue
 		}
 		seen[s.name] = true
-		local, domain, isAddress := strings.Cut(s.name, "@")
-		switch m := serverName.FindStringSubmatch(s.name); {
-		case m != nil && m[1] == "SMTP":
-			f.addServer(s, m[2])
-		case m != nil:
-			f.warn("section [%s] was left out: Waxseal only sends mail and does not fetch it", s.name)
-		case isAddress && local == "":
-			f.warn("section [%s] was left out: it stands for all addresses in %q; add each of them with `waxseal account add`", s.name, "@"+domain)
-		case isAddress:
-			if a := newAccount(s.name, settings); a.sample {
-				f.warn("section [%s] was left out: it is a sample that has not been filled in", s.name)
-			} else {
-				f.Accounts = append(f.Accounts, a)
-			}
-		}
+		f.add(s, settings)
 	}
-	if len(f.Accounts) == 0 {
-		return f, errors.New("it contains no account; an account is a section named after an email address, such as [me@example.com], with a token_url and a client_id")
+	if len(f.Accounts)+len(f.CatchAll) == 0 {
+		text := "it contains no account; an account is a section named after an email address, such as [me@example.com], with a token_url and a client_id"
+		if len(f.Samples) > 0 {
+			text = "its accounts are samples that have not been filled in, so there is nothing to import"
+		}
+		return f, errors.New(text)
 	}
 	return f, nil
 }
 
-func (f *File) warn(format string, args ...any) {
-	f.Warnings = append(f.Warnings, fmt.Sprintf(format, args...))
+// add puts a section into the list it belongs to.
+func (f *File) add(s section, settings func(section, key string) string) {
+	local, _, isAddress := strings.Cut(s.name, "@")
+	m := serverName.FindStringSubmatch(s.name)
+	switch {
+	case m != nil && m[1] != "SMTP":
+		f.Receiving = append(f.Receiving, s.name)
+	case m != nil:
+		f.addServer(s, m[2])
+	case s.name == "emailproxy":
+		f.CatchAllUsed = truth(s.values["allow_catch_all_accounts"])
+		f.LoginSecret = truth(s.values["use_login_password_as_client_credentials_secret"])
+	case isAddress:
+		f.noteUnknown(s, accountKeys)
+		a := newAccount(s.name, settings)
+		switch {
+		case a.sample:
+			f.Samples = append(f.Samples, s.name)
+		case local == "":
+			f.CatchAll = append(f.CatchAll, a)
+		default:
+			f.Accounts = append(f.Accounts, a)
+		}
+	case s.name == "DEFAULT":
+	case s.values["token_url"] != "":
+		f.Nameless = append(f.Nameless, s.name)
+	case s.values["server_address"] != "":
+		f.Unusable = append(f.Unusable, s.name)
+	}
 }
 
 func (f *File) addServer(s section, local string) {
+	f.noteUnknown(s, serverKeys)
 	port, err := strconv.Atoi(local)
 	remote, rerr := strconv.Atoi(s.values["server_port"])
 	host := s.values["server_address"]
 	if err != nil || rerr != nil || remote < 1 || remote > 65535 || host == "" {
-		f.warn("section [%s] was left out: it needs server_address and server_port", s.name)
+		f.Unusable = append(f.Unusable, s.name)
 		return
 	}
 	start, ok := s.values["server_starttls"]
@@ -142,9 +180,18 @@ func (f *File) addServer(s section, local string) {
 		start = s.values["starttls"] // its name until 2023
 	}
 	f.Servers = append(f.Servers, Server{
-		Port: port, Address: net.JoinHostPort(host, strconv.Itoa(remote)),
-		StartTLS: truth(start),
+		Section: s.name, Port: port, Address: net.JoinHostPort(host, strconv.Itoa(remote)), StartTLS: truth(start),
+		Listen: s.values["local_address"], TLS: s.values["local_certificate_path"] != "", Plugins: s.values["plugins"] != "",
 	})
+}
+
+// noteUnknown notes the settings of a section that are not among known.
+func (f *File) noteUnknown(s section, known []string) {
+	for _, key := range s.keys {
+		if !slices.Contains(known, key) {
+			f.Unknown = append(f.Unknown, "["+s.name+"] "+key)
+		}
+	}
 }
 
 // truth does what configparser's getboolean does.
@@ -154,75 +201,4 @@ func truth(s string) bool {
 		return true
 	}
 	return false
-}
-
-func newAccount(name string, settings func(section, key string) string) Account {
-	get := func(key string) string { return settings(name, key) }
-	a := Account{
-		Address: name, Flow: get("oauth2_flow"),
-		AuthURL: get("permission_url"), TokenURL: get("token_url"),
-		Scopes: strings.Fields(get("oauth2_scope")), Resource: get("oauth2_resource"), Redirect: get("redirect_uri"),
-		ClientID: get("client_id"), plain: get("client_secret"), secret: get("client_secret_encrypted"),
-		salt: get("token_salt"), rounds: get("token_iterations"), refresh: get("refresh_token"),
-	}
-	if a.Flow == "" {
-		a.Flow = Consent
-	}
-	const blank = "***" // the sample's "*** your client id here ***"
-	if strings.Contains(a.plain, blank) {
-		a.plain = ""
-	}
-	a.sample = strings.Contains(a.ClientID, blank) || strings.Contains(a.TokenURL, blank)
-	return a
-}
-
-// Sealed reports whether the account has secrets that only the mail password decrypts.
-func (a Account) Sealed() bool { return a.refresh != "" || a.secret != "" }
-
-// Open returns the account's secrets. If they are encrypted, it needs the mail
-// password and about a second of work; it returns ErrPassword if the password is not
-// the right one. With the password "" it returns only secrets that are not encrypted.
-func (a Account) Open(password string) (Secrets, error) {
-	s := Secrets{ClientSecret: a.plain}
-	if !a.Sealed() || password == "" {
-		return s, nil
-	}
-	salt, err := base64.StdEncoding.DecodeString(a.salt)
-	if err != nil || len(salt) == 0 {
-		return s, errors.New("its token_salt is missing or damaged, so its tokens cannot be decrypted")
-	}
-	stated := oldRounds
-	if a.rounds != "" {
-		stated, err = strconv.Atoi(a.rounds)
-		if err != nil || stated < 1 || stated > maxRounds {
-			return s, fmt.Errorf("its token_iterations is not a number from 1 to %d", maxRounds)
-		}
-	}
-	// A secret may be older than the number next to it, so that program tries all of them.
-	rounds := []int{stated, newRounds, oldRounds}
-	tokenOpen, secretOpen := a.refresh == "", a.secret == ""
-	for i, n := range rounds {
-		if slices.Contains(rounds[:i], n) {
-			continue
-		}
-		key, err := deriveKey(password, salt, n)
-		if err != nil {
-			return s, err
-		}
-		tokenOpen = tokenOpen || open(key, a.refresh, &s.RefreshToken)
-		secretOpen = secretOpen || open(key, a.secret, &s.ClientSecret)
-		if tokenOpen && secretOpen {
-			return s, nil
-		}
-	}
-	return Secrets{ClientSecret: a.plain}, ErrPassword
-}
-
-// open decrypts a secret into *to and reports whether it could.
-func open(key []byte, sealed string, to *string) bool {
-	text, err := unseal(key, sealed)
-	if err == nil {
-		*to = string(bytes.TrimSpace(text))
-	}
-	return err == nil
 }

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 // realFile was written by Python's configparser and cryptography's Fernet, as
@@ -32,7 +33,9 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	servers := []Server{
-		{2465, "smtp.gmail.com:465", false}, {1587, "smtp.office365.com:587", true}, {1588, "mail.corp.example:587", true},
+		{Section: "SMTP-2465", Port: 2465, Address: "smtp.gmail.com:465"},
+		{Section: "SMTP-1587", Port: 1587, Address: "smtp.office365.com:587", StartTLS: true, Listen: "127.0.0.1"},
+		{Section: "SMTP-1588", Port: 1588, Address: "mail.corp.example:587", StartTLS: true},
 	}
 	if !reflect.DeepEqual(f.Servers, servers) {
 		t.Errorf("servers: %+v", f.Servers)
@@ -46,8 +49,9 @@ func TestParse(t *testing.T) {
 		a.Redirect != "http://127.0.0.1:8080/back" || a.ClientID != "corp-client" || a.Sealed() {
 		t.Errorf("%+v", a)
 	}
-	if w := strings.Join(f.Warnings, "\n"); len(f.Warnings) != 2 || !strings.Contains(w, "[IMAP-2993]") || !strings.Contains(w, "[your.email@fastmail.com]") {
-		t.Errorf("warnings:\n%s", w)
+	f.Servers, f.Accounts = nil, nil
+	if want := (File{Receiving: []string{"IMAP-2993"}, Samples: []string{"your.email@fastmail.com"}}); !reflect.DeepEqual(f, want) {
+		t.Errorf("the rest: %+v; want %+v", f, want)
 	}
 }
 
@@ -147,14 +151,40 @@ func seal(key []byte, version byte, text string) string {
 }
 
 func TestINI(t *testing.T) {
-	const text = "\xef\xbb\xbfstray = 1\r\n# [no]\r\n[a b]\r\nKey = 1 ; no comment # either\r\n  and more\r\n\r\n   after an empty line\r\nempty =\r\n; x = y\r\nColon: a = b\r\nKey = second\r\nnothing\r\n= x\r\n[]\r\n[x]y] tail\r\n  deep = 1\r\n  same = 2\r\n   more\r\n"
-	got := parseINI([]byte(text))
+	const text = "stray = 1\r\n# [no]\r\n[a b]\r\nKey = 1 ; no comment # either\r\n  and more\r\n\r\n   after an empty line\r\nempty =\r\n; x = y\r\nColon: a = b\r\nKey = second\r\nnothing\r\n= x\r\n[]\r\n[x]y] tail\r\n  deep = 1\r\n  same = 2\r\n   more\r\n"
+	got := parseINI(text)
 	want := []section{
-		{"a b", map[string]string{"key": "1 ; no comment # either\nand more\n\nafter an empty line", "empty": "", "colon": "a = b"}},
-		{"x]y", map[string]string{"deep": "1", "same": "2\nmore"}},
+		{"a b", map[string]string{"key": "1 ; no comment # either\nand more\n\nafter an empty line", "empty": "", "colon": "a = b"}, []string{"key", "empty", "colon"}},
+		{"x]y", map[string]string{"deep": "1", "same": "2\nmore"}, []string{"deep", "same"}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestEncodings: the file may have been saved by PowerShell, by an editor, or by that program
+// on Windows, in an older encoding.
+func TestEncodings(t *testing.T) {
+	const text = "# für mich\r\n[me@corp.example]\r\ntoken_url = https://login.corp.example/token\r\nclient_id = id\r\n"
+	var little, big, old strings.Builder
+	for _, u := range utf16.Encode([]rune("\ufeff" + text)) {
+		little.Write([]byte{byte(u), byte(u >> 8)})
+		big.Write([]byte{byte(u >> 8), byte(u)})
+	}
+	for _, r := range text {
+		old.WriteByte(byte(r))
+	}
+	for name, data := range map[string]string{
+		"UTF-8": text, "UTF-8 with a mark": "\ufeff" + text, "UTF-16 LE": little.String(), "UTF-16 BE": big.String(), "Windows-1252": old.String(),
+	} {
+		f, err := Parse([]byte(data))
+		if !Is([]byte(data)) || err != nil || len(f.Accounts) != 1 || f.Accounts[0].Address != "me@corp.example" || f.Accounts[0].ClientID != "id" {
+			t.Errorf("%s: %t, %+v, %v", name, Is([]byte(data)), f, err)
+		}
+	}
+	const zip = "PK\x03\x04 [emailproxy]"
+	if _, err := Parse([]byte(zip)); Is([]byte(zip)) || err == nil || !strings.Contains(err.Error(), "a ZIP archive") {
+		t.Errorf("a ZIP archive: %v", err)
 	}
 }
 
@@ -187,28 +217,80 @@ permission_url = https://login.corp.example/authorize
 token_salt = x
 [me@corp.example]
 token_salt = y
-[SMTP-99999999]
-[SMTP-25]
-server_address = mail.corp.example
 `
-	f, err := Parse([]byte(text + "[emailproxy]\nallow_catch_all_accounts = on\n"))
-	if err != nil || len(f.Accounts) != 1 {
+	f, err := Parse([]byte(text + "[emailproxy]\nallow_catch_all_accounts = on\nuse_login_password_as_client_credentials_secret = 1\n"))
+	if err != nil || len(f.Accounts) != 1 || len(f.CatchAll) != 2 || !f.CatchAllUsed || !f.LoginSecret {
 		t.Fatalf("%+v, %v", f, err)
 	}
 	a := f.Accounts[0]
 	if a.ClientID != "shared" || a.AuthURL == "" || a.TokenURL == "" || len(a.Scopes) != 1 || a.Sealed() {
 		t.Errorf("%+v", a)
 	}
-	for _, part := range []string{"[@corp.example]", "[@]", "[me@corp.example] occurs twice", "[SMTP-25]"} {
-		if !strings.Contains(strings.Join(f.Warnings, "\n"), part) {
-			t.Errorf("no warning has %s: %q", part, f.Warnings)
-		}
+	if all := f.CatchAll; all[0].Address != "@corp.example" || all[0].ClientID != "shared" || all[1].Address != "@" || all[1].AuthURL == "" {
+		t.Errorf("%+v", all)
 	}
-	if f, _ = Parse([]byte(text)); f.Accounts[0].ClientID != "" {
+	if !reflect.DeepEqual(f.Twice, []string{"me@corp.example"}) {
+		t.Errorf("twice: %q", f.Twice)
+	}
+	if f, _ = Parse([]byte(text)); f.Accounts[0].ClientID != "" || f.CatchAllUsed {
 		t.Error("a catch-all section gave an account its client ID although that is not allowed")
 	}
-	if _, err := Parse([]byte("[SMTP-1587]\nserver_address = x\nserver_port = 1\n")); err == nil {
-		t.Error("a file without accounts was accepted")
+	if f, err := Parse([]byte("[@]\ntoken_url = https://login.corp.example/token\nclient_id = shared\n")); err != nil || len(f.CatchAll) != 1 {
+		t.Errorf("only a catch-all section: %+v, %v", f, err)
+	}
+}
+
+// TestEverySectionIsListed: what is not read is named, so that nothing is lost silently.
+func TestEverySectionIsListed(t *testing.T) {
+	const text = `[Account setup]
+documentation = see below
+[SMTP-25]
+server_address = mail.corp.example
+[SMTP-99999999]
+server_address = mail.corp.example
+[POP-1995]
+[SMTP-2587]
+server_address = mail.corp.example
+server_port = 587
+local_address = 0.0.0.0
+local_certificate_path = /cert.pem
+plugins = {'Logger': {}}
+colour = green
+[boss]
+token_url = https://login.corp.example/token
+[sample@corp.example]
+oauth2_flow = service_account
+client_id = file
+client_secret = *** your /path/to/service-account-key.json here ***
+[me@corp.example]
+client_id = id
+jwt_key_path = /key.pem
+use_pkce = True
+favourite = me
+[cached@corp.example]
+token_salt = x
+refresh_token = y
+`
+	got, err := Parse([]byte(text))
+	if err != nil || len(got.Accounts) != 2 || !got.Accounts[0].Certificate || !got.Accounts[1].Cached() {
+		t.Errorf("%+v, %v", got.Accounts, err)
+	}
+	got.Accounts = nil
+	want := File{
+		Servers:   []Server{{Section: "SMTP-2587", Port: 2587, Address: "mail.corp.example:587", Listen: "0.0.0.0", TLS: true, Plugins: true}},
+		Receiving: []string{"POP-1995"}, Samples: []string{"sample@corp.example"}, Unusable: []string{"SMTP-25", "SMTP-99999999"},
+		Nameless: []string{"boss"}, Unknown: []string{"[SMTP-2587] colour", "[me@corp.example] favourite"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	for text, want := range map[string]string{
+		"[SMTP-1587]\nserver_address = x\nserver_port = 1\n":          "it contains no account",
+		"[a@corp.example]\nclient_id = *** your client id here ***\n": "samples",
+	} {
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 
@@ -219,8 +301,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		Is(data)
 		parsed, err := Parse(data)
-		if (err == nil) != (len(parsed.Accounts) > 0) {
-			t.Errorf("%d accounts, %v", len(parsed.Accounts), err)
+		if n := len(parsed.Accounts) + len(parsed.CatchAll); (err == nil) != (n > 0) {
+			t.Errorf("%d accounts, %v", n, err)
 		}
 		for _, a := range parsed.Accounts {
 			if local, _, ok := strings.Cut(a.Address, "@"); !ok || local == "" || a.Flow == "" {

@@ -1,14 +1,12 @@
 package emailproxy
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
-// section is one of an ini file, with its keys in lower case.
+// section is a section of an ini file, with its keys in lower case.
 type section struct {
 	name   string
 	values map[string]string
+	keys   []string // in the order of the file
 }
 
 // parseINI reads what Python's configparser reads and writes with its default
@@ -16,22 +14,23 @@ type section struct {
 // and values that continue on lines indented deeper than their key. The dialects of
 // ini libraries differ: with those, a client secret may end at a # or lose its quotes.
 // Lines that mean nothing are ignored, where configparser gives up.
-func parseINI(data []byte) []section {
+func parseINI(content string) []section {
 	var sections []section
 	var name string    // the key whose value may continue
 	var lines []string // the lines of its value so far
 	indent := 0        // the indentation of the key
 	finish := func() {
 		if name != "" {
-			values := sections[len(sections)-1].values
-			if _, there := values[name]; !there {
-				values[name] = strings.TrimSpace(strings.Join(lines, "\n"))
+			s := &sections[len(sections)-1]
+			if _, there := s.values[name]; !there {
+				s.values[name] = strings.TrimSpace(strings.Join(lines, "\n"))
+				s.keys = append(s.keys, name)
 			}
 		}
 		name, lines = "", nil
 	}
-	for raw := range bytes.Lines(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))) {
-		line := strings.TrimRight(string(raw), " \t\r\n\v\f")
+	for raw := range strings.Lines(content) {
+		line := strings.TrimRight(raw, " \t\r\n\v\f")
 		text := strings.TrimLeft(line, " \t\v\f")
 		deep := len(line) - len(text)
 		switch {
@@ -48,7 +47,7 @@ func parseINI(data []byte) []section {
 		}
 		finish()
 		if end := strings.LastIndexByte(text, ']'); text[0] == '[' && end > 1 {
-			sections = append(sections, section{text[1:end], map[string]string{}})
+			sections = append(sections, section{name: text[1:end], values: map[string]string{}})
 			continue
 		}
 		at := strings.IndexAny(text, "=:")
