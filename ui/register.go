@@ -11,11 +11,11 @@ import (
 // register asks for the client ID that a provider knows Waxseal by, and says how
 // to come by one.
 type register struct {
+	w           *window
 	root        *fyne.Container
 	how         *fyne.Container
 	title       *text
 	once        *text
-	page        *button
 	id          *entry
 	secret      *entry
 	secretField *fyne.Container
@@ -24,18 +24,13 @@ type register struct {
 }
 
 func newRegister(w *window) *register {
-	r := &register{how: newColumn(8), title: newText("", kind{bold: true})}
+	r := &register{w: w, how: newColumn(8), title: newText("", kind{bold: true})}
 	r.id, r.secret = w.kit.entry("", nil), w.kit.secret("")
 	r.once = newMuted(tr("The provider wants to know the program. This is done once, and takes some minutes."))
 	r.secretField = newField(tr("Client secret"), tr("Where the provider gave one. It is kept in the keystore."), r.secret).Container
-	r.page = w.kit.button(tr("Open the provider’s page"), nil, func() {
-		if w.open(r.needs.Page) != nil {
-			w.copy(r.needs.Page)
-		}
-	})
 	r.root = newStack(newSheet(colorCard, colorCardBorder, 12), padded(16, 14, newColumn(14,
 		r.title, r.once,
-		r.how, newFlow(8, r.page),
+		r.how,
 		newField(tr("Client ID"), "", r.id).Container,
 		r.secretField)))
 	return r
@@ -54,16 +49,33 @@ func (r *register) show(p api.Preflight) {
 	}
 	r.needs = p.Registration
 	r.title.set(tr("Register Waxseal at {{.Name}}", values{"Name": clean(p.Name)}))
-	show(r.page, r.needs.Page != "")
-	show(r.once, r.needs.Closed == "")
+	show(r.once, r.needs.Closed.IsZero())
 	show(r.secretField, r.needs.Secret != "none")
 	r.how.Objects = nil
-	if r.needs.Closed != "" {
-		r.how.Add(newBody(sentence(r.needs.Closed)))
+	if !r.needs.Closed.IsZero() {
+		r.how.Add(newBody(say(r.needs.Closed)))
 	}
 	for i, s := range r.needs.Steps {
-		r.how.Add(numbered(i+1, sentence(s)))
+		r.how.Add(r.step(i+1, s))
 	}
+}
+
+// step is a step with a button for its page, and its value to copy.
+func (r *register) step(n int, s api.Step) fyne.CanvasObject {
+	column := newColumn(4, numbered(n, say(s.Text)))
+	if s.Link != "" {
+		open := r.w.kit.button(tr("Open the provider’s page"), nil, func() {
+			if r.w.open(s.Link) != nil {
+				r.w.copy(s.Link)
+			}
+		})
+		column.Add(newBeside(24, newBody(""), newFlow(8, open)))
+	}
+	if s.Copy != "" {
+		value := newText(clean(s.Copy), kind{mono: true, single: true})
+		column.Add(newBeside(24, newBody(""), newLine(4, nil, value, r.w.copyButton("", tr("Copy"), func() string { return s.Copy }))))
+	}
+	return column
 }
 
 // complete reports whether all is entered that the provider wants to see.
