@@ -30,6 +30,7 @@ type desk struct {
 // listeners begin each configuration.
 const listeners = `listen = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]
+offer_starttls = true
 metrics = ""
 `
 

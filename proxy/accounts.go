@@ -279,3 +279,21 @@ func (s *Server) Password(ctx context.Context, address string, renew bool) (stri
 
 // Accounts are the accounts' states, sorted by address.
 func (s *Server) Accounts() []api.AccountStatus { return s.Snapshot().Accounts }
+
+// SetLogin changes the name that an account logs in with at the mail server: the user
+// who signed in, where that is not the address (shared mailbox, alias). "" is the
+// address.
+func (s *Server) SetLogin(ctx context.Context, address, login string) error {
+	ctx, done := s.editing(ctx)
+	defer done()
+	b := s.mailbox(address)
+	if b == nil {
+		return unknownAccount(address)
+	}
+	if b.account.Login == login {
+		return nil
+	}
+	a := b.account
+	a.Login = login
+	return s.add(ctx, nil, []api.Account{a})
+}

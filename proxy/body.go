@@ -7,27 +7,35 @@ import (
 	"sync"
 )
 
-// errLoneDot is a dot alone on its line with a line end that is not CRLF: no
-// honest client sends it, since the dot would have been doubled, and servers
-// disagree on whether it ends the message. It is how mail is smuggled.
-var errLoneDot = errors.New("a dot alone on its line, with a bare CR or LF")
+var (
+	// errLoneDot is a dot alone on its line with a line end that is not CRLF: no honest client sends
+	// it, since the dot would have been doubled, and servers disagree on whether it ends the message.
+	// It is how mail is smuggled, and what devices send that end lines in LF or CR CR LF.
+	errLoneDot error = answer(554, "5.6.0", "A dot stands alone on a line that does not end in CRLF, so it is unclear where the message ends; line ends must be CRLF. Nothing was sent")
+	// errInterrupted is a read that was given up since the message was refused.
+	errInterrupted = errors.New("the message was refused before its end")
+	// errLineEnds is a body after which the client waits for an answer, as if it had ended.
+	errLineEnds error = answer(554, "5.6.0", "The end of the message was not recognized: line ends must be CRLF, not LF or CR alone. Nothing was sent")
+)
+
+// wrongLineEnds reports whether reading a body stopped over its line ends: more of it may come.
+func wrongLineEnds(err error) bool { return err == errLoneDot || err == errLineEnds }
 
 var bodyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
-// dotReader decodes the body that follows DATA (RFC 5321 section 4.5.2): lines
-// that start with a dot lose it, CRLF "." CRLF is the end and nothing else is.
-// Every other byte passes as it came, bare CR and LF included. It stands in for
-// go-smtp's reader, which misses an end behind CR CRLF and drops a CR behind a
-// dot.
+// dotReader decodes the body that follows DATA (RFC 5321 section 4.5.2): lines that start with a dot
+// lose it, CRLF "." CRLF is the end and nothing else is. Every other byte passes as it came, bare CR
+// and LF included. It stands in for go-smtp's reader, which misses an end after CR CRLF and drops a
+// CR after a dot.
 type dotReader struct {
 	c   *conn
 	buf *[]byte
 	w   []byte // read from the connection, not decoded yet
-	n   int64  // bytes decoded
 
-	start bool // at the start of a line, that is behind CRLF
-	cr    bool // the last byte was CR
-	drop  bool // draining: a lone dot is only one more line
+	start bool    // at the start of a line, that is after CRLF
+	cr    bool    // the last byte was CR
+	drop  bool    // draining: a lone dot is only one more line
+	ends  [4]byte // the last bytes that came
 	err   error
 }
 
@@ -35,8 +43,8 @@ func newDotReader(c *conn) *dotReader {
 	return &dotReader{c: c, buf: bodyBuffers.Get().(*[]byte), start: true}
 }
 
-// Read gives decoded bytes; io.EOF only behind a true end, io.ErrUnexpectedEOF
-// where the connection ended first.
+// Read gives decoded bytes; io.EOF only after a true end, io.ErrUnexpectedEOF where the connection
+// ended first.
 func (d *dotReader) Read(p []byte) (n int, err error) {
 	for n < len(p) && d.err == nil {
 		if d.short() {
@@ -55,16 +63,15 @@ func (d *dotReader) Read(p []byte) (n int, err error) {
 		d.advance(run[:m])
 		n += m
 	}
-	d.n += int64(n)
 	if n > 0 {
 		return n, nil
 	}
 	return 0, d.err
 }
 
-// run is what can be handed on as it is: up to the next line that starts with a
-// dot, however many lines that are. It looks for dots, which are rare in text and
-// absent in base64, rather than for line ends.
+// run is what can be handed on as it is: up to the next line that starts with a dot, however many
+// lines that are. It looks for dots, which are rare in text and absent in base64, rather than for
+// line ends.
 func (d *dotReader) run() []byte {
 	if d.cr && d.w[0] == '\n' { // a CRLF cut in two
 		return d.w[:1]
@@ -124,16 +131,35 @@ func (d *dotReader) fill() {
 	kept := copy(*d.buf, d.w)
 	n, err := d.c.fill((*d.buf)[kept:])
 	d.w = (*d.buf)[:kept+n]
-	if n == 0 && err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	if n > 0 {
+		d.note(d.w[kept:])
+		return
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if wrongLineEnds(err) || err == errInterrupted {
+		d.err = err // it may still be drained
+	} else if err != nil {
 		d.finish(err)
 	}
 }
 
-// finish gives the buffer back; what was read beyond the end is the
-// connection's next input.
+// note remembers the last bytes that came.
+func (d *dotReader) note(came []byte) {
+	came = came[max(0, len(came)-len(d.ends)):]
+	copy(d.ends[:], d.ends[len(came):])
+	copy(d.ends[len(d.ends)-len(came):], came)
+}
+
+// misended reports whether the body stops where a client that ends lines in CR or LF alone would
+// have ended it.
+func (d *dotReader) misended() bool {
+	ends := string(d.ends[1:])
+	return ends == "\n.\n" || ends == "\r.\r" || string(d.ends[:]) == "\n.\r\n"
+}
+
+// finish gives the buffer back; what was read beyond the end is the connection's next input.
 func (d *dotReader) finish(err error) {
 	d.err = err
 	if err == io.EOF {
@@ -145,7 +171,7 @@ func (d *dotReader) finish(err error) {
 
 // drain reads to the true end of the body, whatever stands before it.
 func (d *dotReader) drain() error {
-	if d.err == errLoneDot {
+	if wrongLineEnds(d.err) || d.err == errInterrupted {
 		d.err = nil
 	}
 	d.drop = true

@@ -14,7 +14,7 @@ import (
 // wireConn is a connection on which a mail program has sent what r reads.
 func wireConn(r io.Reader) *conn {
 	w := wire{Reader: r}
-	return &conn{srv: &Server{idleTimeout: time.Hour}, tcp: w, Conn: w, authed: true}
+	return &conn{srv: &Server{idleTimeout: time.Hour}, tcp: w, Conn: w, authed: true, heard: true}
 }
 
 type wire struct {
@@ -25,7 +25,7 @@ type wire struct {
 func (w wire) Read(p []byte) (int, error)      { return w.Reader.Read(p) }
 func (w wire) SetReadDeadline(time.Time) error { return nil }
 
-// bodyOf decodes what stands on the wire behind 354.
+// bodyOf decodes what a client sends after 354.
 func bodyOf(wire io.Reader) (body []byte, rest string, err error) {
 	c := wireConn(wire)
 	d := newDotReader(c)
@@ -79,8 +79,7 @@ func TestDotReader(t *testing.T) {
 	}
 }
 
-// TestDotReaderDrains: whatever was refused, the next command stands behind the
-// true end of the body.
+// TestDotReaderDrains: after any refusal, the next command follows the true end of the body.
 func TestDotReaderDrains(t *testing.T) {
 	c := wireConn(iotest.OneByteReader(strings.NewReader("a\r\n.\nMAIL FROM:<x>\r\n.\rx\r\n..\r\n.\r\nNOOP\r\n")))
 	d := newDotReader(c)

@@ -127,7 +127,7 @@ func TestASecretHurtsNoOtherAccount(t *testing.T) {
 			r.login("a@corp.test")
 			p := r.dial()
 			p.do("EHLO x", "250")
-			p.do("AUTH PLAIN "+plainResponse("d@corp.test", password), "535 5.7.8 The password is right")
+			p.do("AUTH PLAIN "+plainResponse("d@corp.test", password), "535 5.7.8 The password is correct")
 			r.login("b@corp.test")
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// pipe is a connection whose other end the test holds. Its deadlines obey the
-// clock of a synctest bubble.
+// pipe is a connection whose other end the test holds. Its deadlines obey the clock of a synctest
+// bubble.
 func pipe(t *testing.T) (*conn, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -26,8 +26,8 @@ func pipe(t *testing.T) (*conn, net.Conn) {
 	return c, theirs
 }
 
-// TestDeadlineFollowsBytes is the slow upload that lives: some kilobytes every
-// four minutes for hours, then silence, which ends it with 421.
+// TestDeadlineFollowsBytes: a slow upload survives, with some kilobytes every four minutes for hours;
+// then silence ends it with 421.
 func TestDeadlineFollowsBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, client := pipe(t)
@@ -41,14 +41,14 @@ func TestDeadlineFollowsBytes(t *testing.T) {
 			}
 		}()
 		if _, err := io.ReadFull(d, make([]byte, n*piece)); err != nil {
-			t.Fatalf("a slow upload was cut: %v", err)
+			t.Fatalf("a slow upload was cut off: %v", err)
 		}
 		said := lastLine(client)
 		start := time.Now()
 		if _, err := d.Read(make([]byte, 1)); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("silence in mid-body: got %v", err)
 		}
-		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 Nothing heard") {
+		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 Nothing received") {
 			t.Errorf("silence was answered with %q", line)
 		}
 		if waited := time.Since(start); waited != 5*time.Minute {
@@ -67,8 +67,8 @@ func lastLine(client net.Conn) <-chan string {
 	return said
 }
 
-// TestDripping: a byte every four minutes breaks no silence of five, and holds no
-// connection for longer than one message or one command may take.
+// TestDripping: a byte every four minutes keeps the idle timeout of five away, and still holds a
+// connection no longer than one message or one command may take.
 func TestDripping(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -83,8 +83,8 @@ func TestDripping(t *testing.T) {
 			return readerOnly{c}
 		}, messageGrace, "421 4.4.2 This message comes too slowly"},
 		{"a refused body", func(c *conn) io.Reader { c.authed = true; c.data(); return readerOnly{c} }, messageGrace, "421 4.4.2 This message comes too slowly"},
-		{"a command", func(c *conn) io.Reader { c.authed = true; return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 Nothing heard"},
-		{"before AUTH", func(c *conn) io.Reader { return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 Nobody has logged in"},
+		{"a command", func(c *conn) io.Reader { c.authed = true; return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 Nothing received"},
+		{"before AUTH", func(c *conn) io.Reader { return readerOnly{c} }, 5 * time.Minute, "421 4.4.2 No login within"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -115,8 +115,7 @@ func TestDripping(t *testing.T) {
 	}
 }
 
-// TestCommandsBeforeAuth: whole commands hold no connection for ever, either,
-// while nobody has logged in.
+// TestCommandsBeforeAuth: without a login, whole commands do not hold a connection for ever either.
 func TestCommandsBeforeAuth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, client := pipe(t)
@@ -133,7 +132,7 @@ func TestCommandsBeforeAuth(t *testing.T) {
 			}
 		}()
 		io.Copy(io.Discard, readerOnly{c})
-		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 Nobody has logged in") {
+		if line := <-said; !strings.HasPrefix(line, "421 4.4.2 No login within") {
 			t.Errorf("it was answered with %q", line)
 		}
 		if took := time.Since(start); took != 5*time.Minute {
@@ -144,8 +143,8 @@ func TestCommandsBeforeAuth(t *testing.T) {
 	})
 }
 
-// TestCutChunkIsNoEnd: go-smtp takes io.EOF in mid-chunk for the chunk's end and
-// would deliver half a message.
+// TestCutChunkIsNoEnd: go-smtp takes io.EOF in the middle of a chunk for its end, and would deliver
+// half a message.
 func TestCutChunkIsNoEnd(t *testing.T) {
 	c, client := pipe(t)
 	go func() {
@@ -167,8 +166,7 @@ type readerOnly struct{ r io.Reader }
 
 func (r readerOnly) Read(p []byte) (int, error) { return r.r.Read(p) }
 
-// TestHalfCommandIsNone: a line without its end is not run when the connection
-// breaks.
+// TestHalfCommandIsNone: a line without its end is not run when the connection breaks.
 func TestHalfCommandIsNone(t *testing.T) {
 	c, client := pipe(t)
 	go func() {
@@ -181,8 +179,8 @@ func TestHalfCommandIsNone(t *testing.T) {
 	}
 }
 
-// TestOneLineARead: go-smtp must not read beyond a command, else it would have
-// the start of a body, or clear text sent before TLS.
+// TestOneLineARead: go-smtp must not read beyond a command, or it would have the start of a body, or
+// clear text sent before TLS.
 func TestOneLineARead(t *testing.T) {
 	c, client := pipe(t)
 	go func() {
@@ -279,7 +277,7 @@ func TestGuardIsBounded(t *testing.T) {
 	}
 }
 
-// TestLockout: a source that goes on guessing is locked out, and no other one.
+// TestLockout: a source that goes on guessing is locked out, and no other.
 func TestLockout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g guard
@@ -303,8 +301,8 @@ func TestLockout(t *testing.T) {
 	})
 }
 
-// A panic in a login goes to the connection's goroutine, where it is caught: on
-// another one it would end the program.
+// A panic in a login is passed to the connection's goroutine, where it is caught: on any other it
+// would end the program.
 func TestPanicApart(t *testing.T) {
 	defer func() {
 		if r, _ := recover().(string); !strings.Contains(r, "broken") || !strings.Contains(r, "TestPanicApart") {

@@ -1,9 +1,10 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"net"
 	"strconv"
@@ -25,14 +26,26 @@ type failure struct {
 }
 
 // subject is whom a failure is about, in people's words.
-type subject struct{ account, provider, host string }
+type subject struct {
+	account, provider, host string
+
+	login    string // the name that the account logs in with at the mail server
+	signedIn string // the name by which the provider knows who signed in, where it told
+}
 
 func subjectOf(box *mailbox) subject {
 	if box == nil {
-		return subject{"this account", "The provider", ""}
+		return subject{account: "this account", provider: "The provider"}
 	}
 	host, _, _ := net.SplitHostPort(box.provider.SMTP)
-	return subject{box.address, box.providerName(), host}
+	s := subject{account: box.address, provider: box.providerName(), host: host, login: box.account.Login}
+	if s.login == "" {
+		s.login = box.address
+	}
+	if box.grant != nil {
+		s.signedIn = box.grant.Status().SignedIn
+	}
+	return s
 }
 
 // say makes a Text that may name the account, the provider and its mail server.
@@ -98,7 +111,7 @@ func explainToken(s subject, err error) *api.Problem {
 	if reason == "" {
 		return nil
 	}
-	p := &api.Problem{Account: s.account, Lasting: true, Code: "5.7.8", What: api.Say(sentence(reason.String())), Cure: api.Say(sentence(reason.Cure())), Said: oauth.SaidIn(err)}
+	p := &api.Problem{Account: s.account, Lasting: true, Code: "5.7.8", What: api.Say(sentence(reason.What())), Cure: api.Say(sentence(reason.Cure())), Said: oauth.SaidIn(err)}
 	switch reason.Class() {
 	case oauth.ByUser:
 		p.State = api.NeedsConsent
@@ -114,6 +127,8 @@ func explainToken(s subject, err error) *api.Problem {
 			p.What, p.Cure = s.say("{{.Provider}}’s sign-in server can’t be reached through the proxy {{.Proxy}}.", "Proxy", via.Proxy), api.Say(proxyCure)
 		case offline(err):
 			return s.offline()
+		case s.untrusted(err) != nil:
+			return s.untrusted(err)
 		default:
 			p.What, p.Cure = s.say("{{.Provider}}’s sign-in server isn’t responding as it should."), api.Say("Nothing is wrong with your password. Try again in a minute.")
 		}
@@ -200,7 +215,11 @@ func explainConnection(s subject, err error) *api.Problem {
 		p.Cure = api.Say(proxyCure)
 		return p
 	case refused && said.Reply.Code/100 == 5:
-		p := s.lasting(api.TurnedAway, "5.7.0", "{{.Provider}} refuses connections from this computer.", "Its words say why. Check that the provider’s smtp in the configuration is right.")
+		cure := "Its words say why. Check that the provider’s smtp in the configuration is right."
+		if lost.Op == "EHLO" || lost.Op == "HELO" {
+			cure = "If it wants another name for this computer, set hello of the provider in the configuration to a full host name."
+		}
+		p := s.lasting(api.TurnedAway, "5.7.0", "{{.Provider}} refuses connections from this computer.", cure)
 		p.Said = said.Reply.String()
 		return p
 	case refused:
@@ -210,30 +229,41 @@ func explainConnection(s subject, err error) *api.Problem {
 	case offline(err):
 		return s.offline()
 	}
-	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](lost); ok {
-		// Passing: a hotel's login page goes away, an expired certificate is renewed.
-		issuer := "unknown"
-		if len(untrusted.UnverifiedCertificates) > 0 {
-			issuer = issuerOf(untrusted.UnverifiedCertificates[0])
-		}
-		return s.passing(api.Untrusted, "4.7.0", "The certificate of {{.Host}} isn’t trusted: it was issued by {{.Issuer}} ({{.Why}}).",
-			"If your network or virus scanner inspects TLS, add its certificate as ca_file of the provider. Otherwise check the network.",
-			"Issuer", issuer, "Why", untrusted.Err.Error())
+	if p := s.untrusted(err); p != nil {
+		return p
 	}
 	p := s.passing(api.MailServerDown, "4.4.1", "{{.Provider}}’s mail server {{.Host}} can’t be reached.", "Check the network, or try again in a minute.")
 	p.Said = ""
 	return p
 }
 
-// issuerOf names who issued a certificate.
-func issuerOf(c *x509.Certificate) string {
-	switch {
-	case c.Issuer.CommonName != "":
-		return c.Issuer.CommonName
-	case len(c.Issuer.Organization) > 0:
-		return c.Issuer.Organization[0]
+// untrusted explains a certificate that is not trusted, of a mail server or a sign-in
+// server; nil for other errors. It passes: a hotel's login page goes away, an expired
+// certificate is renewed.
+func (s subject) untrusted(err error) *api.Problem {
+	failed, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	if !ok {
+		return nil
 	}
-	return "unknown"
+	host, subject, issuer := s.host, "", ""
+	if named, ok := errors.AsType[*upstream.CertificateError](err); ok {
+		host, subject, issuer = named.Host, named.Subject, named.Issuer
+	} else if len(failed.UnverifiedCertificates) > 0 {
+		leaf := failed.UnverifiedCertificates[0]
+		subject, issuer = nameOf(leaf.Subject), nameOf(leaf.Issuer)
+		if token, ok := errors.AsType[*oauth.EndpointError](err); ok {
+			host = token.URL
+		}
+	}
+	s.host = host
+	return s.passing(api.Untrusted, "4.7.0", "The certificate for {{.Host}}, issued to {{.Subject}} by {{.Issuer}}, isn’t trusted ({{.Why}}).",
+		"If your network or virus scanner inspects TLS, name its certificate as ca_file of the provider in the configuration. Otherwise check the network.",
+		"Subject", subject, "Issuer", issuer, "Why", failed.Err.Error())
+}
+
+// nameOf is what to call the holder of a certificate.
+func nameOf(name pkix.Name) string {
+	return cmp.Or(name.CommonName, strings.Join(name.Organization, ", "), "an unnamed holder")
 }
 
 // offline is the failure of a machine that has no network.
@@ -264,7 +294,7 @@ func explainMessage(s subject, err error) failure {
 	case errors.Is(err, upstream.ErrBareLineEnd), errors.Is(err, errLoneDot):
 		return failure{s.lasting("", "5.6.0", "The message was not sent: it has a line with only a dot next to a bare CR or LF, and servers disagree about where such a message ends.", ""), 554}
 	case errors.Is(err, errCutOff):
-		return failure{s.passing("", "4.4.2", "The message was cut off, so nothing was sent.", ""), 451}
+		return failure{s.passing("", "4.4.2", "The message was cut off; nothing was sent.", ""), 451}
 	case lost != nil && lost.Unknown:
 		return failure{s.passing("", "4.4.2", "The connection to {{.Provider}} broke after the whole message was sent and before the answer came: it may have been delivered.", ""), 451}
 	case lost != nil:

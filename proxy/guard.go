@@ -9,30 +9,29 @@ import (
 )
 
 const (
-	freeGuesses  = 5                // wrong passwords in a row that cost nothing
-	maxGuessWait = 30 * time.Second // the longest a wrong one is kept waiting
+	freeGuesses  = 5                // wrong passwords in a row that are answered at once
+	maxGuessWait = 30 * time.Second // how long a wrong password waits at most
 	guessMemory  = 10 * time.Minute // after which a source is forgotten
 	maxSources   = 10_000           // remembered at a time
-	maxWaiting   = 8                // wrong answers of one source that wait at a time
-	maxGuesses   = 20               // wrong passwords in a row that lock out a source elsewhere
+	maxWaiting   = 8                // wrong passwords of one source that wait at a time
+	maxGuesses   = 20               // wrong passwords in a row that lock out a remote source
 	lockout      = 10 * time.Minute // since the last of them
 )
 
-// errGuesses is the answer to a source that guesses on many connections at once:
-// they are not kept waiting, since each would hold one of the server's.
+// errGuesses turns away a source that guesses on many connections at once: if they were kept waiting,
+// each would take up one of the server's.
 var errGuesses = errors.New("too many wrong passwords at once")
 
-// guard slows those who guess passwords. Only wrong answers wait, and only
-// behind wrong ones of their own source: a right password is never delayed, by
-// nobody. A source is a client's host and the name it gives. Hosts elsewhere
-// can be locked out too, see locked.
+// guard slows down whoever guesses passwords. Only wrong passwords wait, and only for wrong ones of
+// their own source: nothing delays a right password. A source is a client's host and the name it
+// gives. Remote hosts can be locked out too, see locked.
 type guard struct {
 	sources sync.Map // string -> *source
 	count   atomic.Int64
 }
 
 type source struct {
-	turn    chan struct{} // one wrong answer at a time, so that guessing in parallel gains nothing
+	turn    chan struct{} // one wrong password at a time, so that guessing in parallel gains nothing
 	waiting atomic.Int32  // for the turn or in it
 
 	mu       sync.Mutex // guards what follows
@@ -40,8 +39,8 @@ type source struct {
 	last     time.Time
 }
 
-// failed counts a wrong password and returns when it may be answered, or with an
-// error when it may not: the context's, or errGuesses.
+// failed counts a wrong password and returns when it may be answered, or with an error when it may
+// not: the context's, or errGuesses.
 func (g *guard) failed(ctx context.Context, key string) error {
 	s := g.source(key)
 	defer s.waiting.Add(-1)
@@ -72,17 +71,16 @@ func (g *guard) failed(ctx context.Context, key string) error {
 	}
 }
 
-// passed forgets a source's wrong passwords. It costs a look where there are none.
+// passed forgets a source's wrong passwords. It costs one lookup where there are none.
 func (g *guard) passed(key string) {
 	if _, ok := g.sources.LoadAndDelete(key); ok {
 		g.count.Add(-1)
 	}
 }
 
-// locked reports whether a source has guessed so often that not even a right
-// password is taken from it for a while. The caller asks for sources elsewhere
-// only: all programs of this machine share one address, and a script with an old
-// password would lock out its neighbours.
+// locked reports whether a source has guessed so often that not even a right password is accepted from
+// it for a while. The caller asks for remote sources only: all programs of this machine are one host,
+// and a script with an old password would lock out its neighbours.
 func (g *guard) locked(key string) bool {
 	v, ok := g.sources.Load(key)
 	if !ok {
@@ -101,7 +99,7 @@ func (g *guard) source(key string) *source {
 	if g.count.Load() >= maxSources {
 		g.prune()
 		if g.count.Load() >= maxSources {
-			key = "" // the rest share one place, and its waiting
+			key = "" // the rest share one source, and its waiting
 		}
 	}
 	s, loaded := g.sources.LoadOrStore(key, &source{turn: make(chan struct{}, 1), last: time.Now()})
@@ -123,8 +121,8 @@ func (g *guard) prune() {
 	}
 }
 
-// guessWait is how long the n-th wrong password in a row waits: nothing for the
-// first five, then 1 s, doubling to 30 s.
+// guessWait is how long the n-th wrong password in a row waits: not at all for the first five, then
+// 1 s, doubling up to 30 s.
 func guessWait(n int) time.Duration {
 	if n <= freeGuesses {
 		return 0

@@ -14,9 +14,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// TestTakenBackChunks: RSET and QUIT right behind BDAT 0, where go-smtp's
-// goroutine for the body came late, found another message or none, and gave its
-// result to the wrong one.
+// TestTakenBackChunks: RSET and QUIT right after BDAT 0, where go-smtp's goroutine for the body came
+// late, found another message or none, and gave its result to the wrong one.
 func TestTakenBackChunks(t *testing.T) {
 	const programs, rounds = 4, 40
 	r := newRig(t, rigOptions{})
@@ -47,8 +46,7 @@ func TestTakenBackChunks(t *testing.T) {
 	}
 }
 
-// TestNothingBehindTheLastReply: go-smtp goes on with what is pipelined behind
-// QUIT, and behind our 421.
+// TestNothingBehindTheLastReply: go-smtp goes on with what is pipelined after QUIT, and after our 421.
 func TestNothingBehindTheLastReply(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"b@corp.test"}, config: func(c *config.Config) { c.MaxConnectionsPerAccount = 1 }})
 	r.login(me)
@@ -57,18 +55,18 @@ func TestNothingBehindTheLastReply(t *testing.T) {
 	p.send("AUTH PLAIN " + plainResponse(me, password) + "\r\nAUTH PLAIN " + plainResponse("b@corp.test", password) + "\r\n")
 	p.expect("421")
 	if got := p.reply(); got != "" {
-		t.Errorf("behind 421: %q", got)
+		t.Errorf("after 421: %q", got)
 	}
 	p = r.dial()
 	p.send("QUIT\r\nEHLO x\r\nAUTH PLAIN " + plainResponse("b@corp.test", password) +
 		"\r\nMAIL FROM:<b@corp.test>\r\nRCPT TO:<a@b.test>\r\nBDAT 5 LAST\r\nhello")
 	p.expect("221")
 	if got := p.reply(); got != "" {
-		t.Errorf("behind QUIT: %q", got)
+		t.Errorf("after QUIT: %q", got)
 	}
 	eventually(t, "the client that quit is gone", func() bool { return r.server.Snapshot().Connections == 1 })
 	if n := len(r.provider.Messages()); n != 0 || strings.Contains(r.log.String(), "panic") {
-		t.Errorf("%d messages were sent behind QUIT", n)
+		t.Errorf("%d messages were sent after QUIT", n)
 	}
 }
 
@@ -80,9 +78,9 @@ func TestSyntaxOfPlain(t *testing.T) {
 	p.do("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("other\x00"+me+"\x00"+password)), "535 5.7.8")
 }
 
-// TestUnknownAccountsAreAlike: neither the answer nor who is slowed tells which
-// names have an account. Names without one shared a source, so that a guesser whose
-// next name was answered at once had found an account.
+// TestUnknownAccountsAreAlike: neither the answer nor the delay tells which names have an account.
+// Names without one shared a source, so a guesser whose next name was answered at once had found an
+// account.
 func TestUnknownAccountsAreAlike(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	p := r.dial()
@@ -93,7 +91,7 @@ func TestUnknownAccountsAreAlike(t *testing.T) {
 		answers[p.do("AUTH PLAIN "+plainResponse(name, "wrong"), "535 5.7.8 ")] = true
 	}
 	if len(answers) != 1 {
-		t.Errorf("they are answered apart: %q", slices.Collect(maps.Keys(answers)))
+		t.Errorf("they are answered differently: %q", slices.Collect(maps.Keys(answers)))
 	}
 	failures := map[string]int{}
 	for key, s := range r.server.guard.sources.Range {
@@ -103,14 +101,14 @@ func TestUnknownAccountsAreAlike(t *testing.T) {
 		failures[name] = s.failures
 		s.mu.Unlock()
 	}
-	want := map[string]int{me: 1, "nobody@corp.test": 1, "no name": 1, "": 2} // "" is what no address can be
+	want := map[string]int{me: 1, "nobody@corp.test": 1, "no name": 1, "": 2} // "" stands for names that are too long
 	if !maps.Equal(failures, want) {
 		t.Errorf("slowed are %v, want %v", failures, want)
 	}
 }
 
-// TestRefusedRecipientIsNotTheMessage: what is wrong with one address ends
-// nothing, and the message counts as sent.
+// TestRefusedRecipientIsNotTheMessage: one wrong address does not end the message, which counts as
+// sent.
 func TestRefusedRecipientIsNotTheMessage(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	p := r.login(me)
@@ -125,8 +123,8 @@ func TestRefusedRecipientIsNotTheMessage(t *testing.T) {
 	}
 }
 
-// TestHalfClosedChunk: a client that ends its half in mid-chunk hears that it may
-// try again, not go-smtp's 554 with an error's text.
+// TestHalfClosedChunk: a client that closes its half in the middle of a chunk hears that it may try
+// again, not go-smtp's 554 with an error's text.
 func TestHalfClosedChunk(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	p := r.login(me)
@@ -156,9 +154,8 @@ func TestNewPasswordWins(t *testing.T) {
 	}
 }
 
-// TestChangedAccountEndsWhole: messages that were under way when an account
-// changed finish, and nothing of the old mailbox is left at the end (rig.stop
-// looks at the gauges).
+// TestChangedAccountEndsWhole: messages in progress when an account changes finish, and nothing of the
+// old mailbox is left at the end (rig.stop checks the gauges).
 func TestChangedAccountEndsWhole(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	text, err := os.ReadFile(r.config)
@@ -191,8 +188,8 @@ func TestChangedAccountEndsWhole(t *testing.T) {
 	b.expect("250")
 }
 
-// TestNobodyWaitsWithoutEnd: wrong passwords on many connections at once are not
-// all kept waiting, and stopping ends those that are.
+// TestNobodyWaitsWithoutEnd: of many wrong passwords at once only some are kept waiting, and stopping
+// ends the wait.
 func TestNobodyWaitsWithoutEnd(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	turned := 0
@@ -211,8 +208,8 @@ func TestNobodyWaitsWithoutEnd(t *testing.T) {
 	r.login(me) // a right password waits for nobody
 }
 
-// TestCutOffInAChunk: go-smtp's goroutine for a body that ends with its
-// connection came late and found no session: a panic, if one that was caught.
+// TestCutOffInAChunk: go-smtp's goroutine for a body that ends with its connection came late and found
+// no session, which was a panic, though a caught one.
 func TestCutOffInAChunk(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	var all sync.WaitGroup

@@ -14,11 +14,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// maxRejects bounds the goroutines that tell clients over the limit why.
-const maxRejects = 64
-
-// listener hands go-smtp connections it can serve. It survives every error but
-// its own end, and tells clients over the limit to come back.
+// listener hands go-smtp connections that it can serve. It survives every error but its own end, and
+// tells clients over the limit to come back later.
 type listener struct {
 	net.Listener
 	srv         *Server
@@ -69,7 +66,7 @@ func (l *listener) status() api.Listener {
 	return api.Listener{Protocol: l.asked.Protocol, Address: l.Addr().String(), TLS: l.implicitTLS.Load()}
 }
 
-// Close ends the listener and waits for those being told to come back.
+// Close ends the listener and waits until the clients over the limit have been told to come back.
 func (l *listener) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -79,12 +76,19 @@ func (l *listener) Close() error {
 	return err
 }
 
-// admit counts a connection in; nil when there are too many.
+// admit counts a connection in; nil when there are too many. The one that has been waiting for its
+// login for longest makes room, if there is one.
 func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
-	if s.stats.connections.Add(1) > int64(s.config().MaxConnections) {
-		s.stats.connections.Add(-1)
+	if limit := s.capacity(); s.stats.connections.Add(1) > limit {
 		s.stats.refused.Add(1)
-		return nil
+		if !s.stopping.Load() && s.full.first() {
+			s.log.Warn("too many connections: closing the oldest without a login, or refusing new ones",
+				"client", tcp.RemoteAddr().String(), "max_connections", limit, "open_files", openFiles)
+		}
+		if !s.strangers.makeRoom() {
+			s.stats.connections.Add(-1)
+			return nil
+		}
 	}
 	c := newConn(tcp, s, s.newID(), implicitTLS)
 	s.mu.Lock()
@@ -96,15 +100,16 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 	s.conns[c] = struct{}{}
 	s.live.Add(1)
 	s.mu.Unlock()
+	s.strangers.add(c)
 	s.changed.wake()
 	return c
 }
 
-// reject says 421 and closes, without holding up those who may come in.
+// reject says 421 and closes, without holding up clients that may come in.
 func (l *listener) reject(tcp net.Conn) {
-	limit, stopping := l.srv.config().MaxConnections, l.srv.stopping.Load()
-	if !stopping && l.srv.full.first() {
-		l.srv.log.Warn("too many connections; more are refused", "client", tcp.RemoteAddr().String(), "max_connections", limit)
+	words := shuttingDown
+	if !l.srv.stopping.Load() {
+		words = fmt.Sprintf("421 4.3.2 Waxseal has reached its limit of %d connections; try again later", l.srv.capacity())
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,20 +123,15 @@ func (l *listener) reject(tcp net.Conn) {
 	l.rejects.Go(func() {
 		defer l.rejecting.Add(-1)
 		defer tcp.Close()
-		tcp.SetDeadline(time.Now().Add(2 * time.Second))
+		tcp.SetDeadline(time.Now().Add(lastWords))
 		if l.implicitTLS.Load() {
 			tcp = tls.Server(tcp, l.srv.tls)
-		}
-		words := shuttingDown
-		if !stopping {
-			words = fmt.Sprintf("421 4.3.2 Waxseal has %d connections open, its limit (max_connections); try again later", limit)
 		}
 		io.WriteString(tcp, words+"\r\n")
 	})
 }
 
-// perMinute lets one through in a minute: what can come by the thousand is said
-// to the log no more often.
+// perMinute lets one through each minute: what can happen thousands of times is logged no more often.
 type perMinute struct {
 	mu   sync.Mutex
 	last time.Time // guarded by mu

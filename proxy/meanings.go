@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -78,7 +79,15 @@ func explainRefusal(s subject, e *upstream.AuthError) *api.Problem {
 			p.Code = fmt.Sprintf("%d.%d.%d", ec[0], ec[1], ec[2])
 		}
 	}
-	p.Said = e.Reply.String()
+	if p.Lasting && s.signedIn != "" && config.Fold(s.signedIn) != config.Fold(s.login) {
+		p.Cure = s.say("The provider knows the user who signed in as {{.SignedIn}}. Sign in again with that name as login: `waxseal account reauthorize {{.Account}} --login {{.SignedIn}}`", "SignedIn", s.signedIn)
+		p.Do = ""
+	}
+	if e.Reply.Code == 334 { // the server hung up after its report
+		p.Said = e.Report.Status
+	} else {
+		p.Said = e.Reply.String()
+	}
 	return p
 }
 

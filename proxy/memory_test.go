@@ -10,11 +10,10 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// TestMemoryDoesNotGrowWithTheMessage: what is held after a large message has
-// passed is a small part of it, and so is what was allocated and freed again on
-// the way. Client and provider are in the same process and count too. Under the
-// race detector pools forget one of four things that they are given, which makes
-// half the message's size; without the newest of the pools it would be nearly all of it.
+// TestMemoryDoesNotGrowWithTheMessage: after a large message has passed, only a small part of its size is
+// still held, and only a small part was allocated on the way. Client and provider are in the same
+// process and count too. Under the race detector a sync.Pool drops one of four items put into it, which
+// alone makes half the message's size; without the newest of the pools it would be nearly all of it.
 func TestMemoryDoesNotGrowWithTheMessage(t *testing.T) {
 	const size = 64 << 20
 	r := newRig(t, rigOptions{provider: providertest.Options{DropBodies: true, MaxSize: 2 * size}})

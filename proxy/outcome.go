@@ -12,9 +12,17 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// fail turns an error into the reply for the client, and counts the message it
-// ended.
-func (s *session) fail(at string, err error) error {
+// outcome is how a message ended. It is recorded when it is known what the client was told.
+type outcome struct {
+	known bool
+	res   api.Result
+	reply *smtp.SMTPError // nil where the client took the message back
+	why   *api.Problem    // explains the provider's reply; "" for ours
+	err   error           // why, where the reply is ours
+}
+
+// fail turns an error into the reply for the client, and ends the message with it.
+func (s *session) fail(at string, err error) *smtp.SMTPError {
 	r := replyTo(at, s.box, err)
 	res := api.Failed
 	var lost *upstream.ConnError
@@ -23,7 +31,7 @@ func (s *session) fail(at string, err error) error {
 		res = api.Unclear
 	case errors.Is(err, errCutOff):
 		res = api.Aborted
-	case errors.Is(err, upstream.ErrEnvelope), errors.Is(err, upstream.ErrUTF8):
+	case errors.Is(err, upstream.ErrEnvelope), errors.Is(err, upstream.ErrUTF8), wrongLineEnds(err), errors.Is(err, upstream.ErrBareLineEnd):
 		res = api.Refused
 	default:
 		s.box.note(err)
@@ -32,8 +40,8 @@ func (s *session) fail(at string, err error) error {
 	return r
 }
 
-// refuse gives a recipient's refusal to the client. Where no other recipient is
-// taken, it is what became of the message. why explains it, and may be nil.
+// refuse gives a recipient's refusal to the client. Where no other recipient is accepted, it is the
+// outcome of the message. why explains it, and may be nil.
 func (s *session) refuse(r *smtp.SMTPError, why *api.Problem) error {
 	s.log.Info("recipient refused", "account", s.box.address, "reply", replyText(r))
 	s.msg.refusal, s.msg.why = r, why
@@ -42,61 +50,71 @@ func (s *session) refuse(r *smtp.SMTPError, why *api.Problem) error {
 
 // turnAway refuses a message before it has begun.
 func (s *session) turnAway(r *smtp.SMTPError) error {
-	s.record(&message{started: time.Now()}, resultOf(r.Code), r, nil, nil)
+	s.record(&message{started: time.Now(), outcome: outcome{res: resultOf(r.Code)}}, replyText(r))
 	return r
 }
 
-// finish counts the message once. r is what the client was told, nil where it
-// did not stay to hear it. Where r is the provider's, why explains it, if anything is
-// known; where it is ours, err is the cause.
+// finish notes how the message ended; the first outcome counts.
 func (s *session) finish(res api.Result, r *smtp.SMTPError, why *api.Problem, err error) {
-	if s.msg == nil || s.msg.counted {
-		return
+	if s.msg != nil && !s.msg.outcome.known {
+		s.msg.outcome = outcome{true, res, r, why, err}
 	}
-	s.msg.counted = true
-	s.record(s.msg, res, r, why, err)
 }
 
-// record is the one place where a message goes into the statistics, and its end
-// into the log.
-func (s *session) record(m *message, res api.Result, r *smtp.SMTPError, why *api.Problem, err error) {
-	now := time.Now()
+// record is the one place where a message goes into the statistics, and its end into the log. told
+// is what the client was told, "" where it did not stay to hear it.
+func (s *session) record(m *message, told string) {
+	now, o := time.Now(), m.outcome
 	a := &api.Activity{
 		Time: now, Session: s.c.id, Account: s.box.address, Recipients: m.rcpts, Bytes: m.bytes,
-		Took: now.Sub(m.started), Result: res, Problem: why,
+		Took: now.Sub(m.started), Result: o.res, Problem: o.why,
 	}
 	line := []any{"account", a.Account, "result", a.Result, "recipients", a.Recipients, "bytes", a.Bytes, "seconds", a.Took.Seconds()}
-	if r != nil {
-		text := replyText(r)
-		a.Reply = discreet(text, s.box.address)
-		line = append(line, "reply", text)
+	if told != "" {
+		a.Reply = discreet(told, s.box.address)
+		line = append(line, "reply", told)
 	}
-	s.srv.stats.ended(res, a)
-	s.box.ended(res, a)
-	if err != nil {
-		s.log.Warn("message failed", append(line, "err", err)...)
+	s.srv.stats.ended(o.res, a)
+	s.box.ended(o.res, a)
+	if o.err != nil {
+		s.log.Warn("message failed", append(line, "err", o.err)...)
 	} else {
 		s.log.Info("message", line...)
 	}
 	s.srv.changed.wake()
 }
 
-// end gives the provider's connection back. A message that was refused without
-// a body, at MAIL or at every RCPT, ends here.
+// end gives the provider's connection back and records the message. One that was refused without a
+// body, at MAIL or at every RCPT, ends here.
 func (s *session) end() {
 	s.body.Lock()
 	defer s.body.Unlock()
-	if s.msg.tx != nil {
-		s.msg.tx.Close()
+	m := s.msg
+	if s.pump != nil {
+		s.pump.finish()
+		s.pump = nil
+	}
+	if m.tx != nil {
+		m.tx.Close()
 	}
 	switch {
-	case s.msg.rcpts > 0:
+	case m.rcpts > 0:
 		s.finish(api.Aborted, nil, nil, nil)
-	case s.msg.refusal != nil:
-		s.finish(resultOf(s.msg.refusal.Code), s.msg.refusal, s.msg.why, nil)
+	case m.refusal != nil:
+		s.finish(resultOf(m.refusal.Code), m.refusal, m.why, nil)
 	}
-	s.msg.cancel()
-	s.msg = nil
+	told := s.c.parting
+	if answered := s.c.settled(); answered && m.outcome.reply != nil {
+		told = replyText(m.outcome.reply)
+	}
+	if m.outcome.known {
+		s.record(m, told)
+	}
+	if m.outcome.res == api.Sent {
+		s.c.unknown = 0
+	}
+	m.cancel()
+	s.msg, s.c.arg = nil, ""
 	s.c.busy.Store(false)
 	s.srv.stats.messages.Add(-1)
 	s.box.messages.Add(-1)
@@ -115,9 +133,14 @@ func resultOf(code int) api.Result {
 
 // replyText is a reply on one line, as the client got it.
 func replyText(r *smtp.SMTPError) string {
-	text := strings.ReplaceAll(strings.ReplaceAll(r.Message, verbatim, ""), "\n", " ")
-	if e := r.EnhancedCode; e[0] > 0 { // else it stands in the text, or there is none
+	return fmt.Sprintf("%d %s", r.Code, strings.ReplaceAll(replyWords(r), "\n", " "))
+}
+
+// replyWords are a reply's lines without its code.
+func replyWords(r *smtp.SMTPError) string {
+	text := strings.ReplaceAll(r.Message, verbatim, "")
+	if e := r.EnhancedCode; e[0] > 0 { // otherwise it is in the text, or there is none
 		text = fmt.Sprintf("%d.%d.%d %s", e[0], e[1], e[2], text)
 	}
-	return fmt.Sprintf("%d %s", r.Code, text)
+	return text
 }

@@ -9,9 +9,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// BenchmarkParallel is one 10 KiB message on a warm path, mail program and
-// provider included, by many accounts at a time. With -mutexprofile and
-// -blockprofile it shows what they wait for.
+// BenchmarkParallel sends 10 KiB messages over warm connections, mail program and provider included,
+// from many accounts at a time. With -mutexprofile and -blockprofile it shows what they wait for.
 func BenchmarkParallel(b *testing.B) {
 	var others []string
 	for i := range 63 {

@@ -14,7 +14,7 @@ func (elsewhere) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0,
 
 func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 40000} }
 
-// oneConn is a listener that has one connection and then waits for its end.
+// oneConn is a listener that has one connection and then waits to be closed.
 type oneConn struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -32,8 +32,8 @@ func (l *oneConn) Accept() (net.Conn, error) {
 func (l *oneConn) Close() error   { close(l.done); return nil }
 func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
-// TestTLSBeforeAuthFromElsewhere: on anything but the loopback interface a
-// password is not asked for in clear text, and not taken.
+// TestTLSBeforeAuthFromElsewhere: on anything but the loopback interface, AUTH is not offered in clear
+// text, and refused.
 func TestTLSBeforeAuthFromElsewhere(t *testing.T) {
 	p := newRig(t, rigOptions{}).dialFromElsewhere()
 	if caps := p.do("EHLO x", "250"); strings.Contains(caps, "AUTH") || !strings.Contains(caps, "STARTTLS") {
@@ -60,14 +60,14 @@ func (r *rig) dialFromElsewhere() *program {
 	return newProgram(r.t, theirs)
 }
 
-// TestLockedOutElsewhere: behind too many wrong passwords not even the right one
-// is taken from that source, while others, and this machine, go on.
+// TestLockedOutElsewhere: after too many wrong passwords not even the right one is accepted from that
+// source, while others, and this machine, continue.
 func TestLockedOutElsewhere(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"b@corp.test"}})
 	guesses := &source{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
 	r.server.guard.sources.Store("192.0.2.9 "+me, guesses)
 	here := &source{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
-	r.server.guard.sources.Store("127.0.0.1 "+me, here)
+	r.server.guard.sources.Store("localhost "+me, here)
 	r.server.guard.count.Store(2)
 
 	p := r.dialFromElsewhere()

@@ -70,6 +70,7 @@ type Server struct {
 	changed       notifier
 	guard         guard
 	full          perMinute // the log hears of max_connections
+	strangers     strangers
 	tokenBreakers *breaker.Set
 	smtpBreakers  *breaker.Set
 
@@ -274,6 +275,7 @@ func (s *Server) forget(c *conn) {
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.stats.connections.Add(-1)
+	s.strangers.gone(c)
 	s.changed.wake()
 	if here {
 		s.live.Done()

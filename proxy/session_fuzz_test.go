@@ -17,11 +17,10 @@ var (
 	delivered = regexp.MustCompile(`(?m)^250 2\.0\.0 OK wx[0-9]+ queued`)
 )
 
-// FuzzSession plays whole dialogues of a mail program through the server to a
-// provider. Whatever is said, each reply is one, no connection hangs or panics,
-// the gauges come back to nothing, and as many messages arrive as were
-// acknowledged. With chunking unset the provider is one that has only DATA and
-// takes bare line ends for ends of lines, as those open to smuggling do.
+// FuzzSession plays whole dialogues of a mail program through the server to a provider. Whatever the
+// program sends, every reply is well-formed, no connection hangs or panics, the gauges return to 0, and
+// as many messages arrive as were acknowledged. Without chunking the provider has only DATA and accepts
+// bare line ends, as those do that are open to smuggling.
 func FuzzSession(f *testing.F) {
 	tx := "MAIL FROM:<" + me + ">\r\nRCPT TO:<a@b.test>\r\n"
 	login := "EHLO x\r\nAUTH PLAIN " + plainResponse(me, password) + "\r\n"
@@ -71,9 +70,10 @@ func playFuzzed(t *testing.T, r *rig, dialogue []byte) {
 		t.Fatalf("the connection hangs; it said %q", said)
 	}
 	<-sent
+	said = bytes.TrimSuffix(bytes.TrimSuffix(said, []byte(tlsAlert)), []byte(badRequest)) // to other protocols
 	for _, line := range strings.Split(strings.TrimSuffix(string(said), "\r\n"), "\r\n") {
 		if !replyLine.MatchString(line) && err == nil {
-			t.Errorf("that is no reply: %q", line)
+			t.Errorf("not a reply: %q", line)
 		}
 	}
 	eventually(t, "nothing is left of it", func() bool {

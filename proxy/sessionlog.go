@@ -8,14 +8,13 @@ import (
 	"strings"
 )
 
-// Whatever the log says about a session names it: session.log does for the
-// session's own lines, bySession for what is logged on its behalf deeper down,
-// and smtpLog for what go-smtp says.
+// Every log line about a session names it: session.log does so for the session's own lines, bySession
+// for what is logged on its behalf deeper down, and smtpLog for what go-smtp reports.
 
-// sessionKey is where a context keeps the id of the session it works for.
+// sessionKey is where a context keeps the ID of the session it works for.
 type sessionKey struct{}
 
-// bySession names the session in what is logged with a session's context.
+// bySession adds the session to what is logged with a session's context.
 type bySession struct{ slog.Handler }
 
 func (h bySession) Handle(ctx context.Context, r slog.Record) error {
@@ -32,8 +31,7 @@ func (h bySession) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h bySession) WithGroup(name string) slog.Handler { return bySession{h.Handler.WithGroup(name)} }
 
-// peer is a client's address that knows its session: it is all that go-smtp
-// names a connection by.
+// peer is a client's address that knows its session: it is all by which go-smtp names a connection.
 type peer struct {
 	net.Addr
 	session string
@@ -41,9 +39,8 @@ type peer struct {
 
 func (c *conn) RemoteAddr() net.Addr { return peer{c.tcp.RemoteAddr(), c.id} }
 
-// smtpLog is where go-smtp reports: panics, and clients that broke off, which is
-// their business and no error of ours. The address comes first, then the cause,
-// then a panic's stack.
+// smtpLog is where go-smtp reports: panics, and clients that broke off, which is their business and not
+// an error of ours. The address comes first, then the cause, then a panic's stack.
 type smtpLog struct{ log *slog.Logger }
 
 func (l smtpLog) Printf(format string, v ...any) {
@@ -53,7 +50,7 @@ func (l smtpLog) Printf(format string, v ...any) {
 			log = log.With("session", p.session, "client", p.String())
 			switch {
 			case len(v) == 3 && strings.HasPrefix(format, "panic"):
-				log.Error("panic in a session; it ends, the others go on", "panic", fmt.Sprint(v[1]), "stack", fmt.Sprintf("%s", v[2]))
+				log.Error("panic in a session; it ends, the others continue", "panic", fmt.Sprint(v[1]), "stack", fmt.Sprintf("%s", v[2]))
 				return
 			case len(v) == 2:
 				log.Info("the connection broke", "err", v[1])

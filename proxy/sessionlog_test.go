@@ -12,8 +12,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// sessionsSaid are the messages of a log's lines by session, but for those of the
-// server and of an account: a token is shared by all its sessions.
+// sessionsSaid are the messages of a log's lines by session, without those of the server and of an
+// account, whose sessions share a token.
 func sessionsSaid(t *testing.T, log string) map[string][]string {
 	t.Helper()
 	said := map[string][]string{}
@@ -33,7 +33,7 @@ func sessionsSaid(t *testing.T, log string) map[string][]string {
 	return said
 }
 
-// heard looks for a line that begins so and holds all of these.
+// heard looks for a line that begins with msg and holds all of the other texts.
 func heard(lines []string, msg string, holding ...string) bool {
 	for _, l := range lines {
 		all := strings.HasPrefix(l, msg+" ")
@@ -47,8 +47,8 @@ func heard(lines []string, msg string, holding ...string) bool {
 	return false
 }
 
-// TestEachLineHasItsSession: whatever the log says about a message, from its
-// connection to its end, is found by one session's name.
+// TestEachLineHasItsSession: every log line about a message, from its connection to its end, names the
+// session.
 func TestEachLineHasItsSession(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	p := r.dial()
@@ -72,9 +72,8 @@ func TestEachLineHasItsSession(t *testing.T) {
 	}
 }
 
-// TestEveryEndIsCountedAndLogged: a message refused before its body, by the
-// provider, by Waxseal or for want of a connection, is in the counts, and in the
-// log under its session.
+// TestEveryEndIsCountedAndLogged: a message refused before its body, by the provider, by Waxseal or for
+// lack of a connection, is counted, and logged under its session.
 func TestEveryEndIsCountedAndLogged(t *testing.T) {
 	mail := providertest.Action{Code: 550, Text: "5.7.60 not as that sender"}
 	rcpt := providertest.Action{Code: 450, Text: "4.2.1 mailbox asleep"}
@@ -116,8 +115,7 @@ func TestEveryEndIsCountedAndLogged(t *testing.T) {
 	}
 }
 
-// TestDeeperLinesHaveTheirSession: what the pool of connections and go-smtp say
-// during a session names it.
+// TestDeeperLinesHaveTheirSession: what the connection pool and go-smtp log during a session names it.
 func TestDeeperLinesHaveTheirSession(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	var dead atomic.Bool
@@ -135,13 +133,13 @@ func TestDeeperLinesHaveTheirSession(t *testing.T) {
 	}
 }
 
-// TestGoodbyeIsLogged: who is hung up on is found in the log, with what it was told.
+// TestGoodbyeIsLogged: the log says which client was disconnected, and what it was told.
 func TestGoodbyeIsLogged(t *testing.T) {
 	r := newRig(t, rigOptions{config: func(c *config.Config) { c.IdleTimeout = config.Duration(100 * time.Millisecond) }})
-	if got := r.dial().reply(); !strings.HasPrefix(got, "421 4.4.2 Nobody has logged in") {
+	if got := r.dial().reply(); !strings.HasPrefix(got, "421 4.4.2 No login within") {
 		t.Fatalf("got %q", got)
 	}
-	if lines := sessionsSaid(t, r.log.String())["1"]; !heard(lines, "closing", "client=127.0.0.1:", "Nobody has logged in") {
+	if lines := sessionsSaid(t, r.log.String())["1"]; !heard(lines, "closing", "client=127.0.0.1:", "No login within") {
 		t.Errorf("the log says %q", lines)
 	}
 }

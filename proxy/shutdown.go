@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,12 +10,17 @@ import (
 	"time"
 )
 
-// closeTimeout is the moment that tokens not stored yet, and QUITs, have of their own.
-const closeTimeout = 5 * time.Second
+const (
+	// closeTimeout is for what still has to be done after the last message: storing new tokens and
+	// saying QUIT to providers.
+	closeTimeout = 5 * time.Second
+	// killTimeout is for connections that were cut off. Whatever holds one longer is not waited for.
+	killTimeout = 5 * time.Second
+)
 
-// Shutdown stops accepting, tells idle clients 421, lets messages in flight
-// finish, stores what must be stored and closes the connections to providers.
-// When ctx ends first, what is left is cut off and the error says so.
+// Shutdown stops accepting, tells idle clients 421, lets messages in progress finish, stores what must
+// be stored and closes the connections to providers. When ctx ends first, what is left is cut off and
+// the error says so.
 func (s *Server) Shutdown(ctx context.Context) (err error) {
 	s.stop.Do(func() {
 		defer close(s.stopped)
@@ -36,6 +42,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	go func() { // ends with the last connection, which kill sees to
 		defer close(drained)
 		s.smtp.Shutdown(context.Background())
+		s.live.Wait()
 	}()
 	// go-smtp closes only those listeners whose Serve has begun.
 	s.mu.Lock()
@@ -54,10 +61,14 @@ func (s *Server) shutdown(ctx context.Context) error {
 	}
 	s.kill()
 	s.each((*conn).kill)
-	<-drained
-	s.live.Wait()
+	select {
+	case <-drained:
+	case <-time.After(killTimeout):
+		err = errors.Join(err, fmt.Errorf("%d connections did not end after they were cut off", s.stats.connections.Load()))
+		s.log.Error("connections did not end after they were cut off", "connections", s.stats.connections.Load())
+	}
 
-	s.edit.Lock() // a change under way has been told to end
+	s.edit.Lock() // a change in progress has been told to end
 	boxes := append(slices.Collect(maps.Values(*s.boxes.Load())), s.retired...)
 	s.edit.Unlock()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)

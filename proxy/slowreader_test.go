@@ -12,26 +12,25 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// flood sends commands and reads no answer, until the server waits for it to
-// read: then its own writes stop too.
+// flood sends commands and reads no answer, until the server waits for it to read and its own writes
+// get stuck too.
 func flood(t *testing.T, c net.Conn) {
 	t.Helper()
 	c.(*net.TCPConn).SetReadBuffer(4 << 10)
 	line := []byte(strings.Repeat("NOOP\r\n", 1000))
 	for n := 0; n < 64<<20; {
-		c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond)) // so long nothing is taken
+		c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond)) // nothing is read for that long
 		m, err := c.Write(line)
 		if err != nil && m == 0 {
 			return
 		}
 		n += m
 	}
-	t.Fatal("the server takes commands without end though nobody reads its answers")
+	t.Fatal("the server reads commands without end though nobody reads its answers")
 }
 
-// TestShutdownPastOneWhoNeverReads: the server stops without waiting for clients
-// that do not read what it says, with TLS and without, and without a limit of its
-// own.
+// TestShutdownPastOneWhoNeverReads: the server stops without waiting for clients that do not read its
+// replies, even when the stop itself has no limit.
 func TestShutdownPastOneWhoNeverReads(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	flood(t, r.login(me).conn)
@@ -48,8 +47,7 @@ func TestShutdownPastOneWhoNeverReads(t *testing.T) {
 	}
 }
 
-// TestShutdownWithAMessageOfOneWhoNeverReads: a message in flight has until the
-// limit, and no longer.
+// TestShutdownWithAMessageOfOneWhoNeverReads: a message in progress has until the limit, and no longer.
 func TestShutdownWithAMessageOfOneWhoNeverReads(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	p := r.login(me)
@@ -71,8 +69,8 @@ func TestShutdownWithAMessageOfOneWhoNeverReads(t *testing.T) {
 	}
 }
 
-// TestOneWhoNeverReadsHurtsNobody, neither others nor, in the end, the server:
-// what is kept for it is bounded.
+// TestOneWhoNeverReadsHurtsNobody: neither other clients nor the server, which keeps only so much for
+// it.
 func TestOneWhoNeverReadsHurtsNobody(t *testing.T) {
 	r := newRig(t, rigOptions{provider: providertest.Options{DropBodies: true}})
 	flood(t, r.dial().conn)
@@ -81,8 +79,8 @@ func TestOneWhoNeverReadsHurtsNobody(t *testing.T) {
 	}
 }
 
-// TestSilentBeforeGreeting: a client that connects to the TLS port and says
-// nothing, or half a handshake, is closed.
+// TestSilentBeforeGreeting: a client that connects to the TLS port and sends nothing, or half a
+// handshake, is closed.
 func TestSilentBeforeGreeting(t *testing.T) {
 	for _, first := range []string{"", "\x16\x03\x01\x02"} {
 		r := newRig(t, rigOptions{config: func(c *config.Config) { c.IdleTimeout = config.Duration(100 * time.Millisecond) }})
@@ -105,7 +103,7 @@ func TestSilentBeforeGreeting(t *testing.T) {
 		}
 		if _, err := io.ReadAll(p.conn); err != nil {
 			if n, ok := err.(net.Error); ok && n.Timeout() {
-				t.Errorf("behind STARTTLS, after %q: %v", first, err)
+				t.Errorf("STARTTLS, then %q: %v", first, err)
 			}
 		}
 		eventually(t, "both are gone", func() bool { return r.server.Snapshot().Connections == 0 })

@@ -9,20 +9,20 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// endings are the published variants of an end of data that some server takes
-// for one and RFC 5321 does not (SMTP smuggling, CVE-2023-51764 and its kin).
+// endings are the published variants of an end of data that some servers accept and RFC 5321 does not
+// (SMTP smuggling, CVE-2023-51764 and others).
 var endings = []string{
 	"\n.\n", "\n.\r\n", "\r.\r", "\r.\r\n", "\r.\n", "\n.\r", "\r\n.\n", "\r\n.\r", "\r\n.\r\r\n",
 	"\n\n.\n", "\n\n.\r\n", "\r\r.\r\r\n", "\n.\n\r\n", "\r\n\x00.\r\n", "\r\n.\x00\r\n", "\r\x00\n.\r\n", "\r\n.\r\x00\n", "\n\r.\n\r", "\r\r\n.\r\r\n",
 }
 
-// chunkEndings are ends of data that are none in a chunk, since a chunk is
-// counted: a provider that has only DATA must not see them bare.
+// chunkEndings are ends of data that do not end a chunk, since chunks are counted: a provider that has
+// only DATA must not see them bare.
 var chunkEndings = []string{"\r\n.\r\n", "\r\n..\r\n", "\r\n.\r\n.\r\n"}
 
-// TestSmuggling sends each variant, followed by another message's dialogue, in a
-// body by DATA, by BDAT, and by BDAT with a chunk for each byte of the ending, to
-// providers that would fall for it. It must arrive as one message or be refused.
+// TestSmuggling sends each variant, followed by another message's dialogue, in a body by DATA, by BDAT,
+// and by BDAT with a chunk for each byte of the ending, to providers that would fall for it. It must
+// arrive as one message or be refused.
 func TestSmuggling(t *testing.T) {
 	const second = "MAIL FROM:<evil@corp.test>\r\nRCPT TO:<victim@there.test>\r\nDATA\r\nsmuggled\r\n"
 	for _, chunking := range []bool{true, false} {
@@ -71,7 +71,7 @@ func TestSmuggling(t *testing.T) {
 	}
 }
 
-// unstuffed is what a body says: DATA takes a dot from the start of each line.
+// unstuffed is a body as it is meant: DATA removes a dot from the start of each line.
 func unstuffed(by, body string) string {
 	if by == "DATA" {
 		return strings.ReplaceAll(body, "\r\n.", "\r\n")

@@ -25,10 +25,10 @@ func newAbout(w *window) *about {
 	}
 	a.scroll = newScroll(520, newColumn(14, newSpace(12), newSeal(96),
 		newText("Waxseal", kind{size: theme.SizeNameHeadingText, bold: true, centred: true}), a.version,
-		newText(tr("Lets mail programs that know only passwords send through providers that want OAuth."), kind{centred: true}),
-		centredFlow(newFlow(8, link(tr("Website"), home), link(tr("What is new"), home+"/blob/main/CHANGELOG.md"), link(tr("Report a problem"), home+"/issues"),
+		newText(tr("Lets mail programs that only support passwords send through providers that require OAuth."), kind{centred: true}),
+		centredFlow(newFlow(8, link(tr("Website"), home), link(tr("What’s new"), home+"/blob/main/CHANGELOG.md"), link(tr("Report a problem"), home+"/issues"),
 			link(tr("Licence"), home+"/blob/main/LICENSE"))),
-		newText(tr("Free software under the MIT licence. It tells nobody anything about you."), kind{centred: true, muted: lowImportance}),
+		newText(tr("Free software under the MIT licence. No telemetry."), kind{centred: true, muted: lowImportance}),
 		newKeys()))
 	return a
 }

@@ -39,7 +39,7 @@ func newActivity(w *window) *activity {
 	a.search = w.kit.search(tr("Search"), func(string) { a.list() })
 	a.failed = w.kit.check(tr("Problems only"), func(bool) { a.list() })
 	head := newColumn(14, newTitle(tr("Activity")),
-		newMuted(tr("What became of recent messages. Nothing is kept of what they say, nor of whom they went to.")),
+		newMuted(tr("Recent messages. Waxseal keeps no content and no recipient addresses.")),
 		newLine(12, nil, a.search, a.failed), a.notice.Container, a.empty)
 	a.rows = newRows(head, 1080, 58, 6, 0, func() fyne.CanvasObject { return newActivityRow(a) }, func(i int, o fyne.CanvasObject) {
 		if i < len(a.seen) {
@@ -107,9 +107,9 @@ func (a *activity) list() {
 	}
 	switch {
 	case len(a.all) == 0:
-		a.empty.set(tr("No message since Waxseal was started."))
+		a.empty.set(tr("No messages since Waxseal started."))
 	case len(a.seen) == 0:
-		a.empty.set(tr("No message matches."))
+		a.empty.set(tr("No matching messages."))
 	}
 	show(a.empty, len(a.seen) == 0)
 	a.rows.set(len(a.seen))
@@ -206,7 +206,7 @@ func newActivityDetails(a *activity) *activityDetails {
 	d.scroll = newScroll(900, newColumn(14,
 		newLine(8, []fyne.CanvasObject{d.state.Container}, newBody(""), closing),
 		d.facts,
-		newColumn(6, newCaption(tr("What the mail program was told")), newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, d.reply))),
+		newColumn(6, newCaption(tr("Reply to the mail program")), newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, d.reply))),
 		d.cure.Container, newFlow(8, copying)))
 	d.root = newStack(newSheet(colorCard, "separator", 0), d.scroll.Container)
 	d.root.Hide()
@@ -224,7 +224,7 @@ func (d *activityDetails) set(e api.Activity) {
 		{tr("Recipients"), number(int64(e.Recipients))},
 		{tr("Size"), size(e.Bytes)},
 		{tr("Duration"), took(e.Took)},
-		{tr("In the log"), clean(e.Session)},
+		{tr("Session ID"), clean(e.Session)},
 	} {
 		d.facts.Add(newBeside(96, newText(f[0], kind{muted: lowImportance}), newBody(f[1])))
 	}

@@ -128,23 +128,23 @@ func newAddWho(a *add) *addWho {
 	s := &addWho{a: a, register: newRegister(a.w)}
 	s.address = k.entry(tr("you@example.com"), func(string) { s.typed() })
 	s.address.OnSubmitted = func(string) { s.submit() }
-	s.field = newField(tr("Mail address"), tr("The provider is found from it."), s.address)
+	s.field = newField(tr("Email address"), tr("Waxseal finds your provider from the address."), s.address)
 	s.name = newText("", kind{bold: true})
-	s.there = newCaption(tr("This account is there already and will be signed in again."))
+	s.there = newCaption(tr("This account already exists. You will sign in again."))
 	s.found = newStack(newSheet(colorGoodTint, colorNone, 10), padded(14, 12,
 		newLine(10, []fyne.CanvasObject{newSymbol(theme.NewSuccessThemedResource(theme.ConfirmIcon()), 20)}, newColumn(2, s.name, s.there))))
 	s.choice = k.choice(nil, func(name string) { s.chosen(name) })
 	s.choice.PlaceHolder = tr("Choose a provider")
-	s.choose = newField(tr("Provider"), tr("None is known for this address. Choose whose mail service it is."), s.choice.framed()).Container
+	s.choose = newField(tr("Provider"), tr("We couldn’t detect the provider. Choose who hosts this mailbox."), s.choice.framed()).Container
 	s.instead = newNotice(a.w)
 	s.register.id.OnChanged = func(string) { s.ready() }
 	s.register.secret.OnChanged = func(string) { s.ready() }
 	s.register.id.OnSubmitted = func(string) { s.submit() }
 	s.register.secret.OnSubmitted = func(string) { s.submit() }
-	s.next = k.primary(tr("Open browser"), theme.LoginIcon(), func() { s.submit() })
-	s.code = k.quiet(tr("Use a code on another device"), nil, func() { s.proceed(true) })
+	s.next = k.primary(tr("Sign in"), theme.LoginIcon(), func() { s.submit() })
+	s.code = k.quiet(tr("Sign in on another device"), nil, func() { s.proceed(true) })
 	s.root = newColumn(16,
-		newMuted(tr("You sign in on your provider’s own page. Waxseal never sees your password there.")),
+		newMuted(tr("You sign in on your provider’s own page. Waxseal never sees that password.")),
 		s.field.Container, s.found, s.choose, s.instead.Container, s.register.root,
 		newActions(s.code, s.next))
 	s.clear()
@@ -222,9 +222,13 @@ func (s *addWho) offer(p api.Preflight) {
 	show(s.found, p.Provider != "")
 	s.register.show(p)
 	show(s.code, p.Device)
-	s.next.SetText(tr("Open browser"))
-	if p.NoSignIn {
+	switch {
+	case p.NoSignIn:
 		s.next.SetText(tr("Connect"))
+	case p.Provider != "":
+		s.next.SetText(tr("Sign in with {{.Provider}}", values{"Provider": clean(p.Name)}))
+	default:
+		s.next.SetText(tr("Sign in"))
 	}
 	s.ready()
 }
@@ -240,7 +244,7 @@ func (s *addWho) submit() {
 	address := strings.TrimSpace(s.address.Text)
 	switch {
 	case !complete(address):
-		s.field.refuse(tr("Enter a whole mail address, like you@example.com."))
+		s.field.refuse(tr("Enter a full email address, like you@example.com."))
 		s.a.w.settle()
 	case !s.next.Disabled():
 		s.proceed(false)

@@ -42,10 +42,10 @@ func newAddWait(a *add) *addWait {
 		k.button(tr("Open browser"), theme.LoginIcon(), func() { s.browse() }),
 		a.w.copyButton(tr("Copy link"), "", func() string { return s.url }))
 	s.retry = k.primary(tr("Try again"), theme.ViewRefreshIcon(), func() { s.run(s.byCode) })
-	s.other = k.button(tr("Use a code on another device"), nil, func() { s.run(true) })
+	s.other = k.button(tr("Sign in on another device"), nil, func() { s.run(true) })
 	s.notice = newNotice(a.w)
 	s.cancel = k.button(tr("Cancel"), nil, func() { s.a.back() })
-	s.finish = k.button(tr("Show the settings"), nil, func() { s.done() })
+	s.finish = k.button(tr("Show settings"), nil, func() { s.done() })
 	card := newCard(newColumn(16, s.where, s.checks.root, s.device.root, s.link, s.notice.Container))
 	s.root = newColumn(16, card.Container, newActions(s.cancel, s.other, s.finish, s.retry))
 	return s
@@ -148,11 +148,11 @@ func (s *addWait) prompt(p api.Prompt) {
 	case p.URL != "":
 		s.url = p.URL
 		s.link.Show()
-		s.checks.wait(tr("Waiting for your approval in the browser…"))
+		s.checks.wait(tr("Waiting for you to sign in in the browser…"))
 		s.browse()
 	case p.Device != nil:
 		s.device.show(*p.Device)
-		s.checks.wait(tr("Waiting for your approval on the other device…"))
+		s.checks.wait(tr("Waiting for you to sign in on the other device…"))
 	case p.Check != nil:
 		s.link.Hide()
 		s.device.root.Hide()
@@ -165,7 +165,7 @@ func (s *addWait) prompt(p api.Prompt) {
 // browse opens the provider's page; where there is no browser the link is left.
 func (s *addWait) browse() {
 	if err := s.a.w.open(s.url); err != nil {
-		s.notice.say(tr("The browser could not be opened."), tr("Copy the link and open it yourself, on this computer."))
+		s.notice.say(tr("The browser could not be opened."), tr("Copy the link and open it on this computer."))
 	}
 }
 

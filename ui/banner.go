@@ -60,7 +60,11 @@ func newBanners(w *window) *banners {
 	b := &banners{w: w, trayless: w.options.TrayMissing}
 	b.gone = newBanner(w.kit, bad, "", nil)
 	b.failed = newBanner(w.kit, bad, tr("Close"), func() { b.fail(nil) })
-	b.keystore = newBanner(w.kit, bad, tr("Run diagnostics"), func() { w.show(Page{Name: "check"}) })
+	b.keystore = newBanner(w.kit, bad, tr("Run diagnostics"), func() {
+		if p := w.view.snapshot.Keystore.Problem; p != nil {
+			w.do(errandOf(p.Do, p.Account))
+		}
+	})
 	b.port = newBanner(w.kit, bad, tr("Use another port"), b.changePort)
 	b.paused = newBanner(w.kit, care, tr("Resume"), func() { w.setPaused(false) })
 	b.no = newBanner(w.kit, calm, tr("Quit Waxseal"), w.askQuit)
@@ -74,6 +78,10 @@ func (b *banners) draw(v view) {
 	b.gone.say(only(v.gone, tr("Waxseal isn’t responding")), tr("No mail is sent until it is back. Trying to reach it…"))
 	if p := s.Keystore.Problem; p != nil && !v.gone {
 		b.keystore.say(phrase(say(p.What)), say(p.Cure))
+		if label := say(p.Do.Label()); label != b.keystore.act.Text {
+			b.keystore.act.SetText(label)
+		}
+		show(b.keystore.act, p.Do != "")
 	} else {
 		b.keystore.say("", "")
 	}

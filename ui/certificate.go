@@ -40,8 +40,8 @@ func newCertificate(w *window) *certificate {
 		newColumn(4, newText(tr("SHA-256 fingerprint"), kind{bold: true}), c.fingerprint, c.until),
 		newFlow(8, w.kit.button(tr("Export…"), theme.DocumentSaveIcon(), func() { c.export() }),
 			w.copyButton(tr("Copy fingerprint"), "", func() string { return c.info.Fingerprint })),
-		newText(tr("How it comes to be trusted"), kind{bold: true}), c.help.root, c.steps)
-	c.root = newColumn(12, newMuted(tr("Mail programs that use TLS to reach Waxseal see this certificate. It was made on this computer, for this computer.")),
+		newText(tr("How to trust it"), kind{bold: true}), c.help.root, c.steps)
+	c.root = newColumn(12, newMuted(tr("Mail programs that connect to Waxseal with TLS see this certificate. It was created on and for this computer.")),
 		c.notice.Container, c.value)
 	return c
 }
@@ -81,26 +81,26 @@ func trustSteps(system, file string) []string {
 	switch system {
 	case "windows":
 		return []string{
-			tr("Export the certificate, and open the file with a double click."),
-			tr("“Install Certificate”, “Current User”, “Place all certificates in the following store”: “Trusted Root Certification Authorities”."),
-			tr("Start the mail program again."),
+			tr("Export the certificate and double-click the file."),
+			tr("Choose “Install Certificate”, “Current User”, “Place all certificates in the following store”, “Trusted Root Certification Authorities”."),
+			tr("Restart the mail program."),
 		}
 	case "darwin":
 		return []string{
-			tr("Export the certificate, and open the file: Keychain Access takes it into “login”."),
-			tr("Open it there, and under “Trust” choose “Always Trust” for SSL."),
-			tr("Start the mail program again."),
+			tr("Export the certificate and open the file. Keychain Access adds it to “login”."),
+			tr("Open it there and, under “Trust”, choose “Always Trust” for SSL."),
+			tr("Restart the mail program."),
 		}
 	case "thunderbird":
 		return []string{
-			tr("Send a first message: Thunderbird shows the certificate and asks."),
-			tr("Compare the fingerprint with the one above, then “Confirm Security Exception”."),
+			tr("Send a first message. Thunderbird shows the certificate and asks whether to trust it."),
+			tr("Compare the fingerprint with the one above, then choose “Confirm Security Exception”."),
 		}
 	}
 	return []string{
-		tr("Most programs take the file’s name: {{.File}}.", v),
-		tr("For the whole system, on Debian and Ubuntu: copy it to /usr/local/share/ca-certificates and run sudo update-ca-certificates."),
-		tr("On Fedora: sudo trust anchor, and the file’s name."),
+		tr("Most programs accept the file’s path: {{.File}}.", v),
+		tr("To trust it system-wide on Debian and Ubuntu, copy it to /usr/local/share/ca-certificates and run sudo update-ca-certificates."),
+		tr("On Fedora, run sudo trust anchor with the file’s path."),
 	}
 }
 

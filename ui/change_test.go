@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"testing"
 
@@ -89,15 +88,14 @@ func TestMoveSecrets(t *testing.T) {
 	b.snapshot.Keystore.Kind = "file"
 	s.shows()
 	close(held)
-	s.until("it is moved", func() bool { return k.result.Text == "Done. 7 secrets were moved." })
-	if k.move.Disabled() || k.name.Text != "An encrypted file" || k.move.Text != "Move to the system’s keychain…" {
+	s.until("it is moved", func() bool { return k.result.Text == "Moved 7 secrets." })
+	if k.move.Disabled() || k.name.Text != "Encrypted file" || k.move.Text != "Move to the system keychain…" {
 		t.Errorf("is in %q, offers %q, disabled: %t", k.name.Text, k.move.Text, k.move.Disabled())
 	}
-	b.move = func(context.Context) (int, error) { return 0, errors.New("the keychain is locked; unlock it") }
-	s.w.options.Cure = func(error) string { return "unlock it" }
+	b.move = func(context.Context) (int, error) { return 0, keychainLocked() }
 	k.begin(k.to)
 	s.until("it says why not", func() bool { return k.notice.Visible() })
-	if got := k.notice.words.Text + "|" + k.notice.cure.Text; got != "The keychain is locked.|Unlock it." || k.result.Visible() {
+	if got := k.notice.words.Text + "|" + k.notice.cure.Text; got != "The keychain is locked.|"+say(keychainLocked().Cure) || k.result.Visible() {
 		t.Errorf("says %q", got)
 	}
 	b.snapshot.Keystore.Kind = "memory"
@@ -121,7 +119,7 @@ func TestNewRenderersAreLaidOut(t *testing.T) {
 	}
 }
 
-// Who asks for a test message comes to where it is sent.
+// Anyone who asks for a test message comes to where it is sent.
 func TestMenuLeadsToTheTest(t *testing.T) {
 	s := newStage(t, busyOffice(), staging{})
 	s.shows()
@@ -135,7 +133,7 @@ func TestMenuLeadsToTheTest(t *testing.T) {
 
 func TestSendTest(t *testing.T) {
 	b := busyOffice()
-	b.checks = []api.Check{{Name: "token", OK: true}, {Name: "login", OK: true}}
+	b.checks = []api.Check{{Name: api.CheckToken, OK: true}, {Name: api.CheckLogin, OK: true}}
 	s := (story{page: Page{Name: "setup", Account: "ada@corp.example"}, backend: func() *fake { return b }}).stage(t, staging{})
 	p := s.w.pages["setup"].(*setup).test
 	p.to.SetText("nowhere")

@@ -29,7 +29,7 @@ func (c *chart) set(values []int64) {
 }
 
 // AccessibilityLabel implements fyne.Accessible.
-func (c *chart) AccessibilityLabel() string { return tr("Messages a minute, in the last hour") }
+func (c *chart) AccessibilityLabel() string { return tr("Messages per minute in the last hour") }
 
 // AccessibilityRole implements fyne.Accessible.
 func (c *chart) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleText }

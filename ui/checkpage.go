@@ -24,7 +24,7 @@ type checkPage struct {
 
 func newCheck(w *window) *checkPage {
 	p := &checkPage{w: w, checks: newChecks(w), verdict: newText("", kind{bold: true})}
-	p.run = w.kit.primary(tr("Check everything"), theme.ConfirmIcon(), func() { p.begin() })
+	p.run = w.kit.primary(tr("Run diagnostics"), theme.ConfirmIcon(), func() { p.begin() })
 	p.end = w.kit.button(tr("Cancel"), nil, func() { p.stop() })
 	p.end.Hide()
 	p.copy = w.copyButton(tr("Copy the result"), "", func() string { return p.checks.text() })
@@ -32,8 +32,8 @@ func newCheck(w *window) *checkPage {
 	p.result.Hide()
 	p.copy.Hide()
 	p.verdict.Hide()
-	p.scroll = newScroll(720, newColumn(16, newTitle(tr("Check")),
-		newMuted(tr("Looks at the keystore, the ports, the network, and each account’s access, and says what to do about what does not work. The result holds no password and can stand in a bug report.")),
+	p.scroll = newScroll(720, newColumn(16, newTitle(tr("Diagnostics")),
+		newMuted(tr("Checks the keystore, the ports, the network and each account’s access, and tells you how to fix what doesn’t work. The result contains no passwords; you can attach it to a bug report.")),
 		newFlow(8, p.run, p.end, p.copy), p.result))
 	return p
 }
@@ -86,7 +86,7 @@ func (p *checkPage) ended(failed int, err error) {
 		p.verdict.set(trn("{{.N}} checks failed.", int64(failed)))
 		p.verdict.mark(bad.importance())
 	default:
-		p.verdict.set(tr("Everything works."))
+		p.verdict.set(tr("Everything is fine."))
 		p.verdict.mark(good.importance())
 	}
 	p.verdict.Show()

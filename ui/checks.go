@@ -72,8 +72,8 @@ func (c *checks) line(ch api.Check) fyne.CanvasObject {
 		lines.Add(cure)
 	}
 	act := result.do
-	if act.page == (Page{Name: "check"}) && c.w.name == "check" {
-		act = errand{} // it is here
+	if ch.Problem != nil && ch.Problem.Do == api.RunChecks && c.w.name == "check" {
+		act = errand{} // they are running here
 	}
 	if act != (errand{}) {
 		b := c.w.kit.button(act.label, nil, func() { c.w.do(act) })

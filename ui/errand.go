@@ -4,9 +4,11 @@ import "github.com/waxseal/waxseal/proxy/api"
 
 // errand is what the window does about a problem. The zero value is nothing.
 type errand struct {
-	label string // for a button
-	page  Page   // where it is done
-	renew bool   // make a new password there
+	label  string // for a button
+	page   Page   // where it is done
+	renew  bool   // create a new password there
+	run    bool   // check everything there
+	reload bool   // have the engine read its configuration first
 }
 
 // errandOf is the errand for an action of the engine's.
@@ -21,8 +23,10 @@ func errandOf(a api.Action, account string) errand {
 		e.page, e.renew = Page{Name: "setup", Account: account}, true
 	case api.ShowSetup:
 		e.page = Page{Name: "setup", Account: account}
-	case api.RunChecks, api.ReadAgain, api.Unlock:
-		e.page = Page{Name: "check"}
+	case api.RunChecks, api.Unlock: // reading the keychain brings up its own prompt
+		e.page, e.run = Page{Name: "check"}, true
+	case api.ReadAgain:
+		e.page, e.reload = Page{Name: "check"}, true
 	case api.AddAccount:
 		e.page = Page{Name: "add"}
 	case api.ListAccount:
@@ -35,10 +39,23 @@ func errandOf(a api.Action, account string) errand {
 	return e
 }
 
-// do goes where an errand is done.
+// do goes where an errand is done, and begins it.
 func (w *window) do(e errand) {
 	w.show(e.page)
-	if e.renew {
+	switch {
+	case e.renew:
 		w.pages["setup"].(*setup).load(true)
+	case e.run:
+		w.pages["check"].(*checkPage).begin()
+	case e.reload:
+		w.inBackground(func(ctx ctx) error {
+			_, err := w.backend.Reload(ctx)
+			return err
+		}, func(err error) {
+			w.frame.banners.fail(err)
+			if err == nil && w.name == "check" {
+				w.pages["check"].(*checkPage).begin()
+			}
+		})
 	}
 }

@@ -153,6 +153,10 @@ func (f *fake) SendTest(ctx context.Context, address, to string, report func(api
 	return ctx.Err()
 }
 
+func (f *fake) SetClientSecret(_ context.Context, address, secret string) error {
+	return f.ask("secret of " + address + " " + secret)
+}
+
 func (f *fake) Remove(_ context.Context, address string) (string, error) {
 	return "", f.ask("remove " + address)
 }
@@ -177,6 +181,8 @@ func (f *fake) Configure(_ context.Context, s api.Settings) ([]string, error) {
 	}
 	return nil, nil
 }
+
+func (f *fake) Reload(context.Context) ([]string, error) { return nil, f.ask("reload") }
 
 func (f *fake) Certificate(context.Context) (api.Certificate, error) {
 	return f.cert, f.ask("certificate")

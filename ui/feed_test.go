@@ -5,13 +5,11 @@ import (
 	"iter"
 	"runtime"
 	"testing"
-	"time"
 
 	"fyne.io/fyne/v2/test"
 	"go.uber.org/goleak"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
 // However many snapshots come while the screen is busy, it draws once, and the
@@ -46,7 +44,7 @@ func TestEngineComesBack(t *testing.T) {
 	s.until("the first snapshot is drawn", func() bool { return s.w.view.known })
 	s.until("a later one is", func() bool {
 		select {
-		case b.watched <- api.Snapshot{State: "serving", Connections: 7}:
+		case b.watched <- api.Snapshot{State: api.Serving, Connections: 7}:
 		default:
 		}
 		return s.w.view.snapshot.Connections == 7
@@ -101,14 +99,19 @@ func changing(i int) api.Snapshot {
 	b := many(8)
 	s := b.snapshot
 	s.Connections, s.Messages = int64(i%1000*5), int64(i%8)
-	s.Totals = map[string]int64{"sent": int64(i % 1000)}
+	s.Totals = map[api.Result]int64{api.Sent: int64(i % 1000)}
 	s.PerMinute = make([]int64, 60)
 	s.PerMinute[i%50] = int64(i % 100)
-	s.Breakers[i%4].State = breaker.State(i / 4 % 2 * 2)
-	s.Breakers[i%4].RetryIn = time.Duration(i%20+1) * time.Second
+	s.Breakers[i%4].State = []api.BreakerState{api.Closed, api.Open}[i/4%2]
+	s.Breakers[i%4].RetryIn = i%20 + 1
 	s.Accounts[i%8].SentToday = int64(i % 1000)
-	s.Accounts[i%8].State = []string{"ready", "needs_consent", "attention", "unknown"}[i%4]
-	s.State = []string{"serving", "paused"}[i/100%2]
+	a := &s.Accounts[i%8]
+	for _, p := range []*api.Problem{nil, consentExpired(a.Address), smtpDisabled(a.Address), mailServerDown(a.Address)}[i%4 : i%4+1] {
+		if a.State, a.Problem = api.Ready, p; p != nil {
+			a.State = p.State
+		}
+	}
+	s.State = []api.ServerState{api.Serving, api.Paused}[i/100%2]
 	return s
 }
 

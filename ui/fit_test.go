@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -78,7 +79,7 @@ func cut(s string) bool {
 		}
 	}
 	for _, language := range []string{"en", "de"} {
-		data, _ := translations.ReadFile("translation/" + language + ".json")
+		data, _ := os.ReadFile("speech/translation/" + language + ".json")
 		if strings.Contains(string(data), s+`"`) {
 			return false
 		}

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 // begun is a stage on which adding an account has begun, from the click on.
@@ -31,7 +31,7 @@ const consentPage = "https://login.example/authorize"
 // One typed field and two clicks lead from "Add account" to the settings.
 func TestAddAccount(t *testing.T) {
 	b := busyOffice()
-	b.prompts = []api.Prompt{{URL: consentPage}, {Check: &api.Check{Name: "consent", OK: true}}, {Check: &api.Check{Name: "login", OK: true}}}
+	b.prompts = []api.Prompt{{URL: consentPage}, {Check: &api.Check{Name: api.CheckConsent, OK: true}}, {Check: &api.Check{Name: api.CheckLogin, OK: true}}}
 	b.consent = func(context.Context) (bool, error) { return true, nil }
 	s, a := begun(t, b)
 	test.Type(s.w.win.Canvas().Focused(), "grace@corp.example") // nothing need be clicked for that
@@ -89,7 +89,7 @@ func TestCancelWhileWaiting(t *testing.T) {
 	}
 }
 
-// Another page, and the end of the window, end what is under way too.
+// Another page, and the end of the window, end what is in progress too.
 func TestLeavingCancels(t *testing.T) {
 	b := busyOffice()
 	b.prompts = []api.Prompt{{URL: consentPage}}
@@ -120,18 +120,18 @@ func TestCancelKeepsAnAccountThatWasThere(t *testing.T) {
 func TestAddFails(t *testing.T) {
 	b := busyOffice()
 	b.prompts = []api.Prompt{{URL: consentPage}}
+	declined := problem(api.NeedsConsent, "grace@corp.example", "5.7.8", sentence(oauth.DeniedByUser.String()), "access_denied", sentence(oauth.DeniedByUser.Cure()))
 	var tries int
 	b.consent = func(context.Context) (bool, error) {
 		if tries++; tries == 1 {
-			return false, errors.New("the provider said access_denied; sign in and approve")
+			return false, declined
 		}
 		return true, nil
 	}
 	s, a := begun(t, b)
-	s.w.options.Cure = func(error) string { return "sign in and approve" }
 	typeAddress(s, "grace@corp.example").submit()
 	s.until("it says why", func() bool { return a.wait.notice.Visible() })
-	if got := a.wait.notice.words.Text + "|" + a.wait.notice.cure.Text; got != "The provider said access_denied.|Sign in and approve." {
+	if got := a.wait.notice.words.Text + "|" + a.wait.notice.cure.Text; got != "The sign-in was declined. The other side said: “access_denied”|Sign in again." {
 		t.Errorf("says %q", got)
 	}
 	if !b.called("remove grace@corp.example") {
@@ -219,7 +219,7 @@ func TestPauseAndResume(t *testing.T) {
 	s.shows()
 	test.Tap(s.w.pages["overview"].(*overview).pause)
 	s.until("it is paused", func() bool { return b.called("pause") })
-	b.snapshot.State = "paused"
+	b.snapshot.State = api.Paused
 	s.shows()
 	if !s.w.frame.banners.paused.Visible() {
 		t.Error("no banner says that it is paused")
@@ -302,7 +302,7 @@ func TestSearchActivity(t *testing.T) {
 		t.Errorf("%d problems, want 3", len(a.seen))
 	}
 	a.choose(3)
-	if a.details.cure.cure.Text != "Look at the recipient's address; the provider does not know it." {
+	if a.details.cure.words.Text+"|"+a.details.cure.cure.Text != "There is no such recipient.|Check the address." {
 		t.Errorf("says %q", a.details.cure.cure.Text)
 	}
 	s.key(fyne.KeyEscape)
@@ -310,7 +310,7 @@ func TestSearchActivity(t *testing.T) {
 		t.Error("Escape does not close the details alone")
 	}
 	// The next ones are asked for alone, and a new start of the engine begins anew.
-	b.activity = append(b.activity, api.Activity{Seq: 7, Account: "x@y.example", Result: "sent"})
+	b.activity = append(b.activity, api.Activity{Seq: 7, Account: "x@y.example", Result: api.Sent})
 	b.snapshot.LastActivity = 7
 	s.shows()
 	a.failed.SetChecked(false)

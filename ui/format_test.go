@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/ui/speech"
 )
 
@@ -122,17 +121,19 @@ func TestHeadline(t *testing.T) {
 		return v
 	}
 	for want, v := range map[string]view{
-		"Connecting…":                  {},
-		"Not running":                  change(func(v *view) { v.gone = true }),
-		"Starting…":                    change(func(v *view) { v.snapshot.State = "starting" }),
-		"Stopping…":                    change(func(v *view) { v.snapshot.State = "stopping" }),
-		"Paused":                       change(func(v *view) { v.snapshot.State = "paused" }),
-		"The keychain is locked":       change(func(v *view) { v.snapshot.Keystore.Error = "locked" }),
-		"1 account needs you":          change(func(v *view) { v.snapshot.Accounts[0].State = "attention" }),
-		"A provider does not answer":   change(func(v *view) { v.snapshot.Breakers[0].State = breaker.Open }),
-		"Ready for your first account": change(func(v *view) { v.snapshot.Accounts = nil }),
-		"Sending":                      change(func(v *view) { v.snapshot.Messages = 2 }),
-		"Everything works":             change(func(*view) {}),
+		"Connecting…":                    {},
+		"Not running":                    change(func(v *view) { v.gone = true }),
+		"Starting…":                      change(func(v *view) { v.snapshot.State = api.Starting }),
+		"Stopping…":                      change(func(v *view) { v.snapshot.State = api.Stopping }),
+		"Paused":                         change(func(v *view) { v.snapshot.State = api.Paused }),
+		"The keychain is locked":         change(func(v *view) { v.snapshot.Keystore.Problem = keychainLocked() }),
+		"1 account needs attention":      change(func(v *view) { v.snapshot.Accounts[0].State = api.SMTPDisabled }),
+		"Microsoft 365 isn’t responding": change(func(v *view) { v.snapshot.Breakers[0].State = api.Open }),
+		"Google is refusing connections": change(func(v *view) { v.snapshot.Accounts[1].State = api.TurnedAway }),
+		"No network connection":          change(func(v *view) { v.snapshot.Accounts[1].State = api.Offline }),
+		"Ready for your first account":   change(func(v *view) { v.snapshot.Accounts = nil }),
+		"Sending":                        change(func(v *view) { v.snapshot.Messages = 2 }),
+		"Ready to send":                  change(func(*view) {}),
 	} {
 		if got, _ := headline(v); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -145,13 +146,13 @@ func TestHeadline(t *testing.T) {
 
 func TestBreakerCountsDown(t *testing.T) {
 	english(t)
-	b := breaker.Status{State: breaker.Open, RetryIn: 23 * time.Second}
+	b := api.Breaker{State: api.Open, RetryIn: 23}
 	for passed, want := range map[time.Duration]string{
-		0:                        "Does not answer. The next try is in 23 seconds.",
-		21500 * time.Millisecond: "Does not answer. The next try is in 2 seconds.",
-		22001 * time.Millisecond: "Does not answer. The next try is in 1 second.",
-		23 * time.Second:         "Tries again with the next message.",
-		time.Hour:                "Tries again with the next message.",
+		0:                        "Not responding. Retrying in 23 seconds.",
+		21500 * time.Millisecond: "Not responding. Retrying in 2 seconds.",
+		22001 * time.Millisecond: "Not responding. Retrying in 1 second.",
+		23 * time.Second:         "Not responding. Retrying with the next message.",
+		time.Hour:                "Not responding. Retrying with the next message.",
 	} {
 		if _, got, _ := breakerState(b, passed); got != want {
 			t.Errorf("after %v: %q, want %q", passed, got, want)
@@ -163,11 +164,11 @@ func TestConsent(t *testing.T) {
 	english(t)
 	day := 24 * time.Hour
 	for want, a := range map[string]api.AccountStatus{
-		"":                                     {},
-		"consent used today":                   {ConsentUsed: noon.Add(-time.Hour)},
-		"consent 1 day old, ends in 89 days":   {ConsentUsed: noon.Add(-day), ConsentEnds: noon.Add(89 * day)},
-		"consent 6 days old, ends in 20 hours": {ConsentUsed: noon.Add(-6 * day), ConsentEnds: noon.Add(20 * time.Hour)},
-		"consent 95 days old, ended on 11 Mar": {ConsentUsed: noon.Add(-95 * day), ConsentEnds: noon.Add(-day)},
+		"":                  {},
+		"access used today": {ConsentUsed: noon.Add(-time.Hour)},
+		"access last used 1 day ago, ends in 89 days":   {ConsentUsed: noon.Add(-day), ConsentEnds: noon.Add(89 * day)},
+		"access last used 6 days ago, ends in 20 hours": {ConsentUsed: noon.Add(-6 * day), ConsentEnds: noon.Add(20 * time.Hour)},
+		"access last used 95 days ago, ended on 11 Mar": {ConsentUsed: noon.Add(-95 * day), ConsentEnds: noon.Add(-day)},
 	} {
 		if got := consent(a, noon); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -214,7 +215,7 @@ func TestFieldsRefuse(t *testing.T) {
 
 // Nothing that an address holds becomes a command of the shell it is copied to.
 func TestSnippetIsQuoted(t *testing.T) {
-	server := api.MailServer{Host: "::1", Port: 1587, Security: "starttls"}
+	server := api.MailServer{Host: "::1", Port: 1587}
 	got := snippet(api.MailSettings{User: "o'brien$(reboot)@x.example", Password: "secret"}, server)
 	if !strings.Contains(got, `--auth-user 'o'\''brien$(reboot)@x.example' --auth-password "$WAXSEAL_PASSWORD"`) || !strings.Contains(got, "--server [::1]:1587") {
 		t.Errorf("got %s", got)

@@ -52,7 +52,7 @@ func newFrame(w *window) *frame {
 		{"overview", tr("Overview"), theme.HomeIcon()},
 		{"activity", tr("Activity"), theme.HistoryIcon()},
 		{"settings", tr("Settings"), theme.SettingsIcon()},
-		{"check", tr("Check"), theme.ConfirmIcon()},
+		{"check", tr("Diagnostics"), theme.ConfirmIcon()},
 	}
 	side, foot := newColumn(2), container.NewGridWithColumns(len(names))
 	for _, n := range names {

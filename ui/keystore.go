@@ -59,7 +59,7 @@ func (k *keystore) offer(s api.KeystoreStatus) {
 	case "system":
 		k.to, label = "file", tr("Move to an encrypted file…")
 	case "file":
-		k.to, label = "system", tr("Move to the system’s keychain…")
+		k.to, label = "system", tr("Move to the system keychain…")
 	}
 	show(k.move, k.to != "")
 	if k.move.Text != label {
@@ -69,11 +69,11 @@ func (k *keystore) offer(s api.KeystoreStatus) {
 
 // ask says what a move does before it begins.
 func (k *keystore) ask() {
-	to, title := k.to, tr("Move to the system’s keychain?")
-	words := tr("All consents and passwords are copied into the keychain and compared, then deleted from the file. Mail goes on meanwhile. From then on Waxseal needs the keychain to be unlocked, and no passphrase.")
+	to, title := k.to, tr("Move to the system keychain?")
+	words := tr("Waxseal copies all sign-ins and passwords into the keychain, checks the copies, and then deletes them from the file. Mail keeps flowing meanwhile. After that, Waxseal needs an unlocked keychain instead of the passphrase.")
 	if to == "file" {
 		title = tr("Move to an encrypted file?")
-		words = tr("All consents and passwords are copied into the file and compared, then deleted from the keychain. Mail goes on meanwhile. The file is encrypted with the passphrase that Waxseal was started with, in WAXSEAL_KEYSTORE_PASSPHRASE or WAXSEAL_KEYSTORE_PASSPHRASE_FILE, and each later start needs it too.")
+		words = tr("Waxseal copies all sign-ins and passwords into the file, checks the copies, and then deletes them from the keychain. Mail keeps flowing meanwhile. The file is encrypted with a passphrase that Waxseal reads from WAXSEAL_KEYSTORE_PASSPHRASE or WAXSEAL_KEYSTORE_PASSPHRASE_FILE, now and at every start.")
 	}
 	k.w.question(title, words, tr("Move"), widget.HighImportance, func() { k.begin(to) })
 }
@@ -98,7 +98,7 @@ func (k *keystore) begin(to string) {
 			k.notice.tell(k.w.explain(err))
 			return
 		}
-		k.say(trn("Done. {{.N}} secrets were moved.", int64(moved)), good)
+		k.say(trn("Moved {{.N}} secrets.", int64(moved)), good)
 	})
 	k.w.settle()
 }

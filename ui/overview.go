@@ -62,10 +62,10 @@ func newOverview(w *window) *overview {
 // invitation stands where the accounts will be.
 func (o *overview) invitation() *fyne.Container {
 	first := o.w.kit.primary(tr("Add your first account"), theme.ContentAddIcon(), func() { o.w.show(Page{Name: "add"}) })
-	words := newText(tr("Sign in once, in your browser. After that every mail program can send through Waxseal, with a password made for it."),
+	words := newText(tr("Sign in once in your browser. After that, any mail program can send through Waxseal with a password that Waxseal creates."),
 		kind{centred: true, muted: lowImportance})
 	content := newColumn(14, newSymbol(theme.MailSendIcon(), 40),
-		newText(tr("Send mail from programs that know only passwords"), kind{size: theme.SizeNameSubHeadingText, bold: true, centred: true}),
+		newText(tr("Send mail from programs that only support passwords"), kind{size: theme.SizeNameSubHeadingText, bold: true, centred: true}),
 		words, centred(first))
 	return newStack(newSheet(colorCard, colorCardBorder, 12), padded(24, 32, content))
 }
@@ -124,7 +124,7 @@ func (o *overview) list() {
 	}
 	none := words != "" && len(o.seen) == 0
 	if none {
-		o.none.set(tr("No account matches the search."))
+		o.none.set(tr("No matching accounts."))
 	}
 	show(o.none, none)
 	o.rows.set(len(o.seen))

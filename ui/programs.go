@@ -33,10 +33,10 @@ const (
 
 func newPrograms(w *window) *programs {
 	p := &programs{w: w, steps: newColumn(8), code: newText("", kind{mono: true, size: "helperText"})}
-	p.choice = newSegments(w.kit, []string{"Thunderbird", "Outlook", "Apple Mail", tr("A scanner"), tr("A script")}, func(int) { p.draw() })
+	p.choice = newSegments(w.kit, []string{"Thunderbird", "Outlook", "Apple Mail", tr("Scanner or printer"), tr("Script")}, func(int) { p.draw() })
 	copyCode := w.copyButton(tr("Copy"), "", func() string { return p.code.Text })
 	p.codeBox = newColumn(8, newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, p.code)), newFlow(8, copyCode))
-	p.root = newColumn(14, newHeading(tr("Step by step")), p.choice.root, p.steps, p.codeBox)
+	p.root = newColumn(14, newHeading(tr("Setup steps")), p.choice.root, p.steps, p.codeBox)
 	return p
 }
 
@@ -63,38 +63,38 @@ func (p *programs) draw() {
 // them, but for the password.
 func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 	v := values{"Server": s.Host, "Port": strconv.Itoa(s.Port), "User": clean(m.User), "Security": securityName(s)}
-	trust := tr("When it asks about the certificate, trust Waxseal’s: “Settings”, “Certificate” says how.")
+	trust := tr("When it asks about the certificate, trust it: “Settings”, “Certificate” tells you how.")
 	var steps []string
 	switch program {
 	case thunderbird:
 		steps = []string{
-			tr("Open “Account Settings”, and at the foot of the list “Outgoing Server (SMTP)”. Add a server, or edit the account’s."),
+			tr("Open “Account Settings” and choose “Outgoing Server (SMTP)” at the end of the list. Add a server, or edit the account’s server."),
 			tr("Server name {{.Server}}, port {{.Port}}, connection security “{{.Security}}”.", v),
-			tr("Authentication method “Normal password”, or “Password, transmitted insecurely” without TLS: it never leaves this computer. User name {{.User}}.", v),
-			tr("Choose this server in the account’s own settings. The password is asked for at the first message."),
+			tr("Authentication method “Normal password”, or “Password, transmitted insecurely” without TLS; the password never leaves this computer. User name {{.User}}.", v),
+			tr("Choose this server in the account’s settings. Thunderbird asks for the password when you send your first message."),
 		}
 	case outlook:
 		steps = []string{
-			tr("Add the account as “IMAP or POP”, with “Let me set up my account manually”. For one that is there: “Account settings”, “Server settings”, “Outgoing mail”."),
+			tr("Add the account as “IMAP or POP”, with “Let me set up my account manually”. For an existing account, open “Account settings”, “Server settings”, “Outgoing mail”."),
 			tr("Outgoing server {{.Server}}, port {{.Port}}, encryption “{{.Security}}”.", v),
-			tr("“My outgoing server requires authentication”: user name {{.User}}, and the password from above.", v),
-			tr("The new Outlook sends through Microsoft’s servers and cannot reach this computer: use the classic one."),
+			tr("Choose “My outgoing server requires authentication” with user name {{.User}} and the password shown above.", v),
+			tr("Use classic Outlook: the new Outlook sends through Microsoft’s servers and can’t reach this computer."),
 		}
 	case appleMail:
 		steps = []string{
-			tr("“Mail”, “Settings”, “Accounts”, the account, “Server Settings”; at “Outgoing Mail Account” choose “Edit SMTP Server List” and add one."),
+			tr("Open “Mail”, “Settings”, “Accounts”, your account, “Server Settings”. At “Outgoing Mail Account”, choose “Edit SMTP Server List” and add a server."),
 			tr("Host name {{.Server}}. Switch off “Automatically manage connection settings”; port {{.Port}}.", v),
-			tr("Authentication “Password”, user name {{.User}}, and the password from above.", v),
+			tr("Authentication “Password”, user name {{.User}}, and the password shown above.", v),
 		}
 	case scanner:
 		steps = []string{
-			tr("A device reaches Waxseal over the network, so Waxseal must listen there: set allow_remote = true and add this computer’s address to listen_tls in the configuration file."),
+			tr("A device reaches Waxseal over the network. Set allow_remote = true in the configuration file, then add this computer’s address in “Settings”, “Local mail server”, “Implicit TLS”."),
 			tr("On the device, set the mail server to this computer’s address, the port to Waxseal’s, and the security to SSL/TLS."),
-			tr("SMTP authentication on, user name {{.User}}, and the password from above. Sender: the same address.", v),
-			tr("Let the firewall of this computer allow that port within your own network only."),
+			tr("Turn on SMTP authentication with user name {{.User}} and the password shown above. Use the same address as the sender.", v),
+			tr("In this computer’s firewall, allow that port only from your own network."),
 		}
 	case script:
-		return []string{tr("Put the password into the environment, not into the script: WAXSEAL_PASSWORD.")}
+		return []string{tr("Put the password into the environment variable WAXSEAL_PASSWORD, not into the script.")}
 	}
 	if s.TLS && program != scanner {
 		steps = append(steps, trust)

@@ -51,7 +51,7 @@ func (l inTheMiddle) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 
 // askQuit asks whether to end Waxseal as a whole.
 func (w *window) askQuit() {
-	w.question(tr("Quit Waxseal?"), tr("Until it is started again, mail programs cannot send through it. Messages under way are finished first."),
+	w.question(tr("Quit Waxseal?"), tr("Until you start it again, mail programs can’t send through it. Messages in progress are finished first."),
 		tr("Quit Waxseal"), widget.DangerImportance, func() {
 			w.inBackground(w.backend.Quit, func(err error) {
 				if err != nil && !w.view.gone {
@@ -66,7 +66,7 @@ func (w *window) askQuit() {
 // askRemove asks whether to forget an account.
 func (w *window) askRemove(address string) {
 	w.question(tr("Remove this account?"),
-		tr("{{.Address}} can no longer send through Waxseal. The consent is given back to the provider, and the password for mail programs is forgotten.",
+		tr("{{.Address}} can no longer send through Waxseal. Waxseal gives up its access at the provider and deletes the password for mail programs.",
 			values{"Address": clean(address)}),
 		tr("Remove"), widget.DangerImportance, func() {
 			var note string

@@ -9,7 +9,7 @@ import (
 )
 
 // register asks for the client ID that a provider knows Waxseal by, and says how
-// to come by one.
+// to get one.
 type register struct {
 	w           *window
 	root        *fyne.Container
@@ -26,8 +26,8 @@ type register struct {
 func newRegister(w *window) *register {
 	r := &register{w: w, how: newColumn(8), title: newText("", kind{bold: true})}
 	r.id, r.secret = w.kit.entry("", nil), w.kit.secret("")
-	r.once = newMuted(tr("The provider wants to know the program. This is done once, and takes some minutes."))
-	r.secretField = newField(tr("Client secret"), tr("Where the provider gave one. It is kept in the keystore."), r.secret).Container
+	r.once = newMuted(tr("Your provider requires every program to be registered. You do this once; it takes a few minutes."))
+	r.secretField = newField(tr("Client secret"), tr("Waxseal stores it in the keystore."), r.secret).Container
 	r.root = newStack(newSheet(colorCard, colorCardBorder, 12), padded(16, 14, newColumn(14,
 		r.title, r.once,
 		r.how,
@@ -41,44 +41,49 @@ func (r *register) clear() {
 	r.secret.SetText("")
 }
 
-// show asks where the provider has no client ID yet.
+// show asks for a client ID if the provider has none yet.
 func (r *register) show(p api.Preflight) {
 	show(r.root, p.NoClientID && !p.There)
 	if !r.root.Visible() {
 		return
 	}
 	r.needs = p.Registration
-	r.title.set(tr("Register Waxseal at {{.Name}}", values{"Name": clean(p.Name)}))
+	r.title.set(tr("Register Waxseal with {{.Name}}", values{"Name": clean(p.Name)}))
 	show(r.once, r.needs.Closed.IsZero())
 	show(r.secretField, r.needs.Secret != "none")
-	r.how.Objects = nil
-	if !r.needs.Closed.IsZero() {
-		r.how.Add(newBody(say(r.needs.Closed)))
-	}
-	for i, s := range r.needs.Steps {
-		r.how.Add(r.step(i+1, s))
-	}
+	r.how.Objects = registrationSteps(r.w, r.needs)
 }
 
-// step is a step with a button for its page, and its value to copy.
-func (r *register) step(n int, s api.Step) fyne.CanvasObject {
+// registrationSteps say how to register with a provider, or why nobody can.
+func registrationSteps(w *window, r api.Registration) (lines []fyne.CanvasObject) {
+	if !r.Closed.IsZero() {
+		lines = append(lines, newBody(say(r.Closed)))
+	}
+	for i, s := range r.Steps {
+		lines = append(lines, registrationStep(w, i+1, s))
+	}
+	return lines
+}
+
+// registrationStep is a step with a button for its page, and its value to copy.
+func registrationStep(w *window, n int, s api.Step) fyne.CanvasObject {
 	column := newColumn(4, numbered(n, say(s.Text)))
 	if s.Link != "" {
-		open := r.w.kit.button(tr("Open the provider’s page"), nil, func() {
-			if r.w.open(s.Link) != nil {
-				r.w.copy(s.Link)
+		open := w.kit.button(tr("Open the provider’s page"), nil, func() {
+			if w.open(s.Link) != nil {
+				w.copy(s.Link)
 			}
 		})
 		column.Add(newBeside(24, newBody(""), newFlow(8, open)))
 	}
 	if s.Copy != "" {
 		value := newText(clean(s.Copy), kind{mono: true, single: true})
-		column.Add(newBeside(24, newBody(""), newLine(4, nil, value, r.w.copyButton("", tr("Copy"), func() string { return s.Copy }))))
+		column.Add(newBeside(24, newBody(""), newLine(4, nil, value, w.copyButton("", tr("Copy"), func() string { return s.Copy }))))
 	}
 	return column
 }
 
-// complete reports whether all is entered that the provider wants to see.
+// complete reports whether everything the provider requires is entered.
 func (r *register) complete() bool {
 	switch {
 	case !r.root.Visible():

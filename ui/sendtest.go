@@ -32,8 +32,8 @@ func newSendTest(w *window) *sendTest {
 	t.field = newField(tr("To"), "", t.to)
 	t.send = w.kit.button(tr("Send a test message"), theme.MailSendIcon(), func() { t.run() })
 	t.end = w.kit.button(tr("Cancel"), nil, func() { t.stop() })
-	t.root = newColumn(14, newHeading(tr("Does it work?")),
-		newMuted(tr("One small message goes to the provider the way every message goes, without a mail program.")),
+	t.root = newColumn(14, newHeading(tr("Send a test message")),
+		newMuted(tr("Waxseal sends a small message to the provider, the same way as any other message but without a mail program.")),
 		t.field.Container, newFlow(8, t.send, t.end), t.checks.root, t.verdict)
 	return t
 }
@@ -64,7 +64,7 @@ func (t *sendTest) stop() {
 func (t *sendTest) run() {
 	to := strings.TrimSpace(t.to.Text)
 	if !complete(to) {
-		t.field.refuse(tr("Enter a whole mail address, like you@example.com."))
+		t.field.refuse(tr("Enter a full email address, like you@example.com."))
 		t.w.settle()
 		return
 	}

@@ -42,17 +42,17 @@ func newSettings(w *window) *settings {
 	s.notes = newText("", kind{bold: true})
 	s.notes.mark(good.importance())
 	s.notes.Hide()
-	s.listen = newSetting(s, tr("Without TLS, or STARTTLS"), tr("Addresses, with commas between them. Most mail programs use these."), "127.0.0.1:1587", checkAddresses,
+	s.listen = newSetting(s, tr("Unencrypted or STARTTLS"), tr("One or more addresses, separated by commas. Most mail programs use these."), "127.0.0.1:1587", checkAddresses,
 		func(p *api.Settings, v string) { p.Listen = addresses(v) })
-	s.listenTLS = newSetting(s, tr("TLS from the start"), "", "127.0.0.1:1465", checkAddresses,
+	s.listenTLS = newSetting(s, tr("Implicit TLS"), "", "127.0.0.1:1465", checkAddresses,
 		func(p *api.Settings, v string) { p.ListenTLS = addresses(v) })
-	s.metrics = newSetting(s, tr("Metrics for Prometheus"), tr("An address, or nothing to switch it off."), "127.0.0.1:9587", checkOneAddress,
+	s.metrics = newSetting(s, tr("Metrics for Prometheus"), tr("Leave empty to turn off."), "127.0.0.1:9587", checkOneAddress,
 		func(p *api.Settings, v string) { p.Metrics = v })
-	s.proxy = newSetting(s, tr("HTTP proxy"), tr("Providers are reached through it, tokens and mail alike. Empty: as the system says."), "http://proxy.example.com:3128", checkProxy,
+	s.proxy = newSetting(s, tr("HTTP proxy"), tr("Waxseal reaches providers through it, for sign-in and mail. Leave empty to use the system’s proxy."), "http://proxy.example.com:3128", checkProxy,
 		func(p *api.Settings, v string) { p.HTTPProxy = v })
 	s.notify = w.kit.check(tr("Notifications"), func(on bool) { s.change(func(p *api.Settings) { p.Notifications = on }, nil) })
 	s.autostart = w.kit.check(tr("Start Waxseal when I log in"), func(on bool) { s.setAutostart(on) })
-	s.level = w.kit.choice([]string{tr("Everything (debug)"), tr("Normal"), tr("Warnings"), tr("Errors")}, func(string) {
+	s.level = w.kit.choice([]string{tr("Debug"), tr("Normal"), tr("Warnings"), tr("Errors")}, func(string) {
 		s.change(func(p *api.Settings) { p.LogLevel = levels[s.level.SelectedIndex()] }, nil)
 	})
 	s.folder = newText("", kind{mono: true, size: theme.SizeNameCaptionText})
@@ -63,11 +63,11 @@ func newSettings(w *window) *settings {
 	}
 	s.all = newColumn(16,
 		section(tr("This computer"), padded(-8, -4, newColumn(0, s.autostart, s.notify))),
-		section(tr("Mail programs connect to"), s.listen.root, s.listenTLS.root),
+		section(tr("Local mail server"), s.listen.root, s.listenTLS.root),
 		section(tr("Certificate"), s.certificate.root),
 		section(tr("Network"), s.proxy.root, s.metrics.root),
-		section(tr("Passwords and consents"), s.keystore.root),
-		section(tr("Log"), newField(tr("How much is written"), "", s.level.framed()).Container, newColumn(8, s.folder, newFlow(8, s.openFolder))),
+		section(tr("Passwords and sign-ins"), s.keystore.root),
+		section(tr("Log"), newField(tr("Log level"), "", s.level.framed()).Container, newColumn(8, s.folder, newFlow(8, s.openFolder))),
 		padded(-8, 0, newFlow(8, w.kit.quiet(tr("About Waxseal"), theme.InfoIcon(), func() { w.show(Page{Name: "about"}) }))))
 	s.scroll = newScroll(720, newColumn(16, newTitle(tr("Settings")), s.notes, s.loading, s.notice.Container, s.all))
 	return s
@@ -162,7 +162,7 @@ func (s *settings) change(edit func(*api.Settings), at *setting) {
 // saved says that a change is made, and when it takes effect if not at once.
 func saved(notes []string) string {
 	if len(notes) == 0 {
-		return tr("Saved. It holds from now on.")
+		return tr("Saved. It takes effect now.")
 	}
 	for i := range notes {
 		notes[i] = sentence(notes[i])
@@ -187,7 +187,7 @@ func (s *settings) setAutostart(on bool) {
 func (s *settings) showFolder() {
 	if err := s.w.options.OpenFolder(s.now.LogFolder); err != nil {
 		s.w.copy(s.now.LogFolder)
-		s.notice.say(tr("The folder could not be opened. Its name is copied."), "")
+		s.notice.say(tr("The folder could not be opened. Its path was copied instead."), "")
 		s.w.settle()
 	}
 }
@@ -214,7 +214,7 @@ func newSetting(s *settings, name, hint, example string, check func(string) stri
 	t.entry = k.entry(example, func(string) { t.typed() })
 	t.entry.OnSubmitted = func(string) { t.apply() }
 	t.save = k.primary(tr("Save"), nil, func() { t.apply() })
-	t.undo = k.button(tr("Undo"), nil, func() { t.set(t.is) })
+	t.undo = k.button(tr("Discard"), nil, func() { t.set(t.is) })
 	t.free = k.button("", nil, func() { t.entry.SetText(t.offer); t.apply() })
 	t.field = newField(name, hint, t.entry)
 	t.root = newColumn(8, t.field.Container, newFlow(8, t.free, t.save, t.undo))

@@ -51,7 +51,7 @@ func newSetup(w *window) *setup {
 	var more *button
 	more = k.icon(tr("More"), theme.MoreVerticalIcon(), func() { w.menu(more, s.menu()...) })
 
-	s.ways = newSegments(w.kit, []string{tr("Without TLS, or STARTTLS"), tr("TLS")}, func(int) { s.fill() })
+	s.ways = newSegments(w.kit, []string{tr("Unencrypted or STARTTLS"), tr("SSL/TLS")}, func(int) { s.fill() })
 	s.rows = newColumn(0)
 	for i, name := range []string{tr("Server"), tr("Port"), tr("Security"), tr("User name"), tr("Password")} {
 		key := [...]string{"server", "port", "security", "user", "password"}[i]
@@ -62,7 +62,7 @@ func newSetup(w *window) *setup {
 		}
 		s.rows.Add(row.root)
 	}
-	mail := newCard(newColumn(12, newHeading(tr("What the mail program asks for")), s.ways.root, s.rows))
+	mail := newCard(newColumn(12, newHeading(tr("Settings for your mail program")), s.ways.root, s.rows))
 	s.all = newColumn(16, mail.Container, newCard(s.steps.root).Container, newCard(s.test.root).Container)
 	s.scroll = newScroll(720, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody(""), more),
 		newColumn(4, newLine(10, nil, s.title, s.state.Container), s.facts),
@@ -99,9 +99,9 @@ func (s *setup) leave() {
 
 // welcome says that an account has just come to be.
 func (s *setup) welcome(again bool) {
-	s.welcomed.set(tr("Signed in. Now tell your mail program:"))
+	s.welcomed.set(tr("Signed in. Enter these settings in your mail program:"))
 	if again {
-		s.welcomed.set(tr("Signed in again. Mail programs go on as they are."))
+		s.welcomed.set(tr("Signed in again. Your mail programs need no changes."))
 	}
 	show(s.welcomed, true)
 	s.w.settle()
@@ -110,8 +110,8 @@ func (s *setup) welcome(again bool) {
 func (s *setup) menu() []*fyne.MenuItem {
 	items := s.w.accountMenu(s.account)[2:]
 	renew := fyne.NewMenuItemWithIcon(tr("New password…"), theme.ViewRefreshIcon(), func() {
-		s.w.question(tr("Make a new password?"), tr("Mail programs that have the old one can no longer send until they are given the new one."),
-			tr("Make a new one"), widget.DangerImportance, func() { s.load(true) })
+		s.w.question(tr("Create a new password?"), tr("Mail programs with the old password can’t send until you enter the new one in them."),
+			tr("Create new password"), widget.DangerImportance, func() { s.load(true) })
 	})
 	return append([]*fyne.MenuItem{renew}, items...)
 }
@@ -177,7 +177,7 @@ func securityName(m api.MailServer) string {
 		return tr("SSL/TLS")
 	}
 	if onThisComputer(m.Host) {
-		return tr("None (or STARTTLS)")
+		return tr("None")
 	}
 	return tr("STARTTLS")
 }

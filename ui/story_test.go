@@ -10,8 +10,8 @@ import (
 
 	"fyne.io/fyne/v2/test"
 
+	secrets "github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
@@ -73,31 +73,93 @@ func registrationAt(id string) api.Registration {
 // base is a backend with nothing wrong and no account.
 func base() *fake {
 	return &fake{
-		snapshot: api.Snapshot{Version: "1.0.0", State: "serving", Started: noon.Add(-time.Hour),
-			Keystore: api.KeystoreStatus{Kind: "system"}, Totals: map[string]int64{}, PerMinute: make([]int64, 60)},
+		snapshot: api.Snapshot{Version: "1.0.0", State: api.Serving, Started: noon.Add(-time.Hour),
+			Keystore: api.KeystoreStatus{Kind: "system"}, Totals: map[api.Result]int64{}, PerMinute: make([]int64, 60)},
 		prospects: []prospect{google(), microsoft(),
 			{domains: []string{"icloud.com"}, err: errors.New("mail programs sign in to iCloud Mail without OAuth, so they do not need Waxseal; create an app-specific password at account.apple.com and enter it in your mail program")},
 		},
 		settings: api.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
 			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true},
 		mail: api.MailSettings{Password: "k7mq-x2vd-9hfw-tj4c", Servers: []api.MailServer{
-			{Host: "127.0.0.1", Port: 1587, Security: "starttls"}, {Host: "127.0.0.1", Port: 1465, Security: "tls"}}},
+			{Protocol: "smtp", Host: "127.0.0.1", Port: 1587}, {Protocol: "smtp", Host: "127.0.0.1", Port: 1465, TLS: true}}},
 		cert: api.Certificate{PEM: "-----BEGIN CERTIFICATE-----\n", File: "/home/me/.config/waxseal/localhost.crt",
 			Fingerprint: "3A:7F:09:C2:5E:B1:44:D8:90:0A:6C:F3:1B:E7:82:5D:3A:7F:09:C2:5E:B1:44:D8:90:0A:6C:F3:1B:E7:82:5D", NotAfter: "2036-03-09T00:00:00Z"},
 	}
 }
 
 func account(address, name string) api.AccountStatus {
-	return api.AccountStatus{Address: address, Provider: strings.ToLower(name), Name: name, State: "ready",
-		LastMessage: noon.Add(-7 * time.Minute), LastResult: "sent", SentToday: 12, DailyLimit: 500,
+	return api.AccountStatus{Address: address, Provider: strings.ToLower(name), Name: name, State: api.Ready,
+		LastMessage: noon.Add(-7 * time.Minute), LastResult: api.Sent, SentToday: 12, DailyLimit: 500,
 		ConsentUsed: noon.Add(-26 * time.Hour), ConsentEnds: noon.Add(89 * 24 * time.Hour)}
 }
 
-func healthy(names ...string) (list []breaker.Status) {
-	for _, n := range names {
-		list = append(list, breaker.Status{Name: n})
+// healthy are the breakers of a mail server and a sign-in server that answer.
+func healthy(provider, smtp, token string) []api.Breaker {
+	return []api.Breaker{
+		{Name: "token " + token, Provider: provider, State: api.Closed},
+		{Name: "smtp " + smtp, Provider: provider, Mail: true, State: api.Closed},
 	}
-	return list
+}
+
+// mailDown is a breaker that is open since the mail server does not answer.
+func mailDown() api.Breaker {
+	return api.Breaker{Name: "smtp smtp.office365.com:587", Provider: "Microsoft 365", Mail: true, State: api.Open, RetryIn: 23, Cause: "dial tcp: i/o timeout", Failures: 5}
+}
+
+// problem is one as the engine makes it; places are names and values of its texts.
+func problem(state api.State, account, code, what, said, cure string, places ...string) *api.Problem {
+	values := append([]string{"Account", account, "Provider", "Microsoft 365"}, places...)
+	say := func(key string) api.Text {
+		var used []string
+		for i := 0; i < len(values); i += 2 {
+			if strings.Contains(key, "{{."+values[i]+"}}") {
+				used = append(used, values[i], values[i+1])
+			}
+		}
+		return api.Say(key, used...)
+	}
+	return &api.Problem{State: state, Account: account, Lasting: state.Severity() == api.NeedsSomebody, Code: code,
+		What: say(what), Said: said, Cure: say(cure), Do: state.Action()}
+}
+
+func smtpDisabled(account string) *api.Problem {
+	return problem(api.SMTPDisabled, account, "5.7.139", "Sending by SMTP is switched off for {{.Account}} or its organisation.",
+		"535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox. Visit https://aka.ms/smtp_auth_disabled for more information.",
+		"Ask an administrator to switch on SMTP AUTH for this mailbox.")
+}
+
+func wrongIdentity(account string) *api.Problem {
+	return problem(api.WrongIdentity, account, "5.7.3", "The user who signed in may not use the mailbox {{.Account}}.",
+		"535 5.7.3 Authentication unsuccessful",
+		"For a shared mailbox or an alias, sign in as the user it belongs to and set that user as login. Otherwise sign in again and allow sending mail.")
+}
+
+func secretExpired(account string) *api.Problem {
+	return problem(api.RegistrationRefused, account, "5.7.8", sentence(oauth.SecretExpired.String()),
+		"invalid_client: AADSTS7000222: The provided client secret keys for app are expired.", sentence(oauth.SecretExpired.Cure()))
+}
+
+func consentExpired(account string) *api.Problem {
+	return problem(api.NeedsConsent, account, "5.7.8", sentence(oauth.ConsentExpired.String()), "invalid_grant", sentence(oauth.ConsentExpired.Cure()))
+}
+
+func mailServerDown(account string) *api.Problem {
+	return problem(api.MailServerDown, account, "4.7.0", "{{.Provider}}’s mail server isn’t responding.", "dial tcp: i/o timeout",
+		"Waxseal tries again in {{.Seconds}} seconds.", "Seconds", "23")
+}
+
+func offline(account string) *api.Problem {
+	return problem(api.Offline, account, "4.4.1", "This computer has no network connection.", "", "Waxseal goes on by itself once it is back.")
+}
+
+func keychainLocked() *api.Problem {
+	return problem(api.KeystoreLocked, "", "4.7.0", "The keychain is locked.", "",
+		secrets.Cure(secrets.ErrLocked))
+}
+
+// ail gives an account a problem.
+func ail(b *fake, i int, p *api.Problem) {
+	b.snapshot.Accounts[i].State, b.snapshot.Accounts[i].Problem = p.State, p
 }
 
 // busyOffice is a normal day: three accounts, mail on its way.
@@ -111,11 +173,12 @@ func busyOffice() *fake {
 	s.Accounts[2].DailyLimit, s.Accounts[2].SentToday = 0, 1204
 	s.Connections, s.Messages = 4, 1
 	s.Upstream = api.UpstreamGauges{Warm: 2, Busy: 1, Limit: 9}
-	s.Totals = map[string]int64{"sent": 1216, "refused": 2}
+	s.Totals = map[api.Result]int64{api.Sent: 1216, api.Refused: 2}
 	for i := range s.PerMinute {
 		s.PerMinute[i] = int64([]int{0, 3, 5, 2, 8, 13, 7, 4, 0, 1, 6, 9}[i%12])
 	}
-	s.Breakers = healthy("login.microsoftonline.com", "smtp.office365.com:587", "oauth2.googleapis.com", "smtp.gmail.com:465")
+	s.Breakers = append(healthy("Microsoft 365", "smtp.office365.com:587", "login.microsoftonline.com/common/oauth2/v2.0/token"),
+		healthy("Google", "smtp.gmail.com:465", "oauth2.googleapis.com/token")...)
 	s.LastActivity = 6
 	b.activity = recent()
 	return b
@@ -124,13 +187,18 @@ func busyOffice() *fake {
 func recent() []api.Activity {
 	at := func(min int) time.Time { return noon.Add(-time.Duration(min) * time.Minute) }
 	return []api.Activity{
-		{Seq: 1, Time: at(3000), Session: "a1", Account: "scanner@corp.example", Recipients: 1, Bytes: 2_400_000, Took: 2300 * time.Millisecond, Result: "sent", Reply: "250 2.0.0 OK <b1@corp.example> [Hostname=PR3P1.EURPRD01.PROD.OUTLOOK.COM]"},
-		{Seq: 2, Time: at(95), Session: "a4", Account: "ada@corp.example", Recipients: 1, Bytes: 8_200, Took: 340 * time.Millisecond, Result: "deferred", Reply: "432 4.3.2 Concurrent send operations exceeded its limit", Cure: "the provider takes only so many messages at once; mail programs try again by themselves"},
-		{Seq: 3, Time: at(61), Session: "b2", Account: "ada@corp.example", Recipients: 0, Bytes: 0, Took: 120 * time.Millisecond, Result: "refused", Reply: "550 5.1.1 The email account that you tried to reach does not exist", Cure: "look at the recipient's address; the provider does not know it"},
-		{Seq: 4, Time: at(12), Session: "c9", Account: "ada.lovelace@gmail.com", Recipients: 3, Bytes: 45_100, Took: 810 * time.Millisecond, Result: "sent", Reply: "250 2.0.0 OK 1773316800 a640c23a62f3a-gsmtp"},
-		{Seq: 5, Time: at(9), Session: "d0", Account: "scanner@corp.example", Recipients: 1, Bytes: 31_200_000, Took: 41 * time.Second, Result: "unknown", Reply: "451 4.4.2 the connection to the provider was lost before its answer", Cure: "look into the Sent folder before sending it again"},
-		{Seq: 6, Time: at(7), Session: "d4", Account: "ada@corp.example", Recipients: 2, Bytes: 12_800, Took: 460 * time.Millisecond, Result: "sent", Reply: "250 2.0.0 OK <c8@corp.example>"},
+		{Seq: 1, Time: at(3000), Session: "a1", Account: "scanner@corp.example", Recipients: 1, Bytes: 2_400_000, Took: 2300 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK <b1@corp.example> [Hostname=PR3P1.EURPRD01.PROD.OUTLOOK.COM]"},
+		{Seq: 2, Time: at(95), Session: "a4", Account: "ada@corp.example", Recipients: 1, Bytes: 8_200, Took: 340 * time.Millisecond, Result: api.Deferred, Reply: "432 4.3.2 Concurrent send operations exceeded its limit", Problem: meant("Too many messages are being sent from {{.Account}} at once.", "Send fewer at a time, or lower max_connections.")},
+		{Seq: 3, Time: at(61), Session: "b2", Account: "ada@corp.example", Recipients: 0, Bytes: 0, Took: 120 * time.Millisecond, Result: api.Refused, Reply: "550 5.1.1 The email account that you tried to reach does not exist", Problem: meant("There is no such recipient.", "Check the address.")},
+		{Seq: 4, Time: at(12), Session: "c9", Account: "ada.lovelace@gmail.com", Recipients: 3, Bytes: 45_100, Took: 810 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK 1773316800 a640c23a62f3a-gsmtp"},
+		{Seq: 5, Time: at(9), Session: "d0", Account: "scanner@corp.example", Recipients: 1, Bytes: 31_200_000, Took: 41 * time.Second, Result: api.Unclear, Reply: "451 4.4.2 The connection to Microsoft 365 broke after the whole message was sent and before the answer came: it may have been delivered."},
+		{Seq: 6, Time: at(7), Session: "d4", Account: "ada@corp.example", Recipients: 2, Bytes: 12_800, Took: 460 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK <c8@corp.example>"},
 	}
+}
+
+// meant is what a reply of the provider's to ada@corp.example means.
+func meant(what, cure string) *api.Problem {
+	return problem("", "ada@corp.example", "", what, "", cure)
 }
 
 func with(change func(*fake)) func() *fake {
@@ -147,7 +215,8 @@ func many(n int) *fake {
 	for i := range n {
 		a := account(fmt.Sprintf("user%04d@corp.example", i), "Microsoft 365")
 		if i%9 == 4 {
-			a.State = "needs_consent"
+			p := consentExpired(a.Address)
+			a.State, a.Problem = p.State, p
 		}
 		b.snapshot.Accounts = append(b.snapshot.Accounts, a)
 	}
@@ -183,27 +252,37 @@ var stories = []story{
 		return b
 	}},
 	{name: "errors", backend: with(func(b *fake) {
-		a := b.snapshot.Accounts
-		a[0].State, a[0].Detail = "attention", "SMTP AUTH is switched off for this mailbox; an administrator must enable it (535 5.7.139)"
-		a[1].State = "needs_consent"
-		a[2].State = "unknown"
+		ail(b, 0, smtpDisabled("ada@corp.example"))
+		ail(b, 1, consentExpired("ada.lovelace@gmail.com"))
+		b.snapshot.Accounts[2].State = api.Unused
 	})},
-	{name: "breaker open", backend: with(func(b *fake) {
-		b.snapshot.Breakers[1] = breaker.Status{Name: "smtp.office365.com:587", State: breaker.Open, RetryIn: 23 * time.Second, Cause: "dial tcp: i/o timeout", Failures: 5}
-	}), image: true},
-	{name: "breaker half-open", backend: with(func(b *fake) {
-		b.snapshot.Breakers[1] = breaker.Status{Name: "smtp.office365.com:587", State: breaker.HalfOpen, Cause: "dial tcp: i/o timeout"}
-	})},
-	{name: "paused", backend: with(func(b *fake) { b.snapshot.State = "paused" })},
-	{name: "keystore locked", backend: with(func(b *fake) {
-		b.snapshot.Keystore = api.KeystoreStatus{Kind: "system", Error: "the keychain is locked", Cure: "unlock it: log in to the desktop, or open the system's password manager"}
-		for i := range b.snapshot.Accounts {
-			b.snapshot.Accounts[i].State = "keystore"
+	{name: "smtp switched off", backend: with(func(b *fake) { ail(b, 0, smtpDisabled("ada@corp.example")) }), image: true},
+	{name: "wrong identity", backend: with(func(b *fake) { ail(b, 2, wrongIdentity("scanner@corp.example")) })},
+	{name: "secret expired", backend: with(func(b *fake) { ail(b, 0, secretExpired("ada@corp.example")) })},
+	{name: "offline", backend: with(func(b *fake) {
+		for i, a := range b.snapshot.Accounts {
+			ail(b, i, offline(a.Address))
 		}
 	})},
+	{name: "breaker open", backend: with(func(b *fake) {
+		b.snapshot.Breakers[1] = mailDown()
+		ail(b, 0, mailServerDown("ada@corp.example"))
+		ail(b, 2, mailServerDown("scanner@corp.example"))
+	}), image: true},
+	{name: "breaker half-open", backend: with(func(b *fake) {
+		b.snapshot.Breakers[1] = mailDown()
+		b.snapshot.Breakers[1].State, b.snapshot.Breakers[1].RetryIn = api.HalfOpen, 0
+	})},
+	{name: "paused", backend: with(func(b *fake) { b.snapshot.State = api.Paused })},
+	{name: "keystore locked", backend: with(func(b *fake) {
+		b.snapshot.Keystore.Problem = keychainLocked()
+		for i := range b.snapshot.Accounts {
+			ail(b, i, keychainLocked())
+		}
+	}), image: true},
 	{name: "long names", backend: with(func(b *fake) {
 		b.snapshot.Accounts[0] = account("a.very.long.address.that.somebody.really.has.because.the.company.says.so@department.of.long.names.corp.example", "A provider with a name that does not end when it should")
-		b.snapshot.Breakers = healthy("a-very-long-host-name-of-a-provider.department-of-long-names.corp.example:587")
+		b.snapshot.Breakers = healthy("A provider with a name that does not end when it should", "smtp.long.example:587", "login.long.example/token")
 	})},
 	{name: "right to left", foreign: true, backend: with(func(b *fake) {
 		b.snapshot.Accounts[0] = account("דואר\u202e@דוגמה.example", "Google")
@@ -232,22 +311,22 @@ var stories = []story{
 		waitFor(s, "the link is there", func(a *addWait) bool { return a.link.Visible() })
 	}},
 	{name: "add checking", page: Page{Name: "add"}, backend: with(func(b *fake) {
-		b.prompts = []api.Prompt{{URL: "https://login.example/"}, {Check: &api.Check{Name: "consent", OK: true, Result: "given", Took: 9400 * time.Millisecond}}}
+		b.prompts = []api.Prompt{{URL: "https://login.example/"}, {Check: &api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: 9400 * time.Millisecond}}}
 	}), act: func(s *stage) {
 		typeAddress(s, "grace@corp.example").submit()
 		waitFor(s, "there is a check", func(a *addWait) bool { return len(a.checks.all) == 1 })
 	}},
 	{name: "add device code", page: Page{Name: "add"}, image: true, backend: with(func(b *fake) {
-		b.prompts = []api.Prompt{{Device: &oauth.DeviceCode{UserCode: "WDJB-MJHT", VerificationURL: "https://login.example/device"}}}
+		b.prompts = []api.Prompt{{Device: &api.DeviceCode{UserCode: "WDJB-MJHT", VerificationURL: "https://login.example/device"}}}
 	}), act: func(s *stage) {
 		typeAddress(s, "grace@corp.example").proceed(true)
 		waitFor(s, "the code is there", func(a *addWait) bool { return a.device.root.Visible() })
 	}},
 	{name: "add failed", page: Page{Name: "add"}, backend: with(func(b *fake) {
-		b.prompts = []api.Prompt{{Check: &api.Check{Name: "consent", OK: true, Result: "given", Took: 9400 * time.Millisecond}},
-			{Check: &api.Check{Name: "login", Result: "the provider said: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox", Cure: "an administrator must switch on SMTP AUTH for this mailbox", Took: 810 * time.Millisecond}}}
+		b.prompts = []api.Prompt{{Check: &api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: 9400 * time.Millisecond}},
+			failed(api.CheckLogin, "", smtpDisabled("grace@corp.example"), 810*time.Millisecond)}
 		b.consent = func(context.Context) (bool, error) {
-			return true, errors.New("the consent is stored, but Microsoft 365 does not let grace@corp.example send yet")
+			return true, &api.Problem{Account: "grace@corp.example", What: api.Say("You are signed in, but {{.Provider}} does not let {{.Account}} send yet.", "Provider", "Microsoft 365", "Account", "grace@corp.example")}
 		}
 	}), act: func(s *stage) {
 		typeAddress(s, "grace@corp.example").submit()
@@ -262,15 +341,25 @@ var stories = []story{
 		p.values["password"].reveal(true)
 	}},
 	{name: "setup needs consent", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
-		b.snapshot.Accounts[0].State = "needs_consent"
+		ail(b, 0, consentExpired("ada@corp.example"))
+	})},
+	{name: "setup secret expired", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
+		ail(b, 0, secretExpired("ada@corp.example"))
+	})},
+	{name: "setup smtp switched off", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
+		ail(b, 0, smtpDisabled("ada@corp.example"))
+	})},
+	{name: "setup wrong identity", page: Page{Name: "setup", Account: "scanner@corp.example"}, backend: with(func(b *fake) {
+		ail(b, 2, wrongIdentity("scanner@corp.example"))
 	})},
 	{name: "test running", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
-		b.checks = []api.Check{{Name: "token", OK: true, Result: "good until 2026-03-12T13:00:00Z", Took: 2 * time.Millisecond}, {Name: "login", OK: true, Result: "smtp.office365.com:587 accepts the token", Took: 640 * time.Millisecond}}
+		b.checks = []api.Check{tokenCheck(), {Name: api.CheckLogin, OK: true, Result: api.Say("{{.Server}} accepts the access token.", "Server", "smtp.office365.com:587"), Took: 640 * time.Millisecond}}
 	}), act: func(s *stage) { runTest(s, 2, false) }},
 	{name: "test failed", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
-		b.checks = []api.Check{{Name: "token", OK: true, Result: "good until 2026-03-12T13:00:00Z", Took: 2 * time.Millisecond},
-			{Name: "login", Result: "no connection", Cure: "check the network, and that a firewall lets smtp.office365.com:587 through", Took: 5 * time.Second}}
-		b.test = func(context.Context) error { return errors.New(`the test message was not sent: it failed at "login"`) }
+		b.checks = []api.Check{tokenCheck(), *failed(api.CheckLogin, "", unreachable(), 5*time.Second).Check}
+		b.test = func(context.Context) error {
+			return &api.Problem{Account: "ada@corp.example", What: api.Say("The test message was not sent.")}
+		}
 	}), act: func(s *stage) { runTest(s, 2, true) }},
 
 	{name: "activity", page: Page{Name: "activity"}, backend: busyOffice, image: true, shot: "activity", act: func(s *stage) { listed(s) }},
@@ -300,11 +389,10 @@ var stories = []story{
 	}},
 	{name: "settings moved not", page: Page{Name: "settings"}, backend: with(func(b *fake) {
 		b.move = func(context.Context) (int, error) {
-			return 0, errors.New("the keystore file needs a passphrase, and none is given")
+			return 0, problem(api.KeystoreFailed, "", "4.7.0", "The passphrase of the encrypted file is missing.", "",
+				"Set WAXSEAL_KEYSTORE_PASSPHRASE_FILE to a file that holds the passphrase, or WAXSEAL_KEYSTORE_PASSPHRASE to the passphrase itself.")
 		}
-	}), options: Options{Cure: func(error) string {
-		return "set WAXSEAL_KEYSTORE_PASSPHRASE_FILE to a file that holds it, or WAXSEAL_KEYSTORE_PASSPHRASE to the passphrase itself"
-	}}, act: func(s *stage) {
+	}), act: func(s *stage) {
 		k := configured(s).keystore
 		k.begin("file")
 		s.until("it says why", func() bool { return k.notice.Visible() })
@@ -312,26 +400,50 @@ var stories = []story{
 	}},
 	{name: "check", page: Page{Name: "check"}, backend: busyOffice},
 	{name: "check done", page: Page{Name: "check"}, image: true, backend: with(func(b *fake) {
-		b.checks = []api.Check{{Name: "keystore", OK: true, Result: "system: stores and reads", Took: 3 * time.Millisecond}, {Name: "ports", OK: true, Result: "listening on 127.0.0.1:1587"},
-			{Name: "reach smtp.gmail.com:465", Result: "no connection", Cure: "check the network, and that a firewall lets smtp.gmail.com:465 through", Took: 20 * time.Second}}
+		b.checks = []api.Check{{Name: api.CheckKeystore, OK: true, Result: api.Say("Stores and reads secrets ({{.Kind}}).", "Kind", "system"), Took: 3 * time.Millisecond},
+			{Name: api.CheckPorts, OK: true, Result: api.Say("Listening on {{.Addresses}}", "Addresses", "127.0.0.1:1587")},
+			*failed(api.CheckReach, "smtp.gmail.com:465", notReached("smtp.gmail.com:465"), 20*time.Second).Check}
 	}), act: func(s *stage) {
 		p := s.w.pages["check"].(*checkPage)
 		p.begin()
 		s.until("all is checked", func() bool { return p.verdict.Visible() })
 	}},
 	{name: "check password", page: Page{Name: "check"}, backend: with(func(b *fake) {
-		b.checks = []api.Check{{Name: "local password of ada@corp.example", Result: "there is none", Cure: "`waxseal account password ada@corp.example --new` makes one"},
-			{Name: "token of ada.lovelace@gmail.com", Result: "sign in again with `waxseal account reauthorize ada.lovelace@gmail.com`: invalid_grant"}}
+		b.checks = []api.Check{*failed(api.CheckPassword, "ada@corp.example", noPassword("ada@corp.example"), 0).Check,
+			*failed(api.CheckToken, "ada.lovelace@gmail.com", consentExpired("ada.lovelace@gmail.com"), 0).Check}
 	}), act: func(s *stage) {
 		p := s.w.pages["check"].(*checkPage)
 		p.begin()
 		s.until("all is checked", func() bool { return p.verdict.Visible() })
 	}},
 	{name: "setup without password", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
-		b.err = errors.New("ada@corp.example has no local password; `waxseal account password ada@corp.example --new` makes one")
+		b.err = noPassword("ada@corp.example")
 	})},
 	{name: "about", page: Page{Name: "about"}, backend: busyOffice, image: true},
 	{name: "question", backend: busyOffice, act: func(s *stage) { s.w.askRemove("ada@corp.example") }},
+}
+
+// failed is a check that failed, as a stage of a sign-in.
+func failed(name, subject string, p *api.Problem, took time.Duration) api.Prompt {
+	return api.Prompt{Check: &api.Check{Name: name, Subject: subject, Result: p.What, Problem: p, Took: took}}
+}
+
+func tokenCheck() api.Check {
+	return api.Check{Name: api.CheckToken, OK: true, Result: api.Say("Valid until {{.Time}}", "Time", "2026-03-12T13:00:00Z"),
+		Until: noon.Add(time.Hour), Took: 2 * time.Millisecond}
+}
+
+func noPassword(account string) *api.Problem {
+	return problem(api.NoPassword, account, "", "{{.Account}} has no local password.", "", "Create a new one.")
+}
+
+func unreachable() *api.Problem {
+	return problem(api.MailServerDown, "ada@corp.example", "4.4.1", "{{.Provider}}’s mail server {{.Host}} can’t be reached.", "",
+		"Check the network, or try again in a minute.", "Host", "smtp.office365.com")
+}
+
+func notReached(server string) *api.Problem {
+	return problem("", "", "", "{{.Host}} can’t be reached.", "", "Check the network, and that no firewall blocks the connection.", "Host", server)
 }
 
 func runTest(s *stage, checks int, ended bool) {

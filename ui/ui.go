@@ -6,15 +6,15 @@
 // imports fyne/app, so its tests draw every screen on any machine.
 //
 // A page is one unexported struct with its widgets. It is drawn from plain
-// values: a [proxy.Snapshot] for what runs by itself, the answer of the backend
-// for what was asked. Two things alone happen outside of the screen's own
-// goroutine, and each has one place: the feed, which watches the backend and
-// brings the newest snapshot to the screen, and work, which asks the backend
-// something and brings back its answer. Both end before Run returns.
+// values: an [api.Snapshot] for what changes by itself, the backend's answer for
+// what was asked. Only two things happen outside the screen's own goroutine, and
+// each has one place: the feed, which watches the backend and brings the newest
+// snapshot to the screen, and work, which asks the backend something and brings
+// back its answer. Both end before Run returns.
 //
-// What a person reads goes through tr, so it can be translated; what a provider
-// or a mail program said goes through clean first, and is always shown as said
-// by them.
+// Text for people goes through tr or say, so that it can be translated. Text
+// from a provider or a mail program goes through clean first, and is always
+// shown as a quotation.
 package ui
 
 import (
@@ -34,12 +34,14 @@ type Backend interface {
 	Activity(ctx context.Context, after uint64) ([]api.Activity, error)
 	Preflight(ctx context.Context, a api.Account) (api.Preflight, error)
 	Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error)
+	SetClientSecret(ctx context.Context, address, secret string) error
 	Authorize(ctx context.Context, address string, device bool, show func(api.Prompt)) (consented bool, err error)
 	MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error)
 	SendTest(ctx context.Context, address, to string, report func(api.Check)) error
 	Remove(ctx context.Context, address string) (note string, err error)
 	SetPaused(ctx context.Context, paused bool) error
 	Settings(ctx context.Context) (api.Settings, error)
+	Reload(ctx context.Context) (notes []string, err error)
 	Configure(ctx context.Context, s api.Settings) (notes []string, err error)
 	Certificate(ctx context.Context) (api.Certificate, error)
 	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
@@ -47,8 +49,8 @@ type Backend interface {
 	Quit(ctx context.Context) error
 }
 
-// Options is what only the desktop knows. Every func may be nil, which leaves
-// out what needs it.
+// Options is what only the desktop knows. Every func may be nil; what needs it is
+// left out then.
 type Options struct {
 	Version      string
 	OpenURL      func(string) error                           // a page in the system's own browser
@@ -56,24 +58,24 @@ type Options struct {
 	Autostart    func() (bool, error)                         // whether Waxseal starts at login
 	SetAutostart func(bool) error                             //
 	Language     string                                       // "de"; "" goes by the system
-	Cure         func(error) string                           // what to do about an error, "" when nobody knows
+	Cure         func(error) string                           // what to do about an error; "" if unknown
 	TrayMissing  bool                                         // no panel shows the icon: the window says so
-	Page         Page                                         // what to begin with
-	Pages        func(context.Context) iter.Seq2[Page, error] // pages to come to the front with
+	Page         Page                                         // the first to show
+	Pages        func(context.Context) iter.Seq2[Page, error] // pages that other processes ask for
 
 	now func() time.Time // for pictures that are the same tomorrow
 	do  func(func())     // fyne.Do; the tests' driver has no goroutine of its own
 }
 
-// Page names a page: "overview" (or ""), "add", "setup" with the account it is
-// about, "activity", "settings", "check" or "about".
+// Page names a page: "overview" (or ""), "add", "setup" or "register" with the
+// account it is about, "activity", "settings", "check" or "about".
 type Page struct {
 	Name    string
 	Account string
 }
 
 // Run shows the window and blocks, on the main goroutine, until it is closed
-// and everything that it had begun has ended.
+// and everything that it started has ended.
 func Run(a fyne.App, b Backend, o Options) {
 	w := newWindow(a, b, o)
 	w.start()

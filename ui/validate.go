@@ -38,14 +38,14 @@ func checkAddress(s string) string {
 	}
 	host, port := s[:i], s[i+1:]
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return tr("“{{.Text}}” is no port. Ports go from 1 to 65535.", values{"Text": clean(port)})
+		return tr("“{{.Text}}” is not a port. Ports go from 1 to 65535.", values{"Text": clean(port)})
 	}
 	bare, bracket := strings.CutPrefix(host, "[")
 	if bracket {
 		bare, bracket = strings.CutSuffix(bare, "]")
 	}
 	if _, err := netip.ParseAddr(bare); strings.Contains(bare, ":") && (err != nil || !bracket) {
-		return tr("“{{.Text}}” is no address. Write IPv6 like [::1]:1587.", values{"Text": clean(s)})
+		return tr("“{{.Text}}” is not an address. Write IPv6 like [::1]:1587.", values{"Text": clean(s)})
 	}
 	return ""
 }

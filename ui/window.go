@@ -58,6 +58,7 @@ func newWindow(a fyne.App, b Backend, o Options) *window {
 		"overview": newOverview(w),
 		"add":      newAdd(w),
 		"setup":    newSetup(w),
+		"register": newRenewal(w),
 		"activity": newActivity(w),
 		"settings": newSettings(w),
 		"check":    newCheck(w),
@@ -128,6 +129,8 @@ func (w *window) show(p Page) {
 	w.current, w.name = next, p.Name
 	switch next := next.(type) {
 	case *setup:
+		next.account = p.Account
+	case *renewal:
 		next.account = p.Account
 	case *add:
 		next.begin(p.Account)

@@ -58,18 +58,19 @@ func (m *Main) accountListCommand() *cobra.Command {
 func accountRows(accounts []api.AccountStatus) [][]string {
 	rows := [][]string{{"ACCOUNT", "PROVIDER", "STATE", "CONNECTIONS", "SENT", "FAILED", "DETAIL"}}
 	for _, a := range accounts {
-		rows = append(rows, []string{a.Address, a.Provider, a.State.Label().String(),
+		rows = append(rows, []string{a.Address, a.Provider, string(a.State),
 			fmt.Sprint(a.Connections), fmt.Sprint(a.Sent), fmt.Sprint(a.Failed), trouble(a)})
 	}
 	return rows
 }
 
-// trouble is what is wrong with an account and what to do; "" where all is well.
+// trouble is what is wrong with an account and what to do; "" where all is well. The
+// state beside it is the identifier that --json has, for scripts.
 func trouble(a api.AccountStatus) string {
 	if a.State.Severity() < api.Passing {
 		return ""
 	}
-	return a.Trouble().Error()
+	return a.State.Label().String() + ": " + a.Trouble().Error()
 }
 
 func (m *Main) accountRemoveCommand() *cobra.Command {

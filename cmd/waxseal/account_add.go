@@ -58,7 +58,7 @@ which you enter on any other device.`,
 
 func (m *Main) accountReauthorizeCommand() *cobra.Command {
 	var how consentFlags
-	var secretFile string
+	var secretFile, login string
 	cmd := &cobra.Command{
 		Use:   "reauthorize ADDRESS",
 		Short: "Sign in to an account again",
@@ -81,6 +81,11 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 						return err
 					}
 				}
+				if cmd.Flags().Changed("login") {
+					if err := c.SetLogin(ctx, args[0], login); err != nil {
+						return err
+					}
+				}
 				if _, err := m.authorize(ctx, c, args[0], p, how); err != nil {
 					return err
 				}
@@ -90,6 +95,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&secretFile, "client-secret-file", "", "`FILE` with a new client secret, for all accounts that use this registration; - for standard input")
+	cmd.Flags().StringVar(&login, "login", "", "the `USER` who signs in, if that is not the address (shared mailbox, alias)")
 	how.add(cmd)
 	return cmd
 }
@@ -121,11 +127,15 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	if err != nil {
 		return err
 	}
-	if _, err := c.Add(ctx, account, secret); err != nil {
+	if p.There && f.login != "" { // it is there, and its user signs in under another name
+		if err := c.SetLogin(ctx, address, f.login); err != nil {
+			return err
+		}
+	} else if _, err := c.Add(ctx, account, secret); err != nil {
 		return err
 	}
 	consented, err := m.authorize(ctx, c, address, p, f.how)
-	if err != nil && !consented {
+	if err != nil && !consented && !p.There {
 		// An account that nobody has approved does not stay, also after Ctrl-C.
 		if _, rerr := c.Remove(context.WithoutCancel(ctx), address); rerr != nil {
 			return errors.Join(err, rerr)

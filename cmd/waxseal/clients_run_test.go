@@ -44,7 +44,7 @@ func startProgram(t *testing.T) *running {
 		t.Fatal(err)
 	}
 	config := filepath.Join(r.dir, "config.toml")
-	writeFile(t, config, strings.Replace(configFor(provider, ca), "listen_tls = []", `listen_tls = ["127.0.0.1:0"]`, 1))
+	writeFile(t, config, strings.Replace(configFor(provider, ca), "listen_tls = []", "listen_tls = [\"127.0.0.1:0\"]\noffer_starttls = true", 1))
 	r.serve(t, exec.Command("waxseal", "serve", "--config", config, "--keystore", "memory"))
 	accounts := filepath.Join(r.dir, "accounts.json")
 	writeFile(t, accounts, importFor(t, provider, sender))

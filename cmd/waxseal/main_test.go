@@ -150,8 +150,8 @@ connections    5 (3 refused over a limit, 4 failed logins)
 messages       1 in progress, 9 sent, 2 refused
 to providers   2 idle, 3 in use, 1 connecting
 
-ACCOUNT  PROVIDER  STATE           CONNECTIONS  SENT  FAILED  DETAIL
-me@x     corp      sign-in needed  5            9     2       evil ]0;x  words
+ACCOUNT  PROVIDER  STATE          CONNECTIONS  SENT  FAILED  DETAIL
+me@x     corp      needs_consent  5            9     2       sign-in needed: evil ]0;x  words
 
 PROVIDER SERVER  STATE        RETRY IN  LAST ERROR
 smtp smtp.x:587  unreachable  12 s      refused

@@ -38,6 +38,9 @@ type Config struct {
 	// requires TLS before AUTH.
 	AllowRemote bool `toml:"allow_remote,omitempty"`
 
+	// OfferSTARTTLS lists STARTTLS in the reply to EHLO on loopback too. It always works there.
+	OfferSTARTTLS bool `toml:"offer_starttls,omitempty"`
+
 	// Of mail programs, in total and for each account; 0 means the default.
 	MaxConnections           int `toml:"max_connections"`
 	MaxConnectionsPerAccount int `toml:"max_connections_per_account"`

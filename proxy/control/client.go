@@ -136,6 +136,11 @@ func (c *Client) SetClientSecret(ctx context.Context, address, secret string) er
 	return c.call(ctx, http.MethodPost, "/client-secret", clientSecretRequest{address, secret}, nil)
 }
 
+// SetLogin changes the name that an account logs in with; see [proxy.Server.SetLogin].
+func (c *Client) SetLogin(ctx context.Context, address, login string) error {
+	return c.call(ctx, http.MethodPost, "/login", loginRequest{address, login}, nil)
+}
+
 // Authorize asks an account's user for consent; see [proxy.Server.Authorize].
 func (c *Client) Authorize(ctx context.Context, address string, device bool, show func(api.Prompt)) (consented bool, err error) {
 	last, err := c.follow(ctx, "/authorize", addressRequest{Address: address, Device: device}, func(e event) {

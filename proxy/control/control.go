@@ -40,6 +40,7 @@ type Backend interface {
 	Preflight(ctx context.Context, a api.Account) (api.Preflight, error)
 	Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error)
 	SetClientSecret(ctx context.Context, address, secret string) error
+	SetLogin(ctx context.Context, address, login string) error
 	Authorize(ctx context.Context, address string, device bool, show func(api.Prompt) error) (consented bool, err error)
 	Doctor(ctx context.Context, report func(api.Check)) (failed int)
 	SendTest(ctx context.Context, address, to string, report func(api.Check)) error
@@ -131,6 +132,10 @@ type (
 	addRequest struct {
 		Account      api.Account `json:"account"`
 		ClientSecret string      `json:"client_secret,omitempty"`
+	}
+	loginRequest struct {
+		Address string `json:"address"`
+		Login   string `json:"login"`
 	}
 	clientSecretRequest struct {
 		Address      string `json:"address"`

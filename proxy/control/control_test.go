@@ -71,6 +71,10 @@ func (f *fake) SetClientSecret(_ context.Context, address, secret string) error 
 	return f.ask("client secret %s %s", address, secret)
 }
 
+func (f *fake) SetLogin(_ context.Context, address, login string) error {
+	return f.ask("login %s %s", address, login)
+}
+
 func (f *fake) Authorize(_ context.Context, address string, device bool, show func(api.Prompt) error) (bool, error) {
 	if err := show(api.Prompt{URL: "https://login.corp.example/"}); err != nil {
 		return false, err

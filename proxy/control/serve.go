@@ -100,6 +100,9 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 	h.mux.HandleFunc("POST /client-secret", with(func(ctx context.Context, a clientSecretRequest) (any, error) {
 		return nil, b.SetClientSecret(ctx, a.Address, a.ClientSecret)
 	}))
+	h.mux.HandleFunc("POST /login", with(func(ctx context.Context, a loginRequest) (any, error) {
+		return nil, b.SetLogin(ctx, a.Address, a.Login)
+	}))
 	h.mux.HandleFunc("POST /authorize", growing(func(ctx context.Context, a addressRequest, send func(event) error) event {
 		consented, err := b.Authorize(ctx, a.Address, a.Device, func(p api.Prompt) error { return send(event{Prompt: &p}) })
 		return event{Consented: consented, Error: errorOf(err)}

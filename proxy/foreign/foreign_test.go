@@ -125,7 +125,7 @@ func TestSecretsInAnyEncoding(t *testing.T) {
 // TestPartOfASecret: what a server cuts off at a length limit is still most of a token.
 func TestPartOfASecret(t *testing.T) {
 	const secret = "this-token-is-made-of-words-only-and-goes-on"
-	for _, part := range []string{secret[:window], secret[:30], secret[5:40], secret[len(secret)-window:]} {
+	for _, part := range []string{secret[:20], secret[:30], secret[5:40], secret[len(secret)-20:]} {
 		got := New(secret).Hide(`"` + part + `..."`)
 		if got != `"***..."` {
 			t.Errorf("%q: %q", part, got)

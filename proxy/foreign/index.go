@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// window is how many bytes in a row of a secret are too many to show.
-	window = 20
+	// window is how many bytes in a row of a folded secret are too many to show. That hides each part
+	// of 20, of which a few may be spaces or plus signs.
+	window = 16
 	// layers is how many layers of escapes are undone.
 	layers = 4
 	// minDecoded is the length from which on a secret is looked for in what base64 and hexadecimal

@@ -92,7 +92,7 @@ func (e *endpoint) post(ctx context.Context, q question) (answer, error) {
 // the client authenticates, or wants the scope named, it asks again: a request that was refused so
 // had no effect, which holds for a refresh token too. What worked is remembered.
 func ask[T any](ctx context.Context, e *endpoint, q question, read func(reply) (T, error)) (T, error) {
-	cleaner := foreign.New(secretsOf(q)...)
+	cleaner := e.cleaner(secretsOf(q)...)
 	auth, scoped := e.manners.get()
 	left := authForms(e.clientID, q.secret)
 	var refusal *RefusedError // of the first form of authentication
@@ -181,6 +181,24 @@ func try[T any](ctx context.Context, e *endpoint, make func(context.Context) (*h
 		err.URL, err.kind, err.ClockOff = e.host, e.kind, off
 	}
 	return a, err
+}
+
+// cleaner is for what is heard of a request with these secrets. An HTTP proxy on the way was sent its
+// own.
+func (e *endpoint) cleaner(secrets ...string) *foreign.Cleaner {
+	t, ok := e.http.Transport.(*http.Transport)
+	if !ok || t.Proxy == nil {
+		return foreign.New(secrets...)
+	}
+	req, err := http.NewRequest(http.MethodGet, e.url, nil)
+	if err != nil {
+		return foreign.New(secrets...)
+	}
+	if via, err := t.Proxy(req); err == nil && via != nil && via.User != nil {
+		password, _ := via.User.Password()
+		secrets = append(secrets, password)
+	}
+	return foreign.New(secrets...)
 }
 
 // secretsOf are the strings of a request that no error may show.

@@ -41,7 +41,7 @@ func (e *ConsentError) Error() string {
 
 // Why says in plain English what the reason is.
 func (e *ConsentError) Why() string {
-	text := cmp.Or(e.text, e.Reason.String())
+	text := cmp.Or(e.text, e.Reason.Text())
 	if len(e.Missing) > 0 {
 		text += " (not granted: " + strings.Join(e.Missing, " ") + ")"
 	}
@@ -77,7 +77,7 @@ func (e *AdminError) Why() string {
 	if e.Code == "" && e.Err != nil {
 		return e.Err.Error()
 	}
-	return e.Reason.String() + e.Reason.evidence(e.Code, e.Description) + clockHint(e.Reason, e.ClockOff)
+	return e.Reason.Text() + e.Reason.evidence(e.Code, e.Description) + clockHint(e.Reason, e.ClockOff)
 }
 
 // Is makes it an [ErrAdmin].
@@ -144,8 +144,16 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	text := fmt.Sprintf("%s %s refuses: %s", cmp.Or(e.kind, tokenEndpoint), e.URL, quoted(e.Code, e.Description))
-	return text + "; " + e.Reason.String() + clockHint(e.Reason, e.ClockOff)
+	text := fmt.Sprintf("%s %s refuses: ", cmp.Or(e.kind, tokenEndpoint), e.URL)
+	if e.exact {
+		return text + e.Why()
+	}
+	return text + quoted(e.Code, e.Description) + "; " + e.Reason.Text() + clockHint(e.Reason, e.ClockOff)
+}
+
+// Why says in plain English what the reason is.
+func (e *RefusedError) Why() string {
+	return e.Reason.Text() + e.Reason.evidence(e.Code, e.Description) + clockHint(e.Reason, e.ClockOff)
 }
 
 // quoted is a provider's code with its words.
@@ -218,4 +226,21 @@ func (g *Grant) refused(err error) error {
 		return &AdminError{Account: g.account, Reason: r.Reason, Code: r.Code, Description: r.Description, ClockOff: r.ClockOff, Err: r}
 	}
 	return err
+}
+
+// SaidIn is what the provider itself said, from an error of this package: its code
+// and its words, cleaned; "" where it said nothing.
+func SaidIn(err error) string {
+	var code, description string
+	switch e := firstOf(err).(type) {
+	case *ConsentError:
+		code, description = e.Code, e.Description
+	case *AdminError:
+		code, description = e.Code, e.Description
+	case *RefusedError:
+		code, description = e.Code, e.Description
+	case *EndpointError:
+		code, description = e.Code, e.Description
+	}
+	return quoted(code, description)
 }

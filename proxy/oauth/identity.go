@@ -16,8 +16,6 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/net/idna"
-
-	"github.com/waxseal/waxseal/proxy/foreign"
 )
 
 // IdentityError says that the consent came from another user than the account's. Nothing of it was
@@ -58,13 +56,17 @@ type claims struct {
 // for the local part and 255 for the domain.
 const longestName = 320
 
-// names are those that identify the user. An address that the provider has not verified may be
-// anybody's.
+// names are what the provider calls the user.
 func (c claims) names() []string {
+	return slices.DeleteFunc([]string{c.Email, c.Username, c.UPN}, func(s string) bool { return s == "" || len(s) > longestName })
+}
+
+// verified is without an address that the provider says it has not verified: that may be anybody's.
+func (c claims) verified() claims {
 	if text(c.Verified) == "false" || string(c.Verified) == "false" {
 		c.Email = ""
 	}
-	return slices.DeleteFunc([]string{c.Email, c.Username, c.UPN}, func(s string) bool { return s == "" || len(s) > longestName })
+	return c
 }
 
 // login is the name that the provider's mail server is likely to know the user by: the user principal
@@ -118,15 +120,19 @@ func (g *Grant) identify(ctx context.Context, a answer, nonce string) (signedIn 
 	if err != nil {
 		return "", fmt.Errorf("check who signed in: %w", err)
 	}
-	want, names := g.user(), who.names()
-	if len(names) == 0 {
-		g.deps.Log.Warn("the provider does not say who signed in")
-		return "", nil
+	want := g.user()
+	isWant := func(name string) bool { return sameUser(name, want) }
+	names, verified := who.names(), who.verified().names()
+	switch {
+	case slices.ContainsFunc(verified, isWant):
+	case len(verified) > 0:
+		return "", &IdentityError{Want: want, Got: clean(verified[0])}
+	case len(names) == 0, slices.ContainsFunc(names, isWant):
+		g.deps.Log.Warn("the provider does not say for certain who signed in")
+	default:
+		return "", &IdentityError{Want: want, Got: clean(names[0])}
 	}
-	if slices.ContainsFunc(names, func(name string) bool { return sameUser(name, want) }) {
-		return who.login(), nil
-	}
-	return "", &IdentityError{Want: want, Got: clean(names[0])}
+	return who.login(), nil
 }
 
 // who is how the provider calls the user who signed in: in the ID token, which is verified, else at
@@ -141,7 +147,7 @@ func (g *Grant) who(ctx context.Context, a answer, nonce string) (told claims, e
 			if told, err = g.verify(ctx, doc, a, nonce); err != nil {
 				return told, a.timeCheck(&foreignError{clean(err.Error(), a.identity), err})
 			}
-			if len(told.names()) > 0 {
+			if len(told.verified().names()) > 0 {
 				return told, nil
 			}
 		}
@@ -156,7 +162,7 @@ func (g *Grant) who(ctx context.Context, a answer, nonce string) (told claims, e
 	var info claims
 	err = g.fetch(ctx, address, by, a.access, &info)
 	if r, ok := errors.AsType[*RefusedError](err); ok && (r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden) {
-		return claims{}, nil // the token is for mail alone, as Microsoft's are
+		return told, nil // the token is for mail alone, as Microsoft's are
 	}
 	if err == nil && told.Subject != "" && told.Subject != info.Subject { // OpenID Connect Core section 5.3.2
 		err = errors.New("the provider names two users at once")
@@ -207,7 +213,7 @@ func (g *Grant) fetch(ctx context.Context, address, by, token string, v any) err
 		return req, err
 	}
 	_, err := retry(ctx, g.patience, always, func() (struct{}, error) {
-		return try(ctx, e, request, foreign.New(token), func(r reply) (none struct{}, err error) {
+		return try(ctx, e, request, e.cleaner(token), func(r reply) (none struct{}, err error) {
 			if r.status == http.StatusUnauthorized || r.status == http.StatusForbidden {
 				return none, &RefusedError{Status: r.status, Reason: Refused, Code: strings.ToLower(http.StatusText(r.status))}
 			}

@@ -2,6 +2,8 @@ package oauth
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -100,6 +102,11 @@ func TestIdentity(t *testing.T) {
 			delete(c, "email")
 			c["sub"] = "x"
 		}, want: "two users at once"},
+		{name: "an address that is not verified, of another", user: "you@corp.example", claims: claim("email_verified", false), want: "you signed in as you@corp.example"},
+		{name: "an address that is not verified, as a string", user: "you@corp.example", claims: claim("email_verified", "false"), want: "you signed in as you@corp.example"},
+		{name: "one that is not verified does not count beside another name", user: me, claims: func(c map[string]any) {
+			c["email_verified"], c["preferred_username"] = false, "you@corp.example"
+		}, want: "you signed in as"},
 		{name: "not told", user: "you@corp.example", config: func(c *Config) { c.Issuer = "" }},
 		{name: "for another program", user: me, claims: claim("aud", "other"), want: "audience"},
 		{name: "expired", user: me, claims: claim("exp", time.Now().Add(-time.Hour).Unix()), want: "expired"},
@@ -144,8 +151,8 @@ func TestIdentityErrorNamesBoth(t *testing.T) {
 	}
 }
 
-// A consent of another user leaves the one that is there.
-func TestIdentityKeepsWhatThereIs(t *testing.T) {
+// A consent of another user leaves the existing one alone.
+func TestIdentityKeepsTheOldConsent(t *testing.T) {
 	p := startProvider(t, providertest.Options{})
 	g, secrets := grantAt(t, p, nil)
 	if err := g.Consent(t.Context(), as(p, me)); err != nil {
@@ -163,8 +170,8 @@ func TestIdentityKeepsWhatThereIs(t *testing.T) {
 	}
 }
 
-// Microsoft's addresses for many tenants: the issuer of the metadata has a place
-// for the tenant, and the token names it.
+// Microsoft's addresses for many tenants: the issuer in the metadata has a place for the tenant, and the
+// token names it.
 func TestIdentityOfManyTenants(t *testing.T) {
 	for _, tt := range []struct{ name, issuer, want string }{
 		{"the tenant's", "/T1/v2.0", ""},
@@ -222,6 +229,176 @@ func TestIdentityWithoutIDToken(t *testing.T) {
 	}
 	if p.asked.Get("nonce") == "" {
 		t.Error("no nonce was sent")
+	}
+}
+
+// TestSignedIn: the mail server may know the user by another name than the account's address. The
+// provider tells it, at the consent and with each refresh.
+func TestSignedIn(t *testing.T) {
+	const upn = "jdoe01@id.corp.example"
+	t.Run("at the consent", func(t *testing.T) {
+		p := startProvider(t, providertest.Options{})
+		p.SetFaults(providertest.Faults{Identity: func(c map[string]any) { c["preferred_username"] = upn }})
+		g, _ := grantAt(t, p, nil)
+		if err := g.Consent(t.Context(), as(p, me)); err != nil {
+			t.Fatal(err)
+		}
+		if got := g.Status().SignedIn; got != upn {
+			t.Errorf("signed in as %q, want %s", got, upn)
+		}
+		if err := g.Forget(t.Context()); err != nil || g.Status().SignedIn != "" {
+			t.Errorf("after Forget: %q, %v", g.Status().SignedIn, err)
+		}
+	})
+	t.Run("with a refresh", func(t *testing.T) {
+		r := newRig(t)
+		payload, _ := json.Marshal(map[string]string{"email": me, "preferred_username": upn})
+		r.endpoint.says(answers(200, `{"access_token":"a","expires_in":60,"id_token":"e30.`+base64.RawURLEncoding.EncodeToString(payload)+`.x"}`))
+		wantToken(t, r.Grant, "a")
+		if got := r.Status().SignedIn; got != upn {
+			t.Errorf("signed in as %q, want %s", got, upn)
+		}
+	})
+	for _, tt := range []struct {
+		claims claims
+		want   string
+	}{
+		{claims{}, ""},
+		{claims{Email: me}, me},
+		{claims{Email: me, Username: "me"}, me},
+		{claims{Username: "me"}, "me"},
+		{claims{Email: me, Username: "a@x.example", UPN: upn}, upn},
+		{claims{UPN: "evil\u202e\nname@x.example"}, "evil name@x.example"},
+		{claims{UPN: strings.Repeat("a", 400) + "@x.example", Email: me}, me},
+	} {
+		if got := tt.claims.login(); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.claims, got, tt.want)
+		}
+	}
+	for _, odd := range []string{"", "a.b", "a.!.c", "a.e30.c", "a.bnVsbA.c", "a.W10.c"} {
+		if got := unverified(odd).login(); got != "" {
+			t.Errorf("%q: %q", odd, got)
+		}
+	}
+}
+
+// TestWrongClock: a desktop whose clock is off is told so, and not that its token has expired.
+func TestWrongClock(t *testing.T) {
+	for _, tt := range []struct {
+		off  time.Duration // of the provider's clock
+		want string
+	}{
+		{-2 * time.Hour, "this computer's clock is 2 h 0 min ahead of the provider's"},
+		{2*time.Hour + 30*time.Minute, "this computer's clock is 2 h 30 min behind the provider's"},
+		{4 * time.Minute, ""},
+	} {
+		p := startProvider(t, providertest.Options{})
+		p.SetFaults(providertest.Faults{Identity: func(c map[string]any) {
+			now := time.Now().Add(tt.off)
+			c["iat"], c["nbf"], c["exp"] = now.Unix(), now.Unix(), now.Add(time.Hour).Unix()
+		}})
+		g, secrets := grantAt(t, p, nil)
+		inner := g.endpoint.http.Transport
+		g.endpoint.http.Transport = dated{inner, tt.off}
+		err := g.Consent(t.Context(), as(p, me))
+		if tt.want == "" {
+			if err != nil {
+				t.Errorf("%v: %v", tt.off, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), tt.want) || ReasonOf(err) != ClockWrong || ClockOff(err).Round(time.Minute) != -tt.off {
+			t.Errorf("%v: Consent = %v, %v", tt.off, err, ClockOff(err))
+		}
+		wantNothingKept(t, secrets)
+	}
+}
+
+// dated is a transport to a provider whose clock is off.
+type dated struct {
+	inner http.RoundTripper
+	off   time.Duration
+}
+
+func (d dated) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := d.inner.RoundTrip(r)
+	if err == nil {
+		res.Header.Set("Date", time.Now().Add(d.off).UTC().Format(http.TimeFormat))
+	}
+	return res, err
+}
+
+func TestClockOff(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	for date, want := range map[string]time.Duration{
+		"":                              0,
+		"soon":                          0,
+		"Fri, 02 Jan 2026 03:00:00 GMT": 0,
+		"Fri, 02 Jan 2026 03:05:30 GMT": 0, // while the answer took its time
+		"Fri, 02 Jan 2026 02:55:00 GMT": 0,
+		"Fri, 02 Jan 2026 01:00:00 GMT": 2 * time.Hour,
+		"Fri, 02 Jan 2026 03:10:00 GMT": -9 * time.Minute,
+	} {
+		if got := clockOff(http.Header{"Date": {date}}, now, now.Add(time.Minute)); got != want {
+			t.Errorf("%q: %v, want %v", date, got, want)
+		}
+	}
+}
+
+// TestTrusted: what a provider names must be https, unless the provider is on this machine itself: no
+// other may have a bearer token sent to a port here.
+func TestTrusted(t *testing.T) {
+	for _, tt := range []struct {
+		address, by string
+		want        bool
+	}{
+		{"https://login.example/keys", "https://login.example", true},
+		{"https://keys.example/", "http://127.0.0.1:1", true},
+		{"http://127.0.0.1:9/keys", "http://127.0.0.1:1", true},
+		{"http://localhost:9/keys", "http://[::1]:1", true},
+		{"http://127.0.0.1:9/keys", "https://login.example", false},
+		{"http://localhost:9/keys", "https://127.0.0.1", false},
+		{"http://[::1]:9/keys", "", false},
+		{"http://login.example/keys", "http://127.0.0.1:1", false},
+		{"https://user@login.example/", "https://login.example", false},
+		{"ftp://127.0.0.1/", "http://127.0.0.1:1", false},
+		{"", "https://login.example", false},
+	} {
+		if got := trusted(tt.address, tt.by); got != tt.want {
+			t.Errorf("trusted(%q, %q) = %v", tt.address, tt.by, got)
+		}
+	}
+}
+
+// TestSigningKeySizes: a key of 960,000 bits cost 5.6 s.
+func TestSigningKeySizes(t *testing.T) {
+	key := func(bits int) json.RawMessage {
+		n := make([]byte, bits/8)
+		n[0], n[len(n)-1] = 0x80, 1
+		return json.RawMessage(`{"kty":"RSA","e":"AQAB","n":"` + base64.RawURLEncoding.EncodeToString(n) + `"}`)
+	}
+	for bits, want := range map[int]bool{2048: true, 4096: true, 8192: true, 8200: false, 960_000: false} {
+		if got := signingKey(key(bits)) != nil; got != want {
+			t.Errorf("%d bits: %v", bits, got)
+		}
+	}
+}
+
+// TestFoldingIsBounded: IDNA takes time in proportion to the square of a label's length.
+func TestFoldingIsBounded(t *testing.T) {
+	for _, domain := range []string{
+		strings.Repeat("ü", 32<<10) + ".example",
+		strings.Repeat("ü.", 32<<10) + "example",
+		"xn--" + strings.Repeat("a", 64<<10) + ".example",
+		strings.Repeat("ü。", 20<<10) + strings.Repeat("é", 10<<10),
+	} {
+		start := time.Now()
+		if !sameUser("me@"+domain, "ME@"+domain) || sameUser("me@"+domain, "you@"+domain) {
+			t.Error("a name is not itself")
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("%d bytes took %v", len(domain), took)
+		}
 	}
 }
 

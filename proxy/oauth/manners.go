@@ -98,7 +98,7 @@ func wantsOtherClient(status int, header http.Header, code, description string, 
 		words := strings.ToLower(description)
 		for _, w := range []string{
 			"client_id", "client id", "client_secret", "client secret", "client authentication", "client credential",
-			"authenticate", "authentication method", "authentication scheme", "basic", "authorization header",
+			"authenticat", "basic", "authorization header",
 		} {
 			if strings.Contains(words, w) {
 				return true

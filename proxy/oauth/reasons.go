@@ -1,7 +1,9 @@
 package oauth
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -67,66 +69,89 @@ const (
 	ByTime         Class = "time"          // nobody needs to
 )
 
-// reasons gives each reason its class and plain English.
+// reasons gives each reason its class and plain English: what is wrong, and what to do where that
+// is more than to sign in again.
 var reasons = map[Reason]struct {
-	class Class
-	text  string
+	class      Class
+	what, cure string
 }{
-	ConsentEnded:      {ByUser, "the provider no longer accepts the sign-in"},
-	ConsentExpired:    {ByUser, "the consent has expired"},
-	ConsentUnused:     {ByUser, "the consent was not used for too long and has expired"},
-	ConsentRevoked:    {ByUser, "the consent was taken back, or was given for another program"},
-	ConsentMissing:    {ByUser, "consent for this program is missing"},
-	PasswordChanged:   {ByUser, "the password was changed, or all sessions were signed out"},
-	PasswordExpired:   {ByUser, "the password has expired or must be changed"},
-	MFANeeded:         {ByUser, "the provider asks for a second factor"},
-	SignInNeeded:      {ByUser, "the provider asks for a new sign-in"},
-	SessionLimited:    {ByUser, "the organisation's policy asks for a new sign-in from time to time"},
-	DeniedByUser:      {ByUser, "the sign-in was declined"},
-	ApprovalExpired:   {ByUser, "the approval came too late"},
-	ScopeMissing:      {ByUser, "permission to send mail was not granted; tick its box when you sign in"},
-	AnsweredTwice:     {ByUser, "two different answers came to this sign-in, so neither was used; somebody else on this computer may have interfered"},
-	WrongIssuer:       {ByUser, "the answer came from another provider"},
-	WrongUser:         {ByUser, "somebody else signed in"},
-	UserUnknown:       {ByUser, "the provider does not know this user, or not in this organisation"},
-	UserDisabled:      {ByAdmin, "the user's account is disabled"},
-	UserLocked:        {ByAdmin, "the user's account is locked for now"},
-	PolicyBlocks:      {ByAdmin, "the organisation's policy blocks this sign-in"},
-	AdminConsent:      {ByAdmin, "an administrator of the organisation must consent to this program first"},
-	DelegationMissing: {ByAdmin, "the program has no right to send for this mailbox; for a service account allow its client ID and these scopes under domain-wide delegation"},
-	AssertionRefused:  {ByAdmin, "the service account was refused; check that the user exists, that the key was not deleted, and this computer's clock"},
-	KeyMissing:        {ByAdmin, "the service account's key is missing or unusable"},
-	NotRegistered:     {ByRegistration, "client_id is not known to the provider, or not in this organisation"},
-	WrongSecret:       {ByRegistration, "the client secret is wrong; import the secret's value, not its ID"},
-	SecretExpired:     {ByRegistration, "the client secret has expired; make a new one and give it to `waxseal account reauthorize ADDRESS --client-secret-file FILE`"},
-	SecretMissing:     {ByRegistration, "the provider wants a client secret; import it, or allow public client flows in the registration"},
-	SecretUnwanted:    {ByRegistration, "the registration is a public client, which has no secret; remove the secret"},
-	RedirectUnknown:   {ByRegistration, "the redirect address is not registered; register it as one of a mobile and desktop program"},
-	WrongTenant:       {ByRegistration, "the registration or the consent is for another tenant; use the tenant's own addresses (auth_url, token_url), or a registration for all directories"},
-	WrongAccountType:  {ByRegistration, "the registration does not allow this type of account (personal, or of an organisation)"},
-	ScopeRefused:      {ByRegistration, "check the provider's scopes, and that the registration has them"},
-	AppDisabled:       {ByRegistration, "the program's registration is disabled"},
-	TestUserMissing:   {ByRegistration, "the registration is in testing and this user is not one of its test users"},
-	FlowNotAllowed:    {ByRegistration, "the registration of client_id does not allow this"},
-	ClockWrong:        {ByRegistration, "this computer's clock is wrong"},
-	Refused:           {ByRegistration, "check client_id, the client secret and the provider's settings"},
-	Passing:           {ByTime, "the provider cannot answer at the moment"},
-	Late:              {ByTime, "no answer yet; Waxseal waits for it"},
-	Lost:              {ByTime, "no answer came"},
-	Unreachable:       {ByTime, "the provider cannot be reached"},
-	OddAnswer:         {ByTime, "the answer makes no sense"},
+	ConsentEnded:      {ByUser, "the provider no longer accepts the sign-in", ""},
+	ConsentExpired:    {ByUser, "the consent has expired", ""},
+	ConsentUnused:     {ByUser, "the consent was not used for too long and has expired", ""},
+	ConsentRevoked:    {ByUser, "the consent was taken back, or was given for another program", ""},
+	ConsentMissing:    {ByUser, "consent for this program is missing", ""},
+	PasswordChanged:   {ByUser, "the password was changed, or all sessions were signed out", ""},
+	PasswordExpired:   {ByUser, "the password has expired or must be changed", ""},
+	MFANeeded:         {ByUser, "the provider asks for a second factor", ""},
+	SignInNeeded:      {ByUser, "the provider asks for a new sign-in", ""},
+	SessionLimited:    {ByUser, "the organisation's policy asks for a new sign-in from time to time", ""},
+	DeniedByUser:      {ByUser, "the sign-in was declined", ""},
+	ApprovalExpired:   {ByUser, "the approval came too late", ""},
+	ScopeMissing:      {ByUser, "permission to send mail was not granted", "sign in again and tick the box that lets Waxseal send mail"},
+	AnsweredTwice:     {ByUser, "two different answers came to this sign-in, so neither was used", "sign in again; if it happens again, somebody else on this computer may be interfering"},
+	WrongIssuer:       {ByUser, "the answer came from another provider", ""},
+	WrongUser:         {ByUser, "somebody else signed in", "sign in as the account's own user; for a shared mailbox or an alias, name the user who signs in as its login"},
+	UserUnknown:       {ByUser, "the provider does not know this user, or not in this organisation", "sign in as the user that the mailbox belongs to"},
+	UserDisabled:      {ByAdmin, "the user's account is disabled", "ask an administrator to enable it"},
+	UserLocked:        {ByAdmin, "the user's account is locked for now", "ask an administrator to unlock it, or try again later"},
+	PolicyBlocks:      {ByAdmin, "the organisation's policy blocks this sign-in", "ask an administrator to allow it"},
+	AdminConsent:      {ByAdmin, "an administrator of the organisation must consent to this program first", "ask an administrator to do so, then sign in again"},
+	DelegationMissing: {ByAdmin, "the program has no right to send for this mailbox", "for a service account, allow its client ID and these scopes under domain-wide delegation"},
+	AssertionRefused:  {ByAdmin, "the service account was refused", "check that the user exists, that the key was not deleted, and this computer's clock"},
+	KeyMissing:        {ByAdmin, "the service account's key is missing or unusable", "give its key file again"},
+	NotRegistered:     {ByRegistration, "the client ID is not known to the provider, or not in this organisation", "check the client ID, and that the registration is for this organisation or for all"},
+	WrongSecret:       {ByRegistration, "the client secret is wrong", "give the secret's value, not its ID"},
+	SecretExpired:     {ByRegistration, "the client secret has expired", "create a new client secret at the provider and give it to Waxseal"},
+	SecretMissing:     {ByRegistration, "the provider wants a client secret", "give the client secret, or allow public client flows in the registration"},
+	SecretUnwanted:    {ByRegistration, "the registration is a public client, which has no secret", "remove the secret"},
+	RedirectUnknown:   {ByRegistration, "the redirect address is not registered", "register it for mobile and desktop programs"},
+	WrongTenant:       {ByRegistration, "the registration or the consent is for another tenant", "use the tenant's own addresses (auth_url, token_url), or a registration for all directories"},
+	WrongAccountType:  {ByRegistration, "the registration does not allow this type of account (personal, or of an organisation)", "change the supported account types of the registration, or sign in with the other type of account"},
+	ScopeRefused:      {ByRegistration, "the provider does not grant the permissions that Waxseal asks for", "check the provider's scopes, and that the registration has them"},
+	AppDisabled:       {ByRegistration, "the program's registration is disabled", "ask whoever registered the program to enable it"},
+	TestUserMissing:   {ByRegistration, "the registration is in testing and this user is not one of its test users", "add the user to the test users, or publish the registration"},
+	FlowNotAllowed:    {ByRegistration, "the registration does not allow this way of signing in", "allow public client flows in the registration"},
+	ClockWrong:        {ByRegistration, "this computer's clock is wrong", "set the clock"},
+	Refused:           {ByRegistration, "the provider refuses the registration", "check the client ID, the client secret and the provider's settings"},
+	Passing:           {ByTime, "the provider cannot answer at the moment", ""},
+	Late:              {ByTime, "no answer yet; Waxseal waits for it", ""},
+	Lost:              {ByTime, "no answer came", ""},
+	Unreachable:       {ByTime, "the provider cannot be reached", ""},
+	OddAnswer:         {ByTime, "the answer makes no sense", ""},
 }
 
 // Class says who can help.
 func (r Reason) Class() Class { return reasons[r].class }
 
-// String is the reason in plain English.
-func (r Reason) String() string {
+// What says in plain English what is wrong, as a phrase.
+func (r Reason) What() string {
 	if known, ok := reasons[r]; ok {
-		return known.text
+		return known.what
 	}
 	return string(r)
 }
+
+// Cure says in plain English what to do, as a phrase; "" where only time helps.
+func (r Reason) Cure() string {
+	switch known := reasons[r]; {
+	case known.cure != "":
+		return known.cure
+	case known.class == ByUser:
+		return "sign in again"
+	}
+	return ""
+}
+
+// Text is the reason, and what to do where that is more than to sign in again.
+func (r Reason) Text() string {
+	if cure := reasons[r].cure; cure != "" {
+		return r.What() + "; " + cure
+	}
+	return r.What()
+}
+
+// Reasons are all of them, in no order.
+func Reasons() []Reason { return slices.Collect(maps.Keys(reasons)) }
 
 // aadsts are Microsoft's codes, which come in error_description and in error_codes. Source:
 // https://learn.microsoft.com/entra/identity-platform/reference-error-codes, and where it does not
@@ -405,7 +430,6 @@ var phrases = []struct {
 	{"oauth client was not found", NotRegistered},
 	{"oauth client was deleted", NotRegistered},
 	{"client not found", NotRegistered},
-	{"unknown client", NotRegistered},
 	{"not enabled for consumers", WrongAccountType},
 	{"restricted to users within its organization", WrongAccountType},
 	{"client_secret is missing", SecretMissing},

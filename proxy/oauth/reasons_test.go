@@ -43,7 +43,7 @@ func TestReasons(t *testing.T) {
 		{400, microsoft("consent_required", "AADSTS90094: The grant requires administrator permission."), AdminConsent, ErrAdmin, "administrator of the organisation must consent"},
 		{400, microsoft("access_denied", "AADSTS90095: Admin consent is required for the permissions requested by this application."), AdminConsent, ErrAdmin, "administrator of the organisation must consent"},
 		{400, microsoft("invalid_grant", "AADSTS7000012: The grant was obtained for a different tenant."), WrongTenant, nil, "tenant"},
-		{400, microsoft("invalid_request", "AADSTS50194: Application '00000000-aaaa-bbbb-cccc-000000000001'(mail-relay) is not configured as a multi-tenant application. Usage of the /common endpoint is not supported for such applications created after '10/15/2018'. Use a tenant-specific endpoint or configure the application to be multi-tenant."), WrongTenant, nil, "Use a tenant-specific endpoint or configure the application to be multi-tenant.); "},
+		{400, microsoft("invalid_request", "AADSTS50194: Application '00000000-aaaa-bbbb-cccc-000000000001'(mail-relay) is not configured as a multi-tenant application. Usage of the /common endpoint is not supported for such applications created after '10/15/2018'. Use a tenant-specific endpoint or configure the application to be multi-tenant."), WrongTenant, nil, "Use a tenant-specific endpoint or configure the application to be multi-tenant.)"},
 		{400, microsoft("invalid_request", "AADSTS90002: Tenant 'corp' not found."), WrongTenant, nil, "AADSTS90002"},
 		{400, microsoft("invalid_request", "AADSTS9002331: Application is configured for use by Microsoft Account users only. Please use the /consumers endpoint"), WrongAccountType, nil, "type of account"},
 		{400, microsoft("unauthorized_client", "AADSTS700016: Application was not found in the directory"), NotRegistered, nil, "client_id is not known"},
@@ -138,7 +138,7 @@ func TestPassingReasons(t *testing.T) {
 
 func TestEveryReasonHasWords(t *testing.T) {
 	for r, known := range reasons {
-		if known.text == "" || known.class == "" || r.String() != known.text || strings.HasSuffix(known.text, ".") {
+		if known.what == "" || known.class == "" || r.What() != known.what || strings.HasSuffix(known.what+known.cure, ".") {
 			t.Errorf("%s: %+v", r, known)
 		}
 	}

@@ -176,6 +176,7 @@ func TestSlowEndpoint(t *testing.T) {
 					if ReasonOf(err) != Late || time.Since(asked) != 25*time.Second || !strings.Contains(err.Error(), "no answer yet; Waxseal waits for it") {
 						t.Fatalf("Token = %v after %v", err, time.Since(asked))
 					}
+					synctest.Wait()
 					wantState(t, r.Grant, Refreshing, "no answer yet")
 				}
 				r.endpoint.wantRequests(t, 1)
@@ -206,6 +207,7 @@ func TestEndpointThatHangsOpensTheBreaker(t *testing.T) {
 			all.Go(func() { g.Token(t.Context()) })
 		}
 		all.Wait()
+		synctest.Wait()
 		if _, ok := errors.AsType[*breaker.OpenError](r.Renew(t.Context())); !ok {
 			t.Errorf("the breaker: %+v", r.breaker.Status())
 		}

@@ -3,12 +3,16 @@ package oauth
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,8 +21,8 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 )
 
-// rotate makes the endpoint replace refresh-N by refresh-N+1 at every request,
-// and refuse any but the newest, as strict providers do.
+// rotate makes the endpoint replace refresh-N by refresh-N+1 at every request, and refuse any but the
+// newest, as strict providers do.
 func (r *rig) rotate(t testing.TB) {
 	newest := 1
 	r.endpoint.says(func(w http.ResponseWriter, req *http.Request) {
@@ -224,15 +228,22 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// Secrets are in no error, log line, status or printed token, even where the
-// provider repeats the whole request in its answer.
+// Secrets are in no error, log line, status or printed token, even where the provider repeats the whole
+// request in its answer, in whatever encoding.
 func TestNoSecretGetsOut(t *testing.T) {
 	const (
 		refresh = "SECRET/refresh+token=1"
 		client  = "SECRET client&secret"
 	)
 	ctx := context.Background()
-	echo := func(req *http.Request) string { return refresh + " " + client + " " + req.PostForm.Encode() }
+	echo := func(req *http.Request) string {
+		encoded := base64.StdEncoding.EncodeToString([]byte("client-1:" + client))
+		return strings.Join([]string{
+			refresh, client, req.PostForm.Encode(), strings.ToLower(url.QueryEscape(client)), encoded, hex.EncodeToString([]byte(refresh)),
+			base64.URLEncoding.EncodeToString([]byte("x" + refresh)), url.QueryEscape(url.QueryEscape(refresh)), html.EscapeString(client),
+			strings.ReplaceAll(refresh, "/", "\\u002f"), refresh[:20],
+		}, " ")
+	}
 	quote := func(s string) string { q, _ := json.Marshal(s); return string(q) }
 	says := map[string]http.HandlerFunc{
 		"refusal": func(w http.ResponseWriter, req *http.Request) {
@@ -288,8 +299,12 @@ func TestNoSecretGetsOut(t *testing.T) {
 				if (err == nil) != (name == "fine") {
 					t.Fatalf("Token = %v", err)
 				}
-				if strings.Contains(out, "SECRET") || strings.Contains(out, "client%26secret") || strings.Contains(out, "client&secret") {
-					t.Errorf("a secret in:\n%s", out)
+				for _, part := range []string{
+					"SECRET", "client%26secret", "client&secret", "client%2526", "U0VDUkVU", "TRUNSRV", "534543524554", "client&amp;", "token=1", "token\\u003d",
+				} {
+					if strings.Contains(out, part) {
+						t.Errorf("%s in:\n%s", part, out)
+					}
 				}
 			})
 		})

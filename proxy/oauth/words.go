@@ -17,7 +17,7 @@ var (
 	// tail is the same at the end in another language.
 	tail = regexp.MustCompile(`(?i)(?:\s+[\pL-]+(?: [\pL-]+)?\s*:\s*(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\d[ T][\d:.]+Z?))+\s*$`)
 	// help is a sentence that only leads to a web page for developers.
-	help = regexp.MustCompile(`(?i)(^|[.;!?])\s*(?:(?:for|to get) (?:more|further|additional) (?:information|info|details|help)|(?:to )?learn more|more (?:information|info|details)|(?:please )?(?:see|visit|refer to|go to))\b[^.!?]*?https?://[^\s"'<>]+`)
+	help = regexp.MustCompile(`(?i)(^|[.;!?])\s*(?:(?:for|to get) (?:more|further|additional) (?:information|info|details|help)|(?:to )?learn more|more (?:information|info|details)|(?:please )?(?:see|visit|refer to|go to))\b(?:[^.;!?]*?https?://[^\s"'<>]*[^\s"'<>.,;:!?)])+[^.;!?]*[.;!?]?`)
 )
 
 // words makes a provider's words fit for an error: one line, not long, without secrets, and without

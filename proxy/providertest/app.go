@@ -59,7 +59,7 @@ func (p *Provider) delegated(assertion string) (tokens, *oauthError) {
 	p.service.mu.Lock()
 	key := p.service.key
 	p.service.mu.Unlock()
-	jws, err := jose.ParseSigned(assertion, []jose.SignatureAlgorithm{jose.RS256})
+	jws, err := jose.ParseSignedCompact(assertion, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil || key == nil {
 		return tokens{}, invalidGrant("Invalid JWT.")
 	}

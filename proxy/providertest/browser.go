@@ -68,8 +68,11 @@ func (p *Provider) browse(authURL, account, decision string) (string, error) {
 	if back == "" {
 		return "", errors.New("the consent page did not redirect")
 	}
-	if _, _, err = visit(client.Get(back)); err != nil {
-		return back, fmt.Errorf("follow the redirect to the program: %w", err)
+	// The program may send the browser on, to a page without the code in its address.
+	for next, steps := back, 0; next != "" && steps < 5; steps++ {
+		if _, next, err = visit(client.Get(next)); err != nil {
+			return back, fmt.Errorf("follow the redirect to the program: %w", err)
+		}
 	}
 	return back, nil
 }

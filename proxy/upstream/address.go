@@ -26,10 +26,25 @@ func quotePath(address string, allowUTF8 bool) (string, error) {
 	if strings.ContainsAny(domain, "<>()\",;\\ ") {
 		return "", fmt.Errorf("%w: the domain of %+q", ErrEnvelope, address)
 	}
-	if local != "" && !strings.ContainsAny(local, "()<>[]:;\\,\"@ ") {
+	if local != "" && !strings.ContainsAny(local, "()<>[]:;\\,\"@ ") || isQuoted(local) {
 		return address, nil
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"` + domain, nil
+}
+
+// isQuoted reports whether a local part is a quoted string (RFC 5321 section 4.1.2) as it stands: it
+// goes up byte for byte.
+func isQuoted(local string) bool {
+	inner, ok := strings.CutPrefix(local, `"`)
+	for ok && inner != "" && inner[0] != '"' {
+		if inner[0] == '\\' {
+			inner = inner[1:]
+		}
+		if inner != "" {
+			inner = inner[1:]
+		}
+	}
+	return ok && inner == `"`
 }
 
 func checkText(address string, allowUTF8 bool) error {

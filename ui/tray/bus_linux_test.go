@@ -150,7 +150,7 @@ func TestTray(t *testing.T) {
 	bus := traytest.Start(t)
 	panel := bus.StartPanel()
 	s := serving(func(s *State) {
-		s.Accounts = []api.AccountStatus{{Address: "first_last@x.example", State: "ready"}}
+		s.Accounts = []api.AccountStatus{{Address: "first_last@x.example", State: api.Ready}}
 		s.Connections = 2
 	})
 	c := start(t, bus, s)
@@ -160,13 +160,13 @@ func TestTray(t *testing.T) {
 	}
 	account := "first_last@x.example · ready"
 	want := []string{"1 account · 2 connections · 0 messages", "-",
-		account, account + " > Copy settings…", account + " > Send a test", account + " > Sign in again…", "-",
+		account, account + " > Mail settings…", account + " > Send a test", account + " > Sign in again…", "-",
 		"Add account…", "Pause", "Open Waxseal", "-", "Quit"}
 	traytest.Until(t, "the menu is whole", func() bool { return slices.Equal(item.Menu(), want) })
 
 	for click, says := range map[string]string{
 		"Add account…": "show add ", "Open Waxseal": "show  ", "Pause": "pause true",
-		account + " > Copy settings…": "show setup first_last@x.example",
+		account + " > Mail settings…": "show setup first_last@x.example",
 		account + " > Send a test":    "test first_last@x.example",
 		account + " > Sign in again…": "show add first_last@x.example",
 	} {
@@ -180,7 +180,7 @@ func TestTray(t *testing.T) {
 	if len(calm) != 64*64*4 {
 		t.Fatalf("%d bytes of icon", len(calm))
 	}
-	s.State, s.PortTaken = "paused", &api.PortTakenError{}
+	s.State, s.PortTaken = api.Paused, &api.PortTakenError{}
 	c.show(s)
 	traytest.Until(t, "the icon is drawn", func() bool { return item.Tooltip() == "Waxseal: Not accepting mail" })
 	if slices.Equal(item.Pixels(), calm) {
@@ -222,7 +222,7 @@ func TestRedrawingLeaksNothing(t *testing.T) {
 		return serving(func(s *State) {
 			s.Connections, s.WindowFailed = int64(n), n%3 == 0
 			for i := range n / 10 % 20 {
-				a := api.AccountStatus{Address: fmt.Sprintf("a%d@x.example", i), State: "ready"}
+				a := api.AccountStatus{Address: fmt.Sprintf("a%d@x.example", i), State: api.Ready}
 				if i == 0 {
 					a.Messages = int64(n % 2)
 				}
@@ -358,16 +358,16 @@ func TestNotify(t *testing.T) {
 			panic("unreachable")
 		}
 	}
-	notices <- Notice{Kind: Consent, Account: "me@x.example"}
+	notices <- Notice{Kind: AccountFault, State: api.NeedsConsent, Account: "me@x.example"}
 	first := next()
-	if first.Title != "An account must sign in again" || len(first.Actions) != 2 || first.Actions[0] != "default" {
+	if first.Title != "Sign in again: me@x.example" || len(first.Actions) != 2 || first.Actions[0] != "default" {
 		t.Errorf("sent %+v", first)
 	}
 	notices <- Notice{Kind: ProviderLost}
 	other := next()
-	notices <- Notice{Kind: Consent, Account: "other@x.example"}
+	notices <- Notice{Kind: AccountFault, State: api.NeedsConsent, Account: "other@x.example"}
 	if second := next(); second.Replaces != first.ID || other.Replaces != 0 {
-		t.Errorf("the second consent replaces %d, want %d; the other replaces %d", second.Replaces, first.ID, other.Replaces)
+		t.Errorf("the second account replaces %d, want %d; the other replaces %d", second.Replaces, first.ID, other.Replaces)
 	}
 	service.Click(other)
 	if n := <-clicked; n.Kind != ProviderLost {
@@ -383,7 +383,7 @@ func TestNotify(t *testing.T) {
 	if n := <-clicked; n.Kind != ProviderLost {
 		t.Errorf("clicked %v", n)
 	}
-	notices <- Notice{Kind: Consent}
+	notices <- Notice{Kind: AccountFault}
 	if third := next(); third.Replaces != 0 {
 		t.Errorf("replaces %d, which is gone", third.Replaces)
 	}

@@ -93,7 +93,7 @@ func build(click func(item *systray.MenuItem, do func(Actions))) *drawn {
 		sub := func(label string, do func(Actions, string)) {
 			click(l.item.AddSubMenuItem(literal(label), ""), func(a Actions) { do(a, d.addressOf(i)) })
 		}
-		sub(lang.L("Copy settings…"), func(a Actions, who string) { a.Show("setup", who) })
+		sub(lang.L("Mail settings…"), func(a Actions, who string) { a.Show("setup", who) })
 		sub(lang.L("Send a test"), func(a Actions, who string) { a.SendTest(who) })
 		sub(lang.L("Sign in again…"), func(a Actions, who string) { a.Show("add", who) })
 		d.accounts = append(d.accounts, l)

@@ -2,36 +2,33 @@ package tray
 
 import (
 	"fmt"
-	"os"
 	"reflect"
 	"testing"
 
-	"fyne.io/fyne/v2/lang"
-
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/ui/speech"
 )
 
-func account1(state string) api.AccountStatus {
-	return api.AccountStatus{Address: "me@x.example", State: state}
+func account1(state api.State) api.AccountStatus {
+	return api.AccountStatus{Address: "me@x.example", Provider: "x", Name: "X", State: state}
 }
 
 func serving(change func(*State)) State {
-	s := State{Snapshot: api.Snapshot{State: "serving"}}
+	s := State{Snapshot: api.Snapshot{State: api.Serving}}
 	if change != nil {
 		change(&s)
 	}
 	return s
 }
 
-// english has the texts as they are in the code, whatever the system speaks.
-func english(t *testing.T) { language(t, "en_US.UTF-8") }
+// locked is what the engine says of a locked keychain.
+var locked = &api.Problem{State: api.KeystoreLocked, What: api.Say("The keychain is locked."), Do: api.Unlock}
 
-func language(t *testing.T, locale string) {
+func english(t *testing.T) { language(t, "en") }
+
+func language(t *testing.T, name string) {
 	t.Helper()
-	t.Setenv("LC_ALL", locale)
-	t.Setenv("LANGUAGE", "")
-	if err := lang.AddTranslationsFS(translation, "translation"); err != nil {
+	if err := speech.Use(name); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -44,29 +41,29 @@ func TestMenuOf(t *testing.T) {
 	}{
 		"empty": {serving(nil), menu{icon: fine, status: "0 accounts · 0 connections · 0 messages"}},
 		"one of each": {serving(func(s *State) {
-			s.Accounts = []api.AccountStatus{account1("ready")}
+			s.Accounts = []api.AccountStatus{account1(api.Ready)}
 			s.Connections, s.Messages, s.Accounts[0].Messages = 1, 1, 1
 		}), menu{icon: working, status: "1 account · 1 connection · 1 message",
 			accounts: []account{{"me@x.example · sending", "me@x.example"}}}},
 		"many": {serving(func(s *State) {
-			s.Accounts = []api.AccountStatus{account1("unknown"), account1("keystore"), account1("needs_consent"), account1("attention")}
+			s.Accounts = []api.AccountStatus{account1(api.Unused), account1(api.KeystoreFailed), account1(api.NeedsConsent), account1(api.SMTPDisabled)}
 			s.Connections = 5000
 		}), menu{icon: attention, status: "4 accounts · 5000 connections · 0 messages", accounts: []account{
-			{"me@x.example · not used yet", "me@x.example"}, {"me@x.example · keychain cannot be read", "me@x.example"},
-			{"me@x.example · must sign in", "me@x.example"}, {"me@x.example · needs attention", "me@x.example"}}}},
-		"paused":   {serving(func(s *State) { s.State = "paused" }), menu{icon: paused, status: "Paused", paused: true}},
-		"starting": {serving(func(s *State) { s.State = "starting" }), menu{icon: down, status: "Starting…"}},
-		"stopping": {serving(func(s *State) { s.State = "stopping" }), menu{icon: down, status: "Not accepting mail"}},
-		"port": {State{Snapshot: api.Snapshot{State: "starting", PortTaken: &api.PortTakenError{}}},
+			{"me@x.example · keystore unavailable", "me@x.example"}, {"me@x.example · sign-in needed", "me@x.example"},
+			{"me@x.example · SMTP switched off by the organisation", "me@x.example"}, {"me@x.example · not used yet", "me@x.example"}}}},
+		"paused":   {serving(func(s *State) { s.State = api.Paused }), menu{icon: paused, status: "Paused", paused: true}},
+		"starting": {serving(func(s *State) { s.State = api.Starting }), menu{icon: down, status: "Starting…"}},
+		"stopping": {serving(func(s *State) { s.State = api.Stopping }), menu{icon: down, status: "Not accepting mail"}},
+		"port": {State{Snapshot: api.Snapshot{State: api.Starting, PortTaken: &api.PortTakenError{}}},
 			menu{icon: down, status: "Not accepting mail", faults: []entry{{"A port is taken. Choose another…", "settings"}}}},
 		"everything wrong": {serving(func(s *State) {
-			s.WindowFailed, s.Keystore.Error = true, "locked"
-			s.Breakers = []breaker.Status{{Name: "a"}, {Name: "b", State: breaker.Open}}
+			s.WindowFailed, s.Keystore.Problem = true, locked
+			s.Breakers = []api.Breaker{{Name: "a", State: api.Closed}, {Name: "b", Provider: "X", Mail: true, State: api.Open}}
 		}), menu{icon: attention, status: "0 accounts · 0 connections · 0 messages", faults: []entry{
-			{"The keychain cannot be read…", "settings"}, {"A provider cannot be reached…", "overview"},
+			{"The keychain is locked…", "settings"}, {"X isn’t responding…", "overview"},
 			{"The window could not be opened. Try again…", "overview"}}}},
 		"a breaker that tries again calls nobody": {serving(func(s *State) {
-			s.Breakers = []breaker.Status{{Name: "b", State: breaker.HalfOpen}}
+			s.Breakers = []api.Breaker{{Name: "b", State: api.HalfOpen}}
 		}), menu{icon: fine, status: "0 accounts · 0 connections · 0 messages"}},
 	} {
 		if got := menuOf(tc.state); !reflect.DeepEqual(got, tc.want) {
@@ -80,9 +77,9 @@ func TestMenuOfManyAccounts(t *testing.T) {
 	english(t)
 	s := serving(func(s *State) {
 		for i := range 40 {
-			a := api.AccountStatus{Address: fmt.Sprintf("a%d@x.example", i), State: "ready"}
+			a := api.AccountStatus{Address: fmt.Sprintf("a%d@x.example", i), State: api.Ready}
 			if i >= 38 {
-				a.State = "needs_consent"
+				a.State = api.NeedsConsent
 			}
 			s.Accounts = append(s.Accounts, a)
 		}
@@ -101,34 +98,13 @@ func TestMenuOfManyAccounts(t *testing.T) {
 	}
 }
 
-// Each text of the code is in the German file, and each of the file in the code.
-func TestGermanIsComplete(t *testing.T) {
-	language(t, "de_DE.UTF-8")
+func TestMenuSpeaksGerman(t *testing.T) {
+	language(t, "de")
 	defer english(t)
-	s := serving(func(s *State) { s.Accounts, s.Connections = []api.AccountStatus{account1("needs_consent")}, 2 })
+	s := serving(func(s *State) { s.Accounts, s.Connections = []api.AccountStatus{account1(api.NeedsConsent)}, 2 })
 	m := menuOf(s)
-	if m.status != "1 Konto · 2 Verbindungen · 0 Nachrichten" || m.accounts[0].label != "me@x.example · muss sich anmelden" {
+	if m.status != "1 Konto · 2 Verbindungen · 0 Nachrichten" || m.accounts[0].label != "me@x.example · Anmeldung nötig" {
 		t.Errorf("got %q, %q", m.status, m.accounts[0].label)
-	}
-	var code string
-	for _, f := range []string{"menu.go", "draw.go", "notice.go"} {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		code += string(data)
-	}
-	german := keys(t, "translation/de.json")
-	used := textsIn(code)
-	for text := range used {
-		if !german[text] {
-			t.Errorf("no German for %q", text)
-		}
-	}
-	for text := range german {
-		if !used[text] {
-			t.Errorf("nobody says %q", text)
-		}
 	}
 }
 

@@ -34,7 +34,7 @@ const patience = 10 * time.Minute
 type Notice struct {
 	Kind     Kind
 	Account  string    // that the page opens with, where one is meant
-	State    api.State // of the account, with AccountFault
+	State    api.State // of the account or of the keystore
 	Provider string    // with ProviderLost
 }
 
@@ -42,8 +42,11 @@ type Notice struct {
 func (n Notice) Page() string {
 	switch n.Kind {
 	case AccountFault:
-		if n.State.Action() == api.SignIn {
+		switch n.State.Action() {
+		case api.SignIn:
 			return "add"
+		case api.Register:
+			return "register"
 		}
 		return "setup"
 	case PortLost, KeychainFault:
@@ -68,13 +71,16 @@ func (n Notice) text() (title, body string) {
 		return lang.L("Can’t reach {{.Provider}}", map[string]string{"Provider": n.Provider}),
 			lang.L("Waxseal keeps trying. Mail programs are told to try again later.")
 	case ProviderBack:
-		return lang.L("Sending works again"), lang.L("Mail programs send what they kept.")
+		return lang.L("Sending works again"), lang.L("Mail programs can send waiting messages now.")
 	case PortLost:
 		return lang.L("Waxseal can’t accept mail"), lang.L("Another program uses its port. Click to choose another one.")
 	case KeychainFault:
-		return lang.L("The keychain can’t be read"), lang.L("Unlock it to go on sending. Click for details.")
+		if n.State == api.KeystoreLocked {
+			return lang.L("The keychain is locked"), lang.L("Mail can’t be sent until it is unlocked. Click for details.")
+		}
+		return lang.L("The keystore is unavailable"), lang.L("Mail can’t be sent until Waxseal can read it. Click for details.")
 	case WindowFault:
-		return lang.L("The window could not be opened"), lang.L("Mail is still being sent. The log says more.")
+		return lang.L("The window could not be opened"), lang.L("Mail is still being sent. The log has details.")
 	case TestSent:
 		return lang.L("The test message was sent"), lang.L("The provider has accepted it.")
 	case TestFailed:
@@ -110,7 +116,11 @@ func (t Told) Notices(s State) ([]Notice, Told) {
 	}
 	for _, kind := range slices.Sorted(maps.Keys(next.lasting)) {
 		if !t.lasting[kind] {
-			out = append(out, Notice{Kind: kind})
+			n := Notice{Kind: kind}
+			if kind == KeychainFault {
+				n.State = s.Keystore.Problem.State
+			}
+			out = append(out, n)
 		}
 	}
 	return out, next

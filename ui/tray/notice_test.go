@@ -3,64 +3,108 @@ package tray
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 )
+
+var morning = time.Date(2026, 3, 12, 9, 0, 0, 0, time.UTC)
+
+// after is a State some time into a story.
+func after(d time.Duration, s State) State {
+	s.Now = morning.Add(d)
+	return s
+}
 
 // TestNotices tells a story a line; each State follows the one before.
 func TestNotices(t *testing.T) {
-	accounts := func(states ...string) State {
+	accounts := func(states ...api.State) State {
 		return serving(func(s *State) {
 			for i, state := range states {
-				s.Accounts = append(s.Accounts, api.AccountStatus{Address: string(rune('a' + i)), State: state})
+				s.Accounts = append(s.Accounts, api.AccountStatus{Address: string(rune('a' + i)), Name: "X", State: state})
 			}
 		})
 	}
-	breakers := func(states ...breaker.State) State {
+	breakers := func(states ...api.BreakerState) State {
 		return serving(func(s *State) {
 			for i, state := range states {
-				s.Breakers = append(s.Breakers, breaker.Status{Name: string(rune('a' + i)), State: state})
+				s.Breakers = append(s.Breakers, api.Breaker{Name: string(rune('a' + i)), Provider: "X", Mail: true, State: state})
 			}
 		})
 	}
 	with := func(change func(*State)) State { return serving(change) }
+	keychain := func(states ...api.State) State {
+		s := accounts(states...)
+		s.Keystore.Problem = locked
+		return s
+	}
+	consent := func(who string) Notice { return Notice{Kind: AccountFault, Account: who, State: api.NeedsConsent} }
 	type step struct {
 		state State
 		want  []Notice
 	}
+	min := time.Minute
+	lost, back := []Notice{{Kind: ProviderLost, Provider: "X"}}, []Notice{{Kind: ProviderBack}}
 	for name, story := range map[string][]step{
 		"consent": {
-			{accounts("ready", "needs_consent"), []Notice{{Consent, "b"}}},
-			{accounts("ready", "needs_consent"), nil},
-			{accounts("ready", "unknown"), nil}, // it is being tried
-			{accounts("ready", "needs_consent"), nil},
-			{accounts("needs_consent", "needs_consent"), []Notice{{Consent, "a"}}},
-			{accounts("ready", "ready"), nil},
-			{accounts("ready", "needs_consent"), []Notice{{Consent, "b"}}},
-			{accounts("ready"), nil}, // removed
+			{accounts(api.Ready, api.NeedsConsent), []Notice{consent("b")}},
+			{accounts(api.Ready, api.NeedsConsent), nil},
+			{accounts(api.Ready, api.Unused), nil}, // it is being tried
+			{accounts(api.Ready, api.NeedsConsent), nil},
+			{accounts(api.NeedsConsent, api.NeedsConsent), []Notice{consent("a")}},
+			{accounts(api.Ready, api.Ready), nil},
+			{accounts(api.Ready, api.NeedsConsent), []Notice{consent("b")}},
+			{accounts(api.Ready), nil}, // removed
 		},
-		"all at once are one": {{accounts("needs_consent", "needs_consent", "needs_consent"), []Notice{{Consent, "a"}}}},
-		"breaker": {
-			{breakers(breaker.Closed), nil},
-			{breakers(breaker.Open), []Notice{{Kind: ProviderLost}}},
-			{breakers(breaker.HalfOpen), nil},
-			{breakers(breaker.Open), nil},
-			{breakers(breaker.Open, breaker.Open), nil},
-			{breakers(breaker.Closed, breaker.HalfOpen), nil},
-			{breakers(breaker.Closed, breaker.Closed), []Notice{{Kind: ProviderBack}}},
-			{breakers(breaker.HalfOpen, breaker.Closed), nil},
+		"all at once are one": {{accounts(api.NeedsConsent, api.NeedsConsent, api.NeedsConsent), []Notice{consent("a")}}},
+		"another trouble of the same account": {
+			{accounts(api.RegistrationRefused), []Notice{{Kind: AccountFault, Account: "a", State: api.RegistrationRefused}}},
+			{accounts(api.Refreshing), nil},
+			{accounts(api.RegistrationRefused), nil},
+			{accounts(api.SMTPDisabled), []Notice{{Kind: AccountFault, Account: "a", State: api.SMTPDisabled}}},
+			{accounts(api.MailServerDown), nil},
+			{accounts(api.SMTPDisabled), nil},
+		},
+		"a breaker": {
+			{after(0, breakers(api.Closed)), nil},
+			{after(min, breakers(api.Open)), nil}, // it may pass
+			{after(2*min, breakers(api.HalfOpen)), nil},
+			{after(9*min, breakers(api.Open)), nil},
+			{after(11*min, breakers(api.Open)), lost},
+			{after(12*min, breakers(api.Open, api.Open)), nil},
+			{after(30*min, breakers(api.Closed, api.HalfOpen)), nil},
+			{after(31*min, breakers(api.Closed, api.Closed)), back},
+			{after(32*min, breakers(api.HalfOpen, api.Closed)), nil},
+		},
+		"what passes at once is never told": {
+			{after(0, accounts(api.ProviderBusy)), nil},
+			{after(9*min, accounts(api.ProviderBusy)), nil},
+			{after(10*min-1, accounts(api.Ready)), nil},
+			{after(11*min, accounts(api.ProviderBusy)), nil},
+			{after(21*min, accounts(api.ProviderBusy)), lost},
+			{after(22*min, accounts(api.Ready)), back},
+		},
+		"no network is no news to whoever sits there": {
+			{after(0, accounts(api.Offline)), nil},
+			{after(60*min, accounts(api.Offline)), nil},
+			{after(61*min, accounts(api.Ready)), nil},
 		},
 		"what lasts": {
 			{with(func(s *State) {
-				s.PortTaken, s.WindowFailed, s.Keystore.Error = &api.PortTakenError{}, true, "locked"
+				s.PortTaken, s.WindowFailed, s.Keystore.Problem = &api.PortTakenError{}, true, locked
 			}),
-				[]Notice{{Kind: KeychainFault}, {Kind: PortLost}, {Kind: WindowFault}}},
+				[]Notice{{Kind: KeychainFault, State: api.KeystoreLocked}, {Kind: PortLost}, {Kind: WindowFault}}},
 			{with(func(s *State) {
-				s.PortTaken, s.WindowFailed, s.Keystore.Error = &api.PortTakenError{}, true, "locked still"
+				s.PortTaken, s.WindowFailed, s.Keystore.Problem = &api.PortTakenError{}, true, &api.Problem{State: api.KeystoreFailed}
 			}), nil},
 			{serving(nil), nil},
 			{with(func(s *State) { s.WindowFailed = true }), []Notice{{Kind: WindowFault}}},
+		},
+		"a locked keychain is told once, not for every account": {
+			{keychain(api.KeystoreLocked, api.KeystoreLocked), []Notice{{Kind: KeychainFault, State: api.KeystoreLocked}}},
+			{keychain(api.KeystoreLocked, api.KeystoreLocked), nil},
+			{accounts(api.Ready, api.Ready), nil},
+			{keychain(api.KeystoreLocked, api.Ready), []Notice{{Kind: KeychainFault, State: api.KeystoreLocked}}},
 		},
 	} {
 		var told Told
@@ -76,14 +120,22 @@ func TestNotices(t *testing.T) {
 
 func TestNoticesLeadSomewhere(t *testing.T) {
 	english(t)
-	for kind, page := range map[Kind]string{
-		Consent: "add", ProviderLost: "overview", ProviderBack: "overview", PortLost: "settings",
-		KeychainFault: "settings", WindowFault: "overview", TestSent: "activity", TestFailed: "activity",
+	for n, page := range map[Notice]string{
+		{Kind: AccountFault, State: api.NeedsConsent}:        "add",
+		{Kind: AccountFault, State: api.RegistrationRefused}: "register",
+		{Kind: AccountFault, State: api.SMTPDisabled}:        "setup",
+		{Kind: ProviderLost}:                                 "overview",
+		{Kind: ProviderBack}:                                 "overview",
+		{Kind: PortLost}:                                     "settings",
+		{Kind: KeychainFault, State: api.KeystoreLocked}:     "settings",
+		{Kind: KeychainFault, State: api.KeystoreFailed}:     "settings",
+		{Kind: WindowFault}:                                  "overview",
+		{Kind: TestSent}:                                     "activity",
+		{Kind: TestFailed}:                                   "activity",
 	} {
-		n := Notice{Kind: kind}
 		title, body := n.text()
 		if n.Page() != page || title == "Waxseal" || body == "" {
-			t.Errorf("%s: page %q, says %q, %q", kind, n.Page(), title, body)
+			t.Errorf("%v: page %q, says %q, %q", n, n.Page(), title, body)
 		}
 	}
 }
