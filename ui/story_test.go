@@ -76,7 +76,7 @@ func base() *fake {
 		snapshot: api.Snapshot{Version: "1.0.0", State: api.Serving, Started: noon.Add(-time.Hour),
 			Keystore: api.KeystoreStatus{Kind: "system"}, Totals: map[api.Result]int64{}, PerMinute: make([]int64, 60)},
 		prospects: []prospect{google(), microsoft(),
-			{domains: []string{"icloud.com"}, err: errors.New("iCloud Mail cannot be used with Waxseal: make an app-specific password at account.apple.com and give it to the mail program directly")},
+			{domains: []string{"icloud.com"}, err: errors.New("mail programs sign in to iCloud Mail without OAuth, so they do not need Waxseal; create an app-specific password at account.apple.com and enter it in your mail program")},
 		},
 		settings: api.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
 			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true},
