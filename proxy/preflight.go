@@ -20,8 +20,8 @@ func (s *Server) Preflight(ctx context.Context, a api.Account) (api.Preflight, e
 	cfg := s.config()
 	if a.Provider == "" {
 		found, err := cfg.Discover(ctx, a.Address)
-		if errors.Is(err, config.ErrNoProvider) {
-			return api.Preflight{Unknown: err.Error(), Choices: cfg.Catalogue().Choices()}, nil
+		if unknown, ok := errors.AsType[*config.UnknownProviderError](err); ok {
+			return api.Preflight{Unknown: unknown.Problem, Choices: unknown.Choices}, nil
 		}
 		if err != nil {
 			return api.Preflight{}, err

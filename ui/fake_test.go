@@ -91,7 +91,7 @@ func (f *fake) Preflight(_ context.Context, a api.Account) (api.Preflight, error
 		return api.Preflight{}, err
 	}
 	_, domain, _ := strings.Cut(a.Address, "@")
-	unknown := api.Preflight{Unknown: "no provider is known"}
+	unknown := api.Preflight{Unknown: &api.Problem{What: api.Say("No provider is known.")}}
 	for _, p := range f.prospects {
 		if p.err == nil {
 			unknown.Choices = append(unknown.Choices, api.Choice{ID: p.Provider, Name: p.Name})

@@ -11,11 +11,11 @@ import (
 // register asks for the client ID that a provider knows Waxseal by, and says how
 // to get one.
 type register struct {
+	w           *window
 	root        *fyne.Container
 	how         *fyne.Container
 	title       *text
 	once        *text
-	page        *button
 	id          *entry
 	secret      *entry
 	secretField *fyne.Container
@@ -24,18 +24,13 @@ type register struct {
 }
 
 func newRegister(w *window) *register {
-	r := &register{how: newColumn(8), title: newText("", kind{bold: true})}
+	r := &register{w: w, how: newColumn(8), title: newText("", kind{bold: true})}
 	r.id, r.secret = w.kit.entry("", nil), w.kit.secret("")
 	r.once = newMuted(tr("Your provider requires every program to be registered. You do this once; it takes a few minutes."))
 	r.secretField = newField(tr("Client secret"), tr("Waxseal stores it in the keystore."), r.secret).Container
-	r.page = w.kit.button(tr("Open the provider’s page"), nil, func() {
-		if w.open(r.needs.Page) != nil {
-			w.copy(r.needs.Page)
-		}
-	})
 	r.root = newStack(newSheet(colorCard, colorCardBorder, 12), padded(16, 14, newColumn(14,
 		r.title, r.once,
-		r.how, newFlow(8, r.page),
+		r.how,
 		newField(tr("Client ID"), "", r.id).Container,
 		r.secretField)))
 	return r
@@ -54,21 +49,38 @@ func (r *register) show(p api.Preflight) {
 	}
 	r.needs = p.Registration
 	r.title.set(tr("Register Waxseal with {{.Name}}", values{"Name": clean(p.Name)}))
-	show(r.page, r.needs.Page != "")
 	show(r.once, r.needs.Closed.IsZero())
 	show(r.secretField, r.needs.Secret != "none")
-	r.how.Objects = registrationSteps(r.needs)
+	r.how.Objects = registrationSteps(r.w, r.needs)
 }
 
-// registrationSteps say how to register at a provider, or why nobody can.
-func registrationSteps(r api.Registration) (lines []fyne.CanvasObject) {
+// registrationSteps say how to register with a provider, or why nobody can.
+func registrationSteps(w *window, r api.Registration) (lines []fyne.CanvasObject) {
 	if !r.Closed.IsZero() {
 		lines = append(lines, newBody(say(r.Closed)))
 	}
 	for i, s := range r.Steps {
-		lines = append(lines, numbered(i+1, say(s)))
+		lines = append(lines, registrationStep(w, i+1, s))
 	}
 	return lines
+}
+
+// registrationStep is a step with a button for its page, and its value to copy.
+func registrationStep(w *window, n int, s api.Step) fyne.CanvasObject {
+	column := newColumn(4, numbered(n, say(s.Text)))
+	if s.Link != "" {
+		open := w.kit.button(tr("Open the provider’s page"), nil, func() {
+			if w.open(s.Link) != nil {
+				w.copy(s.Link)
+			}
+		})
+		column.Add(newBeside(24, newBody(""), newFlow(8, open)))
+	}
+	if s.Copy != "" {
+		value := newText(clean(s.Copy), kind{mono: true, single: true})
+		column.Add(newBeside(24, newBody(""), newLine(4, nil, value, w.copyButton("", tr("Copy"), func() string { return s.Copy }))))
+	}
+	return column
 }
 
 // complete reports whether everything the provider requires is entered.

@@ -9,6 +9,7 @@ import (
 	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
@@ -23,7 +24,6 @@ type renewal struct {
 	notice  *notice
 	all     *fyne.Container // what needs the provider's answer
 	how     *fyne.Container
-	page    *button
 	secret  *entry
 	field   *fyne.Container
 	next    *button
@@ -35,11 +35,6 @@ type renewal struct {
 func newRenewal(w *window) *renewal {
 	r := &renewal{w: w, trouble: newNotice(w), notice: newNotice(w), how: newColumn(8)}
 	r.loading = newMuted(tr("Loading the registration…"))
-	r.page = w.kit.button(tr("Open the provider’s page"), nil, func() {
-		if w.open(r.needs.Page) != nil {
-			w.copy(r.needs.Page)
-		}
-	})
 	r.secret = w.kit.secret("")
 	r.secret.OnChanged = func(string) { r.ready() }
 	r.secret.OnSubmitted = func(string) { r.submit() }
@@ -47,7 +42,7 @@ func newRenewal(w *window) *renewal {
 	r.field = newColumn(8, newField(tr("New client secret"), tr("Waxseal stores it in the keystore and uses it for every account with this registration."), r.secret).Container,
 		newFlow(8, file))
 	r.next = w.kit.primary("", theme.LoginIcon(), func() { r.submit() })
-	r.all = newColumn(16, newCard(newColumn(14, newHeading(tr("How to register")), r.how, newFlow(8, r.page), r.field)).Container, newActions(r.next))
+	r.all = newColumn(16, newCard(newColumn(14, newHeading(tr("How to register")), r.how, r.field)).Container, newActions(r.next))
 	back := w.kit.quiet(tr("Back"), theme.NavigateBackIcon(), func() { w.show(Page{Name: "setup", Account: r.account}) })
 	r.scroll = newScroll(560, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody("")),
 		newTitle(tr("Change registration")), r.trouble.Container, r.loading, r.notice.Container, r.all))
@@ -96,8 +91,7 @@ func (r *renewal) under() ctx {
 // show tells how to register. A public client has no secret to enter.
 func (r *renewal) show(needs api.Registration) {
 	r.needs = needs
-	r.how.Objects = registrationSteps(needs)
-	show(r.page, needs.Page != "")
+	r.how.Objects = registrationSteps(r.w, needs)
 	show(r.field, needs.Secret != "none")
 	r.next.SetText(tr("Save and sign in"))
 	if needs.Secret == "none" {
@@ -147,14 +141,18 @@ func (r *renewal) choose() {
 		if err == nil && f == nil {
 			return // cancelled
 		}
-		var data []byte
+		text := ""
 		if err == nil {
+			var data []byte
 			data, err = io.ReadAll(io.LimitReader(f, longestSecret))
 			f.Close()
+			if err == nil {
+				text, err = safeio.Text(data)
+			}
 		}
 		r.notice.tell(r.w.explain(err))
 		if err == nil {
-			r.secret.SetText(strings.TrimSpace(string(data)))
+			r.secret.SetText(strings.TrimSpace(text))
 		}
 		r.w.settle()
 	}, r.w.win)

@@ -160,9 +160,13 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 // chooseProvider asks for the provider when the address does not tell it.
 func (m *Main) chooseProvider(ctx context.Context, p api.Preflight) (id string, err error) {
 	if !m.interactive() {
-		return "", errors.New(p.Unknown)
+		var ids []string
+		for _, c := range p.Choices {
+			ids = append(ids, c.ID)
+		}
+		return "", withCure(errors.New(p.Unknown.Summary()), "choose one with --provider: "+strings.Join(ids, ", ")+"; or add a [[provider]] table to the configuration")
 	}
-	m.say("%s", strings.SplitN(p.Unknown, "; ", 2)[0])
+	m.say("%s", p.Unknown.Summary())
 	for i, c := range p.Choices {
 		fmt.Fprintf(m.Err, "%4d  %s\n", i+1, clean(c.Name))
 	}
@@ -192,7 +196,12 @@ func (m *Main) register(ctx context.Context, p api.Preflight, given string) (cli
 		m.say("%s", p.Registration.Closed)
 	}
 	for i, step := range p.Registration.Steps {
-		m.say("%d. %s", i+1, step)
+		m.say("%d. %s", i+1, step.Text)
+		for _, line := range []string{step.Link, step.Copy} {
+			if line != "" {
+				fmt.Fprintf(m.Err, "     %s\n", clean(line))
+			}
+		}
 	}
 	if !m.interactive() {
 		return "", "", withCure(fmt.Errorf("the client ID of your registration with %s is missing", p.Name),

@@ -3,11 +3,11 @@ package api
 // Preflight is what an account's consent takes, known before anything is asked
 // for or written.
 type Preflight struct {
-	// The provider, or "" where only the user can tell it: Unknown says why, and
-	// Choices has those there are.
+	// Provider is "" if only the user knows the provider: Unknown says why, and Choices lists
+	// those to choose from.
 	Provider string   `json:"provider,omitempty"`
 	Name     string   `json:"name,omitempty"` // for people
-	Unknown  string   `json:"unknown,omitempty"`
+	Unknown  *Problem `json:"unknown,omitempty"`
 	Choices  []Choice `json:"choices,omitempty"`
 
 	There    bool `json:"there,omitempty"`      // the account is there already
@@ -26,13 +26,18 @@ type Choice struct {
 	Name string `json:"name"`
 }
 
-// Registration says how a person makes Waxseal known to a provider, which must
-// know each program that asks for consent (RFC 6749 section 2). The window and
-// `waxseal account add` show it; it has all that is needed, and docs/providers.md
-// more.
+// Registration says how a person registers Waxseal with a provider, which must know each
+// program that asks for consent (RFC 6749 section 2). The window and `waxseal account add` show
+// it. It is complete; docs/providers.md explains more.
 type Registration struct {
-	Steps  []Text `json:"steps"`           // what to click and what to enter
+	Steps  []Step `json:"steps"`
 	Secret string `json:"secret"`          // "none", "needed" or "maybe": whether a client secret comes with the ID
-	Page   string `json:"page,omitempty"`  // where to click, a URL
-	Closed Text   `json:"closed,omitzero"` // why there is no way, for providers that register nobody
+	Closed Text   `json:"closed,omitzero"` // why nobody can register, and what to do instead
+}
+
+// Step is one step of a registration: one page and what to do there.
+type Step struct {
+	Text Text   `json:"text"`
+	Link string `json:"link,omitempty"` // the page
+	Copy string `json:"copy,omitempty"` // a value to enter, or a command to run
 }

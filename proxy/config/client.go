@@ -40,7 +40,7 @@ func ReadClient(data []byte) (id, secret string, err error) {
 	}
 	if strings.ContainsFunc(text, isSpaceOrControl) {
 		return "", "", trouble(api.Say("A client secret is a single word, but this text has spaces or several lines."),
-			api.Say("Copy the secret alone, or use the provider's JSON file."))
+			api.Say("Copy the secret alone, or use the provider’s JSON file."))
 	}
 	return "", text, nil
 }
@@ -94,18 +94,18 @@ func readClientJSON(text string) (id, secret string, err error) {
 		return "", "", trouble(api.Say("This starts like JSON, but is damaged or cut off ({{.Reason}}).", "Reason", jsonFault([]byte(text), err)),
 			api.Say("Use the whole file; on a terminal, paste it in one line."))
 	}
-	useDesktop := api.Say("Create a client of the type \"Desktop app\" and use its JSON.")
+	useDesktop := api.Say("Create a client of the type “Desktop app” and use its JSON.")
 	switch {
 	case c.Installed != nil && c.Installed.ClientID != "":
 		return strings.TrimSpace(c.Installed.ClientID), strings.TrimSpace(c.Installed.ClientSecret), nil
 	case c.Web != nil:
-		return "", "", trouble(api.Say("This JSON belongs to a client of the type \"Web application\". For those, Google accepts only redirect addresses with the port that was registered, but Waxseal uses any free port."), useDesktop)
+		return "", "", trouble(api.Say("This JSON belongs to a client of the type “Web application”. For those, Google accepts only redirect addresses with the port that was registered, but Waxseal uses any free port."), useDesktop)
 	case isServiceKey(text):
 		return c.ClientEmail, text, nil
 	case c.Type == "authorized_user":
-		return "", "", trouble(api.Say("This JSON contains a user's own credentials, as gcloud stores them, and not a registration."), useDesktop)
+		return "", "", trouble(api.Say("This JSON contains a user’s own credentials, as gcloud stores them, and not a registration."), useDesktop)
 	case c.Type != "" || c.Project != nil:
-		return "", "", trouble(api.Say("This JSON is another of Google's files, without a client that Waxseal can use."), useDesktop)
+		return "", "", trouble(api.Say("This JSON is another of Google’s files, without a client that Waxseal can use."), useDesktop)
 	case c.Accounts != nil:
 		return "", "", trouble(api.Say("This JSON is a list of accounts to import, not a registration."), api.Say("Import it instead."))
 	case c.AppID != "":

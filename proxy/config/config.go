@@ -96,8 +96,8 @@ type Provider struct {
 	MaxConnections int    `toml:"max_connections,omitempty" json:"max_connections,omitempty"` // to the provider, for each account
 	DailyLimit     int    `toml:"daily_limit,omitempty" json:"daily_limit,omitempty"`         // messages per day for each account; 0 means unknown
 
-	// NoOAuth says what to do instead, for a provider that does not support OAuth on
-	// SMTP. It is empty for all others.
+	// NoOAuth says, in a sentence, what to do instead, for a provider that does not support
+	// OAuth on SMTP. It is empty for all others.
 	NoOAuth string `toml:"no_oauth,omitempty" json:"no_oauth,omitempty"`
 }
 

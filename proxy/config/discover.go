@@ -3,31 +3,44 @@ package config
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// ErrNoProvider means that the provider of an address cannot be found out, so the user
-// has to name it.
+// ErrNoProvider means that the provider of an address cannot be found out, so the user has to
+// choose it. Such errors are an [*UnknownProviderError].
 var ErrNoProvider = errors.New("no provider is known for it")
+
+// UnknownProviderError is [ErrNoProvider] with the reason and the providers to choose from.
+type UnknownProviderError struct {
+	Problem *api.Problem
+	Choices []api.Choice
+}
+
+// Error implements error.
+func (e *UnknownProviderError) Error() string { return e.Problem.Error() }
+
+// Unwrap implements errors.Is and errors.As.
+func (e *UnknownProviderError) Unwrap() []error { return []error{ErrNoProvider, e.Problem} }
 
 // mxTimeout bounds the MX lookup.
 const mxTimeout = 5 * time.Second
 
-// Discover finds an address's provider: by the domains in the catalogue, or else by the
-// hosts that receive the domain's mail (RFC 5321 section 5), which is how the domains of
-// companies at Google or Microsoft are recognized. If neither helps, the error is
-// ErrNoProvider. If the provider does not support OAuth, the error says what to do instead.
+// Discover finds an address's provider: by the domains in the catalogue, or else by the hosts that
+// receive the domain's mail (RFC 5321 section 5), which is how the domains of companies at Google
+// or Microsoft are recognized. If neither helps, the error is [ErrNoProvider]. If the provider does
+// not support OAuth, the error says what to do instead.
 func (c Config) Discover(ctx context.Context, address string) (Provider, error) {
 	return c.Catalogue().discover(ctx, address, net.DefaultResolver.LookupMX)
 }
 
 func (l Catalogue) discover(ctx context.Context, address string, lookup func(context.Context, string) ([]*net.MX, error)) (Provider, error) {
 	if err := CheckAddress(address); err != nil {
-		return Provider{}, fmt.Errorf("the address %w", err)
+		return Provider{}, trouble(api.Say("The address {{.Why}}.", "Why", err.Error()), api.Text{})
 	}
 	if p, ok := l.byDomain(address); ok {
 		return p, p.checkOAuth()
@@ -37,7 +50,7 @@ func (l Catalogue) discover(ctx context.Context, address string, lookup func(con
 	defer cancel()
 	hosts, err := lookup(ctx, domain)
 	if err != nil && len(hosts) == 0 {
-		return Provider{}, fmt.Errorf("%s: %w, and its mail servers could not be looked up (%w); choose a provider with --provider: %s", domain, ErrNoProvider, err, l.idList())
+		return Provider{}, l.unknown(api.Say("No provider is known for {{.Domain}}, and its mail servers could not be looked up ({{.Reason}}).", "Domain", domain, "Reason", err.Error()))
 	}
 	for _, mx := range hosts {
 		found := l.byMX(mx.Host)
@@ -45,11 +58,16 @@ func (l Catalogue) discover(ctx context.Context, address string, lookup func(con
 			continue
 		}
 		if twins := found.twins(); len(twins) > 1 {
-			return Provider{}, fmt.Errorf("%s: %w: its mail servers belong to several services; choose the right one with --provider: %s", domain, ErrNoProvider, twins.idList())
+			return Provider{}, twins.unknown(api.Say("The mail servers of {{.Domain}} belong to several services.", "Domain", domain))
 		}
 		return found[0], found[0].checkOAuth()
 	}
-	return Provider{}, fmt.Errorf("%s: %w; choose one with --provider: %s; or add a [[provider]] table to the configuration", domain, ErrNoProvider, l.idList())
+	return Provider{}, l.unknown(api.Say("No provider is known for {{.Domain}}.", "Domain", domain))
+}
+
+// unknown returns the error that lets the user choose from the list.
+func (l Catalogue) unknown(what api.Text) error {
+	return &UnknownProviderError{trouble(what, api.Say("Choose who hosts the mailbox.")), l.Choices()}
 }
 
 // byMX lists the providers to which a mail server may belong.
@@ -63,9 +81,9 @@ func (l Catalogue) byMX(host string) (found Catalogue) {
 	return found
 }
 
-// twins lists the first provider together with those that have the same mail servers and
-// sign-in page, as Microsoft's clouds for the US government do. If the first is registered,
-// somebody has already chosen it.
+// twins lists the first provider together with those that have the same mail servers and sign-in
+// page, as Microsoft's clouds for the US government do. If the first is registered, somebody has
+// already chosen it.
 func (l Catalogue) twins() (found Catalogue) {
 	for i, p := range l {
 		if i == 0 || l[0].ClientID == "" && p.AuthURL == l[0].AuthURL {
@@ -73,13 +91,4 @@ func (l Catalogue) twins() (found Catalogue) {
 		}
 	}
 	return found
-}
-
-// idList lists the ids to choose from.
-func (l Catalogue) idList() string {
-	var ids []string
-	for _, c := range l.Choices() {
-		ids = append(ids, c.ID)
-	}
-	return strings.Join(ids, ", ")
 }

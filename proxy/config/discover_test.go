@@ -41,8 +41,13 @@ func TestDiscover(t *testing.T) {
 		t.Errorf("icloud: %v", err)
 	}
 	_, err := Config{}.Catalogue().discover(t.Context(), "me@gov.example", lookup)
-	if err == nil || !strings.HasSuffix(err.Error(), "--provider: microsoft-gcc-high, microsoft-dod") {
+	unknown, ok := errors.AsType[*UnknownProviderError](err)
+	if !ok || len(unknown.Choices) != 2 || unknown.Choices[0].ID != "microsoft-gcc-high" || unknown.Choices[1].ID != "microsoft-dod" {
 		t.Errorf("two clouds with the same mail servers: %v", err)
+	}
+	_, err = Config{}.Catalogue().discover(t.Context(), "me@nowhere.example", lookup)
+	if unknown, ok := errors.AsType[*UnknownProviderError](err); !ok || len(unknown.Choices) < 10 || !strings.Contains(err.Error(), "nowhere.example, and its mail servers could not be looked up") {
+		t.Errorf("no mail servers: %v", err)
 	}
 	for _, own := range []Provider{{ID: "dod", ClientID: "registered"}, {ID: "corp", MX: []string{"*.office365.us"}}} {
 		if p, err := (Config{Providers: []Provider{own}}).Catalogue().discover(t.Context(), "me@gov.example", lookup); err != nil || p.ID != own.ID {

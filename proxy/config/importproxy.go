@@ -107,7 +107,7 @@ func checkProxyAccount(a emailproxy.Account) error {
 	case a.Certificate:
 		return addIt(trouble(api.Say("It authenticates with a certificate (jwt_certificate_path), which Waxseal does not support."), api.Say("Create a client secret for its registration, and add the account with that.")))
 	case a.Resource != "":
-		return addIt(trouble(api.Say("It uses oauth2_resource, which only Microsoft's first endpoints know."), api.Say("Add the account and sign in.")))
+		return addIt(trouble(api.Say("It uses oauth2_resource, which only Microsoft’s first endpoints know."), api.Say("Add the account and sign in.")))
 	case a.ClientID == "":
 		return trouble(api.Say("Its client_id is missing."), api.Say("Add the client ID of its registration to the file."))
 	}
@@ -144,7 +144,7 @@ func (m *proxyImport) credentials(a emailproxy.Account, e *ImportEntry) (grant s
 		}
 	}
 	if e.ClientSecret == "" {
-		return "", trouble(api.Say("Its client secret is missing, or only the password of its mail program tells it."), api.Say("Import the file again and give that password."))
+		return "", trouble(api.Say("Its client secret is missing, or is only known together with the password of its mail program."), api.Say("Import the file again and give that password."))
 	}
 	e.RefreshToken = "" // it does not need one
 	return grant, nil
@@ -180,7 +180,7 @@ func (m *proxyImport) checkSending(a emailproxy.Account, p Provider, sends bool)
 		})
 	case len(m.file.Servers) > 0 && !m.hasServer(p):
 		found := *trouble(
-			api.Say("{{.Account}} now sends through {{.Server}}, which is not one of the file's SMTP servers.", "Account", a.Address, "Server", p.SMTP),
+			api.Say("{{.Account}} now sends through {{.Server}}, which is not one of the file’s SMTP servers.", "Account", a.Address, "Server", p.SMTP),
 			api.Say("If it must use one of those, set that server for the account in the configuration."))
 		if _, domain, _ := CutDomain(Fold(a.Address)); slices.ContainsFunc(m.file.Servers, func(s emailproxy.Server) bool { return site(s.Address) == site(domain) }) {
 			m.Left = append(m.Left, found) // one of them is probably the account's

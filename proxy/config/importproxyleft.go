@@ -82,7 +82,7 @@ func (m *proxyImport) ports() {
 		if s.TLS {
 			m.Left = append(m.Left, *trouble(
 				api.Say("Mail programs connect to section [{{.Section}}] with TLS and trust its own certificate.", "Section", s.Section),
-				api.Say("Make them trust Waxseal's certificate.")))
+				api.Say("Make them trust Waxseal’s certificate.")))
 		}
 		if s.Plugins {
 			m.Left = append(m.Left, *trouble(
@@ -93,6 +93,6 @@ func (m *proxyImport) ports() {
 	if len(ports) > 0 && len(m.Entries) > 0 {
 		m.Warnings = append(m.Warnings, *trouble(
 			api.Say("Until now, mail programs have sent to port {{.Ports}} of this computer.", "Ports", strings.Join(ports, ", ")),
-			api.Say("Enter Waxseal's port in them; or, to keep a port, quit email-oauth2-proxy and let Waxseal listen on that port.")))
+			api.Say("Enter Waxseal’s port in them; or, to keep a port, quit email-oauth2-proxy and let Waxseal listen on that port.")))
 	}
 }

@@ -126,7 +126,7 @@ func (m *proxyImport) described(a emailproxy.Account, grant string) (Provider, e
 	if !ok {
 		return Provider{}, trouble(
 			api.Say("The file does not say which SMTP server is for it, and no known provider has its token endpoint {{.URL}}.", "URL", a.TokenURL),
-			api.Say("Add a [[provider]] table with that token_url and the server to the configuration, and import the file again."))
+			api.Say("Describe that provider in the configuration, as docs/providers.md shows, and import the file again."))
 	}
 	id := site(HostOf(a.TokenURL))
 	p := Provider{ID: id, Name: id, Grant: grant, TokenURL: a.TokenURL, Scopes: a.Scopes}
@@ -136,7 +136,7 @@ func (m *proxyImport) described(a emailproxy.Account, grant string) (Provider, e
 	case a.Flow == emailproxy.Device:
 		return p, trouble(
 			api.Say("It signs in with a code at {{.Host}}, a provider that Waxseal does not know.", "Host", id),
-			api.Say("Add a [[provider]] table with its auth_url and device_url to the configuration, and import the file again."))
+			api.Say("Describe that provider in the configuration, as docs/providers.md shows, and import the file again."))
 	default:
 		p.AuthURL = a.AuthURL
 		if u, err := url.Parse(a.Redirect); err == nil && isLoopbackURL(a.Redirect) {

@@ -134,7 +134,7 @@ func TestLoadErrors(t *testing.T) {
 		"unknown provider":   {account + "provider = 'gogle'", []string{`:3:1: account me@gmail.com: provider "gogle" is not known; did you mean "google"?`}},
 		"unheard provider":   {account + "provider = 'zzzzzz'", []string{`provider "zzzzzz" is not known; "waxseal providers" lists`}},
 		"unknown domain":     {"[[account]]\naddress = 'a@b.example'", []string{`:1:3: account a@b.example: no provider is known for "b.example"; name one`}},
-		"no OAuth":           {"[[account]]\naddress = 'a@icloud.com'", []string{":1:3: account a@icloud.com: iCloud Mail cannot be used with Waxseal: ", "app-specific password"}},
+		"no OAuth":           {"[[account]]\naddress = 'a@icloud.com'", []string{":1:3: account a@icloud.com: mail programs sign in to iCloud Mail without OAuth", "app-specific password"}},
 		"inline account":     {"account = [{ address = 'x' }]", []string{`:1:1: account 1: address "x" is not an email address`}},
 		"bad override":       {account + "smtp = 'nowhere'", []string{`account me@gmail.com: smtp "nowhere" is not host:port`}},
 		"http override":      {account + "token_url = 'http://evil.example/t'", []string{`token_url "http://evil.example/t" must begin with https://`}},

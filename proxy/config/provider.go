@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -117,7 +118,7 @@ func (p Provider) OwnSecretKey(address string) string {
 // OAuth on SMTP.
 func (p Provider) checkOAuth() error {
 	if p.NoOAuth != "" {
-		return fmt.Errorf("%s cannot be used with Waxseal: %s", p.Name, p.NoOAuth)
+		return trouble(api.Say("Mail programs sign in to {{.Provider}} without OAuth, so they do not need Waxseal.", "Provider", p.Name), api.Say(p.NoOAuth))
 	}
 	return nil
 }

@@ -4,100 +4,115 @@ import (
 	"strings"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
-// noSecret ends the steps of a public client at Microsoft.
-var noSecret = api.Say("Copy the “Application (client) ID”. No secret is needed.")
+// azureCommand registers Waxseal with Microsoft. The numbers are Microsoft Graph and its delegated
+// permissions SMTP.Send and offline_access (learn.microsoft.com/graph/permissions-reference).
+// Personal accounts need version 2 of access tokens; see the Graph's apiApplication resource.
+const azureCommand = `az ad app create --display-name Waxseal --sign-in-audience AzureADandPersonalMicrosoftAccount --requested-access-token-version 2` +
+	` --is-fallback-public-client true --public-client-redirect-uris http://localhost` +
+	` --required-resource-accesses '[{"resourceAppId":"00000003-0000-0000-c000-000000000000","resourceAccess":` +
+	`[{"id":"258f6531-6087-4cc4-bb90-092c5fb3ed3f","type":"Scope"},{"id":"7427e0e9-2fba-42fe-b0c0-848c9e6a8182","type":"Scope"}]}]'` +
+	` --query appId --output tsv`
 
-// desktopPlatform is the redirect of a public client at Microsoft.
-var desktopPlatform = api.Say("Under “Authentication”, add the platform “Mobile and desktop applications” with the redirect http://localhost, and set “Allow public client flows” to “Yes”.")
-
-// registrations are what is true of one provider and of no other. The menus are
-// as the providers' documentation has them; they change now and then.
+// registrations contains what is true of only one provider. The menus are those of the providers'
+// documentation, and change now and then.
 var registrations = map[string]api.Registration{
-	"google": {Secret: "needed", Page: "https://console.cloud.google.com/auth/clients", Steps: []api.Text{
-		api.Say("At console.cloud.google.com, create a project and enable the “Gmail API” in it."),
-		api.Say("Under “Google Auth Platform”, set up the consent screen: “Internal” for a Workspace domain, otherwise “External” with yourself as a test user. Publish it later: while it is in testing, sign-ins expire after 7 days."),
-		api.Say("Under “Clients”, create a client of the type “Desktop app”. No redirect is needed."),
-		api.Say("Copy its client ID and client secret. Google requires both."),
+	"google": {Secret: "needed", Steps: []api.Step{
+		{Link: "https://console.cloud.google.com/projectcreate",
+			Text: api.Say("Create a project. Any name will do.")},
+		{Link: "https://console.cloud.google.com/apis/library/gmail.googleapis.com",
+			Text: api.Say("Enable the Gmail API in it.")},
+		{Link: "https://console.cloud.google.com/auth/overview", Copy: "Waxseal",
+			Text: api.Say("Set up the consent screen with this name. Choose “Internal” for addresses of your own Workspace domain, otherwise “External”.")},
+		{Link: "https://console.cloud.google.com/auth/audience",
+			Text: api.Say("If it is “External”, publish the app: while it is in “Testing”, a sign-in ends after 7 days. Up to 100 users need no verification by Google; they only click through a warning when they sign in.")},
+		{Link: "https://console.cloud.google.com/auth/clients",
+			Text: api.Say("Create a client of the type “Desktop app”, and download its JSON file or copy the client ID and the client secret. Google needs both.")},
 	}},
-	"microsoft": {Secret: "none", Page: "https://entra.microsoft.com/", Steps: []api.Text{
-		api.Say("At entra.microsoft.com, under “App registrations”, create a registration: for your directory only, or for any directory and personal accounts."),
-		desktopPlatform,
-		api.Say("Under “API permissions”, add the delegated permissions SMTP.Send (of Office 365 Exchange Online) and offline_access."),
-		noSecret,
+	"microsoft": {Secret: "none", Steps: append([]api.Step{shellStep}, microsoftSteps("https://entra.microsoft.com/")...)},
+	"outlook": {Secret: "none", Steps: append([]api.Step{
+		{Link: "https://azure.microsoft.com/free/",
+			Text: api.Say("Microsoft only registers programs in a directory, and a personal account alone no longer has one. Use an account of an organization, or sign up for Azure with your personal account, which creates a directory.")},
+		shellStep}, microsoftSteps("https://entra.microsoft.com/")...)},
+	"microsoft-gcc-high": {Secret: "none", Steps: microsoftSteps("https://portal.azure.us/")},
+	"microsoft-dod":      {Secret: "none", Steps: microsoftSteps("https://portal.azure.us/")},
+	"microsoft-china":    {Secret: "none", Steps: microsoftSteps("https://portal.azure.cn/")},
+	"fastmail": {Secret: "none", Steps: []api.Step{
+		{Link: "https://www.fastmail.com/for-developers/oauth/", Copy: "http://localhost/",
+			Text: api.Say("Fastmail registers programs by hand. Write to its developers, with this redirect address.")},
+		{Copy: "https://www.fastmail.com/dev/protocol-smtp",
+			Text: api.Say("Ask for this scope.")},
+		{Text: api.Say("If it is only for you, an app password is quicker: create one under “Settings”, “Privacy & Security” and enter it in your mail program. You do not need Waxseal then.")},
 	}},
-	"microsoft-gcc-high": nationalCloud("portal.azure.us"),
-	"microsoft-dod":      nationalCloud("portal.azure.us"),
-	"microsoft-china":    nationalCloud("portal.azure.cn"),
-	"outlook": {Secret: "none", Page: "https://entra.microsoft.com/", Steps: []api.Text{
-		api.Say("At entra.microsoft.com, under “App registrations”, create a registration that allows personal Microsoft accounts."),
-		desktopPlatform,
-		api.Say("Under “API permissions”, add the delegated permissions SMTP.Send and offline_access."),
-		noSecret,
+	"yandex": {Secret: "needed", Steps: []api.Step{
+		{Link: "https://oauth.yandex.com/client/new", Copy: "http://127.0.0.1/",
+			Text: api.Say("Create an app of the platform “Web services” with this redirect address.")},
+		{Copy: "mail:smtp",
+			Text: api.Say("Under “Data access”, add this permission.")},
+		{Text: api.Say("Copy the client ID and the client secret.")},
 	}},
-	"fastmail": {Secret: "none", Page: "https://www.fastmail.com/for-developers/oauth/", Steps: []api.Text{
-		api.Say("Fastmail registers programs by hand: write to its developers (www.fastmail.com/for-developers/oauth), with the redirect http://localhost/ and the scope https://www.fastmail.com/dev/protocol-smtp."),
-		api.Say("If it is only for you, an app password in your mail program is quicker (“Settings”, “Privacy & Security”). You don’t need Waxseal then."),
+	"mailru": {Secret: "needed", Steps: []api.Step{
+		{Link: "https://o2.mail.ru/app/", Copy: "http://127.0.0.1/",
+			Text: api.Say("Create an app with this redirect address.")},
+		{Copy: "mail.imap",
+			Text: api.Say("Give it this access, which includes sending.")},
+		{Text: api.Say("Copy the client ID and the client secret.")},
 	}},
-	"yandex": {Secret: "needed", Page: "https://oauth.yandex.com/client/new", Steps: []api.Text{
-		api.Say("At oauth.yandex.com/client/new, create an app of the platform “Web services” with the redirect URI http://127.0.0.1/."),
-		api.Say("Under “Data access”, add mail:smtp."),
-		copyBoth,
+	"comcast": {Secret: "needed", Steps: []api.Step{
+		{Copy: "http://127.0.0.1/",
+			Text: api.Say("There is no public page for this. Ask Comcast to register a desktop program for Xfinity mail with this redirect address.")},
 	}},
-	"mailru": {Secret: "needed", Page: "https://o2.mail.ru/app/", Steps: []api.Text{
-		api.Say("At o2.mail.ru/app, create an app with the redirect URI http://127.0.0.1/ and the access mail.imap, which includes sending."),
-		copyBoth,
-	}},
-	"comcast": {Secret: "needed", Steps: []api.Text{
-		api.Say("Ask Comcast to register a desktop program for Xfinity mail, with the redirect http://127.0.0.1/. There is no public page for it."),
-	}},
-	"seznam": {Secret: "maybe", Page: "https://vyvojari.seznam.cz/oauth/admin", Steps: []api.Text{
-		api.Say("At vyvojari.seznam.cz/oauth/admin, add a service with the redirect http://localhost/ and access to e-mail."),
-		api.Say("Copy its client ID, and its secret if there is one."),
+	"seznam": {Secret: "maybe", Steps: []api.Step{
+		{Link: "https://vyvojari.seznam.cz/oauth/admin", Copy: "http://localhost/",
+			Text: api.Say("Add a service with this redirect address and with access to e-mail.")},
+		{Text: api.Say("Copy the client ID, and the client secret if there is one.")},
 	}},
 	"yahoo": {Secret: "needed", Closed: closed("Yahoo")},
 	"aol":   {Secret: "needed", Closed: closed("AOL")},
 }
 
-var copyBoth = api.Say("Copy its client ID and client secret.")
+// shellStep does in one command what microsoftSteps does with clicks.
+var shellStep = api.Step{Link: "https://portal.azure.com/#cloudshell/", Copy: azureCommand,
+	Text: api.Say("The quickest way: open the Cloud Shell, run this command, and copy the client ID that it prints. You can skip the other steps then.")}
 
-// closed says that a provider registers nobody.
+// microsoftSteps are the clicks in one of Microsoft's portals. A registration belongs to the cloud
+// of its portal.
+func microsoftSteps(portal string) []api.Step {
+	return []api.Step{
+		{Link: portal + "#view/Microsoft_AAD_RegisteredApps/ApplicationsListBlade",
+			Text: api.Say("Under “App registrations”, make a new registration for accounts in any organizational directory and, if there is that choice, personal Microsoft accounts.")},
+		{Copy: "http://localhost",
+			Text: api.Say("Under “Authentication”, add the platform “Mobile and desktop applications” with this redirect address, and allow public client flows.")},
+		{Copy: "SMTP.Send",
+			Text: api.Say("Under “API permissions”, “Microsoft Graph”, “Delegated permissions”, add this permission and offline_access.")},
+		{Text: api.Say("Copy the “Application (client) ID”. There is no client secret.")},
+	}
+}
+
 func closed(provider string) api.Text {
-	return api.Say("{{.Provider}} accepts no new registrations for mail. Use a client ID that you already have, or an app password in your mail program without Waxseal.", "Provider", provider)
+	return api.Say("{{.Provider}} accepts no new registrations for mail. Use a client ID from earlier, or create an app password there and enter it in your mail program, without Waxseal.", "Provider", provider)
 }
 
-// nationalCloud is how to register with one of Microsoft's national clouds, at its own portal.
-func nationalCloud(portal string) api.Registration {
-	return api.Registration{Secret: "none", Page: "https://" + portal + "/", Steps: []api.Text{
-		api.Say("At {{.Portal}}, under “App registrations”, create a registration. Registrations of Microsoft’s worldwide cloud do not work here.", "Portal", portal),
-		desktopPlatform,
-		api.Say("Under “API permissions”, add the delegated permissions SMTP.Send and offline_access of Microsoft Graph."),
-		noSecret,
-	}}
-}
-
-// Registration is how to register this program at the provider. For one that the
-// catalogue does not have it follows from the configuration.
+// Registration says how to register Waxseal with the provider. For a provider that is not built in,
+// it is derived from the configuration.
 func (p Provider) Registration() api.Registration {
 	for _, b := range builtin() {
 		if r, ok := registrations[b.ID]; ok && p.hasName(b.ID) && p.Grant == "" {
 			return r
 		}
 	}
-	scopes := strings.Join(p.Scopes, " ")
-	r := api.Registration{Secret: "needed"}
-	var step api.Text
+	scope := api.Step{Copy: strings.Join(p.Scopes, " "), Text: api.Say("Give it this scope.")}
 	switch p.Grant {
-	case "client_credentials":
-		step = api.Say("Register a program with {{.Provider}} that has a secret and the right to send for the mailbox, for the scope {{.Scopes}}.", "Provider", p.Name, "Scopes", scopes)
-	case "jwt_bearer":
-		step = api.Say("Create a service account at {{.Provider}} that has a key and the right to send for the mailbox, for the scope {{.Scopes}}.", "Provider", p.Name, "Scopes", scopes)
-	default:
-		r.Secret = "maybe"
-		step = api.Say("Register a desktop (native) program with {{.Provider}}, with the redirect {{.Redirect}} on any port, for the scope {{.Scopes}}.",
-			"Provider", p.Name, "Redirect", "http://"+p.RedirectHost+p.RedirectPath, "Scopes", scopes)
+	case oauth.ClientCredentials:
+		return api.Registration{Secret: "needed", Steps: []api.Step{
+			{Text: api.Say("Register a program with a client secret at {{.Provider}}, and allow it to send for the mailbox.", "Provider", p.Name)}, scope}}
+	case oauth.JWTBearer:
+		return api.Registration{Secret: "needed", Steps: []api.Step{
+			{Text: api.Say("Create a service account with a key at {{.Provider}}, and allow it to send for the mailbox.", "Provider", p.Name)}, scope}}
 	}
-	r.Steps = []api.Text{step}
-	return r
+	return api.Registration{Secret: "maybe", Steps: []api.Step{
+		{Copy: "http://" + p.RedirectHost + p.RedirectPath,
+			Text: api.Say("Register a desktop (native) program at {{.Provider}} with this redirect address, on any port.", "Provider", p.Name)}, scope}}
 }

@@ -1,15 +1,19 @@
 package config
 
 import (
+	"encoding/json"
+	"fmt"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// TestRegistrations are there for each provider that takes OAuth, name what has
-// to be entered, and are in the documentation.
+// TestRegistrations: every provider with OAuth has one, its steps have one page each and all values
+// to enter, and the documentation names the provider.
 func TestRegistrations(t *testing.T) {
 	docs := readText(t, "../../docs/providers.md")
 	for _, p := range (Config{}).Catalogue() {
@@ -28,14 +32,16 @@ func TestRegistrations(t *testing.T) {
 			t.Errorf("%s: %+v", p.ID, r)
 		}
 		if r.Closed.IsZero() != (len(r.Steps) > 0) {
-			t.Errorf("%s: %d steps, closed %q", p.ID, len(r.Steps), r.Closed.String())
+			t.Errorf("%s: %d steps, closed %q", p.ID, len(r.Steps), r.Closed)
 		}
-		text := stepsOf(r)
-		if host, _, _ := strings.Cut(strings.TrimPrefix(r.Page, "https://"), "/"); !strings.Contains(text, host) {
-			t.Errorf("%s: the page %s is not what the steps are about", p.ID, r.Page)
+		if r.Closed.IsZero() && p.ID != "google" && !slices.ContainsFunc(r.Steps, func(s api.Step) bool { return strings.HasPrefix(s.Copy, "http://"+p.RedirectHost) }) {
+			t.Errorf("%s: the redirect address of the catalogue, http://%s, cannot be copied", p.ID, p.RedirectHost)
 		}
-		if r.Closed.IsZero() && p.ID != "google" && !strings.Contains(text, "http://"+p.RedirectHost) {
-			t.Errorf("%s: the redirect of the catalogue, http://%s, is not in %q", p.ID, p.RedirectHost, text)
+		for _, s := range r.Steps {
+			u, err := url.Parse(s.Link)
+			if text := s.Text.String(); text == "" || strings.Contains(text, "http") || s.Link != "" && (err != nil || u.Scheme != "https") {
+				t.Errorf("%s: %+v", p.ID, s)
+			}
 		}
 		if r.Secret != "none" && r.Secret != "needed" && r.Secret != "maybe" {
 			t.Errorf("%s: secret %q", p.ID, r.Secret)
@@ -46,19 +52,33 @@ func TestRegistrations(t *testing.T) {
 		{ID: "corp", Name: "Corp", Scopes: []string{"a", "b"}, RedirectHost: "localhost", RedirectPath: "/back"},
 		{ID: "app", Name: "App", Grant: "client_credentials"}, {ID: "key", Name: "Key", Grant: "jwt_bearer"},
 	}}.Catalogue()
-	for i, want := range []string{"console.cloud.google.com", "http://localhost/back on any port, for the scope a b", "that has a secret", "a service account"} {
-		if text := stepsOf(own[i].Registration()); !strings.Contains(text, want) {
+	for i, want := range []string{"https://console.cloud.google.com/auth/clients", "http://localhost/back", "a program with a client secret at App", "a service account"} {
+		if text := fmt.Sprint(own[i].Registration()); !strings.Contains(text, want) {
 			t.Errorf("%s: %q; want %q in it", own[i].ID, text, want)
 		}
 	}
+	if corp := own[1].Registration().Steps; corp[1].Copy != "a b" {
+		t.Errorf("the scopes cannot be copied: %+v", corp)
+	}
 }
 
-// stepsOf is how to register, in English.
-func stepsOf(r api.Registration) (text string) {
-	for _, step := range r.Steps {
-		text += step.String() + " "
+// TestAzureCommand: the JSON in it can be read, and it asks for what the catalogue asks for.
+func TestAzureCommand(t *testing.T) {
+	_, rest, _ := strings.Cut(azureCommand, "--required-resource-accesses '")
+	text, _, _ := strings.Cut(rest, "'")
+	var list []struct {
+		ResourceAppID  string
+		ResourceAccess []struct{ ID, Type string }
 	}
-	return text
+	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) != 1 || len(list[0].ResourceAccess) != 2 || list[0].ResourceAccess[1].Type != "Scope" {
+		t.Errorf("%s: %+v, %v", text, list, err)
+	}
+	if !strings.Contains(readText(t, "../../docs/providers.md"), "    "+azureCommand+"\n") {
+		t.Error("docs/providers.md has another command")
+	}
+	if p, _ := Default().Provider("microsoft"); !strings.Contains(azureCommand, " http://"+p.RedirectHost+" ") || strings.Contains(azureCommand, "\n") {
+		t.Errorf("the command: %s", azureCommand)
+	}
 }
 
 func TestParseClients(t *testing.T) {

@@ -60,7 +60,7 @@ func (f *fake) Reload(context.Context) ([]string, error) {
 }
 
 func (f *fake) Preflight(_ context.Context, a api.Account) (api.Preflight, error) {
-	return api.Preflight{Provider: "corp", Registration: api.Registration{Steps: []api.Text{api.Say("click")}}}, f.ask("preflight %s", a.Address)
+	return api.Preflight{Provider: "corp", Registration: api.Registration{Steps: []api.Step{{Text: api.Say("click")}}}}, f.ask("preflight %s", a.Address)
 }
 
 func (f *fake) Add(_ context.Context, a api.Account, clientSecret string) (string, error) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -202,11 +203,11 @@ func spoken(t *testing.T) texts {
 	for _, folder := range []string{"ui", "ui/tray"} {
 		parse(t, folder).collect(t, all, faces, []string{"trn", "plural", "lang.N"}, nil)
 	}
-	engine := speaking{"Say": {0}, "api.Say": {0}, ".say": {0}, "found": {0}, "problem": {0, 1}, ".passing": {2, 3}, ".lasting": {2, 3}}
+	engine := speaking{"Say": {0}, "api.Say": {0}, ".say": {0}, "found": {0}, "problem": {0, 1}, ".warn": {0}, "note": {1}, ".passing": {2, 3}, ".lasting": {2, 3}}
 	for _, folder := range []string{"proxy/api", "proxy/config", "proxy"} {
 		parse(t, folder).collect(t, all, engine, nil, []string{
 			"m.what", "m.cure", "keystoreWords[reason]", "keystore.Cure(err)", // tables
-			"sentence(reason.String())", "sentence(reason.Cure())", "a.label", "a.headline", // asked below
+			"sentence(reason.String())", "sentence(reason.Cure())", "a.label", "a.headline", "p.NoOAuth", // asked below
 		})
 	}
 	server := parse(t, "proxy")
@@ -216,6 +217,11 @@ func spoken(t *testing.T) texts {
 	for _, s := range api.States {
 		all.add(t, s.Label().Key, false)
 		all.add(t, s.Headline("X").Key, false)
+	}
+	for _, p := range (config.Config{}).Catalogue() {
+		if p.NoOAuth != "" {
+			all.add(t, p.NoOAuth, false)
+		}
 	}
 	for _, a := range api.Actions {
 		all.add(t, a.Label().Key, false)
@@ -248,7 +254,7 @@ func TestScanFindsWhatIsSaid(t *testing.T) {
 		"{{.Provider}} refuses connections from this computer.", "Ask an administrator to switch on SMTP AUTH for this mailbox.",
 		"The keychain is locked.", "Try again in a minute.", "The consent has expired.", "Sign in again.",
 		"{{.Provider}}’s mail server isn’t responding.", // a variable
-		"Under “Data access”, add mail:smtp.",
+		"Under “Data access”, add this permission.", "The setting {{.Setting}} is not known and was left out.", "The client ID of {{.Account}} is now {{.New}}; it was {{.Old}}.",
 	} {
 		if _, ok := all[key]; !ok {
 			t.Errorf("%q is not found", key)
