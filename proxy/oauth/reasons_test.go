@@ -52,7 +52,7 @@ func TestReasons(t *testing.T) {
 		{400, microsoft("unauthorized_client", "AADSTS7000112: Application is disabled."), AppDisabled, nil, "disabled"},
 		{401, microsoft("invalid_client", "AADSTS7000218: The request body must contain the following parameter: 'client_assertion' or 'client_secret'."), SecretMissing, nil, "allow public client flows"},
 		{401, microsoft("invalid_client", "AADSTS7000215: Invalid client secret provided."), WrongSecret, nil, "not its ID"},
-		{401, microsoft("invalid_client", "AADSTS7000222: The provided client secret keys are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds."), SecretExpired, nil, "make a new one"},
+		{401, microsoft("invalid_client", "AADSTS7000222: The provided client secret keys are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds."), SecretExpired, nil, "create a new client secret"},
 		{400, microsoft("invalid_scope", "AADSTS70011: The provided value for the input parameter 'scope' is not valid. The scope https://outlook.office.com/SMTP.Send is not valid."), ScopeRefused, nil, "https://outlook.office.com/SMTP.Send"},
 		{400, microsoft("invalid_request", "AADSTS50011: The redirect URI specified does not match"), RedirectUnknown, nil, "redirect"},
 		{400, microsoft("invalid_request", "AADSTS900971: No reply address provided."), RedirectUnknown, nil, "redirect"},
