@@ -11,7 +11,7 @@ import (
 // troubles are the problems that need somebody, each as the engine makes it.
 func troubles(account string) map[api.State]*api.Problem {
 	reason := func(state api.State, r oauth.Reason) *api.Problem {
-		return problem(state, account, "5.7.8", engines(r.String()), "", engines(r.Cure()))
+		return problem(state, account, "5.7.8", engines(r.What()), "", engines(r.Cure()))
 	}
 	said := func(state api.State, what, cure string) *api.Problem {
 		return problem(state, account, "5.7.8", what, "535 5.7.8 no", cure, "Host", "smtp.office365.com")

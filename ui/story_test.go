@@ -140,12 +140,12 @@ func wrongIdentity(account string) *api.Problem {
 }
 
 func secretExpired(account string) *api.Problem {
-	return problem(api.RegistrationRefused, account, "5.7.8", engines(oauth.SecretExpired.String()),
+	return problem(api.RegistrationRefused, account, "5.7.8", engines(oauth.SecretExpired.What()),
 		"invalid_client: AADSTS7000222: The provided client secret keys for app are expired.", engines(oauth.SecretExpired.Cure()))
 }
 
 func consentExpired(account string) *api.Problem {
-	return problem(api.NeedsConsent, account, "5.7.8", engines(oauth.ConsentExpired.String()), "invalid_grant", engines(oauth.ConsentExpired.Cure()))
+	return problem(api.NeedsConsent, account, "5.7.8", engines(oauth.ConsentExpired.What()), "invalid_grant", engines(oauth.ConsentExpired.Cure()))
 }
 
 func mailServerDown(account string) *api.Problem {
