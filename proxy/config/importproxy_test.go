@@ -127,7 +127,7 @@ func TestEmailProxyProviders(t *testing.T) {
 	}
 }
 
-// TestEmailProxyTenant has the tenant in every address of the provider's own.
+// TestEmailProxyTenant: the tenant is in every URL of the provider that is added.
 func TestEmailProxyTenant(t *testing.T) {
 	file, err := emailproxy.Parse([]byte("[me@corp.example]\nclient_id = id\ntoken_url = https://login.microsoftonline.com/1-2/oauth2/v2.0/token\n"))
 	if err != nil {
