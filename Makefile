@@ -132,7 +132,7 @@ icons: ## make the PNG and ICO icons from the SVG drawings in assets/icon
 	@.ci/icons
 
 golden: ## rewrite the window's golden files; look at `git diff` and the pictures before you commit
-	@CGO_ENABLED=0 go test -tags nogui ./ui -run 'Stories|Translations' -update
+	@CGO_ENABLED=0 go test -tags nogui ./ui ./ui/speech -run 'Stories|Translations' -update
 
 screenshots: ## make the pictures in docs/img from the window's storybook
 	@mkdir -p docs/img

@@ -10,13 +10,12 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// build makes the mailboxes of a configuration, keeping those of old that need
-// no change, so that their connections and tokens live on.
+// build makes the mailboxes of a configuration. It keeps those of old that have not
+// changed, so that their connections and tokens live on.
 func (s *Server) build(cfg config.Config, old map[string]*mailbox) (map[string]*mailbox, error) {
 	boxes := make(map[string]*mailbox, len(cfg.Accounts))
 	known := cfg.Catalogue()
@@ -37,8 +36,8 @@ func (s *Server) build(cfg config.Config, old map[string]*mailbox) (map[string]*
 	return boxes, nil
 }
 
-// editing begins a change of accounts or settings: one at a time. What it waits
-// for ends with the server, so that a stop waits for no provider and no keychain.
+// editing begins a change of accounts or settings; there is one at a time. The context
+// ends with the server, so that a stop does not wait for a provider or a keychain.
 func (s *Server) editing(ctx context.Context) (_ context.Context, done func()) {
 	s.edit.Lock()
 	ctx, cancel := context.WithCancel(ctx)
@@ -50,8 +49,8 @@ func (s *Server) editing(ctx context.Context) (_ context.Context, done func()) {
 	}
 }
 
-// finishing is for what must not be left half done: it outlives whoever asked, and
-// a stop by a moment.
+// finishing gives a context for work that must not be left half done: it outlives the
+// caller's, and a stop by closeTimeout.
 func (s *Server) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	unhook := context.AfterFunc(s.serving, func() { time.AfterFunc(closeTimeout, cancel) })
@@ -61,8 +60,8 @@ func (s *Server) finishing(ctx context.Context) (context.Context, context.Cancel
 	}
 }
 
-// plan validates a configuration and builds what it needs, so that nothing is
-// written that would not work.
+// plan validates a configuration and builds its mailboxes before anything is written,
+// so that no configuration is written that would not work.
 func (s *Server) plan(cfg config.Config) (map[string]*mailbox, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -70,12 +69,12 @@ func (s *Server) plan(cfg config.Config) (map[string]*mailbox, error) {
 	return s.build(cfg, *s.boxes.Load())
 }
 
-// use puts a planned configuration to work. The caller holds s.edit.
+// use puts a planned configuration into effect. The caller holds s.edit.
 func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*mailbox) {
 	old := *s.boxes.Load()
-	// The old ones end before the new ones begin: of two grants of one account,
-	// each with its own idea of the refresh token, one would replay what the
-	// other has rotated, and the provider would revoke both.
+	// The old mailboxes end before the new ones begin. Two grants of one account would
+	// each keep a refresh token: one would replay the token that the other has rotated,
+	// and the provider would revoke both.
 	var ending sync.WaitGroup
 	for key, b := range old {
 		now := boxes[key]
@@ -86,7 +85,7 @@ func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*m
 			s.retire(ctx, b)
 			if was := b.provider.OwnSecretKey(key); now != nil && was != now.provider.OwnSecretKey(key) {
 				if err := s.secrets.Delete(context.WithoutCancel(ctx), was); err != nil {
-					s.log.Error("a client secret is left in the keystore", "account", b.address, "err", err)
+					s.log.Error("could not delete an old client secret from the keystore", "account", b.address, "err", err)
 				}
 			}
 		})
@@ -99,7 +98,7 @@ func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*m
 	for key, b := range old {
 		if boxes[key] != b {
 			s.retired = append(s.retired, b)
-			boxes[key].carryOn(b)
+			boxes[key].inheritCounts(b)
 		}
 	}
 	s.cfg.Store(&cfg)
@@ -108,7 +107,7 @@ func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*m
 	s.changed.wake()
 }
 
-// logChanges tells of the accounts that came, went or are others now.
+// logChanges logs which accounts were added, changed or removed.
 func (s *Server) logChanges(old, now map[string]*mailbox) {
 	for key, b := range now {
 		if was := old[key]; was == nil {
@@ -124,11 +123,10 @@ func (s *Server) logChanges(old, now map[string]*mailbox) {
 	}
 }
 
-// Add makes an account and its local password, which it returns. Without a
-// provider in a, the address tells it (see Config.Discover). clientSecret is
-// that of the registration, "" for a public client or one that is stored
-// already; the client ID or the secret may also be the provider's JSON (see
-// [config.ReadClient]). The account is asked for consent by Authorize.
+// Add makes an account and its local password, which it returns. If a names no
+// provider, it is found from the address (see Config.Discover). clientSecret is
+// that of the registration, "" for a public client or for one that is stored
+// already. Authorize then asks the account's user for consent.
 func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
@@ -137,7 +135,7 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 		return "", err
 	}
 	if b := s.mailbox(a.Address); b != nil {
-		return "", &api.Problem{Account: b.address, Lasting: true, What: api.Say("{{.Account}} is already there.", "Account", b.address), Cure: api.Say("Sign in again."), Do: api.SignIn}
+		return "", &api.Problem{Account: b.address, Lasting: true, What: api.Say("{{.Account}} has already been added.", "Account", b.address), Cure: api.Say("Sign in again."), Do: api.SignIn}
 	}
 	if a.Provider == "" {
 		p, err := s.config().Discover(ctx, a.Address)
@@ -151,7 +149,9 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 		return "", err
 	}
 	if p.ClientID == "" {
-		return "", fmt.Errorf("%s must know this program: register it there and give the client ID with --client-id, or as client_id of the provider in the configuration; docs/providers.md says how", p.Name)
+		return "", &api.Problem{State: api.NotRegistered, Account: a.Address, Lasting: true,
+			What: api.Say("Waxseal isn’t registered with {{.Provider}}: there is no client ID.", "Provider", p.Name),
+			Cure: api.Say("Register it there (docs/providers.md says how), then enter the client ID; on the command line use --client-id.")}
 	}
 	if err := p.CheckSecret(clientSecret); err != nil {
 		return "", err
@@ -171,8 +171,8 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 	return password, nil
 }
 
-// add writes accounts into the configuration file, in the place of those with the
-// same address, and new providers; then it puts them to work. The caller holds
+// add writes accounts and new providers into the configuration file, then puts them
+// into effect. An account replaces the one with the same address. The caller holds
 // s.edit.
 func (s *Server) add(ctx context.Context, own []config.Provider, accounts []api.Account) error {
 	cfg := *s.config()
@@ -202,11 +202,10 @@ func (s *Server) add(ctx context.Context, own []config.Provider, accounts []api.
 	return nil
 }
 
-// Remove gives an account's consent back to the provider, where that takes it,
-// and forgets the account: its secrets first, then its place in the
-// configuration. Programs connected to it are told at their next message. When
-// the provider could not be told, the account is forgotten all the same and note
-// says so.
+// Remove revokes an account's consent at the provider, if the provider supports that,
+// and removes the account: first its secrets, then its entry in the configuration.
+// Mail programs that are connected to it are told at their next message. If the
+// provider could not be told, the account is removed all the same and note says so.
 func (s *Server) Remove(ctx context.Context, address string) (note string, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
@@ -220,24 +219,22 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	if err != nil {
 		return "", err
 	}
-	if s.opts.ConfigPath != "" { // before anything is forgotten that could not be taken out
-		if _, err := safeio.Writable(s.opts.ConfigPath); err != nil {
-			return "", fmt.Errorf("configuration file %s cannot be written and is left as it was, with %s; let this user write it: %w", s.opts.ConfigPath, b.address, err)
-		}
+	if err := s.checkWritable(); err != nil { // before any secret of the account is deleted
+		return "", err
 	}
 	if err := b.grant.Revoke(ctx); err != nil {
-		note = fmt.Sprintf("the consent of %s was forgotten here, but not given back (%v)", b.address, err)
+		note = fmt.Sprintf("%s was removed here, but its consent was not given back to the provider (%v)", b.address, err)
 	}
 	ctx, cancel := s.finishing(ctx)
 	defer cancel()
 	if err := b.grant.Forget(ctx); err != nil {
-		return note, fmt.Errorf("forgetting the consent of %s: %w", b.address, err)
+		return note, fmt.Errorf("deleting the consent of %s: %w", b.address, err)
 	}
 	if err := s.secrets.Delete(ctx, passwordKey(b.address)); err != nil {
-		return note, fmt.Errorf("forgetting the local password of %s: %w", b.address, err)
+		return note, fmt.Errorf("deleting the local password of %s: %w", b.address, err)
 	}
 	if err := s.secrets.Delete(ctx, b.provider.OwnSecretKey(b.address)); err != nil {
-		return note, fmt.Errorf("forgetting the client secret of %s: %w", b.address, err)
+		return note, fmt.Errorf("deleting the client secret of %s: %w", b.address, err)
 	}
 	if s.opts.ConfigPath != "" {
 		if err := config.RemoveAccount(s.opts.ConfigPath, b.address); err != nil {
@@ -246,15 +243,15 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	}
 	s.ages.forget(b.address)
 	s.use(ctx, cfg, boxes)
-	// Whoever was signing in meanwhile may have stored a token again.
+	// A sign-in that was going on in the meantime may have stored a token again.
 	if err := b.grant.Forget(ctx); err != nil {
-		s.log.Error("a consent may be left in the keystore", "account", b.address, "err", err)
+		s.log.Error("a consent may remain in the keystore", "account", b.address, "err", err)
 	}
 	return note, nil
 }
 
-// Password is an account's local password; renew makes a new one first, after
-// which the old one is refused.
+// Password returns an account's local password. With renew it makes a new one first,
+// and the old one is no longer accepted.
 func (s *Server) Password(ctx context.Context, address string, renew bool) (string, error) {
 	b := s.mailbox(address)
 	if b == nil {
@@ -277,7 +274,7 @@ func (s *Server) Password(ctx context.Context, address string, renew bool) (stri
 	return password, nil
 }
 
-// Accounts are the accounts' states, sorted by address.
+// Accounts returns the accounts' states, sorted by address.
 func (s *Server) Accounts() []api.AccountStatus { return s.Snapshot().Accounts }
 
 // SetLogin changes the name that an account logs in with at the mail server: the user

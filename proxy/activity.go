@@ -10,34 +10,34 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// Activity lists the messages that ended since the one whose Seq is after, 0
-// for all: oldest first, the newest thousand at most. They are in memory only.
+// Activity lists the messages that ended since the one whose Seq is after (0 for all),
+// oldest first and at most the newest thousand. They are in memory only.
 func (s *Server) Activity(after uint64) []api.Activity { return s.stats.recent.after(after) }
 
 // recentKept is how many messages are remembered.
 const recentKept = 1000
 
-// recent is a ring of the last messages. Sessions write to it at the same time
-// without waiting for each other: each takes a number, and the number's slot.
+// recent is a ring of the last messages. Sessions write to it at the same time without
+// waiting for each other: each takes a number, and the slot of that number.
 type recent struct {
 	last  atomic.Uint64
 	slots [recentKept]atomic.Pointer[api.Activity]
 }
 
-// add gives a its number and keeps it. It is not to be changed any more.
+// add gives a its number and keeps it. After that, a must not be changed.
 func (r *recent) add(a *api.Activity) {
 	a.Seq = r.last.Add(1)
 	slot := &r.slots[a.Seq%recentKept]
 	for {
 		old := slot.Load()
 		if old != nil && old.Seq > a.Seq || slot.CompareAndSwap(old, a) {
-			return // one that came a thousand messages later was quicker
+			return // a message that came a thousand later was quicker
 		}
 	}
 }
 
-// after stops before a message that has its number and is not in its place yet,
-// so that nobody who goes on from the last one misses it.
+// after stops before a message that has its number but is not in its slot yet, so that
+// a caller who continues after the last one does not miss it.
 func (r *recent) after(seq uint64) []api.Activity {
 	newest := r.last.Load()
 	if newest > recentKept {
@@ -56,8 +56,8 @@ func (r *recent) after(seq uint64) []api.Activity {
 	return list
 }
 
-// tally counts what happens in one period, a minute or a day: the period's
-// number in the upper half, the count in the lower.
+// tally counts what happens in one period, a minute or a day. The period's number is in
+// the upper half, the count in the lower.
 type tally struct{ n atomic.Uint64 }
 
 func (t *tally) count(period uint32) {
@@ -73,7 +73,7 @@ func (t *tally) count(period uint32) {
 	}
 }
 
-// of is the count of a period, 0 when the last one counted was another.
+// of returns the count of a period, or 0 if the last counted period was another one.
 func (t *tally) of(period uint32) int64 {
 	n := t.n.Load()
 	if uint32(n>>32) != period { // #nosec G115 -- the upper half
@@ -89,7 +89,7 @@ func minuteOf(t time.Time) uint32 { return uint32(t.Unix() / 60) } // #nosec G11
 
 func (m *minutes) count(now time.Time) { m[minuteOf(now)%60].count(minuteOf(now)) }
 
-// last60 are the counts of the last 60 minutes, oldest first.
+// last60 returns the counts of the last 60 minutes, oldest first.
 func (m *minutes) last60(now time.Time) []int64 {
 	list := make([]int64, len(m))
 	for i := range list {
@@ -107,11 +107,11 @@ func dayOf(t time.Time) uint32 {
 
 var addressLike = regexp.MustCompile(`("[^"]*"|[^\s<>()\[\],;:"]*)@[^\s<>()\[\],;:"]+`)
 
-// longestReply bounds a reply in the list of messages, in bytes.
+// longestReply is the maximum length of a reply in the list of messages, in bytes.
 const longestReply = 500
 
-// discreet is a reply without other people's addresses, which providers like to
-// repeat, and not too long to keep a thousand of.
+// discreet returns a reply without other people's addresses, which providers often
+// repeat, and short enough to keep a thousand of them.
 func discreet(reply, own string) string {
 	if strings.Contains(reply, "@") {
 		reply = addressLike.ReplaceAllStringFunc(reply, func(address string) string {

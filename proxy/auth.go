@@ -70,7 +70,9 @@ func (s *session) authenticated(username, password string) error {
 	defer context.AfterFunc(s.srv.serving, cancel)() // a stop waits for messages, not for logins
 	if err := box.password.load(ctx, s.srv.secrets, box.address); err != nil {
 		if errors.Is(err, keystore.ErrNotFound) {
-			err = answer(535, "5.7.8", box.address+" has no local password; create one with `waxseal account password "+box.address+" --new`")
+			box.trouble.Store(noPassword(box.address))
+			s.srv.changed.wake()
+			return s.wrongPassword(username, box.address, "the account has no local password")
 		}
 		return s.authFailed(box, err)
 	}
@@ -88,7 +90,7 @@ func (s *session) authenticated(username, password string) error {
 		}
 		return answer(421, "4.7.0", fmt.Sprintf("%s already has %d connections, its limit; close one", box.address, limit))
 	}
-	if err := box.usable(ctx); err != nil {
+	if err := box.canSend(ctx); err != nil {
 		box.connections.Add(-1)
 		return s.authFailed(box, err)
 	}

@@ -8,22 +8,21 @@ import (
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
-// Authorize asks the user for consent: show is called with the address of the
-// provider's page, then with each stage as it ends. Before success is declared
-// the new token is tried at the provider's mail server, so that a mailbox that
-// may not send is reported now and not at the first message. consented is true
-// once the provider has granted it. With device the user enters a code on
-// another device instead (RFC 8628).
+// Authorize asks the user for consent. It calls show with the address of the provider's
+// page, then with each stage as it ends. Before it reports success it tries the new
+// token at the provider's mail server, so that a mailbox that may not send is reported
+// now and not at the first message. consented is true once the provider has granted the
+// consent. With device the user enters a code on another device instead (RFC 8628).
 func (s *Server) Authorize(ctx context.Context, address string, device bool, show func(api.Prompt) error) (consented bool, err error) {
 	box := s.mailbox(address)
 	if box == nil {
 		return false, unknownAccount(address)
 	}
 	c := &checker{ctx: ctx, report: func(ch api.Check) { show(api.Prompt{Check: &ch}) }}
-	if box.provider.Grant != "" { // an administrator's word; there is nobody to ask
+	if box.provider.Grant != "" { // an administrator has consented; there is nobody to ask
 		box.grant.Retry()
 		renew := func(ctx context.Context) (finding, error) {
-			if err := box.grant.Renew(ctx); err != nil { // one that is cached proves nothing
+			if err := box.grant.Renew(ctx); err != nil { // a cached token proves nothing
 				return finding{}, err
 			}
 			return box.tokenCheck(ctx)
@@ -45,9 +44,9 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 	check := api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: time.Since(start)}
 	if err != nil {
 		check = failedCheck(check, box, err)
-		s.log.Warn("no consent", "account", box.address, "err", err)
+		s.log.Warn("sign-in failed", "account", box.address, "err", err)
 	} else {
-		s.log.Info("consent given", "account", box.address)
+		s.log.Info("signed in", "account", box.address)
 	}
 	if serr := show(api.Prompt{Check: &check}); serr != nil && err == nil {
 		err = serr
@@ -55,15 +54,15 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 	if err != nil {
 		return false, err
 	}
-	if now := s.mailbox(address); now != nil { // it was changed at the last moment
+	if now := s.mailbox(address); now != nil { // the account may have been changed in the meantime
 		box = now
 	}
 	return true, s.tryLogin(c, box)
 }
 
-// tryLogin makes sure that the new token can send.
+// tryLogin checks that mail can be sent with the new token.
 func (s *Server) tryLogin(c *checker, box *mailbox) error {
-	box.pool.Drop() // logged in with what was granted before
+	box.pool.Drop() // these connections logged in with the previous token
 	box.trouble.Store(nil)
 	s.changed.wake()
 	if !c.run(api.CheckLogin, "", box, box.loginCheck) {

@@ -19,28 +19,27 @@ import (
 	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
-// ErrNotKept says that a new certificate could not be stored: it holds until
-// the program ends, and mail programs that trusted it will ask again.
+// ErrNotKept says that a new certificate could not be stored: it is used until the
+// program ends, and then mail programs that trusted it ask again.
 var ErrNotKept = errors.New("the local certificate could not be stored")
 
 const (
 	certificateFile  = "localhost.crt"
 	certificateLife  = 365 * 24 * time.Hour
-	certificateRenew = 30 * 24 * time.Hour // left when a new one is made
+	certificateRenew = 30 * 24 * time.Hour // a new one is made when less than this is left
 )
 
-// LocalCertificate is the certificate with which mail programs on this machine
-// are served: ECDSA P-256 for localhost, 127.0.0.1 and ::1, not a CA, good for a
-// year. It is kept in dir as localhost.crt and localhost.key (0600); a new one
-// is made when there is none, when it cannot be read, or when less than 30 days
-// of it are left at the time now. Calling it again now and then, while running,
-// is how it is renewed: it costs two small reads.
+// LocalCertificate returns the certificate for mail programs on this machine: ECDSA
+// P-256 for localhost, 127.0.0.1 and ::1, not a CA, valid for a year. It is kept in dir
+// as localhost.crt and localhost.key (0600). A new one is made if there is none, if it
+// cannot be read, or if fewer than 30 days of it are left at the time now. A running
+// server renews it by calling this again; each call costs two small reads.
 //
-// Where the new one cannot be stored, the error is ErrNotKept and the
-// certificate works all the same.
+// If the new certificate cannot be stored, the error is ErrNotKept and the certificate
+// works all the same.
 func LocalCertificate(dir string, now time.Time) (tls.Certificate, error) {
 	certFile, keyFile := filepath.Join(dir, certificateFile), filepath.Join(dir, "localhost.key")
-	if cert, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && usable(cert.Leaf, now) {
+	if cert, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && stillValid(cert.Leaf, now) {
 		_ = os.Chmod(keyFile, 0o600)
 		return cert, nil
 	}
@@ -52,8 +51,8 @@ func LocalCertificate(dir string, now time.Time) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make local certificate: %w", err)
 	}
-	// A crash between the two leaves a pair that does not fit, which the next
-	// start takes for unreadable.
+	// A crash between the two writes leaves a certificate and a key that do not match;
+	// the next start treats them as unreadable.
 	err = os.MkdirAll(dir, 0o700)
 	if err == nil {
 		err = safeio.Replace(keyFile, keyPEM, 0o600)
@@ -67,9 +66,9 @@ func LocalCertificate(dir string, now time.Time) (tls.Certificate, error) {
 	return cert, nil
 }
 
-// usable reports whether a stored certificate need not be renewed. One from the
-// future was made by a clock that has been set right since.
-func usable(leaf *x509.Certificate, now time.Time) bool {
+// stillValid reports whether a stored certificate does not need to be renewed. A
+// certificate from the future was made while the clock was wrong.
+func stillValid(leaf *x509.Certificate, now time.Time) bool {
 	return leaf != nil && !now.Before(leaf.NotBefore) && leaf.NotAfter.Sub(now) >= certificateRenew
 }
 
@@ -85,7 +84,7 @@ func newCertificate(now time.Time) (certPEM, keyPEM []byte, err error) {
 	template := &x509.Certificate{
 		SerialNumber:          serial,
 		Subject:               pkix.Name{CommonName: "localhost", Organization: []string{"Waxseal on this machine"}},
-		NotBefore:             now.Add(-time.Hour), // clocks that were set back a little
+		NotBefore:             now.Add(-time.Hour), // tolerates clocks that are set back a little
 		NotAfter:              now.Add(certificateLife),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},

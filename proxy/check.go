@@ -13,26 +13,27 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// checkTimeout bounds one check.
+// checkTimeout is the longest time that one check may take.
 const checkTimeout = 20 * time.Second
 
-// finding is what a check found that is as it should be.
+// finding is the result of a check that passed.
 type finding struct {
 	result api.Text
-	until  time.Time // when it ends; zero when it does not
+	until  time.Time // when the result expires; zero if it does not
 }
 
 func found(key string, pairs ...string) finding { return finding{result: api.Say(key, pairs...)} }
 
-// checker runs checks and passes each on as it ends.
+// checker runs checks and reports each as it ends.
 type checker struct {
 	ctx    context.Context
 	report func(api.Check)
 	failed int
 }
 
-// run makes one check. subject is the account or server where there may be several
-// checks of a name. The error of do may be any that explain knows.
+// run makes one check and reports whether it passed. subject is the account or server,
+// if there may be several checks of the same name. do may return any error that explain
+// knows.
 func (c *checker) run(name, subject string, box *mailbox, do func(ctx context.Context) (finding, error)) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, checkTimeout)
 	defer cancel()
@@ -47,7 +48,7 @@ func (c *checker) run(name, subject string, box *mailbox, do func(ctx context.Co
 	return err == nil
 }
 
-// failedCheck makes a check one that failed.
+// failedCheck turns check into one that failed with err.
 func failedCheck(check api.Check, box *mailbox, err error) api.Check {
 	check.OK, check.Until = false, time.Time{}
 	check.Problem = explain(box, err).Problem
@@ -55,8 +56,8 @@ func failedCheck(check api.Check, box *mailbox, err error) api.Check {
 	return check
 }
 
-// SendTest sends one small message from an account and passes on each stage as
-// it ends. It takes the way of every message, except for the local password.
+// SendTest sends one small message from an account and reports each stage as it ends.
+// The message goes the way of every message, but needs no local password.
 func (s *Server) SendTest(ctx context.Context, address, to string, report func(api.Check)) error {
 	box := s.mailbox(address)
 	if box == nil {
@@ -105,7 +106,7 @@ func (s *Server) SendTest(ctx context.Context, address, to string, report func(a
 	return nil
 }
 
-// answered is what the provider's reply to a test message means.
+// answered says what the provider's reply to a test message means.
 func answered(box *mailbox, r upstream.Reply) (finding, error) {
 	if r.Code/100 != 2 {
 		return finding{}, explainReply(box, r)

@@ -11,24 +11,26 @@ import (
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
-// registration is one that entries bring secrets for.
-type registration struct {
-	service bool
-	secrets map[string]bool // that they bring
-	brought map[string]bool // the entries' accounts, by folded address
-	first   string          // secret, in the order of the entries
+// registrationSecrets are the client secrets that imported entries have for one
+// registration, and the secret that its accounts will share.
+type registrationSecrets struct {
+	service bool            // of a service account, which has one key for all
+	offered map[string]bool // the different secrets of the entries
+	users   map[string]bool // the entries' accounts, by folded address
+	first   string          // the secret of the first entry
 
-	shared  string // what all of its accounts share
-	changed bool   // that is new
-	err     error  // it could not be read or stored
+	shared  string // the secret that all accounts share
+	changed bool   // shared is new
+	err     error  // shared could not be read or stored
 }
 
 // shareSecrets decides for each registration which secret its accounts share, and
-// stores it: the first that comes, or another that all who use it bring. One that
-// not all bring is its accounts' own (see importSecret), so that a mistyped one
-// stops nobody else. A service account has one key for all.
-func (s *Server) shareSecrets(ctx context.Context, known config.Catalogue, entries []config.ImportEntry) map[string]*registration {
-	all := map[string]*registration{}
+// stores it: the first one ever, or a new one if all accounts that use the registration
+// have it. A secret given for only some of these accounts applies to those alone (see
+// importSecret), so that a mistyped secret does not stop the others. A service account
+// has one key for all.
+func (s *Server) shareSecrets(ctx context.Context, known config.Catalogue, entries []config.ImportEntry) map[string]*registrationSecrets {
+	all := map[string]*registrationSecrets{}
 	for _, e := range entries {
 		p, err := known.Resolve(e.Account)
 		if e.ClientSecret == "" || err != nil || s.untold(e) {
@@ -36,20 +38,20 @@ func (s *Server) shareSecrets(ctx context.Context, known config.Catalogue, entri
 		}
 		r := all[p.SecretKey()]
 		if r == nil {
-			r = &registration{service: p.Grant == oauth.JWTBearer, secrets: map[string]bool{}, brought: map[string]bool{}, first: e.ClientSecret}
+			r = &registrationSecrets{service: p.Grant == oauth.JWTBearer, offered: map[string]bool{}, users: map[string]bool{}, first: e.ClientSecret}
 			all[p.SecretKey()] = r
 		}
-		r.secrets[e.ClientSecret], r.brought[config.Fold(e.Account.Address)] = true, true
+		r.offered[e.ClientSecret], r.users[config.Fold(e.Account.Address)] = true, true
 	}
 	elsewhere := map[string]bool{}
 	for address, b := range *s.boxes.Load() {
-		if r := all[b.provider.SecretKey()]; r != nil && !r.brought[address] {
+		if r := all[b.provider.SecretKey()]; r != nil && !r.users[address] {
 			elsewhere[b.provider.SecretKey()] = true
 		}
 	}
 	for key, r := range all {
-		if r.service && len(r.secrets) > 1 {
-			r.err = errors.New("the file has two different keys for this service account")
+		if r.service && len(r.offered) > 1 {
+			r.err = errors.New("the file contains two different keys for this service account")
 			continue
 		}
 		r.shared, r.err = s.secrets.Get(ctx, key)
@@ -58,7 +60,7 @@ func (s *Server) shareSecrets(ctx context.Context, known config.Catalogue, entri
 			continue
 		}
 		r.err = nil
-		if none || r.shared != r.first && (r.service || len(r.secrets) == 1 && !elsewhere[key]) {
+		if none || r.shared != r.first && (r.service || len(r.offered) == 1 && !elsewhere[key]) {
 			r.shared, r.changed = r.first, true
 			r.err = s.secrets.Set(ctx, key, r.first)
 		}
@@ -100,16 +102,16 @@ func (s *Server) SetClientSecret(ctx context.Context, address, text string) erro
 			continue
 		}
 		if err := s.secrets.Delete(ctx, b.provider.OwnSecretKey(b.address)); err != nil {
-			return fmt.Errorf("forgetting the client secret of %s: %w", b.address, err)
+			return fmt.Errorf("deleting the client secret of %s: %w", b.address, err)
 		}
 		b.grant.Retry()
 	}
 	return nil
 }
 
-// importSecret stores an entry's secret where it is not the one that is shared, and
-// forgets another that the account had.
-func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all map[string]*registration, e config.ImportEntry) (changed bool, err error) {
+// importSecret stores an entry's secret if it is not the shared one, and otherwise
+// deletes the account's own.
+func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all map[string]*registrationSecrets, e config.ImportEntry) (changed bool, err error) {
 	p, err := known.Resolve(e.Account)
 	if err != nil {
 		return false, err
@@ -124,7 +126,7 @@ func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all m
 		err = r.err
 	case r != nil && e.ClientSecret != "" && e.ClientSecret != r.shared:
 		changed, err = putSecret(ctx, s.secrets, own, e.ClientSecret)
-	default: // a new account, too: one of that address may have been taken out by hand
+	default: // for a new account, too: an earlier one of the same address may have been removed by hand
 		changed = r != nil && r.changed
 		if _, had := s.secrets.Get(ctx, own); !errors.Is(had, keystore.ErrNotFound) {
 			changed, err = true, s.secrets.Delete(ctx, own)

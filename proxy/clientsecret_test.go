@@ -12,7 +12,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// An account's own secret outlived it, and went before the right one of the next.
+// An account's own secret was kept after the account was removed, and was used instead of the
+// right one when the account was added again.
 func TestASecretGoesWithItsAccount(t *testing.T) {
 	r := newRig(t, rigOptions{noAccount: true})
 	put := func(who, client, secret string) {
@@ -37,14 +38,14 @@ func TestASecretGoesWithItsAccount(t *testing.T) {
 	put("a", "waxseal-test", "right")
 	put("b", "waxseal-test", "wrong")
 	if !own() {
-		t.Fatal("there is none")
+		t.Fatal("the account has no secret of its own")
 	}
 	put("b", "another", "right")
 	if own() {
-		t.Error("it is left when the account changes its registration")
+		t.Error("the secret is kept when the account changes its registration")
 	}
 	put("b", "waxseal-test", "wrong")
-	if err := os.WriteFile(r.config, before, 0o600); err != nil { // both are taken out by hand
+	if err := os.WriteFile(r.config, before, 0o600); err != nil { // both accounts are removed by hand
 		t.Fatal(err)
 	}
 	if _, err := r.server.Reload(t.Context()); err != nil {
@@ -52,12 +53,12 @@ func TestASecretGoesWithItsAccount(t *testing.T) {
 	}
 	put("b", "waxseal-test", "right")
 	if own() {
-		t.Error("it is left when the account comes again with the right one")
+		t.Error("the secret is kept when the account is added again with the right one")
 	}
 }
 
-// One account's mistyped client secret took the place of that of all accounts
-// with the same client ID, and any host was sent it.
+// One account's mistyped client secret replaced that of all accounts with the same client ID,
+// and it was sent to any host.
 func TestASecretHurtsNoOtherAccount(t *testing.T) {
 	r := newRig(t, rigOptions{noAccount: true, provider: providertest.Options{ClientID: "waxseal-test", ClientSecret: "right"}})
 	url := r.provider.TokenURL()
@@ -94,10 +95,10 @@ func TestASecretHurtsNoOtherAccount(t *testing.T) {
 		want    [2]int // imported, unchanged
 		kept    map[string]string
 	}{
-		{"two that agree, one that does not", map[string]string{"a": "right", "b": "right", "c": "wrong"}, "", [2]int{3, 0}, map[string]string{"": "right", "c": "wrong"}},
+		{"two the same, one different", map[string]string{"a": "right", "b": "right", "c": "wrong"}, "", [2]int{3, 0}, map[string]string{"": "right", "c": "wrong"}},
 		{"the same again", map[string]string{"a": "right", "b": "right", "c": "wrong"}, "", [2]int{0, 3}, map[string]string{"": "right", "c": "wrong"}},
 		{"one more", map[string]string{"d": "wrong"}, "", [2]int{1, 0}, map[string]string{"": "right", "c": "wrong", "d": "wrong"}},
-		{"one put right", map[string]string{"c": "right"}, "", [2]int{1, 0}, map[string]string{"": "right", "d": "wrong"}},
+		{"one corrected", map[string]string{"c": "right"}, "", [2]int{1, 0}, map[string]string{"": "right", "d": "wrong"}},
 		{"one with another", map[string]string{"a": "newer"}, "", [2]int{1, 0}, map[string]string{"": "right", "a": "newer", "d": "wrong"}},
 		{"all with another", map[string]string{"a": "newest", "b": "newest", "c": "newest", "d": "newest"}, "", [2]int{4, 0}, map[string]string{"": "newest"}},
 		{"another host, and no secret", map[string]string{"d": ""}, elsewhere, [2]int{1, 0}, map[string]string{"": "newest"}},
@@ -131,7 +132,7 @@ func TestASecretHurtsNoOtherAccount(t *testing.T) {
 			r.login("b@corp.test")
 		}
 	}
-	// Its own is forgotten with it, and a new one for all is everybody's.
+	// An account's own secret is deleted with it, and a new shared secret applies to all.
 	if _, err := r.server.Remove(t.Context(), "d@corp.test"); err != nil {
 		t.Fatal(err)
 	}

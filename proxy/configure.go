@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -11,7 +10,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// Settings are the settings as they are.
+// Settings returns the current settings.
 func (s *Server) Settings() api.Settings {
 	c := s.config()
 	return api.Settings{
@@ -20,16 +19,16 @@ func (s *Server) Settings() api.Settings {
 	}
 }
 
-// Configure changes the settings at once, and in the configuration file, where
-// comments and order stay. New addresses are opened before old ones are closed,
-// and open connections go on. On an error everything is as it was; an address
-// that another program has is a *PortTakenError. The notes name what holds only
-// from the next start on. The keystore and the log's folder are not changed here.
+// Configure changes the settings at once, and in the configuration file, which keeps its
+// comments and order. New addresses are opened before old ones are closed, and open
+// connections continue. After an error everything is as it was before; if another program
+// uses an address, the error is a *PortTakenError. The notes name the changes that take
+// effect at the next start. Configure does not change the keystore and the log's folder.
 func (s *Server) Configure(ctx context.Context, to api.Settings) (notes []string, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
 	if to.Keystore != "" && to.Keystore != s.secrets.Kind() {
-		return nil, errors.New("another keystore is chosen by moving the secrets there")
+		return nil, &api.Problem{Lasting: true, What: api.Say("The keystore can’t be changed like a setting."), Cure: api.Say("Move the secrets to the other keystore.")}
 	}
 	was := s.config()
 	changes := was.Changes(to)
@@ -46,38 +45,37 @@ func (s *Server) Configure(ctx context.Context, to api.Settings) (notes []string
 	})
 }
 
-// Reload reads the configuration file again. Accounts, providers, limits and
-// settings change at once, addresses as Configure changes them, and no connection
-// is dropped; the keystore and idle_timeout change at the next start, and the
-// returned notes say so. When the file is bad or gone, or an address cannot be listened on,
-// everything stays as it was.
+// Reload reads the configuration file again. Accounts, providers, limits and settings
+// change at once, addresses as with Configure, and no connection is dropped. The keystore
+// and idle_timeout change at the next start, which the returned notes say. If the file has
+// mistakes or is missing, or an address cannot be listened on, everything stays as it was.
 func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 	if s.opts.ConfigPath == "" {
-		return nil, errors.New("this instance has no configuration file")
+		return nil, &api.Problem{Lasting: true, What: api.Say("This Waxseal has no configuration file.")}
 	}
 	ctx, done := s.editing(ctx)
 	defer done()
 	cfg, err := config.Read(s.opts.ConfigPath)
 	if err != nil {
-		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
+		return nil, configMistakes(err)
 	}
 	was := s.config()
-	s.clients.forget() // a ca_file may hold something new
+	s.clients.forget() // a ca_file may have changed
 	if notes, err = s.change(ctx, cfg, func() error { return nil }); err != nil {
-		return nil, fmt.Errorf("the configuration stays as it was: %w", err)
+		return nil, fmt.Errorf("the configuration was not changed: %w", err)
 	}
 	s.preload(ctx, s.log)
 	if was.Keystore != cfg.Keystore {
-		notes = append(notes, "keystore changes at the next start")
+		notes = append(notes, "keystore takes effect at the next start")
 	}
 	if was.IdleTimeout != cfg.IdleTimeout {
-		notes = append(notes, "idle_timeout changes at the next start")
+		notes = append(notes, "idle_timeout takes effect at the next start")
 	}
 	return notes, nil
 }
 
-// change puts a configuration to work, with all that it listens on. write comes
-// when nothing else can fail any more. The caller holds s.edit.
+// change puts a configuration into effect, including the addresses it listens on. It calls
+// write once nothing else can fail. The caller holds s.edit.
 func (s *Server) change(ctx context.Context, cfg config.Config, write func() error) (notes []string, err error) {
 	if s.stopping.Load() {
 		return nil, errStopping
@@ -86,36 +84,36 @@ func (s *Server) change(ctx context.Context, cfg config.Config, write func() err
 	if err != nil {
 		return nil, err
 	}
-	o := &openings{s: s}
+	listening := &listenPlan{s: s}
 	opens := s.isOpen || s.portTaken.Load() != nil
 	if opens {
-		if o, err = s.open(cfg); err != nil {
+		if listening, err = s.planListening(cfg); err != nil {
 			return nil, err
 		}
 	}
 	if err := write(); err != nil {
-		o.undo()
+		listening.undo()
 		return nil, err
 	}
 	was := s.config()
 	s.use(ctx, cfg, boxes)
 	if s.opts.LogLevel != nil && cfg.LogLevel != was.LogLevel {
-		s.opts.LogLevel.UnmarshalText([]byte(cfg.LogLevel)) // it was validated
+		s.opts.LogLevel.UnmarshalText([]byte(cfg.LogLevel)) // plan has validated it
 	}
 	if cfg.HTTPProxy != was.HTTPProxy {
 		s.outbound.set(cfg.HTTPProxy)
 		for _, b := range boxes {
-			b.hangUp()
+			b.closeIdle()
 		}
 	}
 	if opens {
-		err = o.use()
+		err = listening.apply()
 		select {
 		case s.configured <- struct{}{}:
 		default:
 		}
 	}
-	return o.notes, err
+	return listening.notes, err
 }
 
 func logFolder(file string) string {

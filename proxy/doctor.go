@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"reflect"
@@ -20,9 +21,9 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// Doctor looks at everything that must work for mail to flow: keystore,
-// listeners, and for each account network, token and login. It passes on each
-// check as it ends and returns how many failed.
+// Doctor checks everything that must work before mail can be sent: the keystore, the
+// listeners, and for each account network, token and login. It reports each check as it
+// ends and returns how many failed.
 func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int) {
 	c := &checker{ctx: ctx, report: report}
 	c.run(api.CheckVersion, "", nil, func(context.Context) (finding, error) {
@@ -75,13 +76,13 @@ func (s *Server) checkAccount(c *checker, box *mailbox) {
 	}
 }
 
-// notRegistered is the failure of an account whose provider does not know this
-// program.
+// notRegistered is the problem of an account whose provider does not know Waxseal yet.
 func (s subject) notRegistered() *api.Problem {
 	return s.lasting(api.NotRegistered, "5.7.8", "Waxseal isn’t registered with {{.Provider}}: there is no client ID.", "Register it, and enter the client ID.")
 }
 
-// noPassword is the failure of an account that mail programs cannot log in to.
+// noPassword is the problem of an account without a local password, to which no mail
+// program can log in.
 func noPassword(address string) *api.Problem {
 	return &api.Problem{State: api.NoPassword, Account: address, Lasting: true, Code: "5.7.8",
 		What: api.Say("{{.Account}} has no local password.", "Account", address), Cure: api.Say("Create a new one."), Do: api.NewPassword}
@@ -100,9 +101,8 @@ func (b *mailbox) loginCheck(ctx context.Context) (finding, error) {
 	return found("{{.Server}} accepts the access token.", "Server", b.provider.SMTP), err
 }
 
-// checkConfig reads the file again: a running instance keeps what it had when the
-// file was changed by hand, and it can add no account to a file that it may not
-// write.
+// checkConfig reads the file again, since a running instance does not notice that the
+// file was edited by hand, and checks that accounts can be written to it.
 func (s *Server) checkConfig(context.Context) (finding, error) {
 	path := s.opts.ConfigPath
 	if path == "" {
@@ -110,12 +110,10 @@ func (s *Server) checkConfig(context.Context) (finding, error) {
 	}
 	cfg, err := config.Load(path)
 	if err != nil {
-		return finding{}, &api.Problem{Lasting: true, What: api.Say("The configuration file has mistakes: {{.Why}}", "Why", strings.ReplaceAll(err.Error(), "\n", " / ")),
-			Cure: api.Say("Correct the file. Until then Waxseal keeps using what it read before.")}
+		return finding{}, configMistakes(err)
 	}
-	if _, err := safeio.Writable(path); err != nil {
-		return finding{}, &api.Problem{Lasting: true, What: api.Say("{{.File}} can’t be written ({{.Why}}).", "File", path, "Why", err.Error()),
-			Cure: api.Say("Let this user write it. Until then no account can be added or removed.")}
+	if err := s.checkWritable(); err != nil {
+		return finding{}, err
 	}
 	was := s.config()
 	same := func(a, b config.Provider) bool { return reflect.DeepEqual(a, b) }
@@ -127,7 +125,30 @@ func (s *Server) checkConfig(context.Context) (finding, error) {
 		"Accounts", strconv.Itoa(len(cfg.Accounts)), "Providers", strconv.Itoa(len(cfg.Providers))), nil
 }
 
-// checkCrash looks whether a crash has left a report that is still there.
+// configMistakes is the problem of a configuration file that cannot be used. err names each
+// mistake on a line of its own.
+func configMistakes(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return &api.Problem{Lasting: true, What: api.Say("The configuration file can’t be read: {{.Why}}", "Why", err.Error()),
+			Cure: api.Say("Until it can be read, Waxseal keeps using what it read before."), Do: api.ReadAgain}
+	}
+	return &api.Problem{Lasting: true, What: api.Say("The configuration file has mistakes: {{.Why}}", "Why", strings.ReplaceAll(err.Error(), "\n", " / ")),
+		Cure: api.Say("Correct the file. Until then Waxseal keeps using what it read before."), Do: api.ReadAgain}
+}
+
+// checkWritable finds out whether changes can be written to the configuration file.
+func (s *Server) checkWritable() error {
+	if s.opts.ConfigPath == "" {
+		return nil
+	}
+	if _, err := safeio.Writable(s.opts.ConfigPath); err != nil {
+		return &api.Problem{Lasting: true, What: api.Say("{{.File}} can’t be written ({{.Why}}).", "File", s.opts.ConfigPath, "Why", err.Error()),
+			Cure: api.Say("Let this user write it. Until then no changes can be saved.")}
+	}
+	return nil
+}
+
+// checkCrash checks for the report of a crash.
 func (s *Server) checkCrash(context.Context) (finding, error) {
 	info, err := os.Stat(s.opts.LastCrash)
 	if s.opts.LastCrash == "" || err != nil {
@@ -138,9 +159,9 @@ func (s *Server) checkCrash(context.Context) (finding, error) {
 		Cure: api.Say("Send the report to Waxseal’s authors (it holds no secret), then delete it.")}
 }
 
-// checkKeystore writes, reads and deletes a secret of no value.
+// checkKeystore writes, reads and deletes a test secret.
 func (s *Server) checkKeystore(ctx context.Context) (finding, error) {
-	key := "doctor/" + rand.Text() // of this check alone: others of the user's may run now
+	key := "doctor/" + rand.Text() // unique: other checks of this user may be running now
 	want := rand.Text()
 	if err := s.secrets.Set(ctx, key, want); err != nil {
 		return finding{}, err
@@ -150,13 +171,12 @@ func (s *Server) checkKeystore(ctx context.Context) (finding, error) {
 		return finding{}, err
 	}
 	if got != want {
-		return finding{}, &api.Problem{State: api.KeystoreFailed, Lasting: true, What: api.Say("The keystore returns something else than was stored."), Cure: api.Say("Choose another keystore.")}
+		return finding{}, &api.Problem{State: api.KeystoreFailed, Lasting: true, What: api.Say("The keystore returned something other than what was stored."), Cure: api.Say("Choose another keystore.")}
 	}
 	return found("Stores and reads secrets ({{.Kind}}).", "Kind", s.secrets.Kind()), s.secrets.Delete(ctx, key)
 }
 
-// checkPorts says where this server listens or, when it does not serve, whether
-// it could.
+// checkPorts says where this server listens or, if it does not serve, whether it could.
 func (s *Server) checkPorts(ctx context.Context) (finding, error) {
 	if state := s.state(); state == api.Serving || state == api.Paused {
 		return found("Listening on {{.Addresses}}", "Addresses", s.addressList()), nil
@@ -166,7 +186,7 @@ func (s *Server) checkPorts(ctx context.Context) (finding, error) {
 	for _, addr := range cfg.Addresses() {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 		if err != nil {
-			return finding{}, portProblem(portError(addr, err))
+			return finding{}, portProblem(addr, err)
 		}
 		l.Close()
 		free = append(free, addr)
@@ -174,16 +194,17 @@ func (s *Server) checkPorts(ctx context.Context) (finding, error) {
 	return found("Not running. Free: {{.Addresses}}", "Addresses", strings.Join(free, ", ")), nil
 }
 
-// portProblem is a port that cannot be opened, as a failed check.
-func portProblem(err error) error {
+// portProblem is the failed check of an address that cannot be listened on.
+func portProblem(addr string, err error) error {
+	err = portError(addr, err)
 	taken, ok := errors.AsType[*api.PortTakenError](err)
 	if !ok {
-		return &api.Problem{Lasting: true, What: api.Say("Port can’t be opened: {{.Why}}", "Why", err.Error()), Do: api.OpenSetting}
+		return err
 	}
-	return &api.Problem{Lasting: true, What: taken.Text(), Cure: api.Say("Quit the other program, or choose another port in the settings."), Do: api.OpenSetting}
+	return &api.Problem{Lasting: true, What: taken.Text(), Cure: taken.Remedy(), Do: api.OpenSetting}
 }
 
-// reach looks a host up and opens a connection to it, the way mail and tokens go.
+// reach looks up a host and connects to it, the same way as for mail and tokens.
 func (s *Server) reach(ctx context.Context, hostport string) (finding, error) {
 	conn, err := upstream.Dial(ctx, &net.Dialer{}, s.outbound.proxy, hostport)
 	var dns *net.DNSError

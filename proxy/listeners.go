@@ -13,20 +13,20 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// errStopping is the answer to a change that comes while the server ends.
-var errStopping = errors.New("this Waxseal is ending")
+// errStopping is the answer to a change that comes while the server stops.
+var errStopping error = &api.Problem{What: api.Say("Waxseal is stopping."), Cure: api.Say("Start it again, then repeat the change.")}
 
-// openings are what a configuration listens on, ready to replace what is listened
-// on now. New addresses are open already and nobody is served there; those that
-// stay are left alone, so that no connection notices.
-type openings struct {
+// listenPlan is what a configuration listens on, ready to replace what the server listens
+// on now. New addresses are already open, but nobody is served there yet; addresses that
+// stay are left alone, so that no connection notices the change.
+type listenPlan struct {
 	s         *Server
 	asked     []api.Listener
-	listeners []*listener // for each of asked, new ones among them; nil where it cannot be listened on
+	listeners []*listener // one for each of asked, old or new; nil if its address cannot be listened on
 	added     []*listener
 	gone      []*listener
-	kept      []*listener    // would be gone, but for their ports
-	metrics   *metricsServer // nil: none
+	kept      []*listener    // should be gone, but their ports are needed until the next start
+	metrics   *metricsServer // nil: no metrics
 	notes     []string
 }
 
@@ -37,105 +37,105 @@ type metricsServer struct {
 	http  *http.Server
 }
 
-// open opens what cfg listens on and the server does not, or nothing. The metrics
-// stop no mail: at the start, and later where they could not be opened then, it is
-// told in the log that they cannot. The caller holds s.edit.
-func (s *Server) open(cfg config.Config) (*openings, error) {
-	o := &openings{s: s, metrics: s.web}
-	if o.metrics != nil && o.metrics.asked != cfg.Metrics {
-		o.metrics = nil
+// planListening opens the addresses of cfg on which the server does not listen yet, or none
+// of them. Metrics that cannot be opened do not stop mail: at the start, and later if their
+// address has not changed, that is only logged. The caller holds s.edit.
+func (s *Server) planListening(cfg config.Config) (*listenPlan, error) {
+	p := &listenPlan{s: s, metrics: s.web}
+	if p.metrics != nil && p.metrics.asked != cfg.Metrics {
+		p.metrics = nil
 	}
-	o.match(cfg)
-	for i, l := range o.listeners {
+	p.matchOpen(cfg)
+	for i, l := range p.listeners {
 		if l != nil {
 			continue
 		}
-		inner, err := o.listen(o.asked[i].Address)
+		inner, err := p.listen(p.asked[i].Address)
 		if err != nil {
-			o.undo()
+			p.undo()
 			return nil, err
 		}
 		if inner != nil {
-			o.listeners[i] = &listener{Listener: inner, srv: s, asked: o.asked[i]}
-			o.added = append(o.added, o.listeners[i])
+			p.listeners[i] = &listener{Listener: inner, srv: s, asked: p.asked[i]}
+			p.added = append(p.added, p.listeners[i])
 		}
 	}
-	if o.metrics == nil && cfg.Metrics != "" {
-		inner, err := o.listen(cfg.Metrics)
+	if p.metrics == nil && cfg.Metrics != "" {
+		inner, err := p.listen(cfg.Metrics)
 		switch {
 		case err == nil && inner != nil:
-			o.metrics = s.newMetricsServer(cfg.Metrics, inner)
+			p.metrics = s.newMetricsServer(cfg.Metrics, inner)
 		case err != nil && s.isOpen && cfg.Metrics != s.config().Metrics:
-			o.undo()
+			p.undo()
 			return nil, err
 		case err != nil:
-			s.log.Warn("no metrics", "err", err, "cure", "set `metrics` to a free port, or to \"\" for none")
+			s.log.Warn("no metrics", "err", err, "cure", "set `metrics` to a free port, or to \"\" to turn them off")
 		}
 	}
-	if len(o.kept) == 0 && !slices.ContainsFunc(o.listeners, func(l *listener) bool { return l != nil }) {
-		o.undo()
-		return nil, errors.New("no address to listen on: set `listen` or `listen_tls` in the configuration")
+	if len(p.kept) == 0 && !slices.ContainsFunc(p.listeners, func(l *listener) bool { return l != nil }) {
+		p.undo()
+		return nil, &api.Problem{Lasting: true, What: api.Say("There is no address for mail programs to connect to."),
+			Cure: api.Say("Set listen or listen_tls in the settings or the configuration file."), Do: api.OpenSetting}
 	}
-	return o, nil
+	return p, nil
 }
 
-// match finds what is open already. An address that moved between listen and
-// listen_tls stays open and gets its other security when the openings are used.
-func (o *openings) match(cfg config.Config) {
-	o.asked = cfg.Listeners()
-	o.listeners = make([]*listener, len(o.asked))
-	o.gone = slices.Clone(o.s.listeners)
+// matchOpen finds the addresses that are already open. An address that moved between listen
+// and listen_tls stays open, and its security changes when the plan is applied.
+func (p *listenPlan) matchOpen(cfg config.Config) {
+	p.asked = cfg.Listeners()
+	p.listeners = make([]*listener, len(p.asked))
+	p.gone = slices.Clone(p.s.listeners)
 	take := func(i int, fits func(l *listener) bool) {
-		at := slices.IndexFunc(o.gone, func(l *listener) bool { return l.asked.Address == o.asked[i].Address && fits(l) })
-		if o.listeners[i] == nil && at >= 0 {
-			o.listeners[i] = o.gone[at]
-			o.gone = slices.Delete(o.gone, at, at+1)
+		at := slices.IndexFunc(p.gone, func(l *listener) bool { return l.asked.Address == p.asked[i].Address && fits(l) })
+		if p.listeners[i] == nil && at >= 0 {
+			p.listeners[i] = p.gone[at]
+			p.gone = slices.Delete(p.gone, at, at+1)
 		}
 	}
-	for i := range o.asked {
-		take(i, func(l *listener) bool { return l.implicitTLS.Load() == o.asked[i].TLS })
+	for i := range p.asked {
+		take(i, func(l *listener) bool { return l.implicitTLS.Load() == p.asked[i].TLS })
 	}
-	for i := range o.asked {
+	for i := range p.asked {
 		take(i, func(*listener) bool { return true })
 	}
 }
 
-// listen opens an address. It gives nil where this machine does not have it, and
-// where the server itself has the port until its next start.
-func (o *openings) listen(addr string) (net.Listener, error) {
+// listen opens an address. It returns nil if this machine does not have the address, or if
+// the server itself uses the port until its next start.
+func (p *listenPlan) listen(addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case err == nil:
 		return l, nil
-	case is(err, notHere):
-		o.s.log.Warn("this machine does not have that address; going on without it", "address", addr)
-		if !slices.Contains(o.s.config().Addresses(), addr) { // asked for just now
-			o.notes = append(o.notes, "this machine does not have the address of "+addr+", so nobody is served there")
+	case isAny(err, notHere):
+		p.s.log.Warn("this machine does not have the address; continuing without it", "address", addr)
+		if !slices.Contains(p.s.config().Addresses(), addr) { // the user asked for it just now
+			p.notes = append(p.notes, "this computer does not have the address of "+addr+", so mail programs can't connect there")
 		}
 		return nil, nil
-	case is(err, inUse) && o.keep(portOf(addr)):
-		o.notes = append(o.notes, fmt.Sprintf("%s takes effect at the next start: until then Waxseal itself uses its port on another address", addr))
+	case isAny(err, inUse) && p.keepPort(portOf(addr)):
+		p.notes = append(p.notes, fmt.Sprintf("%s takes effect at the next start: until then Waxseal itself uses its port on another address", addr))
 		return nil, nil
 	}
 	return nil, portError(addr, err)
 }
 
-// keep looks whether the server's own use of a port, which would end now, is in
-// the way of a new one. Closing first could leave it with neither, so the old use
-// stays.
-func (o *openings) keep(port string) bool {
+// keepPort reports whether the server itself uses a port that a new address needs, and keeps
+// it in use if it was to be closed. Closing it first could leave the server with neither.
+func (p *listenPlan) keepPort(port string) bool {
 	same := func(l *listener) bool { return portOf(l.Addr().String()) == port }
-	for _, l := range o.gone {
+	for _, l := range p.gone {
 		if same(l) {
-			o.kept = append(o.kept, l)
+			p.kept = append(p.kept, l)
 		}
 	}
-	o.gone = slices.DeleteFunc(o.gone, same)
-	if web := o.s.web; web != nil && o.metrics == nil && portOf(web.inner.Addr().String()) == port {
-		o.metrics = web
-		o.notes = append(o.notes, "metrics takes effect at the next start")
+	p.gone = slices.DeleteFunc(p.gone, same)
+	if web := p.s.web; web != nil && p.metrics == nil && portOf(web.inner.Addr().String()) == port {
+		p.metrics = web
+		p.notes = append(p.notes, "metrics takes effect at the next start")
 	}
-	return slices.ContainsFunc(o.kept, same) || o.metrics == o.s.web && o.metrics != nil && portOf(o.metrics.inner.Addr().String()) == port
+	return slices.ContainsFunc(p.kept, same) || p.metrics == p.s.web && p.metrics != nil && portOf(p.metrics.inner.Addr().String()) == port
 }
 
 func portOf(addr string) string {
@@ -143,51 +143,51 @@ func portOf(addr string) string {
 	return port
 }
 
-// undo closes what was opened.
-func (o *openings) undo() {
-	for _, l := range o.added {
+// undo closes the addresses that were opened.
+func (p *listenPlan) undo() {
+	for _, l := range p.added {
 		l.Close()
 	}
-	if o.metrics != nil && o.metrics != o.s.web {
-		o.metrics.inner.Close()
+	if p.metrics != nil && p.metrics != p.s.web {
+		p.metrics.inner.Close()
 	}
 }
 
-// use serves on what was opened and closes what is not asked for any more;
-// connections that came in there go on. Behind a stop it is errStopping, and
-// nothing was done.
-func (o *openings) use() error {
-	s := o.s
+// apply serves on the addresses that were opened and closes those that are no longer asked
+// for; connections that came in there continue. After a stop it does nothing and returns
+// errStopping.
+func (p *listenPlan) apply() error {
+	s := p.s
 	s.mu.Lock()
 	if s.stopping.Load() {
 		s.mu.Unlock()
-		o.undo()
+		p.undo()
 		return errStopping
 	}
 	s.isOpen = true
 	var now []*listener
-	for i, l := range o.listeners {
+	for i, l := range p.listeners {
 		if l != nil {
-			l.implicitTLS.Store(o.asked[i].TLS)
+			l.implicitTLS.Store(p.asked[i].TLS)
 			now = append(now, l)
 		}
 	}
-	s.listeners = append(now, o.kept...)
-	for _, l := range o.added {
+	s.listeners = append(now, p.kept...)
+	for _, l := range p.added {
 		s.wg.Go(func() { l.serve() })
 	}
 	before := s.web
-	s.web = o.metrics
-	if o.metrics != before {
-		if o.metrics != nil {
-			s.wg.Go(o.metrics.serve(s))
+	s.web = p.metrics
+	if p.metrics != before {
+		if p.metrics != nil {
+			s.wg.Go(p.metrics.serve(s))
 		}
 		if before != nil {
 			s.wg.Go(before.end(s.hard))
 		}
 	}
 	s.mu.Unlock()
-	for _, l := range o.gone {
+	for _, l := range p.gone {
 		l.Close()
 	}
 	return nil
@@ -202,12 +202,12 @@ func (s *Server) newMetricsServer(asked string, inner net.Listener) *metricsServ
 func (m *metricsServer) serve(s *Server) func() {
 	return func() {
 		if err := m.http.Serve(m.inner); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("metrics ended", "err", err)
+			s.log.Error("the metrics server ended", "err", err)
 		}
 	}
 }
 
-// end lets answers under way go out first.
+// end closes the server after the answers in progress.
 func (m *metricsServer) end(hard context.Context) func() {
 	return func() {
 		ctx, cancel := context.WithTimeout(hard, 5*time.Second)

@@ -17,7 +17,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// certificate is the one for local TLS, made anew before it ends.
+// certificate is the certificate for local TLS. It is replaced before it expires.
 type certificate struct {
 	now atomic.Pointer[tls.Certificate]
 
@@ -25,17 +25,17 @@ type certificate struct {
 }
 
 func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if cert := s.cert.now.Load(); cert != nil && usable(cert.Leaf, s.opts.Now()) {
+	if cert := s.cert.now.Load(); cert != nil && stillValid(cert.Leaf, s.opts.Now()) {
 		return cert, nil
 	}
 	s.cert.mu.Lock()
 	defer s.cert.mu.Unlock()
-	if cert := s.cert.now.Load(); cert != nil && usable(cert.Leaf, s.opts.Now()) {
+	if cert := s.cert.now.Load(); cert != nil && stillValid(cert.Leaf, s.opts.Now()) {
 		return cert, nil
 	}
 	cert, err := s.newCertificate()
 	if errors.Is(err, ErrNotKept) {
-		s.log.Warn("the certificate for local TLS lasts only until the next start", "err", err)
+		s.log.Warn("the certificate for local TLS is only valid until the next start", "err", err)
 	} else if err != nil {
 		return nil, fmt.Errorf("certificate for local TLS: %w", err)
 	}
@@ -43,8 +43,8 @@ func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return &cert, nil
 }
 
-// newCertificate makes or finds the certificate beside the configuration; a
-// server without one keeps it in memory.
+// newCertificate finds or makes the certificate next to the configuration file. A server
+// without such a file keeps the certificate in memory.
 func (s *Server) newCertificate() (tls.Certificate, error) {
 	if s.opts.ConfigPath != "" {
 		return LocalCertificate(filepath.Dir(s.opts.ConfigPath), s.opts.Now())
@@ -56,8 +56,8 @@ func (s *Server) newCertificate() (tls.Certificate, error) {
 	return tls.X509KeyPair(certPEM, keyPEM)
 }
 
-// Certificate is the certificate for local TLS as it is now; File is empty where
-// it could not be stored.
+// Certificate returns the current certificate for local TLS. Its File is empty if it could
+// not be stored.
 func (s *Server) Certificate() (api.Certificate, error) {
 	cert, err := s.certificate(nil)
 	if err != nil {
@@ -67,14 +67,14 @@ func (s *Server) Certificate() (api.Certificate, error) {
 	info := api.Certificate{PEM: string(text), Fingerprint: fingerprint(cert.Leaf.Raw), NotAfter: cert.Leaf.NotAfter.UTC().Format(time.RFC3339)}
 	if s.opts.ConfigPath != "" {
 		file := filepath.Join(filepath.Dir(s.opts.ConfigPath), certificateFile)
-		if kept, err := os.ReadFile(file); err == nil && bytes.Equal(kept, text) {
+		if stored, err := os.ReadFile(file); err == nil && bytes.Equal(stored, text) {
 			info.File = file
 		}
 	}
 	return info, nil
 }
 
-// fingerprint is a certificate's SHA-256 as mail programs show it.
+// fingerprint is a certificate's SHA-256 in the form that mail programs show.
 func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	pairs := make([]string, len(sum))

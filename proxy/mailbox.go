@@ -16,18 +16,17 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// mailbox is one account at work: its local password, its grant at the provider
-// and its connections there. Accounts share nothing that waits.
+// mailbox is an account in use: its local password, its grant at the provider and its
+// connections to the provider. No account ever waits for another.
 type mailbox struct {
-	address  string          // as configured; sessions find it by Fold(address)
+	address  string          // as configured; sessions find the mailbox by Fold(address)
 	account  api.Account     // as in the configuration
-	provider config.Provider // with the account's own settings over it
+	provider config.Provider // with the account's own settings applied
 
 	password localPassword
 	grant    *oauth.Grant
@@ -36,23 +35,30 @@ type mailbox struct {
 	removed  atomic.Bool
 
 	connections atomic.Int64
-	full        perMinute // the log hears of max_connections_per_account
+	full        perMinute // limits log lines about max_connections_per_account
 	messages    atomic.Int64
 	sent        atomic.Int64
 	failed      atomic.Int64
-	today       tally // sent on one day
+	today       tally // messages sent in one day
 	last        atomic.Pointer[api.Activity]
-	trouble     atomic.Pointer[api.Problem] // why the last login at the mail server failed; nil when it did not
+	trouble     atomic.Pointer[api.Problem] // why the last login failed; nil if it worked
 }
 
-// The breakers' names: one for each token endpoint, by host and path since one host
-// may serve several tenants, and one for each mail server.
+// The breakers' names. There is one for each token endpoint, by host and path because one
+// host may serve several tenants, and one for each mail server.
 func tokenBreaker(p config.Provider) string { return "token " + endpoint(p.TokenURL) }
 func mailBreaker(p config.Provider) string  { return "smtp " + p.SMTP }
 func isMailBreaker(name string) bool        { return strings.HasPrefix(name, "smtp ") }
 
-// newMailbox builds an account's mailbox; it reads the provider's ca_file and
-// nothing else.
+// breakerHost is a breaker's name for people who may not know the tenants: without the path
+// of a token endpoint.
+func breakerHost(name string) string {
+	host, _, _ := strings.Cut(name, "/")
+	return host
+}
+
+// newMailbox makes an account's mailbox. It reads the provider's ca_file and no other
+// file.
 func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox, error) {
 	client, roots, err := s.clients.get(p.CAFile)
 	if err != nil {
@@ -84,8 +90,7 @@ func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox, error) 
 	return b, nil
 }
 
-// endpoint names a token endpoint for people: host and path, since one host may
-// serve several tenants.
+// endpoint names a token endpoint by host and path.
 func endpoint(tokenURL string) string {
 	u, err := url.Parse(tokenURL)
 	if err != nil {
@@ -94,54 +99,16 @@ func endpoint(tokenURL string) string {
 	return u.Host + u.Path
 }
 
-// usable makes sure that the account can send now.
-func (b *mailbox) usable(ctx context.Context) error {
-	// The token first: an account whose consent is gone must hear that, however
-	// warm its connections are.
+// canSend checks that the account can send now, and returns the error if it cannot.
+func (b *mailbox) canSend(ctx context.Context) error {
+	// The token comes first: an account whose consent has ended must report that, even if
+	// its connections are still logged in.
 	if _, err := b.grant.Token(ctx); err != nil {
 		return err
 	}
 	err := b.pool.Check(ctx)
 	b.note(err)
 	return err
-}
-
-// note remembers how a login at the mail server ended, for the account's state. A
-// failure that is no fault of the account or its server changes nothing.
-func (b *mailbox) note(err error) {
-	if err == nil {
-		if b.trouble.Load() != nil {
-			b.trouble.Store(nil)
-		}
-		return
-	}
-	if p := explain(b, err); p.State != "" {
-		b.trouble.Store(p.Problem)
-	}
-}
-
-// ended counts a message.
-func (b *mailbox) ended(r api.Result, a *api.Activity) {
-	if r == api.Sent {
-		b.note(nil)
-		b.sent.Add(1)
-		b.today.count(dayOf(a.Time))
-	} else {
-		b.failed.Add(1)
-	}
-	b.last.Store(a)
-}
-
-// carryOn takes over the counts of the account's mailbox before this one; it does
-// nothing for an account that is gone.
-func (b *mailbox) carryOn(before *mailbox) {
-	if b == nil {
-		return
-	}
-	b.sent.Add(before.sent.Load())
-	b.failed.Add(before.failed.Load())
-	b.today.n.Store(before.today.n.Load())
-	b.last.Store(before.last.Load())
 }
 
 func (b *mailbox) providerName() string {
@@ -151,10 +118,10 @@ func (b *mailbox) providerName() string {
 	return b.provider.ID
 }
 
-// retireTimeout bounds the wait for a token refresh under way.
+// retireTimeout is the longest wait for a token refresh in progress.
 const retireTimeout = 15 * time.Second
 
-// retire ends a mailbox's use; messages in flight finish. Sessions that hold it
+// retire ends the use of a mailbox after the messages in flight. Sessions that hold it
 // look for its successor at their next message.
 func (s *Server) retire(ctx context.Context, b *mailbox) {
 	b.removed.Store(true)
@@ -169,63 +136,16 @@ func (s *Server) retire(ctx context.Context, b *mailbox) {
 	b.http.CloseIdleConnections()
 }
 
-// status is how the account is. mail is the breaker of its mail server.
-func (b *mailbox) status(mail breaker.Status) api.AccountStatus {
-	pool, token := b.pool.Status(), b.grant.Status()
-	st := api.AccountStatus{
-		Address: b.address, Provider: b.provider.ID, Name: b.providerName(),
-		Connections: b.connections.Load(), Messages: b.messages.Load(),
-		Sent: b.sent.Load(), Failed: b.failed.Load(), SentToday: b.today.of(dayOf(time.Now())), DailyLimit: int64(b.provider.DailyLimit),
-		Upstream: api.PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting, Limit: pool.Limit},
-		Token:    api.Token{Expiry: token.Expiry, LastRefresh: token.LastRefresh, Unsaved: token.Unsaved},
-	}
-	st.State, st.Problem = b.state(token, mail)
-	if a := b.last.Load(); a != nil {
-		st.LastMessage, st.LastResult = a.Time, a.Result
-	}
-	return st
-}
-
-// state is the account's state, with what is wrong where something is. What stops
-// the account for good goes before what passes, and a token before a login.
-func (b *mailbox) state(token oauth.Status, mail breaker.Status) (api.State, *api.Problem) {
-	trouble := b.trouble.Load()
-	if b.provider.ClientID == "" {
-		trouble = subjectOf(b).notRegistered()
-	}
-	if token.Err != nil {
-		p := explain(b, token.Err)
-		// While it is tried again, what only a person can end has not ended.
-		if p.State != "" && (p.Lasting || token.State != oauth.Refreshing) {
-			trouble = p.Problem
-		}
-	}
-	switch {
-	case trouble != nil && trouble.Lasting:
-	case mail.State != breaker.Closed:
-		trouble = explainBreaker(subjectOf(b), &breaker.OpenError{Name: mail.Name, RetryIn: mail.RetryIn, Cause: mail.Cause})
-	case trouble == nil:
-		return tokenStates[token.State], nil
-	}
-	return trouble.State, trouble
-}
-
-// tokenStates are the states of accounts without trouble.
-var tokenStates = map[string]api.State{
-	oauth.Ready: api.Ready, oauth.Unknown: api.Unused, oauth.Refreshing: api.Refreshing,
-	oauth.NeedsConsent: api.NeedsConsent, oauth.NeedsAdmin: api.NeedsAdmin, oauth.Failed: api.SignInDown,
-}
-
-// hangUp closes connections that wait for work: what comes next connects anew.
-// HTTP clients are asked for by mailbox, since those of one that stays outlive
-// clients.forget.
-func (b *mailbox) hangUp() {
+// closeIdle closes the connections that are idle, so that the next message and the next
+// refresh use new ones. Each mailbox closes those of its own HTTP client, because a mailbox
+// that stays keeps its client after clients.forget.
+func (b *mailbox) closeIdle() {
 	b.pool.Drop()
 	b.http.CloseIdleConnections()
 }
 
-// clients are HTTP clients by the CA file they trust besides the system's; "" is
-// none. The caller holds the server's edit lock, or is the only one.
+// clients has an HTTP client for each CA file that is trusted in addition to the system's
+// CAs; "" is no file. The caller holds the server's edit lock, or is the only one.
 type clients struct {
 	outbound *outbound
 	byCA     map[string]client
@@ -233,10 +153,10 @@ type clients struct {
 
 type client struct {
 	http  *http.Client
-	roots *x509.CertPool // nil: the system's
+	roots *x509.CertPool // nil: the system's CAs
 }
 
-// get makes a client, or finds it. It reads the file and nothing else.
+// get returns the client for a CA file, which it makes at the first use.
 func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
 	if known, ok := c.byCA[caFile]; ok {
 		return known.http, known.roots, nil
@@ -253,7 +173,7 @@ func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
 	return made.http, made.roots, nil
 }
 
-// rootsWith are the system's CAs and those of a file; nil without a file.
+// rootsWith returns the system's CAs and those of a file, or nil if there is no file.
 func rootsWith(caFile string) (*x509.CertPool, error) {
 	if caFile == "" {
 		return nil, nil
@@ -282,11 +202,11 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// forget makes every client anew when it is next needed.
+// forget drops all clients, so that CA files are read again.
 func (c *clients) forget() { c.byCA = nil }
 
-// preload reads local passwords into memory, so that the first login does not
-// wait for a keychain. What cannot be read now is read at the first login.
+// preload reads local passwords into memory, so that the first login does not wait for a
+// keychain. Passwords that cannot be read now are read at the first login.
 func (s *Server) preload(ctx context.Context, log *slog.Logger) {
 	for _, b := range *s.boxes.Load() {
 		if ctx.Err() != nil {
@@ -298,7 +218,8 @@ func (s *Server) preload(ctx context.Context, log *slog.Logger) {
 			log.Error("the keystore cannot be read; logins get a temporary error until it can", "err", err, "cure", keystore.Cure(err))
 			return
 		case errors.Is(err, keystore.ErrNotFound):
-			log.Warn("no local password", "account", b.address, "cure", "waxseal account password "+b.address+" --new")
+			b.trouble.Store(noPassword(b.address))
+			log.Warn("the account has no local password", "account", b.address, "cure", "waxseal account password "+b.address+" --new")
 		}
 	}
 }

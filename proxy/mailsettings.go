@@ -11,9 +11,9 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// MailSettings are what to enter in a mail program for an account: where the
-// server listens or, when it does not serve, would listen, and the local
-// password; renew makes a new one first, after which the old one is refused.
+// MailSettings returns the settings for a mail program: the addresses where the server
+// listens (or would listen, if it does not serve) and the local password. With renew it
+// makes a new password first, and the old one is no longer accepted.
 func (s *Server) MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error) {
 	password, err := s.Password(ctx, address, renew)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Server) MailSettings(ctx context.Context, address string, renew bool) (
 	return api.MailSettings{User: address, Password: password, Servers: mailServers(s.places())}, nil
 }
 
-// places are the addresses that mail programs can be told.
+// places returns the listeners to which mail programs can connect.
 func (s *Server) places() []api.Listener {
 	open, _ := s.listensOn()
 	if len(open) > 0 {
@@ -34,8 +34,8 @@ func (s *Server) places() []api.Listener {
 	return s.config().Listeners()
 }
 
-// mailServers turns listeners into what can be entered, IPv4 first: mail
-// programs that take no IPv6 address outnumber those that take no IPv4 one.
+// mailServers turns listeners into settings for mail programs. IPv4 comes first, because
+// more mail programs reject an IPv6 address than an IPv4 one.
 func mailServers(listeners []api.Listener) []api.MailServer {
 	var servers []api.MailServer
 	for _, l := range listeners {
@@ -51,7 +51,7 @@ func mailServers(listeners []api.Listener) []api.MailServer {
 	return servers
 }
 
-// rank orders the servers: IPv4 first, and plain ones first among those.
+// rank orders the servers: IPv4 before IPv6, then STARTTLS before TLS.
 func rank(s api.MailServer) int {
 	n := 0
 	if strings.Contains(s.Host, ":") {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -14,17 +15,17 @@ import (
 )
 
 var (
-	descConnections = prometheus.NewDesc("waxseal_smtp_connections_active", "Connections of mail programs open now.", nil, nil)
-	descMessages    = prometheus.NewDesc("waxseal_concurrent_messages", "Messages in flight now, from MAIL to the final reply.", nil, nil)
-	descUpstream    = prometheus.NewDesc("waxseal_upstream_connections", "Connections to providers now, by state.", []string{"state"}, nil)
+	descConnections = prometheus.NewDesc("waxseal_smtp_connections_active", "Open connections of mail programs.", nil, nil)
+	descMessages    = prometheus.NewDesc("waxseal_concurrent_messages", "Messages in flight, from MAIL to the final reply.", nil, nil)
+	descUpstream    = prometheus.NewDesc("waxseal_upstream_connections", "Connections to providers, by state.", []string{"state"}, nil)
 	descTotals      = prometheus.NewDesc("waxseal_messages_total", "Messages ended, by result.", []string{"result"}, nil)
 	descRefreshes   = prometheus.NewDesc("waxseal_token_refreshes_total", "Token refreshes, by provider and result.", []string{"provider", "result"}, nil)
-	descBreaker     = prometheus.NewDesc("waxseal_breaker_state", "State of each circuit breaker: 0 closed, 1 half-open, 2 open.", []string{"breaker"}, nil)
-	descTransitions = prometheus.NewDesc("waxseal_breaker_transitions_total", "Changes of state of each circuit breaker.", []string{"breaker"}, nil)
-	descAuth        = prometheus.NewDesc("waxseal_auth_failures_total", "Logins of mail programs that failed.", nil, nil)
+	descBreaker     = prometheus.NewDesc("waxseal_breaker_state", "State of the circuit breakers of each host, the worst if there are several: 0 closed, 1 half-open, 2 open.", []string{"breaker"}, nil)
+	descTransitions = prometheus.NewDesc("waxseal_breaker_transitions_total", "Changes of state of the circuit breakers of each host.", []string{"breaker"}, nil)
+	descAuth        = prometheus.NewDesc("waxseal_auth_failures_total", "Failed logins of mail programs.", nil, nil)
 )
 
-// collector reads the same counters as Snapshot when Prometheus asks.
+// collector reads the same counters as Snapshot.
 type collector struct{ s *Server }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
@@ -51,7 +52,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(descTotals, float64(n), string(result))
 	}
 	refreshes := st.refreshCounts()
-	for _, b := range *c.s.boxes.Load() { // from 0, or rate() misses the first
+	for _, b := range *c.s.boxes.Load() { // begin at 0, or rate() misses the first refresh
 		for _, result := range oauth.Results {
 			refreshes[refreshKey{b.provider.ID, result}] += 0
 		}
@@ -60,18 +61,29 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(descRefreshes, float64(n), key.provider, key.result)
 	}
 	counter(descAuth, float64(st.authFailures.Load()))
-	for _, set := range []*breaker.Set{c.s.tokenBreakers, c.s.smtpBreakers} {
-		for _, b := range set.All() {
-			gauge(descBreaker, int64(b.State), b.Name)
-			counter(descTransitions, float64(b.Transitions), b.Name)
-		}
+	for host, b := range breakersByHost(c.s.tokenBreakers.All(), c.s.smtpBreakers.All()) {
+		gauge(descBreaker, int64(b.State), host)
+		counter(descTransitions, float64(b.Transitions), host)
 	}
 	st.seconds.Collect(ch)
 }
 
-// Handler serves /metrics, /healthz (the process answers) and /readyz (it takes
-// mail and can read its keystore). A page of another site gets nothing, neither
-// under another name that resolves to this machine nor by asking across sites.
+// breakersByHost combines the breakers of each host: the worst state and the sum of the
+// transitions. Breakers are named by host and path, and the path may contain the ID of a
+// tenant, which nobody who can read the metrics needs to know.
+func breakersByHost(lists ...[]breaker.Status) map[string]breaker.Status {
+	hosts := make(map[string]breaker.Status)
+	for _, b := range slices.Concat(lists...) {
+		host := breakerHost(b.Name)
+		was := hosts[host]
+		hosts[host] = breaker.Status{State: max(was.State, b.State), Transitions: was.Transitions + b.Transitions}
+	}
+	return hosts
+}
+
+// Handler serves /metrics, /healthz (the process answers) and /readyz (the server accepts
+// mail and can read its keystore). It answers no page of another site, neither under
+// another name that resolves to this machine nor by a cross-site request.
 func (s *Server) Handler() http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -83,30 +95,30 @@ func (s *Server) Handler() http.Handler {
 		case s.state() != api.Serving:
 			answerText(w, http.StatusServiceUnavailable, string(s.state()))
 		case ks.Problem != nil:
-			answerText(w, http.StatusServiceUnavailable, "keystore: "+ks.Problem.Error())
+			answerText(w, http.StatusServiceUnavailable, "keystore: "+ks.Problem.Summary())
 		default:
 			answerText(w, http.StatusOK, "ok")
 		}
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Browsers say where a request comes from (Fetch Metadata); "none" is a person.
+		// Browsers say where a request comes from (Fetch Metadata); "none" is a person's own.
 		site := r.Header.Get("Sec-Fetch-Site")
 		switch {
 		case !s.ownHost(r.Host):
-			answerText(w, http.StatusMisdirectedRequest, "ask by the address in `metrics`")
+			answerText(w, http.StatusMisdirectedRequest, "use the address in `metrics`")
 			return
 		case site == "cross-site" || site == "same-site":
-			answerText(w, http.StatusForbidden, "no page of another site may ask")
+			answerText(w, http.StatusForbidden, "pages of other sites may not read this")
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-// ownHost accepts IP addresses, localhost and the configured name, which is what
-// stops DNS rebinding: the attacker's page keeps its own name. Where the metrics
-// are open to the network on every address, as in a container, they are asked by
-// names that nobody here knows, and need no page to be read.
+// ownHost accepts IP addresses, localhost and the configured name. This stops DNS
+// rebinding, in which the attacker's page keeps its own name. Metrics that are open to the
+// network on every address, as in a container, accept any name: nobody here knows their
+// names, and an attacker needs no page to read them.
 func (s *Server) ownHost(hostport string) bool {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {

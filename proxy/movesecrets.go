@@ -2,38 +2,37 @@ package proxy
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// MoveSecrets moves all secrets of all accounts into another kind of keystore,
-// "system" or "file", and writes that into the configuration file. Mail goes on
-// meanwhile. An error or an end at any step loses nothing, and the same again
-// finishes the work; moved is how many secrets were copied this time. See
+// MoveSecrets moves all secrets of all accounts to another keystore, "system" or "file",
+// and writes the new keystore into the configuration file. Mail continues in the meantime.
+// If it fails or is interrupted at any step, no secret is lost, and calling it again
+// finishes the work. moved is how many secrets were copied this time. See
 // [keystore.Store.Move].
 func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
 	other, there := kind, s.secrets.Kind() == kind
-	if there { // an earlier move may have left some behind
+	if there { // an earlier move may have left some in the other keystore
 		other = otherKeystore(kind)
 	}
 	switch {
 	case !slices.Contains(keystore.Names(true), kind):
-		return 0, fmt.Errorf("secrets cannot be moved to %q; use %s", kind, keystore.Choice(true))
+		return 0, cannotMove("Secrets can’t be moved to {{.Keystore}}.", "Use {{.Choice}}.", "Keystore", strconv.Quote(kind), "Choice", keystore.Choice(true))
 	case s.opts.OpenKeystore == nil || s.opts.ConfigPath == "":
-		return 0, errors.New("this instance cannot move its secrets")
+		return 0, cannotMove("This Waxseal can’t move its secrets: it has no configuration file.", "")
 	case s.opts.KeystoreFixed && !there:
-		return 0, errors.New("the keystore was chosen with --keystore or WAXSEAL_KEYSTORE, which would still be used after a move; start without them, then move the secrets")
+		return 0, cannotMove("The keystore was chosen with --keystore or WAXSEAL_KEYSTORE, which would still apply after a move.", "Start Waxseal without them, then move the secrets.")
 	}
-	if _, err := safeio.Writable(s.opts.ConfigPath); err != nil {
-		return 0, fmt.Errorf("configuration file %s cannot be written, and no secret was moved; let this user write it: %w", s.opts.ConfigPath, err)
+	if err := s.checkWritable(); err != nil {
+		return 0, err
 	}
 	store, err := s.opts.OpenKeystore(other)
 	if err != nil {
@@ -60,13 +59,17 @@ func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 	return moved, err
 }
 
-// otherKeystore is the other kind of keystore that lasts.
+func cannotMove(what, cure string, pairs ...string) error {
+	return &api.Problem{Lasting: true, What: api.Say(what, pairs...), Cure: api.Say(cure, pairs...)}
+}
+
+// otherKeystore returns the other of the two permanent kinds of keystore.
 func otherKeystore(kind string) string {
 	names := keystore.Names(true)
 	return names[slices.IndexFunc(names, func(name string) bool { return name != kind })]
 }
 
-// secretKeys are the keys under which something may be kept.
+// secretKeys returns all keys under which there may be a secret.
 func (s *Server) secretKeys() []string {
 	var keys []string
 	shared := map[string]bool{}

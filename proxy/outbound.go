@@ -12,14 +12,14 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// outbound decides which HTTP proxy, if any, leads to a provider. It may change
-// at any time, for what is connected from then on.
+// outbound decides which HTTP proxy, if any, is used to reach a provider. A change applies
+// to new connections.
 type outbound struct {
 	via atomic.Pointer[func(*url.URL) (*url.URL, error)]
 }
 
-// set takes the configuration's http_proxy; "" is the environment's. NO_PROXY
-// holds for both, and nothing on this machine is reached through a proxy.
+// set takes the configuration's http_proxy; "" means the environment's. NO_PROXY applies to
+// both, and this machine itself is never reached through a proxy.
 func (o *outbound) set(httpProxy string) {
 	c := httpproxy.FromEnvironment()
 	if httpProxy != "" {
@@ -32,12 +32,12 @@ func (o *outbound) set(httpProxy string) {
 	o.via.Store(&via)
 }
 
-// errHTTPSProxy does not repeat what it refuses: that may hold a password.
+// errHTTPSProxy does not repeat the value, which may contain a password.
 var errHTTPSProxy = &upstream.ProxyError{Proxy: "in HTTPS_PROXY", Err: errors.New(
-	`that is not the address of a proxy; write it like "http://user:password@proxy.example.com:3128", with the password percent-encoded`)}
+	`the value is not the address of a proxy; write it like "http://user:password@proxy.example.com:3128", with the password percent-encoded`)}
 
-// namesProxy reports whether the environment's https_proxy is one that httpproxy
-// takes: it goes without a scheme, too, and may hold a password. "" names none.
+// namesProxy reports whether httpproxy understands the environment's https_proxy, which may
+// have no scheme and may contain a password. "" is understood: there is no proxy.
 func namesProxy(raw string) bool {
 	if raw == "" {
 		return true
@@ -46,9 +46,9 @@ func namesProxy(raw string) bool {
 	return err == nil && via != nil && config.IsProxyAddress(via)
 }
 
-// refusing is for an https_proxy that names no proxy. httpproxy would connect
-// directly, which whoever set it does not want. What NO_PROXY names, and this
-// machine, is reached as ever.
+// refusing is for an https_proxy that httpproxy does not understand. httpproxy would
+// connect directly, which is not what the person who set it wants. The hosts in NO_PROXY
+// and this machine are still reached directly.
 func refusing(c httpproxy.Config) func(*url.URL) (*url.URL, error) {
 	c.HTTPSProxy = "http://unknown.invalid"
 	via := c.ProxyFunc()
@@ -61,7 +61,7 @@ func refusing(c httpproxy.Config) func(*url.URL) (*url.URL, error) {
 	}
 }
 
-// proxy is the proxy to u's host, nil for none.
+// proxy returns the proxy to u's host, or nil for none.
 func (o *outbound) proxy(u *url.URL) (*url.URL, error) { return (*o.via.Load())(u) }
 
 // forRequest is proxy in the form of [http.Transport].

@@ -3,41 +3,60 @@ package proxy
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
 )
 
-// portOwner names the program that listens on a TCP port, as far as this user
-// may know: /proc/net/tcp gives the socket, /proc/PID/fd who has it.
-func portOwner(port string) string {
+// portOwner finds the program that listens on a TCP port, and its user if that is another
+// one. /proc/net/tcp gives the socket and its user to everybody; /proc/PID/fd gives the
+// program, but only of this user's own processes.
+func portOwner(port string) owner {
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return ""
+		return owner{}
 	}
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		if inode := listeningInode(table, fmt.Sprintf(":%04X", n)); inode != "" {
-			return socketOwner("socket:[" + inode + "]")
+	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		table, err := os.Open(name)
+		if err != nil {
+			continue
 		}
+		inode, uid := findListener(table, fmt.Sprintf(":%04X", n))
+		table.Close()
+		if inode == "" {
+			continue
+		}
+		found := owner{program: socketOwner("socket:[" + inode + "]")}
+		if uid != strconv.Itoa(os.Getuid()) {
+			found.user = userName(uid)
+		}
+		return found
 	}
-	return ""
+	return owner{}
 }
 
-func listeningInode(table, suffix string) string {
-	f, err := os.Open(table)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
+// findListener finds the inode and the user ID of a listening socket in a table of the
+// kernel's. suffix is the end of its address.
+func findListener(table io.Reader, suffix string) (inode, uid string) {
 	const listening = "0A"
-	for lines := bufio.NewScanner(f); lines.Scan(); {
+	for lines := bufio.NewScanner(table); lines.Scan(); {
 		// sl local_address rem_address st tx:rx tr:tm retrnsmt uid timeout inode
 		if f := strings.Fields(lines.Text()); len(f) > 9 && f[3] == listening && strings.HasSuffix(f[1], suffix) {
-			return f[9]
+			return f[9], f[7]
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// userName returns the name of a user, or the ID if there is no name.
+func userName(uid string) string {
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
 }
 
 func socketOwner(socket string) string {

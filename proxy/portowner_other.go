@@ -2,5 +2,5 @@
 
 package proxy
 
-// portOwner is not known here.
-func portOwner(string) string { return "" }
+// portOwner does not know who uses a port on this system.
+func portOwner(string) owner { return owner{} }

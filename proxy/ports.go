@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -11,7 +10,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// Why an address cannot be listened on. Windows has numbers of its own
+// The errors of an address that cannot be listened on. Windows has its own numbers
 // (WSAEADDRINUSE and so on), which package syscall does not map to these.
 var (
 	inUse     = []error{syscall.EADDRINUSE, syscall.Errno(10048)}
@@ -19,29 +18,38 @@ var (
 	notHere   = []error{syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.Errno(10049), syscall.Errno(10047)}
 )
 
-func is(err error, any []error) bool {
-	return slices.ContainsFunc(any, func(target error) bool { return errors.Is(err, target) })
+func isAny(err error, targets []error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
-// portError says why an address cannot be listened on and how to go on. It is a
-// *PortTakenError where another program has it.
+// portError says why an address cannot be listened on and what to do. If another program
+// uses the port, it is a *PortTakenError.
 func portError(addr string, err error) error {
 	_, port, _ := net.SplitHostPort(addr)
-	switch {
-	case is(err, inUse):
-		return &api.PortTakenError{Address: addr, Owner: portOwner(port), Free: freeAddress(addr)}
-	case is(err, forbidden):
-		return fmt.Errorf("port %s may not be opened by this user: set one above 1023 for %q in the configuration (listen, listen_tls, metrics): %w", port, addr, err)
+	if isAny(err, inUse) {
+		owner := portOwner(port)
+		return &api.PortTakenError{Address: addr, Owner: owner.program, User: owner.user, Free: freeAddress(addr)}
 	}
-	return fmt.Errorf("cannot listen on %q: %w", addr, err)
+	p := &api.Problem{Lasting: true, What: api.Say("Waxseal can’t listen on {{.Address}}: {{.Why}}.", "Address", addr, "Why", err.Error()),
+		Cure: api.Say("Choose another address in the settings (listen, listen_tls, metrics)."), Do: api.OpenSetting}
+	if isAny(err, forbidden) {
+		p.What = api.Say("This user may not open port {{.Port}} ({{.Address}}).", "Port", port, "Address", addr)
+		p.Cure = api.Say("Choose a port above 1023 in the settings (listen, listen_tls, metrics).")
+	}
+	return p
 }
 
-// nearPorts is how many ports behind a taken one are tried before the system is
-// asked for any: people know a port near the usual one again.
+// owner is who uses a port, as far as this user may know; its fields may be "".
+type owner struct {
+	program string
+	user    string // if it is not the one that Waxseal runs as
+}
+
+// nearPorts is how many ports after a taken one are tried before the system is asked for
+// any: people recognize a port that is near the usual one.
 const nearPorts = 20
 
-// freeAddress finds an address of the same host that can be listened on now; ""
-// where there is none.
+// freeAddress finds an address of the same host that can be listened on now, or "".
 func freeAddress(addr string) string {
 	host, text, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// Preflight tells what it takes to add an account, or to have one that is there
-// approved again. It fails for an address that cannot be one, and where the
-// provider takes no OAuth; the error then says what to do instead.
+// Preflight says what is needed to add an account, or to sign in again for one that exists.
+// It fails if the address is not an email address, and if the provider does not support
+// OAuth; the error then says what to do instead.
 func (s *Server) Preflight(ctx context.Context, a api.Account) (api.Preflight, error) {
 	if b := s.mailbox(a.Address); b != nil {
 		out := preflightOf(b.provider)

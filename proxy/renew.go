@@ -19,19 +19,19 @@ import (
 )
 
 const (
-	// renewPart is the part of a consent's life after which an idle account's
-	// token is renewed: Microsoft's 90 days become 9.
+	// renewPart is the fraction of a consent's life after which the token of an idle
+	// account is renewed: with Microsoft's 90 days, after 9.
 	renewPart = 10
-	// renewSpread is the time over which accounts of unknown age are renewed
-	// first, so that a thousand of them are not renewed at once.
+	// renewSpread is the time over which the first renewals of accounts of unknown age
+	// are spread, so that a thousand of them are not renewed at once.
 	renewSpread = 24 * time.Hour
-	renewLook   = 15 * time.Minute // how often the accounts are looked through
-	renewPause  = 5 * time.Second  // the longest pause between two renewals
+	renewLook   = 15 * time.Minute // time between two looks at all accounts
+	renewPause  = 5 * time.Second  // longest pause between two renewals
 )
 
-// ages remembers when each account's token was last renewed, in a file beside
-// the configuration: consents outlive the program and end when they are not
-// used. It holds no secret, and losing it loses nothing but the dates.
+// ages remembers when each account's token was last renewed, in a file next to the
+// configuration, because consents outlive the program and end if they are not used. It
+// contains no secret, and if it is lost, only the dates are lost.
 type ages struct {
 	path string // "" keeps them in memory
 
@@ -40,9 +40,9 @@ type ages struct {
 	dirty bool
 }
 
-// age is one account's.
+// age is the age of one account's token.
 type age struct {
-	Renewed time.Time `json:"renewed,omitzero"` // the last refresh that worked; zero when not known
+	Renewed time.Time `json:"renewed,omitzero"` // the last refresh that worked; zero if unknown
 	Next    time.Time `json:"next"`             // when to renew it if nobody uses it
 }
 
@@ -95,7 +95,7 @@ func (a *ages) forget(address string) {
 	a.dirty = true
 }
 
-// save writes the file if something changed.
+// save writes the file if something has changed.
 func (a *ages) save() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -107,14 +107,14 @@ func (a *ages) save() error {
 		return err
 	}
 	if err := safeio.Replace(a.path, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("the dates of consents: %w", err)
+		return fmt.Errorf("save the dates of consents: %w", err)
 	}
 	a.dirty = false
 	return nil
 }
 
-// consentEnds is when an account's consent ends if it is not used again; zero
-// when the provider does not say.
+// consentEnds returns when an account's consent ends if it is not used again. It is zero if
+// the provider does not say.
 func consentEnds(p config.Provider, renewed time.Time) time.Time {
 	if p.ConsentDays == 0 || renewed.IsZero() {
 		return time.Time{}
@@ -122,9 +122,9 @@ func consentEnds(p config.Provider, renewed time.Time) time.Time {
 	return renewed.AddDate(0, 0, p.ConsentDays)
 }
 
-// renewDue is when an account is to be renewed: at a tenth of its consent's
-// life, up to a quarter of that later, by its address, so that accounts added
-// together drift apart.
+// renewDue returns when an account is to be renewed: after a tenth of its consent's life,
+// and up to a quarter of that later depending on its address, so that accounts that were
+// added together are not renewed together.
 func renewDue(p config.Provider, address string, renewed time.Time) time.Time {
 	life := time.Duration(p.ConsentDays) * 24 * time.Hour
 	h := fnv.New64a()
@@ -134,7 +134,7 @@ func renewDue(p config.Provider, address string, renewed time.Time) time.Time {
 	return renewed.Add(after + time.Duration(part*float64(after)/4))
 }
 
-// renewIdle keeps consents alive that nobody uses, until ctx ends.
+// renewIdle keeps unused consents alive until ctx ends.
 func (s *Server) renewIdle(ctx context.Context) {
 	for {
 		s.renewDueOnes(ctx, renewPause)
@@ -144,8 +144,8 @@ func (s *Server) renewIdle(ctx context.Context) {
 	}
 }
 
-// renewDueOnes renews the accounts whose time has come, one after the other with
-// pauses of random length up to longest between them, and keeps the dates.
+// renewDueOnes renews the accounts that are due, one after the other with pauses of random
+// length up to longest between them, and saves the dates.
 func (s *Server) renewDueOnes(ctx context.Context, longest time.Duration) {
 	s.noteAges()
 	for _, b := range *s.boxes.Load() {
@@ -156,18 +156,18 @@ func (s *Server) renewDueOnes(ctx context.Context, longest time.Duration) {
 			break
 		}
 		if err := b.grant.Renew(ctx); err != nil {
-			s.log.Warn("an idle account could not be renewed", "account", b.address, "err", err)
+			s.log.Warn("could not renew the token of an idle account", "account", b.address, "err", err)
 		}
 	}
 	s.noteAges()
 	if err := s.ages.save(); err != nil {
-		s.log.Warn("not written", "err", err)
+		s.log.Warn("could not save when consents were last used", "err", err)
 	}
 }
 
-// shouldRenew decides by the account's age. One of unknown age gets a time of
-// its own, at random within a day. So does one whose time is further off than
-// its consent may last: that was noted while the clock was ahead.
+// shouldRenew reports whether an account is due. An account of unknown age becomes due at a
+// random time within a day, and so does one whose due time is after the end of its consent:
+// that time was saved while the clock was ahead.
 func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
 	if b.provider.ConsentDays == 0 || b.removed.Load() || b.grant.Status().State == oauth.NeedsConsent {
 		return false
@@ -180,7 +180,7 @@ func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
 	return !now.Before(of.Next)
 }
 
-// accountStatus adds to what the mailbox knows when its consent was last used and
+// accountStatus is the mailbox's status, with the times when its consent was last used and
 // when it ends.
 func (s *Server) accountStatus(b *mailbox) api.AccountStatus {
 	st := b.status(s.smtpBreakers.Get(mailBreaker(b.provider)).Status())
@@ -192,8 +192,8 @@ func (s *Server) accountStatus(b *mailbox) api.AccountStatus {
 	return st
 }
 
-// noteAges takes over what the grants know. A refresh from the future happened
-// while the clock was ahead; the monotonic one tells how long ago that was.
+// noteAges takes over when the grants last refreshed their tokens. A refresh in the future
+// happened while the clock was ahead; the monotonic clock says how long ago that was.
 func (s *Server) noteAges() {
 	now := s.opts.Now()
 	for _, b := range *s.boxes.Load() {

@@ -1,22 +1,20 @@
 // Package proxy is Waxseal's engine: an SMTP submission server for mail programs
 // that know only passwords, in front of providers that take only OAuth 2.0.
 //
-// A [Server] listens on the loopback interface. A mail program gives an
-// account's address and the local password that Waxseal made for it; the session
-// then leases a connection on which the provider accepted the account's token,
-// and carries commands up and replies down, word for word. Nothing is queued: a
-// 250 to the mail program is the provider's 250. See [session] for a message's
-// way, [conn] for what stands between go-smtp and the network, and replyTo for
-// what a mail program is told when something fails.
+// A [Server] listens on the loopback interface. A mail program gives an account's address
+// and the local password that Waxseal made for it. The session then leases a connection on
+// which the provider accepted the account's token, and passes on commands and replies word
+// for word. Nothing is queued: a 250 to the mail program is the provider's 250. See
+// [session] for the life of a message, [conn] for the layer between go-smtp and the network,
+// and replyTo for what a mail program is told when something fails.
 //
-// The package draws nothing and knows no desktop. A window, the command line and
-// the metrics all read [Server.Snapshot].
+// The package has no user interface. The window, the command line and the metrics all read
+// [Server.Snapshot].
 package proxy
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -32,35 +30,35 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// Options are what a Server is made of.
+// Options are the parts and settings of a Server.
 type Options struct {
 	Config     config.Config
 	ConfigPath string          // where account changes are written; "" keeps them in memory
-	Timeouts   Timeouts        // with providers
+	Timeouts   Timeouts        // for providers
 	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
 	Log        *slog.Logger    // nil logs nothing
-	LogLevel   *slog.LevelVar  // of Log; follows log_level when that changes; nil: it cannot be changed
-	LogFile    string          // where Log is kept, for people; "" when it is kept nowhere
-	LastCrash  string          // the report that a crash left, for people; "" for none
+	LogLevel   *slog.LevelVar  // of Log; follows log_level; nil: it cannot be changed
+	LogFile    string          // the file of Log, to show to people; "" if there is none
+	LastCrash  string          // the report of a crash, to show to people; "" if there is none
 	Version    string
 
-	// Now tells the time; nil is time.Now. It matters where the wall clock decides:
-	// over the ends of tokens, connections, consents and certificates.
+	// Now returns the time; nil means time.Now. It is used where the wall clock counts:
+	// when tokens, connections, consents and certificates expire.
 	Now func() time.Time
 
-	// WaitForPort has Serve wait for a port that another program has, where it
-	// would fail. Snapshot.PortTaken says so; the port is tried again now and
-	// then, and Configure may give another.
+	// WaitForPort makes Serve wait while another program uses its port, instead of
+	// failing. Snapshot.PortTaken then says so. Serve tries the port again from time to
+	// time, and Configure may choose another one.
 	WaitForPort bool
 
-	// OpenKeystore opens another place for secrets, "system" or "file"; nil when
-	// they cannot be moved. KeystoreFixed says that where they are was chosen for
-	// this start, whatever the configuration says.
+	// OpenKeystore opens another keystore, "system" or "file"; nil if secrets cannot be
+	// moved. KeystoreFixed says that the keystore was chosen for this start, regardless of
+	// the configuration.
 	OpenKeystore  func(kind string) (*keystore.Store, error)
 	KeystoreFixed bool
 }
 
-// Server is the proxy. Its methods may be called by many goroutines at a time.
+// Server is the proxy. Its methods may be called by many goroutines at the same time.
 type Server struct {
 	opts    Options
 	log     *slog.Logger
@@ -69,7 +67,7 @@ type Server struct {
 	stats         *stats
 	changed       notifier
 	guard         guard
-	full          perMinute // the log hears of max_connections
+	full          perMinute // limits log lines about max_connections
 	strangers     strangers
 	tokenBreakers *breaker.Set
 	smtpBreakers  *breaker.Set
@@ -79,12 +77,12 @@ type Server struct {
 
 	ages *ages // when consents were last used
 
-	edit    sync.Mutex // one change of accounts at a time: cfg, boxes, the file and what follows
+	edit    sync.Mutex // one change at a time of cfg, boxes, the file and the fields below
 	clients clients
 
 	outbound outbound   // how providers are reached
-	watch    *watch     // for a machine that slept or moved
-	retired  []*mailbox // their last messages may be under way
+	watch    *watch     // notices that the machine slept or changed its network
+	retired  []*mailbox // their last messages may still be in flight
 
 	smtp        *smtp.Server
 	tls         *tls.Config
@@ -92,12 +90,12 @@ type Server struct {
 	idleTimeout time.Duration
 	nextID      atomic.Uint64
 
-	portTaken  atomic.Pointer[api.PortTakenError] // what listenPatiently waits for; nil when it does not
-	configured chan struct{}                      // capacity 1: tells it to look again
+	portTaken  atomic.Pointer[api.PortTakenError] // what listenPatiently waits for; nil if it does not
+	configured chan struct{}                      // capacity 1: tells it to try again
 
 	serving  context.Context // ends when the server stops
 	endServe context.CancelFunc
-	hard     context.Context // ends when nothing is waited for any more
+	hard     context.Context // ends when the server waits for nothing any more
 	kill     context.CancelFunc
 	paused   atomic.Bool
 	stopping atomic.Bool
@@ -109,13 +107,13 @@ type Server struct {
 	mu        sync.Mutex // guards what follows
 	conns     map[*conn]struct{}
 	live      sync.WaitGroup // as many as conns; go-smtp counts a connection later
-	isOpen    bool           // Serve listens; what is listened on changes with edit held, too
+	isOpen    bool           // Serve listens; the listeners change with edit held, too
 	listeners []*listener
 	web       *metricsServer // nil: no metrics
 	wg        sync.WaitGroup // the goroutines Serve started
 }
 
-// New builds a server and its accounts. It opens nothing on the network.
+// New makes a server and its accounts. It does not use the network.
 func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -147,7 +145,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.boxes.Store(&boxes)
 	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
-		s.log.Warn("the dates of consents are not known", "err", err)
+		s.log.Warn("could not read when consents were last used", "err", err)
 	}
 	s.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
 	s.smtp = s.newSMTP()
@@ -167,107 +165,16 @@ func (s *Server) newSMTP() *smtp.Server {
 	srv.Domain = "localhost"
 	srv.EnableSMTPUTF8, srv.EnableDSN = true, true
 	srv.AllowInsecureAuth = true // session.needsTLS decides, by the interface
-	srv.MaxLineLength = 0        // conn bounds commands; bodies have no lines to it
+	srv.MaxLineLength = 0        // conn limits commands, and does not split bodies into lines
 	srv.ErrorLog = smtpLog{s.log}
 	return srv
 }
 
 func (s *Server) config() *config.Config { return s.cfg.Load() }
 
-// mailbox finds an account by the address a mail program gives, however it is
-// written; nil when there is none.
+// mailbox finds an account by the address that a mail program gives, in any spelling. It
+// returns nil if there is no such account.
 func (s *Server) mailbox(address string) *mailbox { return (*s.boxes.Load())[config.Fold(address)] }
-
-// Serve listens and serves until ctx ends or Shutdown is called, and returns
-// when everything has ended. It can be called once. An address that cannot be
-// listened on is an error that says why and what to do. When ctx ends, messages in
-// flight have the configuration's shutdown_timeout as it is then; what it cuts off
-// is an error, as it is Shutdown's.
-func (s *Server) Serve(ctx context.Context) (err error) {
-	if err := s.listenPatiently(ctx); errors.Is(err, errStopping) {
-		<-s.stopped
-		return nil
-	} else if err != nil {
-		s.Shutdown(ctx)
-		return err
-	}
-	background, cancel := context.WithCancel(s.hard)
-	defer cancel()
-	s.wg.Go(func() { s.preload(background, s.log) })
-	s.wg.Go(func() { s.renewIdle(background) })
-	s.wg.Go(func() { s.tidy(background) })
-	s.wg.Go(func() { s.watchNetwork(background) })
-	close(s.ready)
-	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(*s.boxes.Load()))
-	s.changed.wake()
-
-	select {
-	case <-ctx.Done():
-		limit, done := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(s.config().ShutdownTimeout))
-		defer done()
-		err = s.Shutdown(limit)
-	case <-s.stopped:
-	}
-	cancel()
-	s.wg.Wait()
-	return err
-}
-
-// listen opens what the configuration says, and serves there.
-func (s *Server) listen() error {
-	s.tidyFolder()
-	if _, err := s.certificate(nil); err != nil {
-		return err
-	}
-	s.edit.Lock()
-	defer s.edit.Unlock()
-	o, err := s.open(*s.config())
-	if err != nil {
-		return err
-	}
-	return o.use()
-}
-
-// portRetry is how often a taken port is tried again.
-const portRetry = 10 * time.Second
-
-// listenPatiently is listen, and with WaitForPort it waits while a port is taken:
-// until it is free, or Configure or Reload have opened another.
-func (s *Server) listenPatiently(ctx context.Context) error {
-	for {
-		err := s.listen()
-		taken, isTaken := errors.AsType[*api.PortTakenError](err)
-		if !s.opts.WaitForPort || !isTaken {
-			s.portTaken.Store(nil)
-			return err
-		}
-		if s.portTaken.Swap(taken) == nil {
-			s.log.Error("waiting for a port", "err", err)
-		}
-		s.changed.wake()
-		select {
-		case <-s.configured:
-		case <-time.After(portRetry):
-		case <-ctx.Done():
-			s.Shutdown(context.WithoutCancel(ctx)) // nothing is in flight
-			return errStopping
-		case <-s.stopped:
-			return errStopping
-		}
-	}
-}
-
-// Ready is closed when the server accepts mail.
-func (s *Server) Ready() <-chan struct{} { return s.ready }
-
-// each does something to every connection there is.
-func (s *Server) each(do func(*conn)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		do(c)
-	}
-}
 
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
@@ -282,7 +189,7 @@ func (s *Server) forget(c *conn) {
 	}
 }
 
-// listensOn are the addresses of mail programs and metrics, "" for none of the latter.
+// listensOn returns the listeners for mail programs, and the address of the metrics or "".
 func (s *Server) listensOn() (mail []api.Listener, metrics string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

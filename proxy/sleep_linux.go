@@ -13,17 +13,17 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// sleepTeller is who tells of sleep here.
+// sleepTeller is the part of the system that reports sleep.
 const sleepTeller = "logind"
 
 const login1 = "org.freedesktop.login1"
 
-// busRetry is how long a system bus that is not there, or went away, is left
-// alone. The clocks notice a sleep meanwhile.
+// busRetry is the time before the next connection to a system bus that is missing or went
+// away. In the meantime the clocks show that the machine slept.
 const busRetry = time.Minute
 
-// tellOfSleep tells true when the machine is about to sleep and false when it
-// woke, as far as the system says so, until ctx ends.
+// tellOfSleep sends true when the machine is about to sleep and false when it woke up, as
+// far as the system reports it, until ctx ends.
 func tellOfSleep(ctx context.Context, log *slog.Logger, told chan<- bool) {
 	followLogind(ctx, log, busRetry, told)
 }
@@ -35,9 +35,9 @@ func followLogind(ctx context.Context, log *slog.Logger, retry time.Duration, to
 		if ctx.Err() != nil {
 			return
 		}
-		if said != err.Error() { // a machine without a bus says it once
+		if said != err.Error() { // log it once, not every minute
 			said = err.Error()
-			log.Debug("a sleep is noticed by the clocks alone", "err", err)
+			log.Debug("noticing sleep by the clocks alone", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -47,12 +47,12 @@ func followLogind(ctx context.Context, log *slog.Logger, retry time.Duration, to
 	}
 }
 
-// listenToLogind passes on what logind says until that, or ctx, ends. On a bus
-// without logind it waits for one.
+// listenToLogind passes on logind's signals until the bus goes away or ctx ends. On a bus
+// without logind it waits for logind.
 func listenToLogind(ctx context.Context, log *slog.Logger, told chan<- bool) error {
 	address := cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), "unix:path=/run/dbus/system_bus_socket")
 	if !strings.HasPrefix(address, "unix:") {
-		return fmt.Errorf("the system bus at %q is no socket of this machine's", address) // dialling one never waits
+		return fmt.Errorf("the system bus at %q is not a socket on this machine", address) // only connecting to those never blocks
 	}
 	heard := make(sleepSignals, 8)
 	bus, err := dbus.Connect(address, dbus.WithContext(ctx), dbus.WithSignalHandler(heard))
@@ -65,15 +65,15 @@ func listenToLogind(ctx context.Context, log *slog.Logger, told chan<- bool) err
 	if err != nil {
 		return fmt.Errorf("ask the system bus for logind's signals: %w", err)
 	}
-	log.Debug("listening for logind's word of sleep")
+	log.Debug("listening to logind for sleep")
 	for {
 		select {
 		case <-bus.Context().Done():
-			return errors.New("the system bus hung up")
+			return errors.New("the system bus closed the connection")
 		case signal := <-heard:
 			asleep, isBool := signal.Body[0].(bool)
 			if !isBool || !fromLogind(ctx, bus, signal.Sender) {
-				log.Debug("somebody else speaks of sleep", "sender", signal.Sender)
+				log.Debug("ignoring a sleep signal that is not from logind", "sender", signal.Sender)
 				continue
 			}
 			select {
@@ -84,16 +84,16 @@ func listenToLogind(ctx context.Context, log *slog.Logger, told chan<- bool) err
 	}
 }
 
-// fromLogind tells whether sender is logind. Match rules do not see to it: any
-// program on the bus can send a signal to this connection alone.
+// fromLogind reports whether sender is logind. Match rules do not guarantee it: any program
+// on the bus can send a signal to this connection alone.
 func fromLogind(ctx context.Context, bus *dbus.Conn, sender string) bool {
 	var owner string
 	err := bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, login1).Store(&owner)
 	return err == nil && owner == sender
 }
 
-// sleepSignals takes the signals that say something of sleep, in their order, and
-// drops what does not fit: a flood costs no memory.
+// sleepSignals receives the signals about sleep in their order, and drops those that do not
+// fit, so that a flood costs no memory.
 type sleepSignals chan *dbus.Signal
 
 func (s sleepSignals) DeliverSignal(iface, member string, signal *dbus.Signal) {

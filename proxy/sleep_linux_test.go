@@ -16,7 +16,7 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// systemBus is a bus that stands for the system's, at a place of its own.
+// systemBus is a bus of the test's own that is used as the system bus.
 type systemBus struct {
 	t       *testing.T
 	path    string
@@ -39,7 +39,8 @@ func newSystemBus(t *testing.T) *systemBus {
 	return b
 }
 
-// start starts the bus, again if need be, until stop or the test's end.
+// start starts the bus, which runs until stop or the end of the test. It may be called again
+// after stop.
 func (b *systemBus) start() (stop func()) {
 	b.t.Helper()
 	cmd := exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address", "--address="+b.address)
@@ -71,7 +72,7 @@ func (b *systemBus) connect() *dbus.Conn {
 	return conn
 }
 
-// logind is somebody on the bus who has logind's name and says what that says.
+// logind connects a program to the bus that has logind's name.
 func (b *systemBus) logind() *dbus.Conn {
 	b.t.Helper()
 	conn := b.connect()
@@ -81,8 +82,8 @@ func (b *systemBus) logind() *dbus.Conn {
 	return conn
 }
 
-// prepareForSleep says it to the bus, or to one program alone; the bus has passed
-// it on when it returns.
+// prepareForSleep sends the signal to the bus, or to one program alone if to is set. When it
+// returns, the bus has passed on the signal.
 func prepareForSleep(t *testing.T, from *dbus.Conn, to string, asleep bool) {
 	t.Helper()
 	m := &dbus.Message{Type: dbus.TypeSignal, Body: []any{asleep}, Headers: map[dbus.HeaderField]dbus.Variant{
@@ -102,7 +103,7 @@ func prepareForSleep(t *testing.T, from *dbus.Conn, to string, asleep bool) {
 	}
 }
 
-// follower follows logind as a server does, but has less patience with the bus.
+// follower follows logind as a server does, but tries the bus again sooner.
 type follower struct {
 	t    *testing.T
 	log  lockedBuffer
@@ -123,13 +124,13 @@ func follow(t *testing.T) *follower {
 		select {
 		case <-done:
 		case <-time.After(patience):
-			t.Error("it does not end")
+			t.Error("followLogind does not end")
 		}
 	})
 	return f
 }
 
-// says waits until the log has said something so many times.
+// says waits until the log contains a text a number of times.
 func (f *follower) says(times int, what string) {
 	f.t.Helper()
 	eventually(f.t, what, func() bool { return strings.Count(f.log.String(), what) >= times })
@@ -147,9 +148,9 @@ func (f *follower) wants(asleep bool) {
 	}
 }
 
-const listening, clocksAlone, notLogind = "listening for logind", "noticed by the clocks alone", "somebody else speaks of sleep"
+const listening, clocksAlone, notLogind = "listening to logind", "noticing sleep by the clocks alone", "not from logind"
 
-// Logind may come late, and its bus may go away and come back.
+// Logind may start late, and its bus may go away and come back.
 func TestFollowLogind(t *testing.T) {
 	bus := newSystemBus(t)
 	f := follow(t)
@@ -167,7 +168,7 @@ func TestFollowLogind(t *testing.T) {
 	}
 }
 
-// Only logind is believed, whoever else says it to all or to this program alone.
+// Only logind is believed, whether others send the signal to all or to this program alone.
 func TestOnlyLogindIsBelieved(t *testing.T) {
 	bus := newSystemBus(t)
 	bus.start()
@@ -187,12 +188,12 @@ func TestOnlyLogindIsBelieved(t *testing.T) {
 	prepareForSleep(t, logind, "", true)
 	f.wants(true)
 	if n := strings.Count(f.log.String(), notLogind); n != 1 {
-		t.Errorf("%d signals of somebody else came as far as the check of who sent them, want the one that was sent to us alone", n)
+		t.Errorf("%d signals of other programs reached the check of their sender, want 1: the one sent to this program alone", n)
 	}
 }
 
-// A bus that takes connections and says nothing holds up no stop: follow's end
-// looks at that. One elsewhere is not dialled.
+// A bus that accepts connections and says nothing does not delay a stop, which follow checks
+// at its end. A bus on another machine is not dialled.
 func TestBusThatIsNone(t *testing.T) {
 	bus := newSystemBus(t)
 	silent, err := net.Listen("unix", bus.path)
@@ -205,18 +206,18 @@ func TestBusThatIsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() }) // before that of follow: while it waits, this stays open
+	t.Cleanup(func() { conn.Close() }) // runs before the clean-up of follow
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
 
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "tcp:host=192.0.2.1,port=1")
-	if err := listenToLogind(t.Context(), slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), "no socket of this machine's") {
+	if err := listenToLogind(t.Context(), slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), "not a socket on this machine") {
 		t.Error(err)
 	}
 }
 
-// A server hears of sleep without being asked to.
+// A server listens to logind by itself.
 func TestServerHearsLogind(t *testing.T) {
 	bus := newSystemBus(t)
 	bus.start()
@@ -227,12 +228,12 @@ func TestServerHearsLogind(t *testing.T) {
 	openBreaker(b)
 	prepareForSleep(t, logind, "", false)
 	eventually(t, "the breaker lets a call through", func() bool { return b.Check() == nil })
-	if want := "the machine woke, says logind"; !strings.Contains(r.log.String(), want) {
-		t.Errorf("the log does not say that %s:\n%s", want, r.log.String())
+	if want := "the machine woke up (logind)"; !strings.Contains(r.log.String(), want) {
+		t.Errorf("the log does not say %q:\n%s", want, r.log.String())
 	}
 }
 
-// Signals that come faster than they are judged are dropped, not kept.
+// Signals that come faster than they are checked are dropped, not kept.
 func TestFloodOfSleep(t *testing.T) {
 	s := make(sleepSignals, 8)
 	for range 1000 {

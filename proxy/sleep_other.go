@@ -7,7 +7,7 @@ import (
 	"log/slog"
 )
 
-// sleepTeller is nobody: macOS tells of sleep through IOKit, which takes cgo.
+// sleepTeller is empty: macOS reports sleep through IOKit, which needs cgo.
 const sleepTeller = ""
 
 func tellOfSleep(context.Context, *slog.Logger, chan<- bool) {}

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// sleepTeller is who tells of sleep here.
+// sleepTeller is the part of the system that reports sleep.
 const sleepTeller = "Windows"
 
-// What Windows tells a callback, and how it is asked to.
+// Constants of PowerRegisterSuspendResumeNotification and its callback.
 const (
 	deviceNotifyCallback  = 2
 	pbtAPMSuspend         = 0x4
@@ -27,15 +27,15 @@ var (
 	unregisterSleep = powrprof.NewProc("PowerUnregisterSuspendResumeNotification")
 )
 
-// Windows gets a number for who listens, no pointer: a call that comes late finds
-// nobody. There is one callback, since callbacks are never freed.
+// Windows gets a number instead of a pointer to the listener, so that a late call finds no
+// listener. There is only one callback, because callbacks are never freed.
 var (
 	sleepers      sync.Map // uintptr -> chan bool
 	lastSleeper   atomic.Uintptr
 	sleepCallback = sync.OnceValue(func() uintptr { return windows.NewCallback(onSleep) })
 )
 
-// onSleep runs on a thread of the system's, and must not hold that up.
+// onSleep runs on one of the system's threads and must not block it.
 func onSleep(id, kind, _ uintptr) uintptr {
 	listener, ok := sleepers.Load(id)
 	if !ok || kind != pbtAPMSuspend && kind != pbtAPMResumeAutomatic {
@@ -48,19 +48,19 @@ func onSleep(id, kind, _ uintptr) uintptr {
 	return 0
 }
 
-// tellOfSleep tells true when the machine is about to sleep and false when it
-// woke, as far as the system says so, until ctx ends.
+// tellOfSleep sends true when the machine is about to sleep and false when it woke up, as
+// far as the system reports it, until ctx ends.
 func tellOfSleep(ctx context.Context, log *slog.Logger, told chan<- bool) {
 	id, heard := lastSleeper.Add(1), make(chan bool, 8)
 	sleepers.Store(id, heard)
 	defer sleepers.Delete(id)
 	unregister, err := registerForSleep(id)
 	if err != nil {
-		log.Debug("a sleep is noticed by the clocks alone", "err", err)
+		log.Debug("noticing sleep by the clocks alone", "err", err)
 		return
 	}
 	defer unregister()
-	log.Debug("listening for Windows' word of sleep")
+	log.Debug("listening to Windows for sleep")
 	for {
 		select {
 		case <-ctx.Done():
@@ -74,7 +74,7 @@ func tellOfSleep(ctx context.Context, log *slog.Logger, told chan<- bool) {
 	}
 }
 
-// registerForSleep has Windows call onSleep with id.
+// registerForSleep makes Windows call onSleep with id.
 func registerForSleep(id uintptr) (unregister func() error, err error) {
 	for _, p := range []*windows.LazyProc{registerSleep, unregisterSleep} {
 		if err := p.Find(); err != nil {

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Windows' word comes through, and after the end it finds nobody. Here the test
-// calls what Windows would; that it takes the registration is looked at, too.
+// Windows' notifications are passed on, and a notification after the end finds no listener.
+// The test calls the callback in place of Windows, and checks that Windows accepts the
+// registration.
 func TestTellOfSleep(t *testing.T) {
 	var log lockedBuffer
 	told, done := make(chan bool), make(chan struct{})
@@ -20,8 +21,8 @@ func TestTellOfSleep(t *testing.T) {
 		defer close(done)
 		tellOfSleep(ctx, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), told)
 	}()
-	eventually(t, "it says whether it listens", func() bool { return log.String() != "" })
-	if !strings.Contains(log.String(), "listening for Windows' word") {
+	eventually(t, "the log says whether it listens", func() bool { return log.String() != "" })
+	if !strings.Contains(log.String(), "listening to Windows") {
 		t.Fatal(log.String())
 	}
 	id := lastSleeper.Load()
@@ -31,11 +32,11 @@ func TestTellOfSleep(t *testing.T) {
 		}
 	}
 	const statusChange, resumeSuspend = 0xa, 0x7
-	says(id+1, pbtAPMResumeAutomatic) // somebody else's
+	says(id+1, pbtAPMResumeAutomatic) // of another listener
 	says(id, statusChange)
 	says(id, pbtAPMSuspend)
 	says(id, pbtAPMResumeAutomatic)
-	says(id, resumeSuspend) // follows the one before
+	says(id, resumeSuspend) // always follows pbtAPMResumeAutomatic
 	says(id, pbtAPMSuspend)
 	for _, want := range []bool{true, false, true} {
 		select {
@@ -51,7 +52,7 @@ func TestTellOfSleep(t *testing.T) {
 	<-done
 	says(id, pbtAPMSuspend)
 	if _, there := sleepers.Load(id); there {
-		t.Error("somebody still listens")
+		t.Error("the listener is still registered")
 	}
 }
 

@@ -10,13 +10,13 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// stats are the counters of the whole server. Each moves only where the thing
-// it counts happens, by one, so that sums over accounts need no lock and no
-// account can overwrite another's share.
+// stats are the counters of the whole server. Each changes by one, where the thing that it
+// counts happens, so that totals over accounts need no lock and no account can overwrite
+// another's share.
 type stats struct {
 	connections  atomic.Int64
 	messages     atomic.Int64
-	results      map[api.Result]*atomic.Int64 // never changed after newStats
+	results      map[api.Result]*atomic.Int64 // the map does not change after newStats
 	authFailures atomic.Int64
 	refused      atomic.Int64
 	upstream     upstream.Stats
@@ -36,7 +36,7 @@ func newStats() *stats {
 	}
 	return &stats{results: results, seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "waxseal_message_seconds",
-		Help:    "Time from MAIL to the provider's final reply, in seconds, of messages that reached one.",
+		Help:    "Seconds from MAIL to the provider's final reply, for messages that got one.",
 		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 	})}
 }

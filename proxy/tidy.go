@@ -11,12 +11,12 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// tidyEvery is how often the server looks whether it has become idle.
+// tidyEvery is how often the server checks whether it has become idle.
 const tidyEvery = time.Minute
 
-// tidy gives memory back to the system when a burst is over, until ctx ends:
-// Go's collector runs as memory grows, so what 5,000 logins or an import left
-// behind would stay for as long as nothing more happens.
+// tidy returns memory to the system after a burst, until ctx ends. Go's collector runs as
+// memory grows, so the garbage of 5,000 logins or an import would stay for as long as
+// nothing else happens.
 func (s *Server) tidy(ctx context.Context) {
 	for last := (usage{}); pause(ctx, tidyEvery); {
 		if now := s.usage(); now != last && s.stats.messages.Load() == 0 {
@@ -26,14 +26,14 @@ func (s *Server) tidy(ctx context.Context) {
 	}
 }
 
-// usage changes with whatever takes or leaves memory: connections that come and
-// go, on both sides, and messages.
+// usage changes with everything that uses or leaves memory: connections on both sides that
+// come and go, and messages.
 type usage struct{ came, connections, dialled, upstream, messages int64 }
 
 func (s *Server) usage() usage {
 	up := &s.stats.upstream
 	u := usage{
-		came:        int64(s.nextID.Load()), // #nosec G115 -- no machine counts so far
+		came:        int64(s.nextID.Load()), // #nosec G115 -- no machine counts that far
 		connections: s.stats.connections.Load(),
 		dialled:     up.Dials.Load(), upstream: up.Warm.Load() + up.Busy.Load(),
 	}
@@ -43,7 +43,7 @@ func (s *Server) usage() usage {
 	return u
 }
 
-// tidyFolder removes what an instance left that was killed while it wrote.
+// tidyFolder removes the unfinished files of an instance that was killed while it wrote.
 func (s *Server) tidyFolder() {
 	if s.opts.ConfigPath == "" {
 		return

@@ -11,39 +11,38 @@ import (
 )
 
 const (
-	// lookEvery is how often the server looks for signs that the machine slept
-	// or that its network is another one.
+	// lookEvery is how often the server looks for signs that the machine slept or that
+	// its network changed.
 	lookEvery = 3 * time.Second
-	// sleptFor is how late a look must come to be a sign of sleep: no load of a
-	// machine in use holds up a timer for so long.
+	// sleptFor is how late a look must be to count as a sign of sleep: no load on a machine
+	// in use delays a timer for that long.
 	sleptFor = 10 * time.Second
 )
 
-// Wake tells the server that what it knows of the network is old: the machine
-// slept, or moved to another network. Connections to providers that wait for
-// work are closed, busy ones when their message is done, and breakers let the
-// next call through at once, so that the first message afterwards goes through.
-// The server calls it by itself. why is for the log.
+// Wake tells the server that the machine slept or moved to another network. It closes
+// connections to providers, those in use after their message, and makes the breakers let the
+// next call through, so that the first message afterwards is sent. The server calls Wake
+// itself. why is for the log.
 func (s *Server) Wake(why string) {
-	s.log.Info("providers are connected to anew", "cause", why)
-	s.hangUp()
+	s.log.Info("reconnecting to providers", "cause", why)
+	s.closeIdle()
 	s.tokenBreakers.ResetAll()
 	s.smtpBreakers.ResetAll()
 	s.changed.wake()
 }
 
-// hangUp closes the connections to providers that wait for work.
-func (s *Server) hangUp() {
+// closeIdle closes the idle connections to providers.
+func (s *Server) closeIdle() {
 	for _, b := range *s.boxes.Load() {
-		b.hangUp()
+		b.closeIdle()
 	}
 }
 
-// watchNetwork calls Wake when there is a reason, until ctx ends. A machine that
-// is about to sleep says good-bye to providers while it still can.
+// watchNetwork calls Wake after a sleep or a change of network, until ctx ends. Before a
+// sleep it closes connections to providers properly, while that is still possible.
 func (s *Server) watchNetwork(ctx context.Context) {
 	w := s.watch
-	w.look() // what is so at the start is no change
+	w.look() // the state at the start is not a change
 	told := make(chan bool)
 	var teller sync.WaitGroup
 	teller.Go(func() { w.tellOfSleep(ctx, s.log, told) })
@@ -56,12 +55,12 @@ func (s *Server) watchNetwork(ctx context.Context) {
 			return
 		case asleep := <-told:
 			if asleep {
-				s.log.Info("the machine is about to sleep", "teller", sleepTeller)
-				s.hangUp()
+				s.log.Info("the machine is about to sleep", "source", sleepTeller)
+				s.closeIdle()
 				continue
 			}
-			w.look() // or the clocks tell it again
-			s.Wake("the machine woke, says " + sleepTeller)
+			w.look() // or the clocks would report the same sleep again
+			s.Wake("the machine woke up (" + sleepTeller + ")")
 		case <-tick.C:
 			if why := w.look(); why != "" {
 				s.Wake(why)
@@ -70,29 +69,28 @@ func (s *Server) watchNetwork(ctx context.Context) {
 	}
 }
 
-// watch finds out by looking now and then that the machine slept, or changed its
-// network. That needs nothing of the system, so it is the same on all of them;
-// where the system tells of sleep, it is known at once.
+// watch finds out, by looking regularly, that the machine slept or changed its network. This
+// works the same on all systems; where the system reports sleep, watch knows at once.
 type watch struct {
 	now         func() time.Time
 	addresses   func() ([]net.Addr, error)
 	tellOfSleep func(ctx context.Context, log *slog.Logger, told chan<- bool)
 
 	last    time.Time // of the last look, by the wall clock; zero before the first
-	network string    // this machine's addresses then
+	network string    // this machine's addresses at the last look
 }
 
 func newWatch() *watch {
 	return &watch{now: time.Now, addresses: net.InterfaceAddrs, tellOfSleep: tellOfSleep}
 }
 
-// look says what has changed since the last look, "" for nothing.
+// look says what has changed since the last look, or "" for nothing.
 //
-// A look that comes late by the wall clock tells of a sleep. The monotonic clock
-// could not: it stands still meanwhile on Linux and macOS, and goes on on Windows.
-// A clock that somebody sets ahead looks the same and costs some new connections.
-// One set back hides a sleep of before the next look, and makes warm connections
-// look young: it costs them too.
+// A look that comes late by the wall clock means a sleep. The monotonic clock cannot show
+// it: during a sleep it stops on Linux and macOS, and runs on Windows. A clock that somebody
+// sets ahead looks the same and costs a few new connections. A clock that is set back hides
+// a sleep before the next look and makes warm connections look younger than they are, so it
+// counts too.
 func (w *watch) look() (why string) {
 	now := w.now().Round(0)
 	late := now.Sub(w.last) - lookEvery
@@ -107,7 +105,7 @@ func (w *watch) look() (why string) {
 	w.last = now
 	addrs, err := w.addresses()
 	if err != nil {
-		return why // nothing is known, which is no change
+		return why // unknown addresses are not a change
 	}
 	if network := networkOf(addrs); network != w.network {
 		if w.network = network; !first && why == "" {
@@ -117,15 +115,15 @@ func (w *watch) look() (why string) {
 	return why
 }
 
-// online reports whether this machine has an address that leads anywhere. Where the
-// system does not tell, it is taken to have one.
+// online reports whether this machine has an address on a network. If the system does not
+// tell, the answer is yes.
 func online() bool {
 	addrs, err := net.InterfaceAddrs()
 	return err != nil || networkOf(addrs) != ""
 }
 
-// networkOf names a network by the addresses that this machine has there. Those
-// that lead nowhere are left out; they come and go with containers and the like.
+// networkOf names a network by this machine's addresses there. Loopback and link-local
+// addresses do not count; they come and go with containers and the like.
 func networkOf(addrs []net.Addr) string {
 	var all []string
 	for _, a := range addrs {

@@ -38,18 +38,18 @@ func TestLook(t *testing.T) {
 		err   error
 		want  string
 	}{
-		"nothing":                {after: lookEvery, addrs: home},
-		"a busy machine":         {after: lookEvery + sleptFor, addrs: home},
-		"a sleep":                {after: time.Hour, addrs: home, want: "the machine slept, or its clock was set, for 59m57s"},
-		"a clock set back":       {after: lookEvery - time.Hour, addrs: home, want: "the machine's clock was set back by 1h0m0s"},
-		"and slept, too":         {after: 10*time.Minute - time.Hour, addrs: home, want: "the machine's clock was set back by 50m3s"},
-		"a clock set right":      {after: lookEvery - sleptFor, addrs: home},
-		"another network":        {after: lookEvery, addrs: addresses("127.0.0.1/8", "10.0.0.7/8"), want: "the machine's network changed"},
-		"no network":             {after: lookEvery, addrs: addresses("127.0.0.1/8"), want: "the machine's network changed"},
-		"another order":          {after: lookEvery, addrs: []net.Addr{home[2], home[1], home[0]}},
-		"a container":            {after: lookEvery, addrs: append(addresses("fe80::2/64"), home...)},
-		"addresses not readable": {after: lookEvery, err: errors.New("no")},
-		"a sleep and a network":  {after: time.Hour, addrs: addresses("10.0.0.7/8"), want: "the machine slept, or its clock was set, for 59m57s"},
+		"nothing":                      {after: lookEvery, addrs: home},
+		"a busy machine":               {after: lookEvery + sleptFor, addrs: home},
+		"a sleep":                      {after: time.Hour, addrs: home, want: "the machine slept, or its clock was set, for 59m57s"},
+		"a clock set back":             {after: lookEvery - time.Hour, addrs: home, want: "the machine's clock was set back by 1h0m0s"},
+		"a clock set back and a sleep": {after: 10*time.Minute - time.Hour, addrs: home, want: "the machine's clock was set back by 50m3s"},
+		"a clock set right":            {after: lookEvery - sleptFor, addrs: home},
+		"another network":              {after: lookEvery, addrs: addresses("127.0.0.1/8", "10.0.0.7/8"), want: "the machine's network changed"},
+		"no network":                   {after: lookEvery, addrs: addresses("127.0.0.1/8"), want: "the machine's network changed"},
+		"another order":                {after: lookEvery, addrs: []net.Addr{home[2], home[1], home[0]}},
+		"a container":                  {after: lookEvery, addrs: append(addresses("fe80::2/64"), home...)},
+		"addresses not readable":       {after: lookEvery, err: errors.New("no")},
+		"a sleep and a network":        {after: time.Hour, addrs: addresses("10.0.0.7/8"), want: "the machine slept, or its clock was set, for 59m57s"},
 	} {
 		now, addrs, err := time.Now(), home, error(nil)
 		w := &watch{now: func() time.Time { return now }, addresses: func() ([]net.Addr, error) { return addrs, err }}
@@ -64,12 +64,12 @@ func TestLook(t *testing.T) {
 		w.look()
 		now = now.Add(lookEvery)
 		if why := w.look(); why != "" {
-			t.Errorf("%s: told again: %q", name, why)
+			t.Errorf("%s: reported again: %q", name, why)
 		}
 	}
 }
 
-// told is a system that tells of sleep when the test says so.
+// told stands for a system that reports sleep when the test says so.
 func told(says <-chan bool) func(context.Context, *slog.Logger, chan<- bool) {
 	return func(ctx context.Context, _ *slog.Logger, tell chan<- bool) {
 		for {
@@ -86,7 +86,7 @@ func told(says <-chan bool) func(context.Context, *slog.Logger, chan<- bool) {
 	}
 }
 
-// A server notices by itself, once, and an open breaker does not outlive that.
+// A server notices a sleep or a new network by itself and once, and closes an open breaker.
 func TestWatchNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
@@ -108,7 +108,7 @@ func TestWatchNetwork(t *testing.T) {
 		b := s.smtpBreakers.Get("smtp x")
 		for name, tc := range map[string]struct {
 			happens func()
-			at      time.Duration // when it is noticed
+			at      time.Duration // how soon the server notices
 		}{
 			"sleep":                  {func() { slept.Add(int64(time.Hour)) }, lookEvery},
 			"move":                   {func() { moved.Add(1) }, lookEvery},
@@ -120,8 +120,8 @@ func TestWatchNetwork(t *testing.T) {
 			if b.Check() == nil {
 				t.Fatalf("before the %s the breaker lets calls through", name)
 			}
-			synctest.Wait() // the look of this moment is over
-			before := strings.Count(log.String(), "connected to anew")
+			synctest.Wait() // until the current look is over
+			before := strings.Count(log.String(), "reconnecting to providers")
 			tc.happens()
 			if tc.at > 0 {
 				<-time.After(tc.at)
@@ -131,7 +131,7 @@ func TestWatchNetwork(t *testing.T) {
 				t.Errorf("after the %s: %v", name, err)
 			}
 			<-time.After(2 * lookEvery)
-			if n := strings.Count(log.String(), "connected to anew") - before; n != 1 {
+			if n := strings.Count(log.String(), "reconnecting to providers") - before; n != 1 {
 				t.Errorf("the %s was noticed %d times", name, n)
 			}
 		}
@@ -140,8 +140,8 @@ func TestWatchNetwork(t *testing.T) {
 	})
 }
 
-// Before a machine sleeps, idle connections are closed; nothing is known to be
-// better, so that breakers stay as they are.
+// Before a machine sleeps, idle connections are closed. Breakers stay open, because nothing
+// has improved.
 func TestBeforeSleep(t *testing.T) {
 	says := make(chan bool)
 	r := newRig(t, rigOptions{prepare: func(s *Server) { s.watch.tellOfSleep = told(says) }})
@@ -170,8 +170,8 @@ func openBreaker(b *breaker.Breaker) {
 	}
 }
 
-// The first message after a sleep goes through, though the connections of before
-// answer nothing any more and the breaker was open.
+// The first message after a sleep is sent, although the old connections no longer answer and
+// the breaker was open.
 func TestFirstMessageAfterWaking(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	p := r.login(me)
@@ -194,30 +194,30 @@ func TestFirstMessageAfterWaking(t *testing.T) {
 	}
 }
 
-// hungUp is a way out that tells when its idle connections are to be closed.
-type hungUp struct {
+// closeCounter counts how often idle connections are closed.
+type closeCounter struct {
 	http.RoundTripper
 	times atomic.Int64
 }
 
-func (h *hungUp) CloseIdleConnections() { h.times.Add(1) }
+func (c *closeCounter) CloseIdleConnections() { c.times.Add(1) }
 
-// Reading the configuration again makes HTTP clients anew, and the accounts that
-// stay keep theirs: those must hear of waking too.
+// After a reload there are new HTTP clients, but the accounts that stay keep theirs: Wake must
+// reach those too.
 func TestWakeReachesAccountsThatAReloadKept(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	box := r.server.mailbox(me)
-	way := &hungUp{RoundTripper: box.http.Transport}
-	box.http.Transport = way
+	transport := &closeCounter{RoundTripper: box.http.Transport}
+	box.http.Transport = transport
 	if _, err := r.server.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if r.server.mailbox(me) != box {
-		t.Fatal("the account was made anew")
+		t.Fatal("the account has a new mailbox")
 	}
-	before := way.times.Load()
+	before := transport.times.Load()
 	r.server.Wake("test")
-	if way.times.Load() == before {
-		t.Error("connections to the token endpoint from before are kept")
+	if transport.times.Load() == before {
+		t.Error("old connections to the token endpoint are kept")
 	}
 }

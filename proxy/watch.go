@@ -13,9 +13,9 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// Snapshot is the server's state now.
+// Snapshot returns the server's current state.
 func (s *Server) Snapshot() api.Snapshot {
-	state := s.state() // first: who serves has listeners already
+	state := s.state() // comes first: a server that serves already has listeners
 	listeners, metrics := s.listensOn()
 	boxes := *s.boxes.Load()
 	snap := api.Snapshot{
@@ -54,10 +54,9 @@ func (s *Server) state() api.ServerState {
 	return api.Serving
 }
 
-// SetPaused stops and resumes the taking of mail. While the server is paused,
-// logins and new messages are answered 454 and 451, which programs take for "try
-// again later"; connections stay, and messages in flight finish. A new start
-// serves again.
+// SetPaused pauses or resumes the server. A paused server answers logins and new messages
+// with 454 and 451, which mail programs understand as "try again later"; connections stay
+// open, and messages in flight finish. The next start is not paused.
 func (s *Server) SetPaused(paused bool) {
 	if s.paused.Swap(paused) != paused {
 		s.log.Info("paused", "now", paused)
@@ -65,9 +64,9 @@ func (s *Server) SetPaused(paused bool) {
 	}
 }
 
-// Watch yields a snapshot at once and then whenever something changed, at most
-// every interval (a quarter of a second at the least), until ctx ends. While a
-// breaker is open it yields every second, for the countdown.
+// Watch yields a snapshot at once and then after every change, but not more often than once
+// per interval (at least a quarter of a second), until ctx ends. While a breaker is open it
+// yields every second, for the countdown.
 func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[api.Snapshot] {
 	interval = max(interval, 250*time.Millisecond)
 	return func(yield func(api.Snapshot) bool) {
@@ -97,8 +96,7 @@ func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[api
 	}
 }
 
-// breakers are the breakers' states, with the names of the providers whose servers
-// they guard.
+// breakers returns the breakers' states, with the names of the providers that they guard.
 func (s *Server) breakers(boxes map[string]*mailbox) []api.Breaker {
 	names := make(map[string]string, 2*len(boxes))
 	for _, b := range boxes {
@@ -114,15 +112,14 @@ func (s *Server) breakers(boxes map[string]*mailbox) []api.Breaker {
 	return all
 }
 
-// notifier wakes those who watch the server. It costs one atomic load where
-// nobody does.
+// notifier wakes the watchers of the server. Without watchers it costs one atomic load.
 type notifier struct {
 	watchers atomic.Pointer[[]chan struct{}]
 
 	mu sync.Mutex // one writer of watchers at a time
 }
 
-// wake tells every watcher that something changed. Wake-ups merge.
+// wake tells every watcher that something changed. Several calls may become one wake-up.
 func (n *notifier) wake() {
 	watchers := n.watchers.Load()
 	if watchers == nil {

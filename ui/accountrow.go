@@ -21,14 +21,20 @@ type accountRow struct {
 	when    *text
 	today   *text
 	consent *text
+	trouble *text // takes the place of the others
 	dot     *sheet
+	calm    []fyne.CanvasObject
 }
 
 // accountWords are all that is written on a card: it is drawn where they differ.
 type accountWords struct {
-	address, state, when, today, consent string
-	mood                                 mood
+	address, state, when, today, consent, trouble string
+	mood                                          mood
 }
+
+// mostTrouble is how much of what is wrong fits on a card, in characters. The
+// account's own page says all of it.
+const mostTrouble = 150
 
 func accountText(a api.AccountStatus, now time.Time) accountWords {
 	state, m := accountState(a)
@@ -36,8 +42,8 @@ func accountText(a api.AccountStatus, now time.Time) accountWords {
 	w.when = strings.Join([]string{clean(a.Name), lastMessage(a, now)}, " · ")
 	w.today = sentToday(a)
 	w.consent = consent(a, now)
-	if trouble := accountTrouble(a); trouble.words != "" {
-		w.consent = trouble.words
+	if a.State.Severity() >= api.Passing {
+		w.trouble = shorten(say(a.Trouble().What), mostTrouble)
 	}
 	return w
 }
@@ -48,10 +54,12 @@ func newAccountRow(w *window) *accountRow {
 	r.when = newText("", kind{single: true, muted: lowImportance})
 	r.today = newWord("", kind{size: theme.SizeNameCaptionText, muted: lowImportance})
 	r.consent = newText("", kind{size: theme.SizeNameCaptionText, single: true, muted: lowImportance})
+	r.trouble = newText("", kind{size: theme.SizeNameCaptionText})
 	var more *button
 	more = w.kit.icon(tr("More"), theme.MoreVerticalIcon(), func() { w.menu(more, w.accountMenu(r.address)...) })
 	first := newLine(8, []fyne.CanvasObject{centred(r.dot)}, r.name, r.state.Container)
-	content := newLine(4, nil, newColumn(4, first, r.when, newLine(10, nil, r.consent, r.today)), more)
+	r.calm = []fyne.CanvasObject{r.when, newLine(10, nil, r.consent, r.today)}
+	content := newLine(4, nil, newColumn(4, first, r.calm[0], r.calm[1], r.trouble), more)
 	w.kit.fill(&r.tile, padded(14, 12, content), "", func() { w.show(Page{Name: "setup", Account: r.address}) })
 	r.tile.fill, r.tile.edge, r.tile.radius = colorCard, colorCardBorder, 12
 	r.tile.onFocus = func() { w.reveal(r) }
@@ -66,17 +74,18 @@ func (r *accountRow) set(a api.AccountStatus, now time.Time) {
 		return
 	}
 	r.words = words
-	r.label = words.address + ", " + words.state
+	r.label = words.address + ", " + words.state + only(words.trouble != "", ", "+words.trouble)
 	r.name.set(words.address)
 	r.state.set(words.state, words.mood)
 	r.dot.color(words.mood.ink(), colorNone)
 	r.when.set(words.when)
 	r.today.set(words.today)
 	r.consent.set(words.consent)
-	if accountTrouble(a).words != "" {
-		r.consent.mark(words.mood.importance())
-	} else {
-		r.consent.mark(lowImportance)
+	r.trouble.set(words.trouble)
+	r.trouble.mark(words.mood.importance())
+	show(r.trouble, words.trouble != "")
+	for _, o := range r.calm {
+		show(o, words.trouble == "")
 	}
 	r.Refresh()
 	setWidth(r.content, r.Size().Width) // the badge may need another width

@@ -1,7 +1,10 @@
 package ui
 
 import (
+	"encoding/json"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,13 +15,14 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// In the narrowest window and the longest language no text of ours is cut, and
-// nothing goes over an edge.
+// In the narrowest window and the longest language no text of ours is cut,
+// nothing goes over an edge, and nothing is in another language.
 func TestTextsFit(t *testing.T) {
 	if racing {
 		t.Skip("texts are measured without the race detector alone")
 	}
 	const wide, high = 480, 640
+	english := englishTexts(t)
 	for _, y := range stories {
 		for _, language := range []string{"de", "en"} {
 			t.Run(y.name+"/"+language, func(t *testing.T) {
@@ -26,10 +30,12 @@ func TestTextsFit(t *testing.T) {
 				if m := s.w.win.Content().MinSize(); m.Width > wide || m.Height > high {
 					t.Errorf("needs %v", m)
 				}
-				for _, o := range s.w.win.Canvas().Overlays().List() {
+				for _, o := range append(s.w.win.Canvas().Overlays().List(), s.w.win.Content()) {
 					fits(t, o, 0, wide)
+					if language == "de" {
+						foreignWords(t, o, english)
+					}
 				}
-				fits(t, s.w.win.Content(), 0, wide)
 			})
 		}
 	}
@@ -67,8 +73,8 @@ func fits(t *testing.T, o fyne.CanvasObject, x, wide float32) {
 }
 
 // foreign are the beginnings of texts that may be cut: they are not ours.
-var foreign = []string{"a.very.long", "A provider with", "SMTP AUTH is", "Sent ·", "Gesendet ·", "Unclear ·", "Unklar ·",
-	"Try later ·", "Später ·", "Refused ·", "Abgelehnt ·", "a-very-long"}
+var foreign = []string{"a.very.long", "A provider with", "Sent ·", "Gesendet ·", "May have been delivered ·", "Vielleicht zugestellt ·",
+	"Deferred ·", "Zurückgestellt ·", "Refused ·", "Abgelehnt ·"}
 
 // cut reports whether a text that ends in an ellipsis does so because it was too
 // long: some of ours end in one on purpose.
@@ -85,4 +91,92 @@ func cut(s string) bool {
 		}
 	}
 	return true
+}
+
+// foreignWords looks for English in what a German window shows.
+func foreignWords(t *testing.T, o fyne.CanvasObject, english map[string]*regexp.Regexp) {
+	t.Helper()
+	spoken(o, func(text string) {
+		for key, pattern := range english {
+			if pattern.MatchString(text) {
+				t.Errorf("%q is English: %q", text, key)
+			}
+		}
+	})
+}
+
+var placeInText = regexp.MustCompile(`\\\{\\\{\\\.[A-Za-z]+\\\}\\\}`)
+
+// englishTexts are those that differ in German, as patterns: places may hold anything.
+func englishTexts(t *testing.T) map[string]*regexp.Regexp {
+	t.Helper()
+	patterns := map[string]*regexp.Regexp{}
+	english, german := translated(t, "en"), translated(t, "de")
+	for key := range english {
+		en, de := english[key], german[key]
+		words := strings.Fields(placeInText.ReplaceAllString(regexp.QuoteMeta(en), " "))
+		long := slices.ContainsFunc(words, func(w string) bool { return len(w) > 3 })
+		if len(words) < 2 || !long || en == de {
+			continue // single words may be names, or German too
+		}
+		patterns[key] = regexp.MustCompile("^" + placeInText.ReplaceAllString(regexp.QuoteMeta(en), ".+") + "$")
+	}
+	return patterns
+}
+
+// translated are a language's texts; of those with plural forms the many.
+func translated(t *testing.T, language string) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile("speech/translation/" + language + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]any
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for key, v := range all {
+		switch v := v.(type) {
+		case string:
+			texts[key] = v
+		case map[string]any:
+			texts[key], _ = v["other"].(string)
+		}
+	}
+	return texts
+}
+
+// spoken goes through the texts of what is shown, whole ones.
+func spoken(o fyne.CanvasObject, read func(string)) {
+	if !o.Visible() {
+		return
+	}
+	switch o := o.(type) {
+	case *text:
+		read(o.Text)
+	case *button:
+		read(o.Text)
+		read(o.say)
+	case *check:
+		read(o.Text)
+	case *choice:
+		read(o.Selected)
+		read(o.PlaceHolder)
+		for _, option := range o.Options {
+			read(option)
+		}
+	case *entry:
+		read(o.PlaceHolder)
+	case *fyne.Container:
+		for _, c := range o.Objects {
+			spoken(c, read)
+		}
+	case *container.Scroll:
+		spoken(o.Content, read)
+	case fyne.Widget:
+		for _, c := range test.WidgetRenderer(o).Objects() {
+			spoken(c, read)
+		}
+	}
 }

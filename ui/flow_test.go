@@ -120,7 +120,7 @@ func TestCancelKeepsAnAccountThatWasThere(t *testing.T) {
 func TestAddFails(t *testing.T) {
 	b := busyOffice()
 	b.prompts = []api.Prompt{{URL: consentPage}}
-	declined := problem(api.NeedsConsent, "grace@corp.example", "5.7.8", sentence(oauth.DeniedByUser.String()), "access_denied", sentence(oauth.DeniedByUser.Cure()))
+	declined := problem(api.NeedsConsent, "grace@corp.example", "5.7.8", engines(oauth.DeniedByUser.String()), "access_denied", engines(oauth.DeniedByUser.Cure()))
 	var tries int
 	b.consent = func(context.Context) (bool, error) {
 		if tries++; tries == 1 {

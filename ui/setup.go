@@ -65,7 +65,7 @@ func newSetup(w *window) *setup {
 	mail := newCard(newColumn(12, newHeading(tr("Settings for your mail program")), s.ways.root, s.rows))
 	s.all = newColumn(16, mail.Container, newCard(s.steps.root).Container, newCard(s.test.root).Container)
 	s.scroll = newScroll(720, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody(""), more),
-		newColumn(4, newLine(10, nil, s.title, s.state.Container), s.facts),
+		newColumn(4, newSplit(s.title, newFlow(0, s.state.Container), s.title.line), s.facts),
 		s.welcomed, s.trouble.Container, s.loading, s.notice.Container, s.all))
 	return s
 }

@@ -122,6 +122,11 @@ func problem(state api.State, account, code, what, said, cure string, places ...
 		What: say(what), Said: said, Cure: say(cure), Do: state.Action()}
 }
 
+// engines is a reason or its cure as the engine makes a sentence of it.
+func engines(phrase string) string {
+	return strings.ToUpper(phrase[:1]) + strings.TrimSuffix(phrase[1:], ".") + "."
+}
+
 func smtpDisabled(account string) *api.Problem {
 	return problem(api.SMTPDisabled, account, "5.7.139", "Sending by SMTP is switched off for {{.Account}} or its organisation.",
 		"535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox. Visit https://aka.ms/smtp_auth_disabled for more information.",
@@ -135,12 +140,12 @@ func wrongIdentity(account string) *api.Problem {
 }
 
 func secretExpired(account string) *api.Problem {
-	return problem(api.RegistrationRefused, account, "5.7.8", sentence(oauth.SecretExpired.String()),
-		"invalid_client: AADSTS7000222: The provided client secret keys for app are expired.", sentence(oauth.SecretExpired.Cure()))
+	return problem(api.RegistrationRefused, account, "5.7.8", engines(oauth.SecretExpired.String()),
+		"invalid_client: AADSTS7000222: The provided client secret keys for app are expired.", engines(oauth.SecretExpired.Cure()))
 }
 
 func consentExpired(account string) *api.Problem {
-	return problem(api.NeedsConsent, account, "5.7.8", sentence(oauth.ConsentExpired.String()), "invalid_grant", sentence(oauth.ConsentExpired.Cure()))
+	return problem(api.NeedsConsent, account, "5.7.8", engines(oauth.ConsentExpired.String()), "invalid_grant", engines(oauth.ConsentExpired.Cure()))
 }
 
 func mailServerDown(account string) *api.Problem {
@@ -256,6 +261,14 @@ var stories = []story{
 		ail(b, 1, consentExpired("ada.lovelace@gmail.com"))
 		b.snapshot.Accounts[2].State = api.Unused
 	})},
+	{name: "every state", backend: with(func(b *fake) {
+		b.snapshot.Accounts = nil
+		for _, state := range api.States {
+			a := account("ada@corp.example", "Microsoft 365")
+			a.State, a.Problem = state, troubles(a.Address)[state]
+			b.snapshot.Accounts = append(b.snapshot.Accounts, a)
+		}
+	})},
 	{name: "smtp switched off", backend: with(func(b *fake) { ail(b, 0, smtpDisabled("ada@corp.example")) }), image: true},
 	{name: "wrong identity", backend: with(func(b *fake) { ail(b, 2, wrongIdentity("scanner@corp.example")) })},
 	{name: "secret expired", backend: with(func(b *fake) { ail(b, 0, secretExpired("ada@corp.example")) })},
@@ -352,6 +365,14 @@ var stories = []story{
 	{name: "setup wrong identity", page: Page{Name: "setup", Account: "scanner@corp.example"}, backend: with(func(b *fake) {
 		ail(b, 2, wrongIdentity("scanner@corp.example"))
 	})},
+	{name: "register", page: Page{Name: "register", Account: "ada.lovelace@gmail.com"}, backend: renewing, image: true, act: func(s *stage) {
+		s.until("the steps are there", func() bool { return s.w.pages["register"].(*renewal).all.Visible() })
+	}},
+	{name: "register without secret", page: Page{Name: "register", Account: "ada@corp.example"}, backend: with(func(b *fake) {
+		ail(b, 0, problem(api.RegistrationRefused, "ada@corp.example", "5.7.8", "The program's registration is disabled.", "", "Ask whoever registered the program to enable it."))
+	}), act: func(s *stage) {
+		s.until("the steps are there", func() bool { return s.w.pages["register"].(*renewal).all.Visible() })
+	}},
 	{name: "test running", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
 		b.checks = []api.Check{tokenCheck(), {Name: api.CheckLogin, OK: true, Result: api.Say("{{.Server}} accepts the access token.", "Server", "smtp.office365.com:587"), Took: 640 * time.Millisecond}}
 	}), act: func(s *stage) { runTest(s, 2, false) }},
@@ -411,6 +432,13 @@ var stories = []story{
 	{name: "check password", page: Page{Name: "check"}, backend: with(func(b *fake) {
 		b.checks = []api.Check{*failed(api.CheckPassword, "ada@corp.example", noPassword("ada@corp.example"), 0).Check,
 			*failed(api.CheckToken, "ada.lovelace@gmail.com", consentExpired("ada.lovelace@gmail.com"), 0).Check}
+	}), act: func(s *stage) {
+		p := s.w.pages["check"].(*checkPage)
+		p.begin()
+		s.until("all is checked", func() bool { return p.verdict.Visible() })
+	}},
+	{name: "check keychain", page: Page{Name: "check"}, backend: with(func(b *fake) {
+		b.checks = []api.Check{*failed(api.CheckKeystore, "", keychainLocked(), 0).Check}
 	}), act: func(s *stage) {
 		p := s.w.pages["check"].(*checkPage)
 		p.begin()

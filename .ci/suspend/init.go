@@ -36,7 +36,7 @@ const clockSaid = "the machine slept, or its clock was set"
 func inside(systemd bool) error {
 	suspend, noticed := suspendByHand, clockSaid
 	if systemd {
-		suspend, noticed = suspendByLogind, "the machine woke, says logind"
+		suspend, noticed = suspendByLogind, "the machine woke up (logind)"
 	} else if err := beInit(); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func inside(systemd bool) error {
 		{"a suspend", noticed, suspend},
 		{"the clock set an hour ahead", clockSaid, func() error { return setClock(time.Hour) }},
 		{"the clock set back by an hour", "the machine's clock was set back", func() error { return setClock(-time.Hour) }},
-		{"the clock set back and a suspend, both at once", "providers are connected to anew", func() error {
+		{"the clock set back and a suspend, both at once", "reconnecting to providers", func() error {
 			if err := setClock(-time.Hour); err != nil {
 				return err
 			}

@@ -2,7 +2,7 @@ package api
 
 import "time"
 
-// What is checked: the Name of a Check.
+// The names of checks.
 const (
 	CheckVersion      = "version"
 	CheckConfig       = "configuration"
@@ -10,7 +10,7 @@ const (
 	CheckPorts        = "ports"
 	CheckCrashes      = "crashes"
 	CheckAccounts     = "accounts"
-	CheckReach        = "reach"          // the network to a server; Subject is host:port
+	CheckReach        = "reach"          // the connection to a server; Subject is host:port
 	CheckRegistration = "registration"   // of an account's provider
 	CheckPassword     = "local password" // of an account
 	CheckConsent      = "consent"
@@ -20,26 +20,25 @@ const (
 	CheckMessage      = "message"
 )
 
-// CheckNames are all of them.
+// CheckNames are all names of checks.
 var CheckNames = []string{
 	CheckVersion, CheckConfig, CheckKeystore, CheckPorts, CheckCrashes, CheckAccounts, CheckReach,
 	CheckRegistration, CheckPassword, CheckConsent, CheckToken, CheckLogin, CheckRecipient, CheckMessage,
 }
 
-// Check is one thing that was looked at, as `waxseal doctor` and
-// `waxseal send-test` print it. It holds no secret, so it may be part of a bug
-// report.
+// Check is the result of one check of `waxseal doctor` or `waxseal send-test`. It contains
+// no secret, so it may be part of a bug report.
 type Check struct {
 	Name    string        `json:"name"`              // one of CheckNames
-	Subject string        `json:"subject,omitempty"` // the account or the server, where there may be several
+	Subject string        `json:"subject,omitempty"` // the account or the server, if there may be several
 	OK      bool          `json:"ok"`
 	Result  Text          `json:"result"`            // what was found; with a Problem, what failed
-	Problem *Problem      `json:"problem,omitempty"` // when it is not OK
-	Until   time.Time     `json:"until,omitzero"`    // when what was found ends: an access token
+	Problem *Problem      `json:"problem,omitempty"` // if it is not OK
+	Until   time.Time     `json:"until,omitzero"`    // when the result expires, such as an access token
 	Took    time.Duration `json:"took_ns"`
 }
 
-// Title names what was looked at.
+// Title names the check for people.
 func (c Check) Title() Text {
 	title := map[string]Text{
 		CheckVersion:      Say("Version"),
@@ -63,7 +62,7 @@ func (c Check) Title() Text {
 	return title
 }
 
-// Line is the check in English: what was looked at, and what was found.
+// Line is the check in English: its title and its result.
 func (c Check) Line() string {
 	line := c.Title().String()
 	if c.Subject != "" {

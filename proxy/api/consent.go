@@ -2,11 +2,10 @@ package api
 
 import "time"
 
-// Prompt is what the user is shown while an account is authorized: the address
-// of the provider's page, or a code to enter on any device, or a stage that has
-// ended.
+// Prompt is what the user is shown while an account is authorized: the address of the
+// provider's page, a code to enter on any device, or a stage that has ended.
 type Prompt struct {
-	URL    string      `json:"url,omitempty"` // to be opened in the user's own browser
+	URL    string      `json:"url,omitempty"` // to open in the user's own browser
 	Device *DeviceCode `json:"device,omitempty"`
 	Check  *Check      `json:"check,omitempty"`
 }
@@ -15,6 +14,6 @@ type Prompt struct {
 type DeviceCode struct {
 	UserCode                string    `json:"user_code"`
 	VerificationURL         string    `json:"verification_url"`
-	VerificationURLComplete string    `json:"verification_url_complete,omitempty"` // with the code in it; may be ""
+	VerificationURLComplete string    `json:"verification_url_complete,omitempty"` // contains the code; may be ""
 	Expires                 time.Time `json:"expires"`
 }

@@ -2,21 +2,20 @@ package api
 
 import "strings"
 
-// Problem is a failure explained: what failed, in a person's terms, and what to do.
-// An SMTP reply, a line of doctor, a card in the window and a notification are all
-// made from one.
+// Problem explains a failure: what failed, in a person's terms, and what to do. An SMTP
+// reply, a line of doctor, a card in the window and a notification are all made from one.
 type Problem struct {
-	State   State  `json:"state,omitempty"`   // of the account, where the failure is one's
-	Account string `json:"account,omitempty"` // that it is about
+	State   State  `json:"state,omitempty"`   // of the account, if the failure is an account's
+	Account string `json:"account,omitempty"` // the account that it is about
 	Lasting bool   `json:"lasting"`           // trying again cannot help; else it may pass
-	Code    string `json:"code,omitempty"`    // enhanced status code (RFC 3463), where SMTP has one for it
+	Code    string `json:"code,omitempty"`    // enhanced status code (RFC 3463), if SMTP has one for it
 	What    Text   `json:"what"`
 	Said    string `json:"said,omitempty"` // the other side's own words
 	Cure    Text   `json:"cure,omitzero"`
-	Do      Action `json:"do,omitempty"` // the part of the cure that Waxseal can begin
+	Do      Action `json:"do,omitempty"` // the part of the cure that Waxseal can start
 }
 
-// Error is the failure in English, for a line at a terminal: what, then the cure.
+// Error is the problem in English, for a line on a terminal: what failed, then the cure.
 func (p *Problem) Error() string {
 	text := p.Summary()
 	if cure := p.Remedy(); cure != "" {
@@ -25,7 +24,7 @@ func (p *Problem) Error() string {
 	return text
 }
 
-// Summary is what failed, with the other side's words: a phrase in English that may
+// Summary says what failed, with the other side's words, as a phrase in English that may
 // follow a colon.
 func (p *Problem) Summary() string {
 	text := phrase(p.What)
@@ -35,8 +34,8 @@ func (p *Problem) Summary() string {
 	return text
 }
 
-// Remedy is the cure, with the command that begins it, as a phrase in English; ""
-// where there is none.
+// Remedy is the cure, with the command that starts it, as a phrase in English; "" if there
+// is none.
 func (p *Problem) Remedy() string {
 	text, command := phrase(p.Cure), p.Do.Command(p.Account)
 	switch {
@@ -48,7 +47,7 @@ func (p *Problem) Remedy() string {
 	return text + " (`" + command + "`)"
 }
 
-// Sentences are all of it in English, as one line of prose.
+// Sentences is the whole problem in English, as one line of prose.
 func (p *Problem) Sentences() string {
 	text := p.What.String()
 	if cure := p.Remedy(); cure != "" {
@@ -60,11 +59,11 @@ func (p *Problem) Sentences() string {
 	return text
 }
 
-// phrase is a sentence as it goes on after a colon.
+// phrase is a sentence in the form that follows a colon.
 func phrase(t Text) string { return uncapital(strings.TrimSuffix(t.String(), ".")) }
 
-// uncapital takes the capital off a sentence's beginning. Names keep theirs: only a
-// first word that is all lower case but for its initial loses it.
+// uncapital makes the first letter of a sentence lower case. Names keep their capitals: the
+// rest of the first word must be in lower case.
 func uncapital(s string) string {
 	word, _, _ := strings.Cut(s, " ")
 	if len(word) > 1 && word[1:] == strings.ToLower(word[1:]) && !strings.ContainsAny(word, "’'.") {
@@ -73,27 +72,27 @@ func uncapital(s string) string {
 	return s
 }
 
-// Action is something a person can do about a problem: a button in the window, a
+// Action is something that a person can do about a problem: a button in the window, a
 // command on the command line.
 type Action string
 
 const (
 	SignIn      Action = "sign_in"      // the account's user signs in again
-	Register    Action = "register"     // another client ID or secret
-	NewPassword Action = "new_password" // another local password
-	ShowSetup   Action = "show_setup"   // what to enter in the mail program
-	Unlock      Action = "unlock"       // the keychain
-	RunChecks   Action = "run_checks"   // look at everything
+	Register    Action = "register"     // enter another client ID or secret
+	NewPassword Action = "new_password" // create another local password
+	ShowSetup   Action = "show_setup"   // show what to enter in the mail program
+	Unlock      Action = "unlock"       // unlock the keychain
+	RunChecks   Action = "run_checks"   // check everything
 	AddAccount  Action = "add_account"
 	ListAccount Action = "list_accounts"
 	OpenSetting Action = "settings"
-	ReadAgain   Action = "reload" // the configuration file
+	ReadAgain   Action = "reload" // read the configuration file again
 )
 
-// Actions are all of them.
+// Actions are all actions.
 var Actions = []Action{SignIn, Register, NewPassword, ShowSetup, Unlock, RunChecks, AddAccount, ListAccount, OpenSetting, ReadAgain}
 
-// Command is the command line that does it, "" where there is none.
+// Command is the command line for the action, "" if there is none.
 func (a Action) Command(account string) string {
 	if account == "" {
 		account = "ADDRESS"
@@ -119,7 +118,7 @@ func (a Action) Command(account string) string {
 	return ""
 }
 
-// Label is the action on a button.
+// Label is the text of the action's button.
 func (a Action) Label() Text {
 	switch a {
 	case SignIn:

@@ -1,47 +1,47 @@
 package api
 
-// Severity says what a state asks of a person.
+// Severity says what a state requires of a person.
 type Severity int
 
 const (
 	Fine          Severity = iota
 	Busy                   // something is being done
-	Passing                // trouble that ends by itself; it is shown
-	NeedsSomebody          // trouble that only a person can end; it is shown, and told once
+	Passing                // a problem that ends by itself; it is shown
+	NeedsSomebody          // a problem that only a person can solve; it is shown, with one notification
 )
 
-// State is how an account is. Every part of Waxseal uses these constants; their
-// values are part of `waxseal status --json`.
+// State is the state of an account. Every part of Waxseal uses these constants; their values
+// are part of `waxseal status --json`.
 type State string
 
 const (
 	Ready      State = "ready"
-	Unused     State = "unknown" // nothing was tried yet
+	Unused     State = "unknown" // nothing has been tried yet
 	Refreshing State = "refreshing"
 
 	ProviderBusy   State = "provider_busy" // the provider asks to try later
 	TurnedAway     State = "turned_away"   // the mail server refuses the connection itself
 	MailServerDown State = "unreachable"   // the mail server does not answer; its breaker may be open
 	SignInDown     State = "error"         // the sign-in server does not answer, or not as it should
-	Untrusted      State = "untrusted"     // the mail server's certificate
+	Untrusted      State = "untrusted"     // the mail server's certificate is not trusted
 	Offline        State = "offline"       // this machine has no network
 
 	NeedsConsent        State = "needs_consent" // the user must sign in
 	NeedsAdmin          State = "needs_admin"
 	NotRegistered       State = "not_registered"       // there is no client ID
-	RegistrationRefused State = "registration_refused" // the client ID or its secret
-	SMTPDisabled        State = "smtp_disabled"        // by the organisation
+	RegistrationRefused State = "registration_refused" // the provider rejects the client ID or its secret
+	SMTPDisabled        State = "smtp_disabled"        // the organisation has switched SMTP off
 	WrongIdentity       State = "wrong_identity"       // the user who signed in may not use this mailbox
 	PasswordsRetired    State = "basic_retired"
 	NotAuthenticated    State = "not_authenticated"
-	TokenRefused        State = "token_refused" // by the mail server
+	TokenRefused        State = "token_refused" // the mail server rejects the access token
 	Unusable            State = "unusable"      // the mail server offers no TLS, or no OAuth
 	NoPassword          State = "no_password"   // the account has no local password
 	KeystoreLocked      State = "keystore_locked"
 	KeystoreFailed      State = "keystore" // secrets cannot be read, for another reason
 )
 
-// States are all of them, in order of severity.
+// States are all states, in order of severity.
 var States = []State{
 	Ready, Unused, Refreshing,
 	ProviderBusy, TurnedAway, MailServerDown, SignInDown, Untrusted, Offline,
@@ -49,11 +49,11 @@ var States = []State{
 	PasswordsRetired, NotAuthenticated, TokenRefused, Unusable, NoPassword, KeystoreLocked, KeystoreFailed,
 }
 
-// about is what there is to say about a state without knowing more.
+// about is what can be said about a state without knowing the account.
 type about struct {
 	severity Severity
 	label    string // a few words, in lower case
-	headline string // for passing trouble: about everything, with the place Provider
+	headline string // for passing problems: one line, with the place Provider
 	do       Action // what a person can do about it
 }
 
@@ -84,8 +84,8 @@ var abouts = map[State]about{
 	KeystoreFailed:      {NeedsSomebody, "keystore unavailable", "", RunChecks},
 }
 
-// Severity says what the state asks of a person. A state of a newer Waxseal than
-// this one counts as passing: it is shown and calls nobody.
+// Severity says what the state requires of a person. An unknown state, of a newer Waxseal,
+// counts as passing: it is shown, without a notification.
 func (s State) Severity() Severity {
 	if a, ok := abouts[s]; ok {
 		return a.severity
@@ -93,8 +93,7 @@ func (s State) Severity() Severity {
 	return Passing
 }
 
-// Label is the state in a few words, in lower case: for a badge, a menu line, a
-// table.
+// Label is the state in a few words, in lower case, for a badge, a menu or a table.
 func (s State) Label() Text {
 	if a, ok := abouts[s]; ok {
 		return Say(a.label)
@@ -102,13 +101,13 @@ func (s State) Label() Text {
 	return Say("{{.State}}", "State", string(s))
 }
 
-// Headline is passing trouble in a line about everything.
+// Headline is a passing problem as one line.
 func (s State) Headline(provider string) Text {
 	if a := abouts[s]; a.headline != "" {
 		return Say(a.headline, "Provider", provider)
 	}
-	return Say("{{.Provider}}: trouble that should pass", "Provider", provider)
+	return Say("{{.Provider}} has a temporary problem", "Provider", provider)
 }
 
-// Action is what helps with the state, "" for nothing but waiting.
+// Action is what helps with the state, "" if only waiting does.
 func (s State) Action() Action { return abouts[s].do }

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Text is a sentence for people, kept as data so that whoever shows it can word it:
-// the English sentence, which is also its identifier in translations, and the
-// values of its places, written {{.Name}}. Values are never translated: names,
-// addresses, numbers, another server's own words.
+// Text is a sentence for people, kept as data so that it can be shown in any language: the
+// English sentence, which is also its key in translations, and the values of its places,
+// which are written {{.Name}}. Values are never translated: they are names, addresses,
+// numbers and other servers' own words.
 type Text struct {
 	Key    string
-	Values map[string]string // nil where the sentence has no places
+	Values map[string]string // nil if the sentence has no places
 }
 
 // Say makes a Text; pairs are the names and values of its places.
@@ -54,11 +54,11 @@ func (t Text) Fill(sentence string) string {
 // IsZero reports whether there is nothing to say.
 func (t Text) IsZero() bool { return t.Key == "" }
 
-// textJSON has the English sentence too, for programs that read the JSON and know
-// no translations.
+// textJSON also has the English sentence, for programs that read the JSON without
+// translations.
 type textJSON struct {
 	Text   string            `json:"text"`
-	Key    string            `json:"key,omitempty"` // "" where it is the text
+	Key    string            `json:"key,omitempty"` // "" if it is the text
 	Values map[string]string `json:"values,omitempty"`
 }
 

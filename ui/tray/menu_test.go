@@ -50,7 +50,7 @@ func TestMenuOf(t *testing.T) {
 			s.Connections = 5000
 		}), menu{icon: attention, status: "4 accounts · 5000 connections · 0 messages", accounts: []account{
 			{"me@x.example · keystore unavailable", "me@x.example"}, {"me@x.example · sign-in needed", "me@x.example"},
-			{"me@x.example · SMTP switched off by the organisation", "me@x.example"}, {"me@x.example · not used yet", "me@x.example"}}}},
+			{"me@x.example · SMTP switched off", "me@x.example"}, {"me@x.example · not used yet", "me@x.example"}}}},
 		"paused":   {serving(func(s *State) { s.State = api.Paused }), menu{icon: paused, status: "Paused", paused: true}},
 		"starting": {serving(func(s *State) { s.State = api.Starting }), menu{icon: down, status: "Starting…"}},
 		"stopping": {serving(func(s *State) { s.State = api.Stopping }), menu{icon: down, status: "Not accepting mail"}},
