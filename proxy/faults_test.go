@@ -52,7 +52,7 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Err: secret}, "451 4.4.2"},
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Unknown: true, Err: secret}, "451 4.4.2"},
 		{"DATA", fmt.Errorf("%w: %w", errCutOff, io.ErrUnexpectedEOF), "451 4.4.2"},
-		{"AUTH", &upstream.ConnError{Op: "TLS handshake", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, "454 4.7.0 The certificate of"},
+		{"AUTH", &upstream.ConnError{Op: "TLS handshake", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, "454 4.7.0 The certificate for"},
 		{"MAIL", upstream.ErrClosed, "451 4.7.0"},
 		{"AUTH", fmt.Errorf("x: %w", oauth.ErrClosed), "454 4.7.0 me@corp.test is being changed"},
 		{"RCPT", upstream.ErrEnvelope, "553 5.1.3"},
