@@ -12,6 +12,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/envelope"
 )
 
 // authTimeout bounds everything AUTH may wait for: the keystore, a token, a login at the provider. Mail
@@ -52,7 +53,7 @@ func (s *session) authenticated(username, password string) error {
 		return paused(454)
 	}
 	var box *mailbox
-	if len(username) <= longestAddress {
+	if len(username) <= envelope.MaxAddress {
 		box = s.srv.mailbox(username)
 	}
 	if s.remote() && s.srv.guard.locked(s.source(username)) {
@@ -145,7 +146,7 @@ func accountOf(box *mailbox) string {
 // tell them apart. Names longer than any account's share one.
 func (s *session) source(username string) string {
 	name := ""
-	if len(username) <= longestAddress {
+	if len(username) <= envelope.MaxAddress {
 		name = config.Fold(username)
 	}
 	return clientHost(s.c.tcp.RemoteAddr()) + " " + name

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/envelope"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 	// shorter. It is also go-smtp's buffer, so a line is always read whole.
 	maxCommand = 4 << 10
 	// maxHello bounds the name in EHLO and HELO (RFC 5321 section 4.5.3.1.2).
-	maxHello = longestDomain
+	maxHello = envelope.MaxDomain
 	// maxUnknown is how many commands in a row may be unrecognized.
 	maxUnknown = 3
 )

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/envelope"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -239,7 +240,7 @@ func TestNothingLongBeforeLogin(t *testing.T) {
 	p.do("AUTH PLAIN "+plainResponse(strings.Repeat("a", 321), "x"), "535 5.7.8 Wrong user name")
 	l := &loginServer{authenticate: func(string, string) error { return nil }}
 	l.Next([]byte(strings.Repeat("a", 3000)))
-	if len(l.username) > longestAddress+1 {
+	if len(l.username) > envelope.MaxAddress+1 {
 		t.Errorf("%d bytes of a name are kept", len(l.username))
 	}
 }

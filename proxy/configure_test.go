@@ -16,6 +16,7 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/machine"
 )
 
 func (r *rig) configure(change func(*api.Settings)) ([]string, error) {
@@ -34,7 +35,7 @@ func TestConfigureAddresses(t *testing.T) {
 	p.do("RCPT TO:<you@there.test>", "250")
 	old := r.plain
 	secure := r.tls
-	free := freeAddress("127.0.0.1:0")
+	free := machine.FreeAddress("127.0.0.1:0")
 	if notes, err := r.configure(func(s *api.Settings) { s.Listen = []string{free} }); err != nil || len(notes) != 0 {
 		t.Fatalf("notes %q, %v", notes, err)
 	}
@@ -63,7 +64,7 @@ func TestConfigureAddresses(t *testing.T) {
 // TestConfigureMovesAnAddressToTLS: its listener stays and uses TLS from now on.
 func TestConfigureMovesAnAddressToTLS(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	free := freeAddress("127.0.0.1:0")
+	free := machine.FreeAddress("127.0.0.1:0")
 	if _, err := r.configure(func(s *api.Settings) { s.Listen = []string{free} }); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func TestConfigureTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	free := freeAddress("127.0.0.1:0")
+	free := machine.FreeAddress("127.0.0.1:0")
 	for name, change := range map[string]func(*api.Settings){
 		"mail":    func(s *api.Settings) { s.Listen = []string{free, other.Addr().String()} },
 		"metrics": func(s *api.Settings) { s.Listen, s.Metrics = []string{free}, other.Addr().String() },
@@ -125,7 +126,7 @@ func TestConfigureOwnPort(t *testing.T) {
 		t.Skip("only on Linux do the two addresses exclude each other")
 	}
 	r := newRig(t, rigOptions{config: func(c *config.Config) { c.AllowRemote = true }})
-	free := freeAddress("127.0.0.1:0")
+	free := machine.FreeAddress("127.0.0.1:0")
 	if _, err := r.configure(func(s *api.Settings) { s.Listen = []string{free} }); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestConfigureOwnPort(t *testing.T) {
 		t.Errorf("an address of another machine: notes %q, %v", notes, err)
 	}
 	// The metrics may use the port, too.
-	r.plain = freeAddress("127.0.0.1:0")
+	r.plain = machine.FreeAddress("127.0.0.1:0")
 	if _, err := r.configure(func(s *api.Settings) { s.Metrics = r.plain }); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestConfigureMetrics(t *testing.T) {
 	if got := get(old); got != "ok\n" {
 		t.Fatal(got)
 	}
-	free := freeAddress("127.0.0.1:0")
+	free := machine.FreeAddress("127.0.0.1:0")
 	if _, err := r.configure(func(s *api.Settings) { s.Metrics = free }); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +265,7 @@ func TestConfigureWithoutServing(t *testing.T) {
 
 func TestConfigureAfterTheEnd(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	free := freeAddress("127.0.0.1:0")
+	free := machine.FreeAddress("127.0.0.1:0")
 	if err := r.server.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +296,7 @@ func TestTakenPortAtTheStart(t *testing.T) {
 
 func TestFreeAddress(t *testing.T) {
 	for addr, want := range map[string]bool{"127.0.0.1:1587": true, "[::1]:65535": true, "192.0.2.1:1587": false, "nonsense": false} {
-		if got := freeAddress(addr); (got != "") != want && addr[0] != '[' {
+		if got := machine.FreeAddress(addr); (got != "") != want && addr[0] != '[' {
 			t.Errorf("%s: %q", addr, got)
 		}
 	}
@@ -328,7 +329,7 @@ func TestMailSettings(t *testing.T) {
 // however often.
 func TestConfigureWhileMailFlows(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	addresses := []string{freeAddress("127.0.0.1:0"), r.plain}
+	addresses := []string{machine.FreeAddress("127.0.0.1:0"), r.plain}
 	stop := make(chan struct{})
 	var programs sync.WaitGroup
 	var sent atomic.Int64

@@ -65,7 +65,7 @@ func (r *rig) play(t *testing.T, d dialogue.Dialogue, loose bool) {
 			if i == 0 {
 				got = "arrived"
 			}
-			got += envelope(m)
+			got += arrivedEnvelope(m)
 		}
 		if got != claim {
 			return fmt.Errorf("%s, instead of: %s", got, claim)
@@ -93,8 +93,8 @@ func (r *rig) play(t *testing.T, d dialogue.Dialogue, loose bool) {
 	}
 }
 
-// envelope is a message's sender and recipients with their parameters, as in the commands.
-func envelope(m providertest.Message) string {
+// arrivedEnvelope is a message's sender and recipients with their parameters, as in the commands.
+func arrivedEnvelope(m providertest.Message) string {
 	e := " <" + m.From + ">"
 	if m.MailParams != "" {
 		e += " " + m.MailParams

@@ -18,6 +18,7 @@ import (
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -196,7 +197,7 @@ func (s *Server) checkPorts(ctx context.Context) (finding, error) {
 
 // portProblem is the failed check of an address that cannot be listened on.
 func portProblem(addr string, err error) error {
-	err = portError(addr, err)
+	err = machine.PortError(addr, err)
 	taken, ok := errors.AsType[*api.PortTakenError](err)
 	if !ok {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -278,7 +279,7 @@ func offline(err error) bool {
 		return true
 	}
 	lookup, ok := errors.AsType[*net.DNSError](err)
-	return ok && !lookup.IsNotFound && !online()
+	return ok && !lookup.IsNotFound && !machine.Online()
 }
 
 // explainMessage explains what went wrong with a message.

@@ -115,7 +115,7 @@ max_connections = 10
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.server.watch.tellOfSleep = told(nil) // the machine's own sleep must not affect a test
+	r.server.watch.TellOfSleep = told(nil) // the machine's own sleep must not affect a test
 	if !o.noAccount {
 		r.add(append([]string{me}, o.accounts...)...)
 	}

@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"sync"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/machine"
 )
 
 const (
@@ -20,14 +22,14 @@ const (
 // the system lets this process open fewer files.
 func (s *Server) capacity() int64 {
 	cfg := s.config()
-	if cfg.MaxConnections+reservedFiles < openFiles/4 {
+	if cfg.MaxConnections+reservedFiles < machine.OpenFiles/4 {
 		return int64(cfg.MaxConnections) // the usual case, without a look at each account
 	}
 	upstream := 0
 	for _, b := range *s.boxes.Load() {
 		upstream += b.provider.MaxConnections
 	}
-	return int64(min(cfg.MaxConnections, room(openFiles, upstream)))
+	return int64(min(cfg.MaxConnections, room(machine.OpenFiles, upstream)))
 }
 
 // room is how many of the files that may be open are left to mail programs' connections when there

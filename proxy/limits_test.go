@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/machine"
 )
 
 // With idle connections up to max_connections any local user shut everybody else out.
@@ -90,8 +91,8 @@ func TestRoom(t *testing.T) {
 			t.Errorf("room(%d, %d) = %d, want %d", tc.files, tc.upstream, got, tc.want)
 		}
 	}
-	if openFiles < 64 {
-		t.Errorf("this process may have %d files open", openFiles)
+	if machine.OpenFiles < 64 {
+		t.Errorf("this process may have %d files open", machine.OpenFiles)
 	}
 }
 

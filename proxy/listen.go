@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/machine"
 )
 
 // listener hands go-smtp connections that it can serve. It survives every error but its own end, and
@@ -83,7 +84,7 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 		s.stats.refused.Add(1)
 		if !s.stopping.Load() && s.full.first() {
 			s.log.Warn("too many connections: closing the oldest without a login, or refusing new ones",
-				"client", tcp.RemoteAddr().String(), "max_connections", limit, "open_files", openFiles)
+				"client", tcp.RemoteAddr().String(), "max_connections", limit, "open_files", machine.OpenFiles)
 		}
 		if !s.strangers.makeRoom() {
 			s.stats.connections.Add(-1)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/machine"
 )
 
 // errStopping is the answer to a change that comes while the server stops.
@@ -108,17 +109,17 @@ func (p *listenPlan) listen(addr string) (net.Listener, error) {
 	switch {
 	case err == nil:
 		return l, nil
-	case isAny(err, notHere):
+	case machine.IsAny(err, machine.NotHere):
 		p.s.log.Warn("this machine does not have the address; continuing without it", "address", addr)
 		if !slices.Contains(p.s.config().Addresses(), addr) { // the user asked for it just now
 			p.notes = append(p.notes, "this computer does not have the address of "+addr+", so mail programs can't connect there")
 		}
 		return nil, nil
-	case isAny(err, inUse) && p.keepPort(portOf(addr)):
+	case machine.IsAny(err, machine.InUse) && p.keepPort(portOf(addr)):
 		p.notes = append(p.notes, fmt.Sprintf("%s takes effect at the next start: until then Waxseal itself uses its port on another address", addr))
 		return nil, nil
 	}
-	return nil, portError(addr, err)
+	return nil, machine.PortError(addr, err)
 }
 
 // keepPort reports whether the server itself uses a port that a new address needs, and keeps

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/localtls"
 )
 
 // certificate is the certificate for local TLS. It is replaced before it expires.
@@ -25,16 +26,16 @@ type certificate struct {
 }
 
 func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if cert := s.cert.now.Load(); cert != nil && stillValid(cert.Leaf, s.opts.Now()) {
+	if cert := s.cert.now.Load(); cert != nil && localtls.StillValid(cert.Leaf, s.opts.Now()) {
 		return cert, nil
 	}
 	s.cert.mu.Lock()
 	defer s.cert.mu.Unlock()
-	if cert := s.cert.now.Load(); cert != nil && stillValid(cert.Leaf, s.opts.Now()) {
+	if cert := s.cert.now.Load(); cert != nil && localtls.StillValid(cert.Leaf, s.opts.Now()) {
 		return cert, nil
 	}
 	cert, err := s.newCertificate()
-	if errors.Is(err, ErrNotKept) {
+	if errors.Is(err, localtls.ErrNotKept) {
 		s.log.Warn("the certificate for local TLS is only valid until the next start", "err", err)
 	} else if err != nil {
 		return nil, fmt.Errorf("certificate for local TLS: %w", err)
@@ -47,9 +48,9 @@ func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // without such a file keeps the certificate in memory.
 func (s *Server) newCertificate() (tls.Certificate, error) {
 	if s.opts.ConfigPath != "" {
-		return LocalCertificate(filepath.Dir(s.opts.ConfigPath), s.opts.Now())
+		return localtls.Certificate(filepath.Dir(s.opts.ConfigPath), s.opts.Now())
 	}
-	certPEM, keyPEM, err := newCertificate(s.opts.Now())
+	certPEM, keyPEM, err := localtls.New(s.opts.Now())
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -66,7 +67,7 @@ func (s *Server) Certificate() (api.Certificate, error) {
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Leaf.Raw})
 	info := api.Certificate{PEM: string(text), Fingerprint: fingerprint(cert.Leaf.Raw), NotAfter: cert.Leaf.NotAfter.UTC().Format(time.RFC3339)}
 	if s.opts.ConfigPath != "" {
-		file := filepath.Join(filepath.Dir(s.opts.ConfigPath), certificateFile)
+		file := filepath.Join(filepath.Dir(s.opts.ConfigPath), localtls.File)
 		if stored, err := os.ReadFile(file); err == nil && bytes.Equal(stored, text) {
 			info.File = file
 		}

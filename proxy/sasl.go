@@ -6,6 +6,8 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+
+	"github.com/waxseal/waxseal/proxy/envelope"
 )
 
 // ownWords keeps a mechanism's own errors from the client: go-smtp would send their text, with a
@@ -46,8 +48,8 @@ func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 
 // boundedName is a user name, cut off where it is longer than any account's.
 func boundedName(name string) string {
-	if len(name) <= longestAddress {
+	if len(name) <= envelope.MaxAddress {
 		return name
 	}
-	return strings.Clone(name[:longestAddress+1])
+	return strings.Clone(name[:envelope.MaxAddress+1])
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/machine"
 )
 
 // Options are the parts and settings of a Server.
@@ -80,9 +81,9 @@ type Server struct {
 	edit    sync.Mutex // one change at a time of cfg, boxes, the file and the fields below
 	clients clients
 
-	outbound outbound   // how providers are reached
-	watch    *watch     // notices that the machine slept or changed its network
-	retired  []*mailbox // their last messages may still be in flight
+	outbound outbound       // how providers are reached
+	watch    *machine.Watch // notices that the machine slept or changed its network
+	retired  []*mailbox     // their last messages may still be in flight
 
 	smtp        *smtp.Server
 	tls         *tls.Config
@@ -127,12 +128,12 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(), watch: newWatch(),
+		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(), watch: machine.NewWatch(),
 		conns: make(map[*conn]struct{}), ready: make(chan struct{}), stopped: make(chan struct{}),
 		configured:  make(chan struct{}, 1),
 		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
 	}
-	s.watch.now = o.Now
+	s.watch.Now = o.Now
 	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
 	s.hard, s.kill = context.WithCancel(context.Background())
 	s.serving, s.endServe = context.WithCancel(s.hard)

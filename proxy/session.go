@@ -13,6 +13,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/envelope"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -97,7 +98,7 @@ func (s *session) Mail(_ string, opts *smtp.MailOptions) error {
 	case s.msg != nil:
 		return answer(503, "5.5.1", "MAIL was given already; RSET takes it back")
 	}
-	from, refusal := mailFrom(s.c.arg, opts)
+	from, refusal := envelope.Mail(s.c.arg, opts)
 	switch {
 	case refusal != nil:
 		s.log.Info("sender refused", "account", s.box.address, "reply", replyText(refusal))
@@ -150,7 +151,7 @@ func (s *session) Rcpt(_ string, opts *smtp.RcptOptions) error {
 	if m == nil {
 		return answer(503, "5.5.1", "MAIL comes first")
 	}
-	to, refusal := rcptTo(s.c.arg, opts)
+	to, refusal := envelope.Rcpt(s.c.arg, opts)
 	if refusal != nil {
 		return s.refuse(refusal, nil)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/localtls"
 )
 
 // tidyEvery is how often the server checks whether it has become idle.
@@ -49,7 +50,7 @@ func (s *Server) tidyFolder() {
 		return
 	}
 	config.RemoveLeftovers(s.opts.ConfigPath)
-	certificate := filepath.Join(filepath.Dir(s.opts.ConfigPath), certificateFile)
+	certificate := filepath.Join(filepath.Dir(s.opts.ConfigPath), localtls.File)
 	for _, path := range []string{agesPath(s.opts.ConfigPath), certificate, strings.TrimSuffix(certificate, ".crt") + ".key"} {
 		safeio.RemoveLeftovers(path)
 	}

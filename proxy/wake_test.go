@@ -15,6 +15,7 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -28,45 +29,6 @@ func addresses(cidrs ...string) []net.Addr {
 		all = append(all, &net.IPNet{IP: ip, Mask: n.Mask})
 	}
 	return all
-}
-
-func TestLook(t *testing.T) {
-	home := addresses("127.0.0.1/8", "192.168.1.5/24", "fe80::1/64")
-	for name, tc := range map[string]struct {
-		after time.Duration // between two looks, by the wall clock
-		addrs []net.Addr
-		err   error
-		want  string
-	}{
-		"nothing":                      {after: lookEvery, addrs: home},
-		"a busy machine":               {after: lookEvery + sleptFor, addrs: home},
-		"a sleep":                      {after: time.Hour, addrs: home, want: "the machine slept, or its clock was set, for 59m57s"},
-		"a clock set back":             {after: lookEvery - time.Hour, addrs: home, want: "the machine's clock was set back by 1h0m0s"},
-		"a clock set back and a sleep": {after: 10*time.Minute - time.Hour, addrs: home, want: "the machine's clock was set back by 50m3s"},
-		"a clock set right":            {after: lookEvery - sleptFor, addrs: home},
-		"another network":              {after: lookEvery, addrs: addresses("127.0.0.1/8", "10.0.0.7/8"), want: "the machine's network changed"},
-		"no network":                   {after: lookEvery, addrs: addresses("127.0.0.1/8"), want: "the machine's network changed"},
-		"another order":                {after: lookEvery, addrs: []net.Addr{home[2], home[1], home[0]}},
-		"a container":                  {after: lookEvery, addrs: append(addresses("fe80::2/64"), home...)},
-		"addresses not readable":       {after: lookEvery, err: errors.New("no")},
-		"a sleep and a network":        {after: time.Hour, addrs: addresses("10.0.0.7/8"), want: "the machine slept, or its clock was set, for 59m57s"},
-	} {
-		now, addrs, err := time.Now(), home, error(nil)
-		w := &watch{now: func() time.Time { return now }, addresses: func() ([]net.Addr, error) { return addrs, err }}
-		if why := w.look(); why != "" {
-			t.Errorf("%s: the first look says %q", name, why)
-		}
-		now, addrs, err = now.Add(tc.after), tc.addrs, tc.err
-		if why := w.look(); why != tc.want {
-			t.Errorf("%s: %q, want %q", name, why, tc.want)
-		}
-		now, addrs, err = now.Add(lookEvery), home, nil
-		w.look()
-		now = now.Add(lookEvery)
-		if why := w.look(); why != "" {
-			t.Errorf("%s: reported again: %q", name, why)
-		}
-	}
 }
 
 // told stands for a system that reports sleep when the test says so.
@@ -95,12 +57,12 @@ func TestWatchNetwork(t *testing.T) {
 			t.Fatal(err)
 		}
 		var slept, moved atomic.Int64
-		s.watch.now = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
-		s.watch.addresses = func() ([]net.Addr, error) {
+		s.watch.Now = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
+		s.watch.Addresses = func() ([]net.Addr, error) {
 			return addresses([]string{"10.0.0.1/8", "10.0.0.2/8"}[moved.Load()]), nil
 		}
 		says := make(chan bool)
-		s.watch.tellOfSleep = told(says)
+		s.watch.TellOfSleep = told(says)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); s.watchNetwork(ctx) }()
@@ -110,13 +72,13 @@ func TestWatchNetwork(t *testing.T) {
 			happens func()
 			at      time.Duration // how soon the server notices
 		}{
-			"sleep":                  {func() { slept.Add(int64(time.Hour)) }, lookEvery},
-			"move":                   {func() { moved.Add(1) }, lookEvery},
+			"sleep":                  {func() { slept.Add(int64(time.Hour)) }, machine.LookEvery},
+			"move":                   {func() { moved.Add(1) }, machine.LookEvery},
 			"sleep, and being told":  {func() { slept.Add(int64(time.Hour)); says <- true; says <- false }, 0},
 			"being told and nothing": {func() { says <- false }, 0},
 		} {
 			openBreaker(b)
-			<-time.After(2 * lookEvery)
+			<-time.After(2 * machine.LookEvery)
 			if b.Check() == nil {
 				t.Fatalf("before the %s the breaker lets calls through", name)
 			}
@@ -130,7 +92,7 @@ func TestWatchNetwork(t *testing.T) {
 			if err := b.Check(); err != nil {
 				t.Errorf("after the %s: %v", name, err)
 			}
-			<-time.After(2 * lookEvery)
+			<-time.After(2 * machine.LookEvery)
 			if n := strings.Count(log.String(), "reconnecting to providers") - before; n != 1 {
 				t.Errorf("the %s was noticed %d times", name, n)
 			}
@@ -144,7 +106,7 @@ func TestWatchNetwork(t *testing.T) {
 // has improved.
 func TestBeforeSleep(t *testing.T) {
 	says := make(chan bool)
-	r := newRig(t, rigOptions{prepare: func(s *Server) { s.watch.tellOfSleep = told(says) }})
+	r := newRig(t, rigOptions{prepare: func(s *Server) { s.watch.TellOfSleep = told(says) }})
 	p := r.login(me)
 	if got := p.message(me, "a@there.test", "before\r\n"); got[:3] != "250" {
 		t.Fatal(got)

@@ -12,19 +12,24 @@ import (
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
 	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign"}
-	engine := append([]string{"proxy/api", "proxy/config", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream"}, base...)
+	engine := append([]string{"proxy/api", "proxy/config", "proxy/emailproxy", "proxy/envelope", "proxy/localtls", "proxy/machine",
+		"proxy/oauth", "proxy/tcp", "proxy/upstream"}, base...)
 	allowed := map[string][]string{
 		"keystore/safeio":    {},
 		"keystore":           {"keystore/safeio"},
 		"assets":             {},
 		"proxy/api":          {},
 		"proxy/breaker":      {},
+		"proxy/dialogue":     {},
+		"proxy/envelope":     {},
 		"proxy/foreign":      {},
 		"proxy/emailproxy":   {"keystore/safeio"},
+		"proxy/localtls":     {"keystore/safeio"},
+		"proxy/machine":      {"proxy/api"},
 		"proxy/tcp":          {},
 		"proxy/oauth":        base,
 		"proxy/upstream":     append([]string{"proxy/oauth", "proxy/tcp"}, base...),
-		"proxy/config":       append([]string{"proxy/api", "proxy/emailproxy", "proxy/oauth", "proxy/tcp", "proxy/upstream"}, base...),
+		"proxy/config":       append([]string{"proxy/api", "proxy/emailproxy", "proxy/oauth", "proxy/upstream", "proxy/tcp"}, base...),
 		"proxy":              engine,
 		"proxy/control":      append([]string{"proxy"}, engine...),
 		"proxy/providertest": {},
@@ -51,7 +56,7 @@ func TestImportsPointOneWay(t *testing.T) {
 // draws it, and the window asks its backend for everything else.
 func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	may := []string{"assets", "keystore/safeio", "proxy/api"}
+	may := []string{"assets", "keystore/safeio", "proxy/api", "ui/speech"}
 	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, module+"ui").Output()
 	if err != nil {
 		t.Fatalf("go list ui: %v", err)
@@ -71,7 +76,7 @@ func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 // TestTrayKnowsNoWindow: the tray's process does not use the window system.
 func TestTrayKnowsNoWindow(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	may := []string{"assets", "keystore", "keystore/safeio", "proxy/api"}
+	may := []string{"assets", "keystore", "keystore/safeio", "proxy/api", "ui/speech"}
 	out, err := exec.Command("go", "list", "-deps", module+"ui/tray").Output()
 	if err != nil {
 		t.Fatalf("go list ui/tray: %v", err)

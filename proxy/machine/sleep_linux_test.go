@@ -1,4 +1,4 @@
-package proxy
+package machine
 
 import (
 	"bufio"
@@ -217,22 +217,6 @@ func TestBusThatIsNone(t *testing.T) {
 	}
 }
 
-// A server listens to logind by itself.
-func TestServerHearsLogind(t *testing.T) {
-	bus := newSystemBus(t)
-	bus.start()
-	logind := bus.logind()
-	r := newRig(t, rigOptions{prepare: func(s *Server) { s.watch = newWatch() }})
-	eventually(t, "the server listens to logind", func() bool { return strings.Contains(r.log.String(), listening) })
-	b := r.server.smtpBreakers.Get("smtp x")
-	openBreaker(b)
-	prepareForSleep(t, logind, "", false)
-	eventually(t, "the breaker lets a call through", func() bool { return b.Check() == nil })
-	if want := "the machine woke up (logind)"; !strings.Contains(r.log.String(), want) {
-		t.Errorf("the log does not say %q:\n%s", want, r.log.String())
-	}
-}
-
 // Signals that come faster than they are checked are dropped, not kept.
 func TestFloodOfSleep(t *testing.T) {
 	s := make(sleepSignals, 8)
@@ -246,4 +230,26 @@ func TestFloodOfSleep(t *testing.T) {
 			t.Errorf("%+v was kept", signal)
 		}
 	}
+}
+
+// A watch listens to logind by itself.
+func TestWatchHearsLogind(t *testing.T) {
+	bus := newSystemBus(t)
+	bus.start()
+	logind := bus.logind()
+	var log lockedBuffer
+	told := make(chan bool)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		NewWatch().TellOfSleep(ctx, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), told)
+	}()
+	eventually(t, "it listens to logind", func() bool { return strings.Contains(log.String(), listening) })
+	prepareForSleep(t, logind, "", false)
+	if asleep := <-told; asleep {
+		t.Error("told asleep, want awake")
+	}
+	cancel()
+	<-done
 }

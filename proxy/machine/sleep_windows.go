@@ -1,4 +1,4 @@
-package proxy
+package machine
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 // sleepTeller is the part of the system that reports sleep.
-const sleepTeller = "Windows"
+const SleepTeller = "Windows"
 
 // Constants of PowerRegisterSuspendResumeNotification and its callback.
 const (

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package proxy
+package machine
 
 // openFiles is how many files this process may have open: Windows has no limit to speak of.
-var openFiles = 1 << 30
+var OpenFiles = 1 << 30

@@ -1,4 +1,4 @@
-package proxy
+package envelope
 
 import (
 	"errors"
@@ -13,9 +13,9 @@ import (
 // parts only the domain is held to its own limit: local parts longer than 64 bytes are in use for
 // bounces and for replies to tickets.
 const (
-	longestAddress = 64 + 1 + longestDomain
-	longestDomain  = 255
-	longestLabel   = 63
+	MaxAddress   = 64 + 1 + MaxDomain
+	MaxDomain    = 255
+	longestLabel = 63
 )
 
 // postmaster is the one mailbox that may stand without a domain (RFC 5321 section 4.1.1.3).
@@ -51,7 +51,7 @@ func cutPath(s string) (mailbox, rest string, err error) {
 	case bracket || rest != "" && !isBlank(rest[0]):
 		err = unexpected(rest)
 	}
-	if n > longestAddress {
+	if n > MaxAddress {
 		err = errTooLong
 	}
 	return mailbox, rest, err
@@ -193,7 +193,7 @@ func domainLen(s string) (int, error) {
 		}
 		return 0, unexpected(s)
 	}
-	if n > longestDomain {
+	if n > MaxDomain {
 		return 0, errTooLong
 	}
 	for label := range strings.SplitSeq(s[:n], ".") {

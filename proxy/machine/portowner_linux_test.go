@@ -1,4 +1,4 @@
-package proxy
+package machine
 
 import (
 	"net"
@@ -29,7 +29,8 @@ func TestPortOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	got := portOwner(portOf(l.Addr().String()))
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	got := portOwner(port)
 	if !strings.HasSuffix(got.program, "(process "+strconv.Itoa(os.Getpid())+")") || got.user != "" {
 		t.Errorf("the owner of a port of this program is %+v", got)
 	}

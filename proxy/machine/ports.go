@@ -1,4 +1,4 @@
-package proxy
+package machine
 
 import (
 	"errors"
@@ -13,26 +13,26 @@ import (
 // The errors of an address that cannot be listened on. Windows has its own numbers
 // (WSAEADDRINUSE and so on), which package syscall does not map to these.
 var (
-	inUse     = []error{syscall.EADDRINUSE, syscall.Errno(10048)}
+	InUse     = []error{syscall.EADDRINUSE, syscall.Errno(10048)}
 	forbidden = []error{syscall.EACCES, syscall.Errno(10013)}
-	notHere   = []error{syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.Errno(10049), syscall.Errno(10047)}
+	NotHere   = []error{syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.Errno(10049), syscall.Errno(10047)}
 )
 
-func isAny(err error, targets []error) bool {
+func IsAny(err error, targets []error) bool {
 	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 // portError says why an address cannot be listened on and what to do. If another program
 // uses the port, it is a *PortTakenError.
-func portError(addr string, err error) error {
+func PortError(addr string, err error) error {
 	_, port, _ := net.SplitHostPort(addr)
-	if isAny(err, inUse) {
+	if IsAny(err, InUse) {
 		owner := portOwner(port)
-		return &api.PortTakenError{Address: addr, Owner: owner.program, User: owner.user, Free: freeAddress(addr)}
+		return &api.PortTakenError{Address: addr, Owner: owner.program, User: owner.user, Free: FreeAddress(addr)}
 	}
 	p := &api.Problem{Lasting: true, What: api.Say("Waxseal can’t listen on {{.Address}}: {{.Why}}.", "Address", addr, "Why", err.Error()),
 		Cure: api.Say("Choose another address in the settings (listen, listen_tls, metrics)."), Do: api.OpenSetting}
-	if isAny(err, forbidden) {
+	if IsAny(err, forbidden) {
 		p.What = api.Say("This user may not open port {{.Port}} ({{.Address}}).", "Port", port, "Address", addr)
 		p.Cure = api.Say("Choose a port above 1023 in the settings (listen, listen_tls, metrics).")
 	}
@@ -50,7 +50,7 @@ type owner struct {
 const nearPorts = 20
 
 // freeAddress finds an address of the same host that can be listened on now, or "".
-func freeAddress(addr string) string {
+func FreeAddress(addr string) string {
 	host, text, err := net.SplitHostPort(addr)
 	if err != nil {
 		return ""

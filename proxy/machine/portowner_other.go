@@ -1,6 +1,6 @@
 //go:build !linux
 
-package proxy
+package machine
 
 // portOwner does not know who uses a port on this system.
 func portOwner(string) owner { return owner{} }

@@ -1,6 +1,7 @@
-package proxy
+package envelope
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -191,9 +192,9 @@ func TestMailFrom(t *testing.T) {
 		"FROM:<me@x.test> SIZE=1\rRCPT":                    {code: "501 5.5.4"},
 	} {
 		var opts smtp.MailOptions
-		from, refusal := mailFrom(arg, &opts)
+		from, refusal := Mail(arg, &opts)
 		if want.code != "" {
-			if refusal == nil || !strings.HasPrefix(replyText(refusal), want.code) {
+			if refusal == nil || !strings.HasPrefix(fmt.Sprintf("%d %s", refusal.Code, refusal.Message), want.code) {
 				t.Errorf("MAIL %s: %v, want %s", arg, refusal, want.code)
 			}
 			continue
@@ -237,10 +238,10 @@ func TestRcptTo(t *testing.T) {
 		"TO:<you@x.test> <b@x.test>":                "555 5.5.4",
 	} {
 		var opts smtp.RcptOptions
-		to, refusal := rcptTo(arg, &opts)
+		to, refusal := Rcpt(arg, &opts)
 		got := ""
 		if refusal != nil {
-			got = replyText(refusal)[:len("501 5.1.3")]
+			got = fmt.Sprintf("%d %s", refusal.Code, refusal.Message)[:len("501 5.1.3")]
 		} else {
 			words := make([]string, len(opts.Notify))
 			for i, n := range opts.Notify {

@@ -1,12 +1,12 @@
 //go:build unix
 
-package proxy
+package machine
 
 import "syscall"
 
 // openFiles is how many files this process may have open. Go raises the limit to the hard one at its
 // start (package syscall); what is left is the administrator's decision.
-var openFiles = func() int {
+var OpenFiles = func() int {
 	const plenty = 1 << 30
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -1,4 +1,4 @@
-package proxy
+package localtls
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ func TestLocalCertificateReadOnlyFolder(t *testing.T) {
 		}
 	}
 	asNobody(t, func() {
-		cert, err := LocalCertificate(dir, certificateTime)
+		cert, err := Certificate(dir, certificateTime)
 		if !errors.Is(err, ErrNotKept) || !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("error %v", err)
 		}

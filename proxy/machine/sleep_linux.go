@@ -1,4 +1,4 @@
-package proxy
+package machine
 
 import (
 	"cmp"
@@ -14,7 +14,7 @@ import (
 )
 
 // sleepTeller is the part of the system that reports sleep.
-const sleepTeller = "logind"
+const SleepTeller = "logind"
 
 const login1 = "org.freedesktop.login1"
 

@@ -1,6 +1,6 @@
 //go:build !linux && !windows
 
-package proxy
+package machine
 
 import (
 	"context"
@@ -8,6 +8,6 @@ import (
 )
 
 // sleepTeller is empty: macOS reports sleep through IOKit, which needs cgo.
-const sleepTeller = ""
+const SleepTeller = ""
 
 func tellOfSleep(context.Context, *slog.Logger, chan<- bool) {}

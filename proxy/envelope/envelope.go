@@ -1,4 +1,10 @@
-package proxy
+// Package envelope reads what MAIL and RCPT say: the address in its brackets and the
+// parameters after it (RFC 5321 section 4.1.2, RFC 6531, and the extensions' own RFCs).
+//
+// What is not a mailbox is refused and never turned into one: a message that goes to
+// another address than was meant is worse than one that is not sent. Each refusal has
+// its enhanced code and words for people.
+package envelope
 
 import (
 	"fmt"
@@ -17,17 +23,17 @@ import (
 
 // mailFrom reads what follows MAIL: the sender as it stands on the wire, "" for the null sender, and
 // the parameters into opts.
-func mailFrom(arg string, opts *smtp.MailOptions) (from string, refusal *smtp.SMTPError) {
+func Mail(arg string, opts *smtp.MailOptions) (from string, refusal *smtp.SMTPError) {
 	path, ok := cutFold(arg, "FROM:")
 	if !ok {
-		return "", answer(501, "5.5.2", "MAIL takes the form MAIL FROM:<address>")
+		return "", refuse(501, "5.5.2", "MAIL takes the form MAIL FROM:<address>")
 	}
 	from, rest, err := cutPath(path)
 	if err == nil && strings.EqualFold(from, postmaster) {
 		err = errNoDomain // only a recipient may be without
 	}
 	if err != nil {
-		return "", answer(501, "5.1.7", "The sender's address "+err.Error())
+		return "", refuse(501, "5.1.7", "The sender's address "+err.Error())
 	}
 	return from, parameters("MAIL", rest, func(key, value string, given bool) *smtp.SMTPError {
 		return mailParameter(opts, key, value, given)
@@ -35,17 +41,17 @@ func mailFrom(arg string, opts *smtp.MailOptions) (from string, refusal *smtp.SM
 }
 
 // rcptTo reads what follows RCPT, like mailFrom.
-func rcptTo(arg string, opts *smtp.RcptOptions) (to string, refusal *smtp.SMTPError) {
+func Rcpt(arg string, opts *smtp.RcptOptions) (to string, refusal *smtp.SMTPError) {
 	path, ok := cutFold(arg, "TO:")
 	if !ok {
-		return "", answer(501, "5.5.2", "RCPT takes the form RCPT TO:<address>")
+		return "", refuse(501, "5.5.2", "RCPT takes the form RCPT TO:<address>")
 	}
 	to, rest, err := cutPath(path)
 	if err == nil && to == "" {
 		err = errNoAddress
 	}
 	if err != nil {
-		return "", answer(501, "5.1.3", "The recipient's address "+err.Error())
+		return "", refuse(501, "5.1.3", "The recipient's address "+err.Error())
 	}
 	return to, parameters("RCPT", rest, func(key, value string, _ bool) *smtp.SMTPError {
 		return rcptParameter(opts, key, value)
@@ -63,7 +69,7 @@ func cutFold(s, prefix string) (rest string, ok bool) {
 // says that it has a value, which may be empty.
 func parameters(command, s string, set func(key, value string, given bool) *smtp.SMTPError) *smtp.SMTPError {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return answer(501, "5.5.4", "A parameter of "+command+" holds a control character")
+		return refuse(501, "5.5.4", "A parameter of "+command+" holds a control character")
 	}
 	fields := strings.Fields(s)
 	for i, field := range fields {
@@ -72,7 +78,7 @@ func parameters(command, s string, set func(key, value string, given bool) *smtp
 			other, _, _ = strings.Cut(other, "=")
 			return strings.EqualFold(other, key)
 		}) {
-			return answer(501, "5.5.4", "A parameter of "+command+" is given twice")
+			return refuse(501, "5.5.4", "A parameter of "+command+" is given twice")
 		}
 		if strings.Contains(value, "=") {
 			return malformed(key)
@@ -90,7 +96,7 @@ func malformed(key string) *smtp.SMTPError {
 	if strings.ContainsFunc(key, func(r rune) bool { return r >= utf8.RuneSelf || !isAlnum(byte(r)) && r != '-' }) {
 		key = "a parameter"
 	}
-	return answer(501, "5.5.4", "The value of "+strings.ToUpper(key)+" is malformed")
+	return refuse(501, "5.5.4", "The value of "+strings.ToUpper(key)+" is malformed")
 }
 
 // mailParameter is one parameter of MAIL.
@@ -103,7 +109,7 @@ func mailParameter(opts *smtp.MailOptions, key, value string, given bool) *smtp.
 		switch opts.Body = smtp.BodyType(strings.ToUpper(value)); opts.Body {
 		case smtp.Body7Bit, smtp.Body8BitMIME:
 		case smtp.BodyBinaryMIME:
-			return answer(504, "5.5.4", "BINARYMIME is not offered")
+			return refuse(504, "5.5.4", "BINARYMIME is not offered")
 		default:
 			ok = false
 		}
@@ -117,9 +123,9 @@ func mailParameter(opts *smtp.MailOptions, key, value string, given bool) *smtp.
 	case "AUTH":
 		opts.Auth, ok = authParameter(value)
 	case "REQUIRETLS":
-		return answer(504, "5.5.4", "REQUIRETLS is not offered")
+		return refuse(504, "5.5.4", "REQUIRETLS is not offered")
 	default:
-		return answer(555, "5.5.4", "Unknown MAIL parameter")
+		return refuse(555, "5.5.4", "Unknown MAIL parameter")
 	}
 	if !ok {
 		return malformed(key)
@@ -151,7 +157,7 @@ func authParameter(value string) (who *string, ok bool) {
 		return &address, true
 	}
 	n, err := mailboxLen(address)
-	return &address, err == nil && n == len(address) && n <= longestAddress
+	return &address, err == nil && n == len(address) && n <= MaxAddress
 }
 
 // rcptParameter is one parameter of RCPT.
@@ -172,7 +178,7 @@ func rcptParameter(opts *smtp.RcptOptions, key, value string) *smtp.SMTPError {
 		}
 		ok = ok && address != ""
 	default:
-		return answer(555, "5.5.4", "Unknown RCPT parameter; RCPT takes one address")
+		return refuse(555, "5.5.4", "Unknown RCPT parameter; RCPT takes one address")
 	}
 	if !ok {
 		return malformed(key)
@@ -245,4 +251,10 @@ func decodeUnitext(value string) (text string, ok bool) {
 		value = value[n:]
 	}
 	return b.String(), true
+}
+
+// refuse is a refusal with its enhanced code in the text (RFC 2034), as go-smtp is given
+// it.
+func refuse(code int, enhanced, text string) *smtp.SMTPError {
+	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.NoEnhancedCode, Message: enhanced + " " + text}
 }

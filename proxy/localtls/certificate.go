@@ -1,4 +1,7 @@
-package proxy
+// Package localtls makes the certificate with which Waxseal serves TLS to mail programs
+// on the same machine, and keeps it beside the configuration. It signs itself and is
+// not a CA, so that whoever trusts it trusts nothing else.
+package localtls
 
 import (
 	"crypto/ecdsa"
@@ -24,7 +27,7 @@ import (
 var ErrNotKept = errors.New("the local certificate could not be stored")
 
 const (
-	certificateFile  = "localhost.crt"
+	File             = "localhost.crt"
 	certificateLife  = 365 * 24 * time.Hour
 	certificateRenew = 30 * 24 * time.Hour // a new one is made when less than this is left
 )
@@ -37,13 +40,13 @@ const (
 //
 // If the new certificate cannot be stored, the error is ErrNotKept and the certificate
 // works all the same.
-func LocalCertificate(dir string, now time.Time) (tls.Certificate, error) {
-	certFile, keyFile := filepath.Join(dir, certificateFile), filepath.Join(dir, "localhost.key")
-	if cert, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && stillValid(cert.Leaf, now) {
+func Certificate(dir string, now time.Time) (tls.Certificate, error) {
+	certFile, keyFile := filepath.Join(dir, File), filepath.Join(dir, "localhost.key")
+	if cert, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && StillValid(cert.Leaf, now) {
 		_ = os.Chmod(keyFile, 0o600)
 		return cert, nil
 	}
-	certPEM, keyPEM, err := newCertificate(now)
+	certPEM, keyPEM, err := New(now)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make local certificate: %w", err)
 	}
@@ -68,11 +71,11 @@ func LocalCertificate(dir string, now time.Time) (tls.Certificate, error) {
 
 // stillValid reports whether a stored certificate does not need to be renewed. A
 // certificate from the future was made while the clock was wrong.
-func stillValid(leaf *x509.Certificate, now time.Time) bool {
+func StillValid(leaf *x509.Certificate, now time.Time) bool {
 	return leaf != nil && !now.Before(leaf.NotBefore) && leaf.NotAfter.Sub(now) >= certificateRenew
 }
 
-func newCertificate(now time.Time) (certPEM, keyPEM []byte, err error) {
+func New(now time.Time) (certPEM, keyPEM []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err

@@ -1,4 +1,4 @@
-package proxy
+package localtls
 
 import (
 	"crypto/ecdsa"
@@ -42,7 +42,7 @@ func TestLocalCertificate(t *testing.T) {
 	dir := filepath.Join(tempDir(t), "new")
 	make := func(now time.Time) tls.Certificate {
 		t.Helper()
-		cert, err := LocalCertificate(dir, now)
+		cert, err := Certificate(dir, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,8 +96,8 @@ func TestLocalCertificate(t *testing.T) {
 }
 
 func TestLocalCertificateNotKept(t *testing.T) {
-	dir := filepath.Join(writeTestConfig(t, ""), "below a file")
-	cert, err := LocalCertificate(dir, certificateTime)
+	dir := filepath.Join(file(t), "below a file")
+	cert, err := Certificate(dir, certificateTime)
 	if !errors.Is(err, ErrNotKept) {
 		t.Errorf("error %v", err)
 	}
@@ -106,7 +106,7 @@ func TestLocalCertificateNotKept(t *testing.T) {
 
 // A real handshake, like that of a mail program that trusts the certificate.
 func TestLocalCertificateHandshake(t *testing.T) {
-	cert, err := LocalCertificate(tempDir(t), time.Now())
+	cert, err := Certificate(tempDir(t), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
