@@ -77,7 +77,7 @@ func registrationStep(w *window, n int, s api.Step) fyne.CanvasObject {
 		column.Add(newBeside(24, newBody(""), newFlow(8, open)))
 	}
 	if s.Copy != "" {
-		value := newText(clean(s.Copy), kind{mono: true, single: true})
+		value := newText(clean(s.Copy), kind{mono: true})
 		column.Add(newBeside(24, newBody(""), newLine(4, nil, value, w.copyButton("", tr("Copy"), func() string { return s.Copy }))))
 	}
 	return column

@@ -27,7 +27,7 @@ var registrations = map[string]api.Registration{
 		{Link: "https://console.cloud.google.com/auth/overview", Copy: "Waxseal",
 			Text: api.Say("Set up the consent screen with this name. Choose “Internal” for addresses of your own Workspace domain, otherwise “External”.")},
 		{Link: "https://console.cloud.google.com/auth/audience",
-			Text: api.Say("If it is “External”, publish the app: while it is in “Testing”, a sign-in ends after 7 days. Up to 100 users need no verification by Google; they only click through a warning when they sign in.")},
+			Text: api.Say("If it is “External”, publish the app: while it is in “Testing”, a sign-in ends after 7 days. A project with fewer than 100 users needs no verification by Google; they only click through a warning when they sign in.")},
 		{Link: "https://console.cloud.google.com/auth/clients",
 			Text: api.Say("Create a client of the type “Desktop app”, and download its JSON file or copy the client ID and the client secret. Google needs both.")},
 	}},
