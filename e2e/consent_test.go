@@ -269,12 +269,12 @@ func replayed(t *testing.T) {
 	p := newPerson(t)
 	p.open(s.page)
 	p.approve(ray)
-	back := run(p, "look where it is", chromedp.Location())
-	if !strings.HasPrefix(back, s.callback.String()+"?") {
-		t.Fatalf("the browser is at %s", back)
+	// Neither code nor state stays in the address bar.
+	if at := run(p, "look where it is", chromedp.Location()); !strings.HasPrefix(at, "http://"+s.callback.Host+"/") || strings.Contains(at, "?") {
+		t.Fatalf("the browser is at %s", at)
 	}
 	s.ends(t, nil, 0)
-	if resp, err := http.Get(back); err == nil {
+	if resp, err := http.Get(s.callback.String() + "?code=again&state=" + s.query.Get("state")); err == nil {
 		resp.Body.Close()
 		t.Errorf("a second request to the callback gets a response: %s", resp.Status)
 	}

@@ -151,7 +151,7 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 	if p.ClientID == "" {
 		return "", &api.Problem{State: api.NotRegistered, Account: a.Address, Lasting: true,
 			What: api.Say("Waxseal isn’t registered with {{.Provider}}: there is no client ID.", "Provider", p.Name),
-			Cure: api.Say("Register it there (docs/providers.md says how), then enter the client ID; on the command line use --client-id.")}
+			Cure: api.Say("Register it there first, then enter the client ID.")}
 	}
 	if err := p.CheckSecret(clientSecret); err != nil {
 		return "", err

@@ -17,7 +17,7 @@ import (
 func TestRecentMessages(t *testing.T) {
 	var r recent
 	if list := r.after(0); list == nil || len(list) != 0 {
-		t.Errorf("none yet: %v", list) // an empty list, not null, in JSON
+		t.Errorf("no messages yet: %v", list) // JSON must have an empty list, not null
 	}
 	var writers sync.WaitGroup
 	for range 10 {
@@ -31,7 +31,7 @@ func TestRecentMessages(t *testing.T) {
 	for seen < 2*recentKept {
 		for _, a := range r.after(seen) {
 			if a.Seq <= seen {
-				t.Fatalf("%d comes behind %d", a.Seq, seen)
+				t.Fatalf("%d comes after %d", a.Seq, seen)
 			}
 			seen = a.Seq
 		}
@@ -44,12 +44,12 @@ func TestRecentMessages(t *testing.T) {
 		t.Errorf("after all but two: %v", list)
 	}
 	if list := r.after(1 << 40); len(list) != 0 {
-		t.Errorf("after what is to come: %v", list)
+		t.Errorf("after a message that is still to come: %v", list)
 	}
 }
 
-// TestRecentMessagesLeaveNoneOut: one that has its number and not its place yet
-// holds back those behind it.
+// TestRecentMessagesLeaveNoneOut: a message that has its number but is not in its slot yet
+// holds back those after it.
 func TestRecentMessagesLeaveNoneOut(t *testing.T) {
 	var r recent
 	r.add(&api.Activity{})
@@ -61,7 +61,7 @@ func TestRecentMessagesLeaveNoneOut(t *testing.T) {
 	}
 	r.slots[2].Store(&api.Activity{Seq: 2})
 	if list := r.after(1); len(list) != 2 {
-		t.Errorf("%d are listed behind the first, want 2", len(list))
+		t.Errorf("%d are listed after the first, want 2", len(list))
 	}
 }
 
@@ -137,7 +137,7 @@ func TestActivity(t *testing.T) {
 	p.do("RCPT TO:<you@there.test>", "250")
 	p.do("RSET", "250")
 
-	p.do("MAIL FROM:<"+me+">", "250") // nothing was asked for: no message
+	p.do("MAIL FROM:<"+me+">", "250") // has no recipient, so it is not a message
 	p.do("RSET", "250")
 	p.do("EHLO again.test", "250")
 	p.message(me, "you@there.test", "hello\r\n")
@@ -167,15 +167,15 @@ func TestActivity(t *testing.T) {
 	}
 	text, err := json.Marshal(list)
 	if err != nil || strings.Contains(string(text), "there.test") || strings.Contains(string(text), "secret") {
-		t.Errorf("the list tells too much: %s", text)
+		t.Errorf("the list reveals too much: %s", text)
 	}
 	if list = r.server.Activity(3); len(list) != 1 || list[0].Seq != 4 {
 		t.Errorf("after the third: %+v", list)
 	}
 }
 
-// TestRefusedAtMail: a MAIL that the provider refuses answers the recipients, and
-// is one message refused.
+// TestRefusedAtMail: when the provider refuses MAIL, the recipients get its reply, and that
+// counts as one refused message.
 func TestRefusedAtMail(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	p := r.login(me)
@@ -196,8 +196,8 @@ func TestRefusedAtMail(t *testing.T) {
 	}
 }
 
-// TestPause: programs are told to come back, keep their connections, and a message
-// in flight finishes.
+// TestPause: mail programs are told to try again later and keep their connections, and a
+// message in flight finishes.
 func TestPause(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	p, other := r.login(me), r.dial()
@@ -240,5 +240,5 @@ func TestPauseWakesWatchers(t *testing.T) {
 		}
 		r.server.SetPaused(true)
 	}
-	t.Error("nobody was told of the pause")
+	t.Error("the watcher was not told of the pause")
 }

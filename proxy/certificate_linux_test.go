@@ -27,9 +27,9 @@ func TestLocalCertificateReadOnlyFolder(t *testing.T) {
 	})
 }
 
-// asNobody runs f with the file rights of an ordinary user, even where the tests
-// run as root, to whom every folder is writable. The rights belong to the thread,
-// which ends with the goroutine.
+// asNobody runs f with the file permissions of an ordinary user, even if the tests run as
+// root, who may write to every folder. The permissions belong to the thread, which ends with
+// the goroutine.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan struct{})

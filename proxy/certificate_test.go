@@ -34,7 +34,7 @@ func checkCertificate(t *testing.T, cert tls.Certificate, now time.Time) {
 		}
 	}
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: trusted, DNSName: "example.com", CurrentTime: now}); err == nil {
-		t.Error("it is good for example.com")
+		t.Error("the certificate is valid for example.com")
 	}
 }
 
@@ -51,7 +51,7 @@ func TestLocalCertificate(t *testing.T) {
 	}
 	first := make(certificateTime)
 	if got := first.Leaf.NotAfter.Sub(certificateTime); got != 365*24*time.Hour {
-		t.Errorf("good for %v", got)
+		t.Errorf("valid for %v", got)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "localhost.key")); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("key file %v, %v", info.Mode(), err)
@@ -80,7 +80,7 @@ func TestLocalCertificate(t *testing.T) {
 		}
 		change("without "+name, certificateTime, true)
 	}
-	// A crash between the two files: the old certificate with a new key.
+	// After a crash between the two writes: the old certificate with a new key.
 	old, err := os.ReadFile(filepath.Join(dir, "localhost.crt"))
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestLocalCertificate(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "localhost.crt"), old, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	change("a pair that does not fit", certificateTime, true)
+	change("a certificate and a key that do not match", certificateTime, true)
 }
 
 func TestLocalCertificateNotKept(t *testing.T) {
@@ -104,7 +104,7 @@ func TestLocalCertificateNotKept(t *testing.T) {
 	checkCertificate(t, cert, certificateTime)
 }
 
-// A real handshake, as a mail program that trusts the certificate does it.
+// A real handshake, like that of a mail program that trusts the certificate.
 func TestLocalCertificateHandshake(t *testing.T) {
 	cert, err := LocalCertificate(tempDir(t), time.Now())
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// failures collects what a doctor or a test message found wrong.
+// failures collects the failed checks of doctor or of a test message.
 func failures(into map[string]api.Check) func(api.Check) {
 	return func(c api.Check) {
 		if !c.OK {
@@ -24,7 +24,8 @@ func failures(into map[string]api.Check) func(api.Check) {
 	}
 }
 
-// TestDoctorNamesTheCure for each fault, and goes on to the next account.
+// TestDoctorNamesTheCure: doctor names the cure for each fault and continues with the next
+// account.
 func TestDoctorNamesTheCure(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"revoked@corp.test", "barred@corp.test"}})
 	r.provider.Revoke("revoked@corp.test")
@@ -56,7 +57,7 @@ func TestDoctorNamesTheCure(t *testing.T) {
 	r.secrets.Fail(nil)
 }
 
-// TestDoctorLooksAtTheConfiguration and the registrations in it.
+// TestDoctorLooksAtTheConfiguration: doctor checks the configuration and its registrations.
 func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	if n := r.server.Doctor(t.Context(), func(api.Check) {}); n != 0 {
@@ -95,7 +96,7 @@ func TestDoctorLooksAtTheConfiguration(t *testing.T) {
 	}
 }
 
-// TestChecksHoldNoSecret, whatever fails, so that they can stand in a bug report.
+// TestChecksHoldNoSecret: whatever fails, the checks can be part of a bug report.
 func TestChecksHoldNoSecret(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"revoked@corp.test"}})
 	refresh := refreshTokenOf(t, r)
@@ -122,7 +123,7 @@ func TestChecksHoldNoSecret(t *testing.T) {
 	}
 	named := 0
 	for _, c := range all {
-		untimed := c.Took <= 0 && runtime.GOOS != "windows" // whose clock stands still for milliseconds
+		untimed := c.Took <= 0 && runtime.GOOS != "windows" // whose clock has steps of milliseconds
 		if untimed || c.Result.IsZero() || !c.OK && c.Problem.Remedy() == "" {
 			t.Errorf("a check without its time, result or cure: %+v", c)
 		}
@@ -140,8 +141,8 @@ func TestChecksHoldNoSecret(t *testing.T) {
 	}
 }
 
-// TestDoctorsOfOneKeychain run at the same time, and do not take each other's
-// test secret away.
+// TestDoctorsOfOneKeychain: several run at the same time without deleting each other's test
+// secret.
 func TestDoctorsOfOneKeychain(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	var all sync.WaitGroup
@@ -158,7 +159,7 @@ func TestDoctorsOfOneKeychain(t *testing.T) {
 	all.Wait()
 }
 
-// TestSendTestStopsWhereItFails with the provider's own words.
+// TestSendTestStopsWhereItFails: it reports the provider's own words.
 func TestSendTestStopsWhereItFails(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	r.provider.SetFaults(providertest.Faults{SMTP: stubborn})
@@ -171,17 +172,17 @@ func TestSendTestStopsWhereItFails(t *testing.T) {
 		t.Errorf("%v, %d messages", err, len(r.provider.Messages()))
 	}
 	if err := r.server.SendTest(t.Context(), "nobody@corp.test", "you@there.test", failures(wrong)); err == nil {
-		t.Error("an account that is not there sent")
+		t.Error("an account that does not exist sent a message")
 	}
 }
 
-// TestAuthorizeTriesTheToken before it declares success.
+// TestAuthorizeTriesTheToken: it does so before it reports success.
 func TestAuthorizeTriesTheToken(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	if _, err := r.server.Add(t.Context(), api.Account{Address: "new@corp.test"}, ""); err != nil {
 		t.Fatal(err)
 	}
-	var browsers sync.WaitGroup // a browser does not hold up the program that opened it
+	var browsers sync.WaitGroup // a browser does not block the program that opened it
 	defer browsers.Wait()
 	browser := func(press func(url string) (string, error)) func(api.Prompt) error {
 		return func(p api.Prompt) error {
@@ -229,7 +230,7 @@ func TestAuthorizeByCode(t *testing.T) {
 	}
 }
 
-// TestServiceAccount sends by a key that an administrator made.
+// TestServiceAccount uses a key that an administrator created.
 func TestServiceAccount(t *testing.T) {
 	r := newRig(t, rigOptions{noAccount: true})
 	key, err := r.provider.ServiceKey()
@@ -262,7 +263,7 @@ func TestServiceAccount(t *testing.T) {
 	}
 }
 
-// TestAppOnlyAccount sends by the program's own right: nobody signs in.
+// TestAppOnlyAccount uses the program's own permission to send: nobody signs in.
 func TestAppOnlyAccount(t *testing.T) {
 	r := newRig(t, rigOptions{provider: providertest.Options{ClientID: "waxseal-test", ClientSecret: "app-secret"}, noAccount: true})
 	text, err := os.ReadFile(r.config)
@@ -281,7 +282,7 @@ func TestAppOnlyAccount(t *testing.T) {
 	}
 	show := func(p api.Prompt) error {
 		if p.URL != "" || p.Device != nil {
-			t.Errorf("somebody was asked: %+v", p)
+			t.Errorf("somebody was asked to sign in: %+v", p)
 		}
 		return nil
 	}
@@ -303,7 +304,7 @@ func TestAppOnlyAccount(t *testing.T) {
 	if got := p.message(me, "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250") {
 		t.Errorf("got %q", got)
 	}
-	// Another secret is tried at once, whatever is cached or was refused before.
+	// Another secret is tried at once, even if a token is cached or a secret was refused before.
 	for _, secret := range []string{"mistyped", "app-secret"} {
 		if err := r.server.SetClientSecret(t.Context(), me, secret); err != nil {
 			t.Fatal(err)

@@ -33,7 +33,7 @@ func (s *Server) shareSecrets(ctx context.Context, known config.Catalogue, entri
 	all := map[string]*registrationSecrets{}
 	for _, e := range entries {
 		p, err := known.Resolve(e.Account)
-		if e.ClientSecret == "" || err != nil || s.untold(e) {
+		if e.ClientSecret == "" || err != nil || s.hasNothingNew(e) {
 			continue
 		}
 		r := all[p.SecretKey()]

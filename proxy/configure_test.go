@@ -24,8 +24,8 @@ func (r *rig) configure(change func(*api.Settings)) ([]string, error) {
 	return r.server.Configure(r.t.Context(), to)
 }
 
-// TestConfigureAddresses: mail programs are served on a new port at once, those
-// who are connected stay, and nobody is served on the old one.
+// TestConfigureAddresses: mail programs can use a new port at once, connected programs stay
+// connected, and the old port is closed.
 func TestConfigureAddresses(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	text := readText(t, r.config)
@@ -60,7 +60,7 @@ func TestConfigureAddresses(t *testing.T) {
 	r.dialTLS().do("QUIT", "221")
 }
 
-// TestConfigureMovesAnAddressToTLS: its listener stays, and asks for TLS from now on.
+// TestConfigureMovesAnAddressToTLS: its listener stays and uses TLS from now on.
 func TestConfigureMovesAnAddressToTLS(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	free := freeAddress("127.0.0.1:0")
@@ -79,7 +79,7 @@ func TestConfigureMovesAnAddressToTLS(t *testing.T) {
 	}
 }
 
-// TestConfigureTakenPort: everything stays as it was, and another port is named.
+// TestConfigureTakenPort: everything stays as it was, and the error names a free port.
 func TestConfigureTakenPort(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	before, text := r.server.Snapshot().Listeners, readText(t, r.config)
@@ -100,7 +100,7 @@ func TestConfigureTakenPort(t *testing.T) {
 		}
 		l, err := net.Listen("tcp", taken.Free)
 		if err != nil {
-			t.Errorf("%s: the free one is not: %v", name, err)
+			t.Errorf("%s: the free address is not free: %v", name, err)
 		} else {
 			l.Close()
 		}
@@ -118,11 +118,11 @@ func TestConfigureTakenPort(t *testing.T) {
 	}
 }
 
-// TestConfigureOwnPort: an address that needs the port of one that is to go waits
-// for the next start, and the old one serves until then.
+// TestConfigureOwnPort: an address that needs the port of one that will be closed waits for
+// the next start, and the old one stays in use until then.
 func TestConfigureOwnPort(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("elsewhere the two addresses are no hindrance to each other")
+		t.Skip("only on Linux do the two addresses exclude each other")
 	}
 	r := newRig(t, rigOptions{config: func(c *config.Config) { c.AllowRemote = true }})
 	free := freeAddress("127.0.0.1:0")
@@ -147,7 +147,7 @@ func TestConfigureOwnPort(t *testing.T) {
 	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "203.0.113.9") {
 		t.Errorf("an address of another machine: notes %q, %v", notes, err)
 	}
-	// The metrics may be in the way too.
+	// The metrics may use the port, too.
 	r.plain = freeAddress("127.0.0.1:0")
 	if _, err := r.configure(func(s *api.Settings) { s.Metrics = r.plain }); err != nil {
 		t.Fatal(err)
@@ -226,8 +226,8 @@ func TestConfigureTheRest(t *testing.T) {
 	}
 }
 
-// TestConfigureKeepsEditsOfTheFile: what somebody wrote into it meanwhile, and did
-// not change here, stays.
+// TestConfigureKeepsEditsOfTheFile: settings that somebody has edited in the file since it was
+// read, and that are not changed here, stay.
 func TestConfigureKeepsEditsOfTheFile(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	text := strings.Replace(readText(t, r.config), `metrics = "127.0.0.1:0"`, `metrics = "" # none, please`, 1)
@@ -242,8 +242,8 @@ func TestConfigureKeepsEditsOfTheFile(t *testing.T) {
 	}
 }
 
-// TestConfigureWithoutServing is how the command line changes settings where
-// nothing runs: in the file, and nothing is opened.
+// TestConfigureWithoutServing: if nothing is running, the command line changes settings in the
+// file only, and nothing is opened.
 func TestConfigureWithoutServing(t *testing.T) {
 	r := newRig(t, rigOptions{idle: true})
 	other, err := net.Listen("tcp", "127.0.0.1:0")
@@ -262,7 +262,7 @@ func TestConfigureWithoutServing(t *testing.T) {
 	}
 }
 
-func TestConfigureBehindTheEnd(t *testing.T) {
+func TestConfigureAfterTheEnd(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	free := freeAddress("127.0.0.1:0")
 	if err := r.server.Shutdown(t.Context()); err != nil {
@@ -273,7 +273,7 @@ func TestConfigureBehindTheEnd(t *testing.T) {
 	}
 	if c, err := net.Dial("tcp", free); err == nil {
 		c.Close()
-		t.Error("a server that has ended listens")
+		t.Error("a server that has ended still listens")
 	}
 }
 
@@ -320,12 +320,12 @@ func TestMailSettings(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if _, err := r.server.MailSettings(t.Context(), "nobody@corp.test", false); err == nil {
-		t.Error("nobody has settings")
+		t.Error("an account that does not exist has settings")
 	}
 }
 
-// TestConfigureWhileMailFlows: whatever is changed, and however often, no message
-// and no connection is lost.
+// TestConfigureWhileMailFlows: no message and no connection is lost, whatever is changed and
+// however often.
 func TestConfigureWhileMailFlows(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	addresses := []string{freeAddress("127.0.0.1:0"), r.plain}

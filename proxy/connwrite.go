@@ -76,8 +76,9 @@ func (c *conn) reply(line []byte) {
 	}
 }
 
-// rephrased are go-smtp's replies that would mislead: a passing code for a lasting fault, or 502 "not
-// implemented" for commands out of order, which RFC 5321 section 4.2.4 answers with 503.
+// rephrased are go-smtp's replies in better words. Most would mislead: a passing code for a lasting
+// fault, or 502 "not implemented" for commands out of order, which RFC 5321 section 4.2.4 answers with
+// 503.
 var rephrased = map[string]string{
 	"454 4.7.0 Invalid base64 data\r\n":                      "501 5.5.2 The response is not valid base64\r\n",
 	"502 5.5.1 Please introduce yourself first.\r\n":         "503 5.5.1 EHLO comes first\r\n",
@@ -90,6 +91,7 @@ var rephrased = map[string]string{
 	"501 5.0.0 Negotiation cancelled\r\n":                    "501 5.7.0 Authentication cancelled\r\n",
 	"421 4.0.0 Internal server error\r\n":                    "421 4.3.0 Waxseal had an internal error; see its log\r\n",
 	"500 5.5.1 This is not a LMTP server\r\n":                "500 5.5.1 LHLO is for LMTP; this is SMTP, use EHLO\r\n",
+	"250 2.0.0 I have successfully done nothing\r\n":         "250 2.0.0 OK\r\n",
 	"502 5.5.1 HELP command not implemented\r\n":             "214 2.0.0 EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT\r\n",
 }
 

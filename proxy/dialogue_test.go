@@ -15,8 +15,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// TestDialogues plays the dialogues in testdata/dialogues. A message may only arrive where a
-// dialogue checks that it did.
+// TestDialogues plays the dialogues in testdata/dialogues. A message may only arrive if the
+// dialogue checks it.
 //
 // WAXSEAL_DIALOGUES is a folder with dialogues of other suites to play too. They only have to get
 // replies of the classes they expect.
@@ -110,7 +110,7 @@ func envelope(m providertest.Message) string {
 
 func inBase64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
-// stubborn refuses what dialogues want refused.
+// stubborn refuses the addresses that dialogues want to be refused.
 func stubborn(e providertest.Event) providertest.Action {
 	switch {
 	case e.Step == providertest.StepRcpt && strings.Contains(e.Line, "<unknown@"):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"reflect"
@@ -124,9 +125,13 @@ func (s *Server) checkConfig(context.Context) (finding, error) {
 		"Accounts", strconv.Itoa(len(cfg.Accounts)), "Providers", strconv.Itoa(len(cfg.Providers))), nil
 }
 
-// configMistakes is the problem of a configuration that cannot be used. err names each
+// configMistakes is the problem of a configuration file that cannot be used. err names each
 // mistake on a line of its own.
 func configMistakes(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return &api.Problem{Lasting: true, What: api.Say("The configuration file can’t be read: {{.Why}}", "Why", err.Error()),
+			Cure: api.Say("Until it can be read, Waxseal keeps using what it read before."), Do: api.ReadAgain}
+	}
 	return &api.Problem{Lasting: true, What: api.Say("The configuration file has mistakes: {{.Why}}", "Why", strings.ReplaceAll(err.Error(), "\n", " / ")),
 		Cure: api.Say("Correct the file. Until then Waxseal keeps using what it read before."), Do: api.ReadAgain}
 }

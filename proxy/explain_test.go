@@ -8,8 +8,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// TestProvidersAnswers has what providers were seen to answer, and what a person
-// is told to do.
+// TestProvidersAnswers has real answers of providers, and what a person is told to do.
 func TestProvidersAnswers(t *testing.T) {
 	for _, c := range []struct {
 		code           int
@@ -58,7 +57,7 @@ func TestProvidersAnswers(t *testing.T) {
 			want = 454
 		}
 		if said.Code != want || !strings.HasPrefix(said.Message, c.enhanced+" ") || !strings.Contains(said.Message, c.word) || !strings.Contains(said.Message, c.text) {
-			t.Errorf("%d %s: the mail program hears %d %s", c.code, c.text, said.Code, said.Message)
+			t.Errorf("%d %s: the mail program is told %d %s", c.code, c.text, said.Code, said.Message)
 		}
 	}
 }

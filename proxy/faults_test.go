@@ -23,9 +23,9 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// TestNoForeignTextLeaks: go-smtp sends the text of any error that is no
-// *smtp.SMTPError, and forgets the code of a wrapped one. All errors pass
-// through replyTo, which gives away nothing that was not written for people.
+// TestNoForeignTextLeaks: go-smtp sends the text of any error that is not an *smtp.SMTPError,
+// and ignores the code of a wrapped one. All errors pass through replyTo, which only reveals
+// text that was written for people.
 func TestNoForeignTextLeaks(t *testing.T) {
 	secret := errors.New("dial tcp 10.1.2.3: token ya29.SECRET")
 	box := &mailbox{address: me, provider: config.Provider{Name: "Corp Mail"}}
@@ -52,7 +52,7 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Err: secret}, "451 4.4.2"},
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Unknown: true, Err: secret}, "451 4.4.2"},
 		{"DATA", fmt.Errorf("%w: %w", errCutOff, io.ErrUnexpectedEOF), "451 4.4.2"},
-		{"AUTH", &upstream.ConnError{Op: "TLS handshake", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, "454 4.7.0 The certificate of"},
+		{"AUTH", &upstream.ConnError{Op: "TLS handshake", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, "454 4.7.0 The certificate for"},
 		{"MAIL", upstream.ErrClosed, "451 4.7.0"},
 		{"AUTH", fmt.Errorf("x: %w", oauth.ErrClosed), "454 4.7.0 me@corp.test is being changed"},
 		{"RCPT", upstream.ErrEnvelope, "553 5.1.3"},
@@ -72,8 +72,7 @@ func TestNoForeignTextLeaks(t *testing.T) {
 	}
 }
 
-// TestTokenFaults: what a mail program is told, and that nothing ever stops the
-// server.
+// TestTokenFaults checks what a mail program is told, and that no fault stops the server.
 func TestTokenFaults(t *testing.T) {
 	t.Run("revoked", func(t *testing.T) {
 		r := newRig(t, rigOptions{accounts: []string{"fine@corp.test"}})
@@ -93,7 +92,7 @@ func TestTokenFaults(t *testing.T) {
 			t.Errorf("a revoked account counts against the endpoint: %+v", s.Breakers[0])
 		}
 		r.login("fine@corp.test")
-		r.add(me) // consent again
+		r.add(me) // gives consent again
 		r.login(me)
 	})
 	t.Run("endpoint down", func(t *testing.T) {
@@ -167,8 +166,8 @@ func TestTokenFaults(t *testing.T) {
 	})
 }
 
-// TestKeystoreAway: a keystore that cannot be read answers 454, forgets nothing
-// and is used again when it is back.
+// TestKeystoreAway: while the keystore cannot be read, logins get a 454 and nothing is
+// forgotten. Once it can be read again, it is used again.
 func TestKeystoreAway(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	r.secrets.Fail(keystore.ErrLocked)
@@ -192,8 +191,8 @@ func TestKeystoreAway(t *testing.T) {
 	}
 }
 
-// TestUpstreamFaults at each step: the reply's class, and that nothing arrives
-// that was not acknowledged.
+// TestUpstreamFaults checks the class of the reply for a fault at each step, and that no
+// message arrives that was not acknowledged.
 func TestUpstreamFaults(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -205,7 +204,7 @@ func TestUpstreamFaults(t *testing.T) {
 		{"451 to the body", at(providertest.StepFinal, providertest.Action{Code: 451, Text: "4.3.0 Later"}), "451 4.3.0 Later", 0},
 		{"554 to the body", at(providertest.StepFinal, providertest.Action{Code: 554, Text: "5.2.0 Daily limit\n5.2.0 come back tomorrow"}), "554-5.2.0 Daily limit\n554 5.2.0 come back tomorrow", 0},
 		{"drop in the body", at(providertest.StepBody, providertest.Action{Drop: true}), "451 4.4.2", 0},
-		{"drop behind the body", at(providertest.StepFinal, providertest.Action{Drop: true, Deliver: true}), "451 4.4.2", 1},
+		{"drop after the body", at(providertest.StepFinal, providertest.Action{Drop: true, Deliver: true}), "451 4.4.2", 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -240,8 +239,8 @@ func TestUpstreamFaults(t *testing.T) {
 	}
 }
 
-// A provider's reply that begins as one of go-smtp's does was taken for that: its
-// 554 became a 451 with words of ours, and the program sent the message again.
+// A provider's reply that begins like one of go-smtp's was mistaken for one: its 554 became a
+// 451 with Waxseal's words, and the mail program sent the message again.
 func TestProvidersWordsThatAreGoSMTPsToo(t *testing.T) {
 	for _, said := range []string{
 		"554 5.0.0 Error: transaction failed: rejected as spam", "501 5.5.2 Bad command", "250 2.0.0 Continue",
@@ -294,10 +293,9 @@ func at(step string, a providertest.Action) func(providertest.Event) providertes
 	}
 }
 
-// TestEvery250ArrivedOnce is the code review's storm: 5% of connections lost in
-// mid-body, 451 to 10%, 421 to 20% of greetings, and a token endpoint that fails
-// half the time. What was acknowledged arrived exactly once, unchanged; what was
-// not, did not arrive.
+// TestEvery250ArrivedOnce: 5% of connections are lost in the middle of a body, 10% of messages
+// get a 451, 20% of greetings are a 421, and half of the token requests fail. Every message
+// that was acknowledged arrives exactly once and unchanged, and no other arrives.
 func TestEvery250ArrivedOnce(t *testing.T) {
 	const programs, messages = 16, 40
 	var accounts []string
@@ -340,12 +338,13 @@ func TestEvery250ArrivedOnce(t *testing.T) {
 		t.Errorf("%d arrived, %d were acknowledged", len(arrived), len(acknowledged))
 	}
 	if len(acknowledged) == 0 || refusals == 0 {
-		t.Errorf("%d acknowledged, %d refused: that was no storm", len(acknowledged), refusals)
+		t.Errorf("%d acknowledged, %d refused: that was too easy", len(acknowledged), refusals)
 	}
 	t.Logf("%d acknowledged, %d refused, seed 7", len(acknowledged), refusals)
 }
 
-// sendOnce tries one message on one connection; true when it was acknowledged.
+// sendOnce tries to send one message on one connection, and reports whether it was
+// acknowledged.
 func sendOnce(r *rig, address, body string) bool {
 	p := r.dial()
 	defer p.conn.Close()
@@ -363,9 +362,8 @@ func sendOnce(r *rig, address, body string) bool {
 	return true
 }
 
-// TestStopDoesNotWaitForALogin: a program whose AUTH waits, for a token or for
-// the mail server, hears at once that the server stops. It is one who must come
-// back anyway.
+// TestStopDoesNotWaitForALogin: a mail program whose AUTH waits for a token or for the mail
+// server is told at once that the server is stopping. It has to try again anyway.
 func TestStopDoesNotWaitForALogin(t *testing.T) {
 	asked := make(chan struct{}, 1)
 	for name, faults := range map[string]providertest.Faults{

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// tempDir is t.TempDir, but for a clean-up that may fail on Windows: what was
-// just closed is often still open there to somebody else, and under wine always.
+// tempDir is like t.TempDir, but its clean-up may fail on Windows: there, another program
+// often still has a file open that was just closed, and under wine this is always so.
 func tempDir(t testing.TB) string {
 	t.Helper()
 	if runtime.GOOS != "windows" {

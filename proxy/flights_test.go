@@ -8,10 +8,9 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// TestRoundTripsOfAMessage counts what a mail program's message costs at the
-// provider, in groups of replies that were waited for. A program that waits for
-// each command takes four, or thirteen for ten recipients, and seven more with a
-// connection of its own.
+// TestRoundTripsOfAMessage counts the round trips to the provider for one message. A program
+// that waits for the reply to each command needs four, or thirteen with ten recipients, and
+// seven more for a new connection.
 func TestRoundTripsOfAMessage(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
@@ -20,7 +19,7 @@ func TestRoundTripsOfAMessage(t *testing.T) {
 		want       int64
 	}{
 		{"BDAT", providertest.Options{}, 1, 2},
-		{"BDAT, ten recipients", providertest.Options{}, 10, 11}, // each is told its answer before it names the next
+		{"BDAT, ten recipients", providertest.Options{}, 10, 11}, // the program gets each reply before it names the next recipient
 		{"DATA", providertest.Options{NoChunking: true}, 1, 3},
 		{"DATA, ten recipients", providertest.Options{NoChunking: true}, 10, 12},
 		{"no PIPELINING", providertest.Options{NoPipelining: true}, 1, 3},
@@ -29,7 +28,7 @@ func TestRoundTripsOfAMessage(t *testing.T) {
 			r := newRig(t, rigOptions{provider: tt.provider})
 			send := func() int64 {
 				before := r.provider.Counts()
-				p := r.login(me) // a connection for each message, as scripts have it
+				p := r.login(me) // one connection per message, as scripts do it
 				p.do("MAIL FROM:<"+me+">", "250")
 				for i := range tt.recipients {
 					p.do(fmt.Sprintf("RCPT TO:<r%d@there.test>", i), "250")

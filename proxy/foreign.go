@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -32,18 +33,12 @@ var httpMethods = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "O
 
 // tellProtocol judges a line that is not an SMTP command; true where another protocol has such lines.
 func (c *conn) tellProtocol(line []byte) bool {
-	method, _, _ := strings.Cut(string(line[:min(len(line), len("OPTIONS")+1)]), " ")
+	method, _, _ := strings.Cut(string(line), " ")
 	switch {
-	case bytes.HasPrefix(line, []byte("SSH-")):
+	case strings.HasPrefix(method, "SSH-"):
 		c.notSMTP("SSH on a port for SMTP", "500 5.5.2 This port speaks SMTP, not SSH\r\n", "")
-	case bytes.Contains(line, []byte(" HTTP/")):
-		for _, m := range httpMethods {
-			if method == m {
-				c.notSMTP("HTTP on a port for SMTP", badRequest, "")
-				return true
-			}
-		}
-		return false
+	case slices.Contains(httpMethods, method) && bytes.Contains(line, []byte(" HTTP/")):
+		c.notSMTP("HTTP on a port for SMTP", badRequest, "")
 	default:
 		return false
 	}

@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds what a test waits for; nothing is asserted about it.
+// patience is the longest time that a test waits for something.
 const patience = 20 * time.Second
 
 const me, password = "me@corp.test", "local-password-1"
@@ -49,11 +49,11 @@ type rigOptions struct {
 	provider  providertest.Options
 	config    func(*config.Config)
 	accounts  []string // besides me
-	plain     bool     // to the provider's address without TLS
+	plain     bool     // use the provider's address without TLS
 	prepare   func(*Server)
 	idle      bool                // do not serve
 	noAccount bool                // not even me
-	clock     *providertest.Clock // nil: the machine's
+	clock     *providertest.Clock // nil: the machine's clock
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -115,7 +115,7 @@ max_connections = 10
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.server.watch.tellOfSleep = told(nil) // this machine's sleep is none of a test's business
+	r.server.watch.tellOfSleep = told(nil) // the machine's own sleep must not affect a test
 	if !o.noAccount {
 		r.add(append([]string{me}, o.accounts...)...)
 	}
@@ -161,7 +161,7 @@ func (r *rig) add(addresses ...string) {
 	}
 }
 
-// stop ends the server and checks that nothing of it is left.
+// stop stops the server and checks that nothing of it remains.
 func (r *rig) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -179,25 +179,25 @@ func (r *rig) stop() {
 	}
 	s := r.server.Snapshot()
 	if s.Connections != 0 || s.Messages != 0 || s.Upstream.Dialling+s.Upstream.Warm+s.Upstream.Busy != 0 {
-		r.t.Errorf("after the end: %d connections, %d messages, upstream %+v", s.Connections, s.Messages, s.Upstream)
+		r.t.Errorf("after the stop: %d connections, %d messages, upstream %+v", s.Connections, s.Messages, s.Upstream)
 	}
 	if r.t.Failed() {
 		r.t.Logf("log:\n%s", r.log.String())
 	}
 }
 
-// eventually waits for a condition that other goroutines bring about.
+// eventually waits until a condition is true that depends on other goroutines.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !condition(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("never came about: %s", what)
+			t.Fatalf("never happened: %s", what)
 		}
 		<-time.After(time.Millisecond)
 	}
 }
 
-// client is a mail program that can say anything.
+// program is a mail program that can send anything.
 type program struct {
 	t    testing.TB
 	conn net.Conn
@@ -230,7 +230,7 @@ func newProgram(t testing.TB, c net.Conn) *program {
 	return p
 }
 
-// login is a program that has authenticated.
+// login connects a program that is logged in.
 func (r *rig) login(address string) *program {
 	r.t.Helper()
 	p := r.dial()
@@ -244,7 +244,7 @@ func (p *program) auth(address, password string) {
 	p.do("AUTH PLAIN "+plainResponse(address, password), "235")
 }
 
-// startTLS does the handshake behind the server's 220.
+// startTLS does the handshake after the server's 220.
 func (p *program) startTLS() {
 	p.t.Helper()
 	c := tls.Client(p.conn, &tls.Config{InsecureSkipVerify: true})
@@ -265,7 +265,7 @@ func (p *program) send(text string) {
 	}
 }
 
-// reply reads one reply, lines joined by "\n"; "" when the connection ended.
+// reply reads one reply, with its lines joined by "\n". It is "" if the connection has ended.
 func (p *program) reply() string {
 	var lines []string
 	for {
@@ -300,7 +300,7 @@ func (p *program) do(line, prefix string) string {
 	return got
 }
 
-// message sends a whole one and gives the final reply.
+// message sends a whole message and returns the final reply.
 func (p *program) message(from, to, body string) string {
 	p.t.Helper()
 	p.do("MAIL FROM:<"+from+">", "250")

@@ -99,7 +99,7 @@ func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportRep
 			what := api.Problem{Account: e.Account.Address, What: api.Say("{{.Reason}}", "Reason", failures[i].Error())}
 			report.Problems = append(report.Problems, api.ImportProblem{Index: e.Index, Address: e.Account.Address, Problem: what})
 			continue
-		case s.untold(e):
+		case s.hasNothingNew(e):
 			report.Unchanged++
 			continue
 		case box == nil || box.account != e.Account:
@@ -147,7 +147,7 @@ func (s *Server) storeSecrets(ctx context.Context, known config.Catalogue, entri
 	var workers errgroup.Group
 	workers.SetLimit(importers)
 	for i, e := range entries {
-		if s.untold(e) {
+		if s.hasNothingNew(e) {
 			continue
 		}
 		workers.Go(func() error {
@@ -187,10 +187,10 @@ func changesOf(box *mailbox, known config.Catalogue, e config.ImportEntry, secre
 	return list
 }
 
-// untold reports whether an entry has nothing new for an account that is already there: it
+// hasNothingNew reports whether an entry has nothing new for an account that is already there: it
 // may name another registration, but has no token for it. Another client secret of the same
 // registration counts as new.
-func (s *Server) untold(e config.ImportEntry) bool {
+func (s *Server) hasNothingNew(e config.ImportEntry) bool {
 	b := s.mailbox(e.Account.Address)
 	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || b.account != e.Account)
 }

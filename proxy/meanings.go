@@ -80,8 +80,7 @@ func explainRefusal(s subject, e *upstream.AuthError) *api.Problem {
 		}
 	}
 	if p.Lasting && s.signedIn != "" && config.Fold(s.signedIn) != config.Fold(s.login) {
-		p.Cure = s.say("The provider knows the user who signed in as {{.SignedIn}}. Sign in again with that name as login: `waxseal account reauthorize {{.Account}} --login {{.SignedIn}}`", "SignedIn", s.signedIn)
-		p.Do = ""
+		p.Cure = s.say("The provider knows the user who signed in as {{.SignedIn}}. Sign in again with that name as the account’s login.", "SignedIn", s.signedIn)
 	}
 	if e.Reply.Code == 334 { // the server hung up after its report
 		p.Said = e.Report.Status

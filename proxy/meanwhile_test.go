@@ -19,8 +19,9 @@ import (
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
-// A sign-in held on to an account that was removed or changed under it: it ended
-// well, but its token was stored for nobody, or the account went on asking for it.
+// A sign-in succeeded although its account was removed or changed in the meantime, but its
+// token was stored for an account that no longer existed, or the account still asked for a
+// sign-in.
 func TestAccountChangesDuringItsSignIn(t *testing.T) {
 	for name, change := range map[string]func(r *rig) error{
 		"removed": func(r *rig) error { _, err := r.server.Remove(t.Context(), me); return err },
@@ -46,7 +47,7 @@ func TestAccountChangesDuringItsSignIn(t *testing.T) {
 				return change(r)
 			})
 			if !errors.Is(err, oauth.ErrClosed) {
-				t.Errorf("the sign-in says %v", err)
+				t.Errorf("the sign-in ended with %v", err)
 			}
 			_, err = r.secrets.Get(t.Context(), "refresh/"+me)
 			if kept := name == "changed"; kept != (err == nil) || !kept && !errors.Is(err, keystore.ErrNotFound) {
@@ -59,12 +60,12 @@ func TestAccountChangesDuringItsSignIn(t *testing.T) {
 	}
 }
 
-// A stop waited for a change under way, up to 24 s for a provider that takes a
-// consent back and does not answer.
-func TestStopEndsAChangeUnderWay(t *testing.T) {
+// A stop waited for a change in progress: up to 24 s for a provider that did not answer the
+// revocation of a consent.
+func TestStopEndsAChangeInProgress(t *testing.T) {
 	asked, left := make(chan struct{}, 1), make(chan struct{})
 	provider := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body) // or nobody sees the client leave
+		io.Copy(io.Discard, r.Body) // without this the server does not notice that the client leaves
 		select {
 		case asked <- struct{}{}:
 		default:

@@ -22,10 +22,10 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// connectProxy is an HTTP proxy in whose network names lead elsewhere.
+// connectProxy is an HTTP proxy with its own addresses for host names.
 type connectProxy struct {
 	url   string
-	to    map[string]string // host:port -> where it is
+	to    map[string]string // host:port -> address
 	mu    sync.Mutex
 	asked []string
 }
@@ -79,8 +79,8 @@ func (p *connectProxy) names() []string {
 	return slices.Clone(p.asked)
 }
 
-// TestHTTPProxy: tokens and mail go through the proxy, which is changed while the
-// server runs. The provider's names lead nowhere but there.
+// TestHTTPProxy: tokens and mail go through the proxy, which is changed while the server runs.
+// Only the proxy knows the addresses of the provider's names.
 func TestHTTPProxy(t *testing.T) {
 	const smtp, login = "smtp.corp.test:587", "example.com:443" // the name in httptest's certificate
 	to := map[string]string{}
@@ -120,7 +120,7 @@ func TestHTTPProxy(t *testing.T) {
 	if _, err := r.configure(func(s *api.Settings) { s.HTTPProxy = second.url }); err != nil {
 		t.Fatal(err)
 	}
-	p.message(me, "you@there.test", "hello\r\n") // not on the connection that is warm
+	p.message(me, "you@there.test", "hello\r\n") // must not use the old warm connection
 	if got := second.names(); !slices.Contains(got, smtp) {
 		t.Errorf("the second proxy was asked for %q", got)
 	}
@@ -167,8 +167,8 @@ func TestOutbound(t *testing.T) {
 	}
 }
 
-// TestHTTPSProxyThatCannotBeRead: httpproxy takes such a value for none, and mail
-// and tokens went past the proxy that somebody had asked for.
+// TestHTTPSProxyThatCannotBeRead: httpproxy treats such a value as no proxy, and mail and tokens
+// bypassed the proxy that somebody wanted.
 func TestHTTPSProxyThatCannotBeRead(t *testing.T) {
 	t.Setenv("NO_PROXY", "inside.test")
 	for value, good := range map[string]bool{
@@ -203,9 +203,9 @@ func TestHTTPSProxyThatCannotBeRead(t *testing.T) {
 		if text := fmt.Sprint(err); !strings.Contains(text, "the proxy in HTTPS_PROXY") || strings.Contains(text, "secret") || strings.Contains(text, "1234") {
 			t.Errorf("%q: mail answers %v", value, err)
 		}
-		o.set("http://own.test:8080") // the configuration's does not need it
+		o.set("http://own.test:8080") // the configuration's proxy does not depend on it
 		if via, err := to("https://login.corp.test/token"); err != nil || via == nil || via.Host != "own.test:8080" {
-			t.Errorf("%q beside http_proxy: through %v, %v", value, via, err)
+			t.Errorf("%q with http_proxy set: through %v, %v", value, via, err)
 		}
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// TestPreflight tells what an account would take before anything is written.
+// TestPreflight checks what is needed for an account, before anything is written.
 func TestPreflight(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	for name, c := range map[string]struct {
 		account api.Account
-		want    api.Preflight // without what Registration and Choices have
+		want    api.Preflight // without Registration and Choices
 		err     string
 	}{
 		"its own domain":   {account: api.Account{Address: "new@corp.test"}, want: api.Preflight{Provider: "corp", Name: "Corp Mail", Device: true}},
@@ -52,12 +52,12 @@ func TestPreflight(t *testing.T) {
 		}
 	}
 	if n := len(r.server.Accounts()); n != 1 {
-		t.Errorf("%d accounts after looking alone", n)
+		t.Errorf("%d accounts after Preflight alone, want 1", n)
 	}
 	got, err := r.server.Preflight(t.Context(), api.Account{Address: "me@nobody.invalid"})
 	if err != nil || got.Provider != "" || got.Unknown == nil || !strings.Contains(got.Unknown.Error(), "nobody.invalid") ||
 		len(got.Choices) < 10 || got.Choices[0] != (api.Choice{ID: "corp", Name: "Corp Mail"}) {
-		t.Errorf("nobody's: %+v, %v", got, err)
+		t.Errorf("unknown provider: %+v, %v", got, err)
 	}
 	for _, c := range got.Choices {
 		if c.ID == "icloud" {

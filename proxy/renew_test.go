@@ -11,8 +11,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
-// TestRenewalsSpread: accounts that were added together are not renewed
-// together, and each well before its consent ends.
+// TestRenewalsSpread: accounts that were added together are not renewed together, and each is
+// renewed well before its consent ends.
 func TestRenewalsSpread(t *testing.T) {
 	p := config.Provider{ConsentDays: 90}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -56,8 +56,8 @@ func TestAgesAreKept(t *testing.T) {
 	}
 }
 
-// TestIdleAccountsAreRenewed when their time has come, and no others; the status
-// says when a consent was last used and when it ends.
+// TestIdleAccountsAreRenewed: accounts that are due are renewed, and no others. The status says
+// when a consent was last used and when it ends.
 func TestIdleAccountsAreRenewed(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"due@corp.test", "new@corp.test"}, idle: true})
 	past, future := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
@@ -85,9 +85,8 @@ func TestIdleAccountsAreRenewed(t *testing.T) {
 	}
 }
 
-// TestClockThatWasAhead: what was noted while the clock was ahead keeps no
-// consent from being renewed in time, and no certificate that is not valid yet
-// in use.
+// TestClockThatWasAhead: dates that were saved while the clock was ahead do not delay the
+// renewal of a consent, and a certificate that is not valid yet is replaced.
 func TestClockThatWasAhead(t *testing.T) {
 	var clock providertest.Clock
 	r := newRig(t, rigOptions{accounts: []string{"unused@corp.test"}, idle: true, clock: &clock})
@@ -112,6 +111,6 @@ func TestClockThatWasAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if now := time.Now(); right == ahead || now.Before(right.Leaf.NotBefore) {
-		t.Errorf("the certificate in use is good from %v", right.Leaf.NotBefore)
+		t.Errorf("the certificate in use is valid from %v", right.Leaf.NotBefore)
 	}
 }

@@ -20,8 +20,8 @@ func sum(body string) string {
 	return hex.EncodeToString(h[:])
 }
 
-// TestBodiesArriveUnchanged sends awkward bodies through DATA and BDAT, to a
-// provider with and without CHUNKING.
+// TestBodiesArriveUnchanged sends unusual bodies with DATA and BDAT, to a provider with and
+// without CHUNKING.
 func TestBodiesArriveUnchanged(t *testing.T) {
 	bodies := map[string]string{
 		"empty":           "",
@@ -62,7 +62,7 @@ func TestBodiesArriveUnchanged(t *testing.T) {
 					}
 					want := body
 					if !chunking && !whole {
-						want += "\r\n" // DATA ends a message at a line end, there is no other way
+						want += "\r\n" // a message sent with DATA always ends with a line end
 					}
 					m := r.provider.Messages()
 					if len(m) != before+1 || m[before].SHA256 != sum(want) {
@@ -118,9 +118,9 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestGaugesTellTheWholeTruth is the code review's case: 1,000 accounts with 5
-// connections each are 5,000, and none when they have left.
-func TestGaugesTellTheWholeTruth(t *testing.T) {
+// TestGaugesCountEverything: 1,000 accounts with 5 connections each are 5,000 connections, and
+// none after they have closed.
+func TestGaugesCountEverything(t *testing.T) {
 	const accounts, each = 1000, 5
 	var more []string
 	for i := range accounts {
@@ -192,15 +192,15 @@ func awaitLine(c net.Conn, prefix string) bool {
 	}
 }
 
-// TestGaugeAfterEverything: whatever happens between accept and close, the
-// gauges come back to zero.
+// TestGaugeAfterEverything: whatever happens between accept and close, the gauges return to
+// zero.
 func TestGaugeAfterEverything(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	ways := map[string]func(p *program){
 		"second AUTH":      func(p *program) { p.auth(me, password); p.do("AUTH PLAIN "+plainResponse(me, password), "503") },
 		"failed AUTH":      func(p *program) { p.do("EHLO x", "250"); p.do("AUTH PLAIN "+plainResponse(me, "wrong"), "535") },
 		"gone in mid-AUTH": func(p *program) { p.do("EHLO x", "250"); p.do("AUTH LOGIN", "334") },
-		"gone behind MAIL": func(p *program) { p.auth(me, password); p.do("MAIL FROM:<me@corp.test>", "250") },
+		"gone after MAIL":  func(p *program) { p.auth(me, password); p.do("MAIL FROM:<me@corp.test>", "250") },
 		"gone in mid-DATA": func(p *program) {
 			p.auth(me, password)
 			p.do("MAIL FROM:<me@corp.test>", "250")
@@ -248,8 +248,8 @@ func TestGaugeAfterEverything(t *testing.T) {
 	}
 }
 
-// TestPanicHurtsNobodyElse: a session that panics answers 421, and its
-// connection is counted out.
+// TestPanicHurtsNobodyElse: a session that panics answers 421, and its connection is no longer
+// counted.
 func TestPanicHurtsNobodyElse(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	boxes := map[string]*mailbox{me: r.server.mailbox(me), "broken@corp.test": nil}
@@ -312,7 +312,7 @@ func awaitLine421(c net.Conn) bool {
 	return strings.HasPrefix(string(buf[:n]), "421 4.3.2 ")
 }
 
-// TestShutdownTellsIdleClients: go-smtp's own Shutdown waits for them for ever.
+// TestShutdownTellsIdleClients: go-smtp's own Shutdown waits for them forever.
 func TestShutdownTellsIdleClients(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	idle := []*program{r.dial(), r.login(me), r.dialTLS()}
@@ -325,8 +325,8 @@ func TestShutdownTellsIdleClients(t *testing.T) {
 	}
 }
 
-// TestShutdownLetsMessagesFinish: one in mid-body, one waiting for the
-// provider's answer.
+// TestShutdownLetsMessagesFinish: one message is in the middle of its body, another waits for
+// the provider's answer.
 func TestShutdownLetsMessagesFinish(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	reached, goOn := make(chan struct{}), make(chan struct{})
@@ -370,7 +370,7 @@ func TestShutdownLetsMessagesFinish(t *testing.T) {
 	}
 }
 
-// TestShutdownHasAnEnd: a message that does not finish is cut off, and said so.
+// TestShutdownHasAnEnd: a message that does not finish is cut off, and the error says so.
 func TestShutdownHasAnEnd(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	p := r.login(me)

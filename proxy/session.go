@@ -100,6 +100,7 @@ func (s *session) Mail(_ string, opts *smtp.MailOptions) error {
 	from, refusal := mailFrom(s.c.arg, opts)
 	switch {
 	case refusal != nil:
+		s.log.Info("sender refused", "account", s.box.address, "reply", replyText(refusal))
 		return refusal
 	case s.box.removed.Load() && !s.follow():
 		return s.turnAway(answer(550, "5.7.1", "The account "+s.box.address+" was removed from Waxseal"))

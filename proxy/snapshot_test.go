@@ -8,8 +8,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// A snapshot that says "serving" names the addresses: who waits for the one uses
-// the other.
+// A snapshot that says "serving" has the addresses, because programs wait for the state and
+// then use an address.
 func TestServingHasAddresses(t *testing.T) {
 	for range 50 {
 		cfg := config.Default()
@@ -23,7 +23,7 @@ func TestServingHasAddresses(t *testing.T) {
 		for {
 			snap := s.Snapshot()
 			if snap.State == "serving" && len(snap.Listeners) == 0 {
-				t.Error("serving, and nowhere")
+				t.Error("the state is serving, but there is no address")
 			}
 			if snap.State == "serving" {
 				break

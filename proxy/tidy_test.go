@@ -9,8 +9,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// TestUnfinishedFilesGoAway: kill -9 leaves what was being written, under another
-// name each time. The next start removes it, and nothing that is somebody else's.
+// TestUnfinishedFilesGoAway: kill -9 leaves unfinished files, under a different name each time.
+// The next start removes them, and no files of other programs.
 func TestUnfinishedFilesGoAway(t *testing.T) {
 	dir := tempDir(t)
 	s, err := New(Options{Config: config.Default(), ConfigPath: filepath.Join(dir, "config.toml")})

@@ -8,7 +8,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// waiting is a server that waits for a port which another program has.
+// waiting starts a server that waits for a port that another program uses.
 func waiting(t *testing.T) (s *Server, taken string, ended chan error) {
 	t.Helper()
 	other, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,7 +41,7 @@ func shutDown(t *testing.T, s *Server, ended chan error) {
 	}
 }
 
-// With a screen a taken port is no end: another one is chosen there.
+// With a window, a taken port does not end the program: the user chooses another one there.
 func TestWaitForPort(t *testing.T) {
 	s, taken, ended := waiting(t)
 	if snap := s.Snapshot(); snap.State != "starting" || snap.PortTaken.Address != taken || snap.PortTaken.Free == "" {

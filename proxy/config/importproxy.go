@@ -82,6 +82,7 @@ func (m *proxyImport) entry(a emailproxy.Account, password string) (e ImportEntr
 		e.RefreshToken, e.Sealed = "", false
 	}
 	m.checkSending(a, p, sends)
+	m.checkSignIn(a, e)
 	m.checkRedirect(a, p, e)
 	if err := e.checkText(); err != nil {
 		return e, err
@@ -187,6 +188,22 @@ func (m *proxyImport) checkSending(a emailproxy.Account, p Provider, sends bool)
 		} else {
 			m.Warnings = append(m.Warnings, found)
 		}
+	}
+}
+
+// checkSignIn names an account that signed in with its own password, without a browser.
+func (m *proxyImport) checkSignIn(a emailproxy.Account, e ImportEntry) {
+	if a.Flow != emailproxy.Password {
+		return
+	}
+	found := api.Problem{State: api.NeedsConsent, Account: a.Address, Lasting: true, Do: api.SignIn,
+		What: api.Say("Until now, {{.Account}} has signed in with its own password (oauth2_flow = password), which Waxseal does not do.", "Account", a.Address),
+		Cure: api.Say("Sign in with the browser.")}
+	if e.RefreshToken == "" {
+		m.Left = append(m.Left, found)
+	} else {
+		found.Cure = api.Say("When the sign-in expires, sign in with the browser.")
+		m.Warnings = append(m.Warnings, found)
 	}
 }
 

@@ -127,7 +127,7 @@ func TestEmailProxyProviders(t *testing.T) {
 	}
 }
 
-// TestEmailProxyTenant has the tenant in every address of the provider's own.
+// TestEmailProxyTenant: the tenant is in every URL of the provider that is added.
 func TestEmailProxyTenant(t *testing.T) {
 	file, err := emailproxy.Parse([]byte("[me@corp.example]\nclient_id = id\ntoken_url = https://login.microsoftonline.com/1-2/oauth2/v2.0/token\n"))
 	if err != nil {
@@ -174,6 +174,7 @@ func TestEmailProxyLeavesNothingSilently(t *testing.T) {
 		"only receiving": {file: microsoft + "oauth2_scope = https://outlook.office.com/IMAP.AccessAsUser.All offline_access\nrefresh_token = x\ntoken_salt = eA==\n", left: []string{"may only receive mail, not send it (https://outlook.office.com/IMAP.AccessAsUser.All offline_access); make sure that its registration has the permission https://outlook.office.com/SMTP.Send"}},
 		"another server": {file: "[SMTP-25]\nserver_address = mail.corp.example\nserver_port = 587\nserver_starttls = 1\n" + microsoft + "oauth2_scope = https://outlook.office.com/SMTP.Send\n",
 			left: []string{"me@corp.example now sends through smtp.office365.com:587, which is not one of the file’s SMTP servers"}, warned: []string{"port 25 "}},
+		"its own password": {file: microsoft + "oauth2_flow = password\n", left: []string{"me@corp.example has signed in with its own password (oauth2_flow = password), which Waxseal does not do; sign in with the browser (`waxseal account reauthorize me@corp.example`)"}},
 		"another redirect": {file: google + "redirect_uri = https://localhost\n", left: []string{"has the redirect address https://localhost, which Waxseal cannot use; add http://127.0.0.1 to the registration"}},
 	} {
 		file, err := emailproxy.Parse([]byte(c.file))

@@ -139,6 +139,8 @@ func TestLoadErrors(t *testing.T) {
 		"bad override":       {account + "smtp = 'nowhere'", []string{`account me@gmail.com: smtp "nowhere" is not host:port`}},
 		"http override":      {account + "token_url = 'http://evil.example/t'", []string{`token_url "http://evil.example/t" must begin with https://`}},
 		"bad login":          {account + "login = \"a\\u0000b\"", []string{`:3:1: account me@gmail.com: login "a\x00b" contains`}},
+		"JSON as client ID":  {account + "client_id = '{\"installed\":{\"client_id\":\"x\",\"client_secret\":\"geheim\"}}'", []string{`:3:1: account me@gmail.com: client_id contains the provider's JSON`, "--client-secret-file"}},
+		"line in client ID":  {corp + "client_id = \"a\\nb\"", []string{`:6:1: provider "corp": client_id contains a control character`}},
 		"provider no id":     {"[[provider]]\nname = 'x'", []string{`:1:3: provider "": id must be one word`}},
 		"provider bare":      {"[[provider]]\nid = 'corp'", []string{":1:3: provider \"corp\": auth_url is missing", "token_url is missing", "smtp is missing"}},
 		"provider twice":     {corp + strings.Replace(corp, "corp", "CORP", 1), []string{`:7:1: provider "CORP": the name "corp" already belongs to provider "corp"`}},

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -171,6 +170,9 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 		key, _, _ := strings.Cut(err.Error(), " ")
 		report(key, "%v", err)
 	}
+	if err := checkClientID(p.ClientID); err != nil {
+		report("client_id", "%v", err)
+	}
 	if p.Hello != "" {
 		if err := upstream.CheckHello(p.Hello); err != nil {
 			report("hello", "hello: %v", err)
@@ -182,38 +184,6 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 	if !strings.HasPrefix(p.RedirectPath, "/") || strings.ContainsAny(p.RedirectPath, "?#") || strings.ContainsFunc(p.RedirectPath, isSpaceOrControl) {
 		report("redirect_path", `redirect_path is %q; it must start with "/" and must not have a query`, p.RedirectPath)
 	}
-}
-
-// checkURL accepts only https, since tokens are sent there, and http to this machine.
-func checkURL(key, raw string) error {
-	if raw == "" {
-		return fmt.Errorf(`%s is missing; add it, like %[1]s = "https://login.example.com/..."`, key)
-	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "" || u.Opaque != "" || !validHost(u.Hostname()):
-		return fmt.Errorf(`%s %q is not a web address like "https://login.example.com/token"`, key, raw)
-	case u.User != nil || u.Fragment != "":
-		return fmt.Errorf("%s must not contain a user name, a password or a #fragment; remove it", key)
-	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
-	}
-	return fmt.Errorf("%s %q must begin with https:// (http:// is only for this machine)", key, raw)
-}
-
-// checkHTTPProxy does not repeat what it refuses, since that may contain a password.
-func checkHTTPProxy(raw string) error {
-	if raw == "" {
-		return nil
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !IsProxyAddress(u) {
-		return errors.New(`http_proxy is not the address of a proxy; write it like "http://proxy.example.com:3128"`)
-	}
-	if _, secret := u.User.Password(); secret {
-		return errors.New(`http_proxy contains a password, but secrets do not belong in this file; leave http_proxy empty and set HTTPS_PROXY in the environment`)
-	}
-	return nil
 }
 
 func (c Config) accountProblems() []problem {
@@ -236,6 +206,9 @@ func (c Config) accountProblems() []problem {
 		if strings.ContainsFunc(a.Login, isSpaceOrControl) {
 			report("login", "login %q contains a space or a control character; it must be a user name like me@example.com", a.Login)
 		}
+		if err := checkClientID(a.ClientID); err != nil {
+			report("client_id", "%v", err)
+		}
 		if a.MaxConnections < 0 {
 			report("max_connections", "max_connections is %d; it must be at least 1, or be removed", a.MaxConnections)
 		}
@@ -244,10 +217,4 @@ func (c Config) accountProblems() []problem {
 		}
 	}
 	return found
-}
-
-// IsProxyAddress reports whether a URL is nothing but the address of a proxy. A path is
-// usually the rest of a password that was not percent-encoded.
-func IsProxyAddress(u *url.URL) bool {
-	return validHost(u.Hostname()) && strings.TrimPrefix(u.Path, "/")+u.RawQuery+u.Fragment == ""
 }

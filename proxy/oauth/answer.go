@@ -136,7 +136,7 @@ func (b *refusalBody) refusal(r reply, bad error) error {
 		return fault
 	case r.status >= 300 && r.status <= 399:
 		fault.Err = fmt.Errorf("it sends the request to %s; is its address right?", r.clean(location(r.header)))
-	case code != "", r.status == http.StatusUnauthorized && (bad == nil || offersBasic(r.header)):
+	case code != "", r.status == http.StatusUnauthorized && (offersBasic(r.header) || !isPage(r.body)):
 		if code == "" {
 			code = "unauthorized"
 		}
@@ -166,11 +166,12 @@ func unreadable(data []byte, v any) error {
 	if len(data) > maxAnswer {
 		return fmt.Errorf("an answer of more than %d KiB", maxAnswer>>10)
 	}
+	page := isPage(data)
 	data = bytes.TrimSpace(data)
 	switch {
 	case len(data) == 0:
 		return errors.New("an empty answer")
-	case data[0] == '<':
+	case page:
 		return errors.New("a web page instead of a token; does this network ask you to sign in, or is the address wrong?")
 	case data[0] != '{' || json.Unmarshal(data, v) != nil:
 		// The decoder's own error may quote the answer.
@@ -178,6 +179,9 @@ func unreadable(data []byte, v any) error {
 	}
 	return nil
 }
+
+// isPage reports whether an answer is a web page. Those come from whatever stands on the way, too.
+func isPage(data []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) }
 
 // defaultLife is an access token's life where the provider does not give it. RFC 6749 section 5.1
 // recommends giving it and leaves the rest to documentation; most give an hour. A token that ends

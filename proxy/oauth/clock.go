@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// clockTolerance is how far this computer's clock may be off before it is suspected. Providers bear
+// clockTolerance is how far this computer's clock may be off before it is suspected. Providers tolerate
 // five minutes in the times that tokens and assertions hold.
 const clockTolerance = 5 * time.Minute
 

@@ -86,7 +86,7 @@ func (g *Grant) consentURL(redirect, state, nonce, verifier string) string {
 	return c.AuthCodeURL(state, more...)
 }
 
-// finish makes of the browser's return a grant, or says why there is none.
+// finish turns the browser's return into a grant, or says why there is no grant.
 func (g *Grant) finish(ctx context.Context, back *redirection, callback url.Values, nonce, verifier string) error {
 	code := callback.Get("code")
 	if err := g.checkIssuer(ctx, callback.Get("iss")); err != nil {
@@ -147,7 +147,7 @@ func ofApproval(r Reason) bool {
 	return false
 }
 
-// take makes an answer the account's grant, if it is of the account's user and for mail.
+// take makes an answer the account's grant, if it came from the account's user and is for mail.
 func (g *Grant) take(ctx context.Context, a answer, nonce string) error {
 	if missing := g.missingScopes(a.scopes); len(missing) > 0 {
 		return &ConsentError{Account: g.account, Reason: ScopeMissing, Missing: missing, asked: true}

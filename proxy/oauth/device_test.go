@@ -18,8 +18,8 @@ import (
 const deviceStart = `{"device_code":"SECRET-device","user_code":"WDJB-MJHT","verification_uri":"https://login.example/device",` +
 	`"verification_uri_complete":"https://login.example/device?user_code=WDJB-MJHT","expires_in":900,"interval":7}`
 
-// deviceRig answers the first request with start and the polls with the list, the
-// last of which stays.
+// deviceRig answers the first request with start and the polls with the list, of which the last one
+// repeats.
 func deviceRig(t testing.TB, start string, polls ...http.HandlerFunc) *rig {
 	r := newRig(t)
 	r.cfg.DeviceURL, r.cfg.Scopes = "http://"+endpointHost+"/device", []string{"mail.send", "offline_access"}
@@ -168,7 +168,7 @@ func TestDeviceEndsWithItsCaller(t *testing.T) {
 	})
 }
 
-// A link that leads elsewhere than the address shown is not passed on.
+// A link that leads somewhere else than the address shown is not passed on.
 func TestDeviceLinkElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := deviceRig(t, strings.Replace(deviceStart, "https://login.example/device?", "https://evil.example/device?", 1), approved)
@@ -206,8 +206,8 @@ func TestDeviceAtAProvider(t *testing.T) {
 	}
 }
 
-// Whatever a device endpoint answers, nothing in it reaches the user's terminal
-// or browser that they should not see.
+// Whatever a device endpoint answers, nothing reaches the user's terminal or browser that they should
+// not see.
 func FuzzDevice(f *testing.F) {
 	f.Add(200, []byte(deviceStart))
 	f.Add(200, []byte(`{"device_code":"d","user_code":"\u001b[2J","verification_url":"javascript:1","expires_in":1e300,"interval":-1}`))

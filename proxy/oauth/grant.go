@@ -36,8 +36,8 @@ func (g *Grant) Accept(ctx context.Context, refreshToken string) (another bool, 
 	return true, nil
 }
 
-// Retry has the provider asked anew, whatever it said last: the registration may have another secret
-// now.
+// Retry lets the provider be asked again, whatever it said last: the registration may have another
+// secret now.
 func (g *Grant) Retry() { g.clear(false) }
 
 // Granted reports whether there is a refresh token, whatever it is worth.

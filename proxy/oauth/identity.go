@@ -80,23 +80,12 @@ func (c claims) login() string {
 	if len(names) == 0 {
 		return ""
 	}
-	return clean(names[0])
+	return shown(names[0])
 }
 
-// noteSignedIn keeps whom an ID token names that came with a refresh. It comes straight from the token
-// endpoint, which stands in for its signature (OpenID Connect Core section 3.1.3.7), and nothing is
-// decided by it.
-func (g *Grant) noteSignedIn(identity string) {
-	name := unverified(identity).login()
-	if name == "" {
-		return
-	}
-	g.mu.Lock()
-	g.signedIn = name
-	g.mu.Unlock()
-}
-
-// unverified reads an ID token without a look at its signature.
+// unverified reads an ID token without a look at its signature. Nothing may be decided by what it says,
+// but a name can be shown: the token comes straight from the token endpoint, which OpenID Connect Core
+// section 3.1.3.7 takes for as good as the signature.
 func unverified(identity string) (c claims) {
 	parts := strings.Split(identity, ".")
 	if len(parts) == 3 {
@@ -126,11 +115,11 @@ func (g *Grant) identify(ctx context.Context, a answer, nonce string) (signedIn 
 	switch {
 	case slices.ContainsFunc(verified, isWant):
 	case len(verified) > 0:
-		return "", &IdentityError{Want: want, Got: clean(verified[0])}
+		return "", &IdentityError{Want: want, Got: shown(verified[0])}
 	case len(names) == 0, slices.ContainsFunc(names, isWant):
 		g.deps.Log.Warn("the provider does not say for certain who signed in")
 	default:
-		return "", &IdentityError{Want: want, Got: clean(names[0])}
+		return "", &IdentityError{Want: want, Got: shown(names[0])}
 	}
 	return who.login(), nil
 }

@@ -22,12 +22,11 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 )
 
-// victimVariable names the keystore file of a process that asks for a token, or
-// with victimVariable_CONSENT for consent, and is killed on the way.
+// victimVariable names the keystore file of a process that asks for a token, or for consent with
+// victimVariable_CONSENT, and is killed on the way.
 const victimVariable = "WAXSEAL_TEST_VICTIM"
 
-// victim says each step it has taken, and never ends by itself while its input
-// is open.
+// victim says which steps it has taken, and does not end by itself while its input is open.
 func victim(path, url string) {
 	secrets := fileStore(path)
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -72,20 +71,19 @@ func (t telling) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// rotating is a token endpoint that rotates, and stops at a step for somebody to
-// be killed there.
+// rotating is a token endpoint that rotates, and stops at a step so that somebody can be killed there.
 type rotating struct {
 	strict bool // a spent token is refused, and revokes all that came of it
 	killed chan struct{}
 	at     chan struct{}
 
 	mu      sync.Mutex
-	stop    string // the step; "" once it was reached
+	stop    string // the step; "" once it has been reached
 	newest  int
 	revoked bool
 }
 
-// reach returns false once somebody was killed at the step.
+// reach returns false once somebody has been killed at the step.
 func (e *rotating) reach(step string) bool {
 	e.mu.Lock()
 	here := e.stop == step
@@ -129,13 +127,12 @@ func (e *rotating) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeToken(w, fmt.Sprint("access-", newest), fmt.Sprint("refresh-", newest), 3600)
 }
 
-// kill -9 between any two steps of a rotation loses no account where a token is
-// good until its follower was used, as with Microsoft. A provider that takes any
-// second use for theft can be reached in no way from the moment it has rotated
-// until the new token is stored: nobody but it knows that token. There the
-// account says that it needs consent, and nothing else is wrong.
+// kill -9 between any two steps of a rotation loses no account where a token stays good until the next
+// one was used, as with Microsoft. Where the provider takes any second use for theft, nothing helps
+// from the moment it has rotated until the new token is stored: only the provider knows that token.
+// There the account says that it needs consent, and nothing else is wrong.
 //
-// The steps of writing the file itself are those of keystore's tests.
+// The steps of writing the file itself are covered by keystore's tests.
 func TestKilledInRotation(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		for _, step := range []string{"asked", "rotated", "half answered", "answered", "used"} {
@@ -148,8 +145,8 @@ func TestKilledInRotation(t *testing.T) {
 	}
 }
 
-// kill -9 in the middle of a consent leaves an account that worked before as it
-// was, until the new token is stored.
+// kill -9 in the middle of a consent leaves an account that worked before as it was, until the new
+// token is stored.
 func TestKilledInConsent(t *testing.T) {
 	for _, step := range []string{"asked", "rotated", "half answered", "answered", "used"} {
 		t.Run(step, func(t *testing.T) {

@@ -65,6 +65,8 @@ func TestFormsOfClientAuthentication(t *testing.T) {
 		"by the header alone": answers(401, "", "WWW-Authenticate", "basic realm=x"),
 		"with a page":         answers(401, page200, "WWW-Authenticate", "Basic"),
 		"bare JSON":           answers(401, `{}`),
+		"nothing":             answers(401, ""),
+		"words":               answers(401, "Unauthorized"),
 		"unauthorized_client": answers(400, `{"error":"unauthorized_client","error_description":"Unexpected error when authenticating client"}`),
 		"invalid_request":     answers(400, `{"error":"invalid_request","error_description":"Client authentication is missing"}`),
 		"UAA":                 answers(401, `{"error":"unauthorized","error_description":"Full authentication is required to access this resource"}`, "WWW-Authenticate", `Basic realm="UAA/client"`),

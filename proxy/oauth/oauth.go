@@ -170,7 +170,7 @@ const (
 	// A caller waits for the time of two tries and the pauses between them: mail programs wait about
 	// 30 s for the answer to AUTH.
 	patienceInTimeouts = 2.5
-	// An answer that took longer than some minutes has not been seen.
+	// No answer has been seen to take longer than a few minutes.
 	answerInTimeouts = 30
 )
 

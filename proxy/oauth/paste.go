@@ -35,7 +35,7 @@ func Paste(ctx context.Context, page, address string) error {
 	}
 	query, ok := pasted(address, p.Query().Get("state"))
 	if !ok {
-		return fmt.Errorf("%w; it has state= and code= in it, and mostly begins with %s", ErrNotCallback, home)
+		return fmt.Errorf("%w; it begins with %s, and has state= and code= in it", ErrNotCallback, home)
 	}
 	home.RawQuery = query
 	ctx, cancel := context.WithTimeout(ctx, pasteTimeout)
@@ -72,7 +72,7 @@ func pasted(address, state string) (query string, ok bool) {
 	return "", false
 }
 
-// after is the part of s behind the first sep, or "".
+// after is the part of s after the first sep, or "".
 func after(s, sep string) string {
 	_, rest, _ := strings.Cut(s, sep)
 	return rest

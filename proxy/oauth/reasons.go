@@ -142,10 +142,10 @@ func (r Reason) Cure() string {
 	return ""
 }
 
-// Text is the reason, and what to do where that is more than to sign in again.
+// Text is the reason, and for a wrong registration what to do about it.
 func (r Reason) Text() string {
-	if cure := reasons[r].cure; cure != "" {
-		return r.What() + "; " + cure
+	if r.Class() == ByRegistration {
+		return r.What() + "; " + r.Cure()
 	}
 	return r.What()
 }

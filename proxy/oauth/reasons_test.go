@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
+	"unicode/utf8"
 )
 
 // TestReasons has what providers were seen to answer to a refresh.
@@ -46,11 +48,11 @@ func TestReasons(t *testing.T) {
 		{400, microsoft("invalid_request", "AADSTS50194: Application '00000000-aaaa-bbbb-cccc-000000000001'(mail-relay) is not configured as a multi-tenant application. Usage of the /common endpoint is not supported for such applications created after '10/15/2018'. Use a tenant-specific endpoint or configure the application to be multi-tenant."), WrongTenant, nil, "Use a tenant-specific endpoint or configure the application to be multi-tenant.)"},
 		{400, microsoft("invalid_request", "AADSTS90002: Tenant 'corp' not found."), WrongTenant, nil, "AADSTS90002"},
 		{400, microsoft("invalid_request", "AADSTS9002331: Application is configured for use by Microsoft Account users only. Please use the /consumers endpoint"), WrongAccountType, nil, "type of account"},
-		{400, microsoft("unauthorized_client", "AADSTS700016: Application was not found in the directory"), NotRegistered, nil, "client_id is not known"},
+		{400, microsoft("unauthorized_client", "AADSTS700016: Application was not found in the directory"), NotRegistered, nil, "the client ID is not known"},
 		{400, microsoft("unauthorized_client", "AADSTS7000112: Application is disabled."), AppDisabled, nil, "disabled"},
 		{401, microsoft("invalid_client", "AADSTS7000218: The request body must contain the following parameter: 'client_assertion' or 'client_secret'."), SecretMissing, nil, "allow public client flows"},
 		{401, microsoft("invalid_client", "AADSTS7000215: Invalid client secret provided."), WrongSecret, nil, "not its ID"},
-		{401, microsoft("invalid_client", "AADSTS7000222: The provided client secret keys are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds."), SecretExpired, nil, "make a new one"},
+		{401, microsoft("invalid_client", "AADSTS7000222: The provided client secret keys are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds."), SecretExpired, nil, "create a new client secret"},
 		{400, microsoft("invalid_scope", "AADSTS70011: The provided value for the input parameter 'scope' is not valid. The scope https://outlook.office.com/SMTP.Send is not valid."), ScopeRefused, nil, "https://outlook.office.com/SMTP.Send"},
 		{400, microsoft("invalid_request", "AADSTS50011: The redirect URI specified does not match"), RedirectUnknown, nil, "redirect"},
 		{400, microsoft("invalid_request", "AADSTS900971: No reply address provided."), RedirectUnknown, nil, "redirect"},
@@ -65,7 +67,7 @@ func TestReasons(t *testing.T) {
 		{400, `{"error":"invalid_grant","error_description":"Account has been deleted"}`, UserUnknown, ErrConsent, "does not know"},
 		{400, `{"error":"admin_policy_enforced"}`, PolicyBlocks, ErrAdmin, "policy"},
 		{403, `{"error":"org_internal"}`, WrongAccountType, nil, "type of account"},
-		{401, `{"error":"deleted_client","error_description":"The OAuth client was deleted."}`, NotRegistered, nil, "client_id is not known"},
+		{401, `{"error":"deleted_client","error_description":"The OAuth client was deleted."}`, NotRegistered, nil, "the client ID is not known"},
 		{401, `{"error":"disabled_client","error_description":"The OAuth client was disabled."}`, AppDisabled, nil, "disabled"},
 		{400, `{"error":"invalid_request","error_description":"client_secret is missing."}`, SecretMissing, nil, "client secret"},
 		{400, `{"error":"redirect_uri_mismatch"}`, RedirectUnknown, nil, "redirect"},
@@ -224,4 +226,22 @@ func TestReasonsOfASignIn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever a provider says, it becomes one line that is not long, and soon.
+func FuzzWords(f *testing.F) {
+	f.Add("AADSTS50194: Use a tenant-specific endpoint.\r\nTrace ID: 1 Timestamp: 2026-11-18 16:26:27Z")
+	f.Add("For more information, see https://a.example/ . . . https://b.example/")
+	f.Add("a: 00000000-0000-0000-0000-000000000001 b: 2026-11-18T16:26:27Z")
+	f.Fuzz(func(t *testing.T, text string) {
+		start := time.Now()
+		got := clean(text)
+		said{code: "invalid_grant", description: text}.reason()
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%d bytes took %v", len(text), took)
+		}
+		if len(got) > maxWords+3 || !utf8.ValidString(got) || strings.ContainsAny(got, "\r\n\x1b\u0085\u202e") {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
 }

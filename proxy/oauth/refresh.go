@@ -48,7 +48,6 @@ func (g *Grant) refresh(ctx context.Context, generation uint64) (*cached, error)
 	if err != nil {
 		return nil, g.refreshRefused(err)
 	}
-	g.noteSignedIn(a.identity)
 	return newCached(a), nil
 }
 
@@ -83,8 +82,8 @@ func (g *Grant) refreshRefused(err error) error {
 	return err
 }
 
-// guarded asks the endpoint behind the breaker. For the breaker an answer that is late has failed;
-// it is awaited all the same.
+// guarded asks the endpoint through the breaker, for which a late answer is a failure. The answer is
+// awaited all the same.
 func (g *Grant) guarded(ask func() (answer, error)) (answer, error) {
 	type outcome struct {
 		answer answer

@@ -79,7 +79,7 @@ func TestRetriesWhatHadNoEffect(t *testing.T) {
 			r.endpoint.wantRequests(t, 1)
 		})
 	})
-	t.Run("a connection that does not come about", func(t *testing.T) {
+	t.Run("a connection that is never made", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t)
 			r.endpoint.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -376,7 +376,7 @@ func TestOnRefreshHearsOfTheBreaker(t *testing.T) {
 }
 
 // The breaker's callback asks for everything's state, as a screen does. Under gobreaker's own lock that
-// would hang for ever.
+// would hang forever.
 func TestBreakerCallbackMayAskForStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -455,7 +455,7 @@ func TestWrongRegistration(t *testing.T) {
 			}
 		}
 		r.endpoint.wantRequests(t, 1) // no retry, and none for the next callers
-		wantState(t, r.Grant, Failed, "client_id is not known to the provider, or not in this organisation")
+		wantState(t, r.Grant, Failed, "the client ID is not known to the provider, or not in this organisation")
 		if s := r.breaker.Status(); s.Failures != 0 {
 			t.Errorf("the breaker counted a healthy refusal: %+v", s)
 		}

@@ -39,7 +39,7 @@ func TestRevoke(t *testing.T) {
 				}
 				r.endpoint.wantRequests(t, tt.tries)
 				wantForm(t, r.endpoint.last(), url.Values{"client_id": {clientID}, "token": {"refresh-1"}, "token_type_hint": {"refresh_token"}})
-				r.wantKept(t, "refresh-1") // to forget it is the caller's
+				r.wantKept(t, "refresh-1") // forgetting it is up to the caller
 			})
 		})
 	}
@@ -63,7 +63,7 @@ func TestRevokeNeedsNoRequest(t *testing.T) {
 	r.endpoint.wantRequests(t, 0)
 }
 
-// The token to revoke is the one that a refresh under way brings.
+// The token to revoke is the one that a refresh in progress brings.
 func TestRevokeWaitsForRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -124,7 +124,7 @@ func TestRenew(t *testing.T) {
 		}
 		wantToken(t, r.Grant, "access-3")
 
-		// A consent that is gone is noticed by it.
+		// It notices that a consent is gone.
 		r.endpoint.says(answers(400, `{"error":"invalid_grant"}`))
 		if err := r.Renew(t.Context()); !isConsent(err) {
 			t.Errorf("Renew = %v", err)
@@ -133,9 +133,9 @@ func TestRenew(t *testing.T) {
 	})
 }
 
-// Who needs a token meanwhile gets the old one at once, and the provider is asked
-// once for all.
-func TestRenewIsInNobodysWay(t *testing.T) {
+// Whoever needs a token in the meantime gets the old one at once, and the provider is asked once for
+// all.
+func TestRenewHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		wantToken(t, r.Grant, "access-1")

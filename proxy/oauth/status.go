@@ -25,6 +25,7 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 type cached struct {
 	Token
 	refreshAt time.Time
+	signedIn  string // whom the ID token names that came along; "" when there was none
 }
 
 // maxMargin is how long before its end a token is renewed, so that one handed out now outlives the
@@ -35,6 +36,7 @@ func newCached(a answer) *cached {
 	return &cached{
 		Token:     Token{Value: a.access, Expiry: a.received.Add(a.life)},
 		refreshAt: a.received.Add(a.life - min(maxMargin, a.life/10)),
+		signedIn:  unverified(a.identity).login(),
 	}
 }
 

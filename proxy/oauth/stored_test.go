@@ -223,7 +223,7 @@ func TestForget(t *testing.T) {
 			t.Errorf("Token = %v, want ErrConsent", err)
 		}
 		if _, err := r.secrets.Get(t.Context(), "refresh/"+me); !errors.Is(err, keystore.ErrNotFound) {
-			t.Errorf("the refresh under way brought it back: %v", err)
+			t.Errorf("the refresh in progress brought it back: %v", err)
 		}
 	})
 }

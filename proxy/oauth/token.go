@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,8 +11,8 @@ import (
 )
 
 const (
-	// patience is how long a caller waits for a refresh while the old token is still good.
-	patience = 3 * time.Second
+	// shortPatience is how long a caller waits for a refresh while the old token is still good.
+	shortPatience = 3 * time.Second
 	// refusedPause is how long a refusal of the registration stands: it will be the same for the
 	// next caller.
 	refusedPause = time.Minute
@@ -75,7 +76,7 @@ func (g *Grant) await(ctx context.Context, force bool) (*flight, error) {
 		if late == nil {
 			late = time.After(g.patience)
 			if !force && g.cached.Load().valid(g.deps.Now()) {
-				enough = time.After(patience)
+				enough = time.After(shortPatience)
 			}
 		}
 		select {
@@ -164,6 +165,7 @@ func (g *Grant) land(f *flight, c *cached, err error) {
 		f.token = c.Token
 		g.cached.Store(c)
 		g.lastErr, g.lastRefresh, g.paused = nil, g.deps.Now(), time.Time{}
+		g.signedIn = cmp.Or(c.signedIn, g.signedIn)
 	}
 	g.mu.Unlock()
 

@@ -147,7 +147,7 @@ func TestRejectedTokenIsRefreshedOnce(t *testing.T) {
 	wantToken(t, r.Grant, "access-1")
 	r.Reject("access-1")
 	wantToken(t, r.Grant, "access-2")
-	r.Reject("access-1") // a slower connection hears of it later
+	r.Reject("access-1") // a slower connection learns of it later
 	wantToken(t, r.Grant, "access-2")
 	r.endpoint.wantRequests(t, 2)
 }
@@ -165,8 +165,8 @@ func TestOldTokenServesWhileItIsGood(t *testing.T) {
 		r.endpoint.says(hang)
 		asked := time.Now()
 		wantToken(t, r.Grant, "access-1")
-		if waited := time.Since(asked); waited != patience {
-			t.Errorf("waited %v with a good token at hand, want %v", waited, patience)
+		if waited := time.Since(asked); waited != shortPatience {
+			t.Errorf("waited %v with a good token at hand, want %v", waited, shortPatience)
 		}
 		// The answer is awaited beyond the old token's end.
 		time.Sleep(4 * time.Minute)

@@ -11,6 +11,9 @@ import (
 // what to do is Microsoft's AADSTS50194, of some 350.
 const maxWords = 600
 
+// maxRaw is how much of them is looked at.
+const maxRaw = 16 << 10
+
 var (
 	// tracing are the identifiers that Microsoft adds for its support, wherever they stand.
 	tracing = regexp.MustCompile(`(?i)\s*\b(?:trace|correlation|request) ?id\s*:\s*[0-9a-z-]+|\s*\btimestamp\s*:\s*\d{4}-\d\d-\d\d[ T][\d:.]+Z?`)
@@ -23,7 +26,7 @@ var (
 // words makes a provider's words fit for an error: one line, not long, without secrets, and without
 // what only its support can use.
 func words(text string, cleaner *foreign.Cleaner) string {
-	text = cleaner.Clean(text)
+	text = cleaner.Clean(strings.ToValidUTF8(text[:min(len(text), maxRaw)], "?"))
 	text = tracing.ReplaceAllString(text, "")
 	text = tail.ReplaceAllString(text, "")
 	text = help.ReplaceAllString(text, "$1")
@@ -40,6 +43,9 @@ func words(text string, cleaner *foreign.Cleaner) string {
 
 // clean is words for those that come outside of a request.
 func clean(text string, secrets ...string) string { return words(text, foreign.New(secrets...)) }
+
+// shown makes a name fit to be shown. Names may look like tokens.
+func shown(name string) string { return foreign.New().Hide(name) }
 
 // foreignError is an error whose text may hold words of the provider's.
 type foreignError struct {

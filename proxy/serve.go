@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy/api"
+)
+
+// Serve listens and serves until ctx ends or Shutdown is called, and returns when
+// everything has ended. It can be called once. If an address cannot be listened on, the
+// error says why and what to do. When ctx ends, messages in flight have the configuration's
+// current shutdown_timeout to finish. If some do not, Serve returns the error of Shutdown.
+func (s *Server) Serve(ctx context.Context) (err error) {
+	if err := s.listenPatiently(ctx); errors.Is(err, errStopping) {
+		<-s.stopped
+		return nil
+	} else if err != nil {
+		s.Shutdown(ctx)
+		return err
+	}
+	background, cancel := context.WithCancel(s.hard)
+	defer cancel()
+	s.wg.Go(func() { s.preload(background, s.log) })
+	s.wg.Go(func() { s.renewIdle(background) })
+	s.wg.Go(func() { s.tidy(background) })
+	s.wg.Go(func() { s.watchNetwork(background) })
+	close(s.ready)
+	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(*s.boxes.Load()))
+	s.changed.wake()
+
+	select {
+	case <-ctx.Done():
+		limit, done := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(s.config().ShutdownTimeout))
+		defer done()
+		err = s.Shutdown(limit)
+	case <-s.stopped:
+	}
+	cancel()
+	s.wg.Wait()
+	return err
+}
+
+// listen opens the addresses of the configuration and serves there.
+func (s *Server) listen() error {
+	s.tidyFolder()
+	if _, err := s.certificate(nil); err != nil {
+		return err
+	}
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	p, err := s.planListening(*s.config())
+	if err != nil {
+		return err
+	}
+	return p.apply()
+}
+
+// portRetry is the time between two tries of a taken port.
+const portRetry = 10 * time.Second
+
+// listenPatiently is like listen. With WaitForPort it waits until a taken port is free, or
+// until Configure or Reload has opened another one.
+func (s *Server) listenPatiently(ctx context.Context) error {
+	for {
+		err := s.listen()
+		taken, isTaken := errors.AsType[*api.PortTakenError](err)
+		if !s.opts.WaitForPort || !isTaken {
+			s.portTaken.Store(nil)
+			return err
+		}
+		if s.portTaken.Swap(taken) == nil {
+			s.log.Error("waiting for a port", "err", err)
+		}
+		s.changed.wake()
+		select {
+		case <-s.configured:
+		case <-time.After(portRetry):
+		case <-ctx.Done():
+			s.Shutdown(context.WithoutCancel(ctx)) // nothing is in flight
+			return errStopping
+		case <-s.stopped:
+			return errStopping
+		}
+	}
+}
+
+// Ready returns a channel that is closed once the server accepts mail.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// each calls do for every connection.
+func (s *Server) each(do func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		do(c)
+	}
+}
