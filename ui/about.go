@@ -7,7 +7,7 @@ import (
 
 const home = "https://github.com/waxseal/waxseal"
 
-// about says what this is.
+// about is the page about the program.
 type about struct {
 	scroll  *scroll
 	version *text
@@ -33,7 +33,7 @@ func newAbout(w *window) *about {
 	return a
 }
 
-// newSpace is nothing, so high.
+// newSpace is empty space of a height.
 func newSpace(high float32) fyne.CanvasObject {
 	s := newSheet(colorNone, colorNone, 0)
 	s.least = fyne.NewSize(1, high)

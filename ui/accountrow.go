@@ -26,14 +26,15 @@ type accountRow struct {
 	calm    []fyne.CanvasObject
 }
 
-// accountWords are all that is written on a card: it is drawn where they differ.
+// accountWords are all the texts on a card, which is only redrawn when one of them
+// changes.
 type accountWords struct {
 	address, state, when, today, consent, trouble string
 	mood                                          mood
 }
 
-// mostTrouble is how much of what is wrong fits on a card, in characters. The
-// account's own page says all of it.
+// mostTrouble is how many characters about a problem fit on a card. The account's own
+// page shows all of it.
 const mostTrouble = 150
 
 func accountText(a api.AccountStatus, now time.Time) accountWords {

@@ -12,8 +12,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// activity lists the recent messages, newest first, and says of one what became
-// of it.
+// activity lists the recent messages, newest first, and shows the details of one.
 type activity struct {
 	w       *window
 	frame   *fyne.Container
@@ -24,7 +23,7 @@ type activity struct {
 	details *activityDetails
 
 	all    []api.Activity // oldest first, as the engine gives them
-	seen   []int          // those that the search leaves, newest first
+	seen   []int          // those that match the search, newest first
 	asking bool
 	chosen uint64 // Seq of the one whose details are shown, 0 for none
 	shown  bool
@@ -59,14 +58,14 @@ func (a *activity) enter()                  { a.shown = true; a.load(a.w.view); 
 func (a *activity) leave()                  { a.shown = false }
 func (a *activity) draw(v view)             { a.load(v); a.rows.set(len(a.seen)) }
 
-// escape closes the details, and tells whether they were open.
+// escape closes the details, and reports whether they were open.
 func (a *activity) escape() bool {
 	open := a.chosen != 0
 	a.choose(0)
 	return open
 }
 
-// load asks for what has come since the last time, while the page is shown.
+// load asks for the messages since the last time, while the page is shown.
 func (a *activity) load(v view) {
 	newest := v.snapshot.LastActivity
 	have := uint64(0)
@@ -94,7 +93,7 @@ func (a *activity) load(v view) {
 	})
 }
 
-// list shows what the search leaves.
+// list shows the messages that match the search.
 func (a *activity) list() {
 	words := strings.Fields(strings.ToLower(a.search.Text))
 	a.seen = a.seen[:0]
@@ -116,7 +115,7 @@ func (a *activity) list() {
 	a.w.settle()
 }
 
-// matches reports whether all words are somewhere in what is shown of a message.
+// matches reports whether a message's shown texts contain all words.
 func matches(e api.Activity, words []string) bool {
 	name, _ := result(e.Result)
 	text := strings.ToLower(e.Account + " " + string(e.Result) + " " + name + " " + e.Reply + " " + e.Session)
@@ -187,7 +186,7 @@ func (r *activityRow) set(e api.Activity, now time.Time, chosen bool) {
 	r.content.Resize(r.Size())
 }
 
-// activityDetails says what became of one message, and what to do.
+// activityDetails shows the details of one message, and what to do about a failure.
 type activityDetails struct {
 	a      *activity
 	root   *fyne.Container
@@ -243,7 +242,7 @@ func activityText(e api.Activity) string {
 	return text
 }
 
-// meaning is what a reply means, where that is known.
+// meaning explains a reply, if it is a known one.
 func meaning(e api.Activity) explained {
 	if e.Problem == nil {
 		return explained{}

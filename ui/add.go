@@ -11,8 +11,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// add is the way to an account: its address, the provider's page in the
-// browser, done. It signs an account in again too, from the second step on.
+// add is the page that adds an account: first its address, then the provider's page in
+// the browser. The second step alone signs an existing account in again.
 type add struct {
 	w      *window
 	scroll *scroll
@@ -22,10 +22,10 @@ type add struct {
 	wait   *addWait
 
 	again  string             // the account that is signed in again
-	cancel context.CancelFunc // of what is under way, nil when nothing is
+	cancel context.CancelFunc // of what is in progress; nil if nothing is
 }
 
-// patience is how long typing rests before the provider is looked for.
+// patience is how long after the last key the provider is looked for.
 var patience = 300 * time.Millisecond
 
 func newAdd(w *window) *add {
@@ -43,8 +43,7 @@ func (a *add) scroller() *scroll       { return a.scroll }
 func (a *add) draw(view)               {}
 func (a *add) leave()                  { a.stop() }
 
-// begin chooses the first step: for an account that there is already, the
-// browser.
+// begin chooses the first step. For an existing account that is the browser.
 func (a *add) begin(address string) {
 	a.stop()
 	a.again = address
@@ -65,7 +64,7 @@ func (a *add) enter() {
 	a.wait.begin(api.Account{Address: a.again}, api.Preflight{}, "", false)
 }
 
-// escape goes one step back, and tells whether there was one.
+// escape goes one step back, and reports whether there was one.
 func (a *add) escape() bool {
 	if a.wait.root.Visible() && a.again == "" {
 		a.back()
@@ -74,7 +73,7 @@ func (a *add) escape() bool {
 	return false
 }
 
-// back goes from the browser back to the address.
+// back returns from the browser to the address.
 func (a *add) back() {
 	a.stop()
 	if a.again != "" {
@@ -87,7 +86,7 @@ func (a *add) back() {
 	a.w.win.Canvas().Focus(a.who.address)
 }
 
-// stop ends what is under way.
+// stop cancels whatever is in progress.
 func (a *add) stop() {
 	if a.cancel != nil {
 		a.cancel()
@@ -95,7 +94,7 @@ func (a *add) stop() {
 	}
 }
 
-// under gives a context for something that begins now and ends what was before.
+// under returns a context for something that starts now, and cancels what ran before.
 func (a *add) under() ctx {
 	a.stop()
 	ctx, cancel := context.WithCancel(a.w.work.ctx)
@@ -103,7 +102,7 @@ func (a *add) under() ctx {
 	return ctx
 }
 
-// addWho is the first step: whose account, and at which provider.
+// addWho is the first step: the address and the provider.
 type addWho struct {
 	a        *add
 	root     *fyne.Container
@@ -157,7 +156,7 @@ func (s *addWho) clear() {
 	s.register.clear()
 }
 
-// forget shows nothing of what was known about an address.
+// forget hides everything that was found out about an address.
 func (s *addWho) forget() {
 	s.offer(api.Preflight{})
 	s.choose.Hide()
@@ -165,7 +164,7 @@ func (s *addWho) forget() {
 	s.field.refuse("")
 }
 
-// typed looks for the provider when typing has rested.
+// typed looks for the provider once typing has paused.
 func (s *addWho) typed() {
 	s.forget()
 	ctx := s.a.under()
@@ -174,7 +173,7 @@ func (s *addWho) typed() {
 	}
 }
 
-// look asks what the account takes.
+// look asks what adding the account requires.
 func (s *addWho) look(ctx ctx, account api.Account) {
 	w := s.a.w
 	ask(w.work, ctx, func(ctx context.Context) (api.Preflight, error) { return w.backend.Preflight(ctx, account) },
@@ -187,12 +186,12 @@ func (s *addWho) look(ctx ctx, account api.Account) {
 			default:
 				s.offer(p)
 			}
-			show(s.found, s.prospect.Provider != "" && !s.choose.Visible()) // else its name stands in the list
+			show(s.found, s.prospect.Provider != "" && !s.choose.Visible()) // otherwise its name is in the list
 			w.settle()
 		})
 }
 
-// list lets a person choose where nothing tells the provider.
+// list offers the providers to choose from when none was detected.
 func (s *addWho) list(choices []api.Choice) {
 	s.choices = choices
 	s.choice.Options = s.choice.Options[:0]
@@ -214,7 +213,7 @@ func (s *addWho) chosen(name string) {
 	}
 }
 
-// offer shows a provider and what it needs; one without an ID shows nothing.
+// offer shows a provider and what it requires. One without an ID shows nothing.
 func (s *addWho) offer(p api.Preflight) {
 	s.prospect = p
 	s.name.set(clean(p.Name))
@@ -233,7 +232,7 @@ func (s *addWho) offer(p api.Preflight) {
 	s.ready()
 }
 
-// ready lets go on where there is all that is needed.
+// ready enables the next step once everything required is entered.
 func (s *addWho) ready() {
 	ok := s.prospect.Provider != "" && s.register.complete()
 	s.next.enable(ok)
@@ -265,7 +264,7 @@ func (s *addWho) proceed(device bool) {
 	s.a.wait.begin(account, s.prospect, secret, device)
 }
 
-// complete reports whether an address looks like a whole one.
+// complete reports whether an address looks complete.
 func complete(address string) bool {
 	local, domain, ok := strings.Cut(address, "@")
 	dot := strings.LastIndexByte(domain, '.')

@@ -31,8 +31,8 @@ type addWait struct {
 	secret   string
 	byCode   bool
 	url      string          // the provider's page
-	tried    map[string]bool // accounts that this page added, and that cannot send yet
-	before   chan struct{}   // closed when what ran before has ended
+	tried    map[string]bool // accounts that this page added and that can't send yet
+	before   chan struct{}   // closed when the previous attempt has ended
 }
 
 func newAddWait(a *add) *addWait {
@@ -51,17 +51,17 @@ func newAddWait(a *add) *addWait {
 	return s
 }
 
-// begin adds an account, unless it is there already, and asks for consent.
+// begin adds an account, unless it exists, and starts the sign-in.
 func (s *addWait) begin(account api.Account, p api.Preflight, secret string, device bool) {
 	s.account, s.prospect, s.secret = account, p, secret
 	s.where.set(clean(account.Address))
 	s.run(device)
 }
 
-// removeTimeout bounds what goes on after somebody has cancelled.
+// removeTimeout limits the cleaning up after a cancelled sign-in.
 const removeTimeout = 10 * time.Second
 
-// exists reports whether the account was there before this page was.
+// exists reports whether the account existed before this page added it.
 func (s *addWait) exists() bool {
 	if s.tried[s.account.Address] {
 		return false
@@ -96,7 +96,7 @@ func (s *addWait) run(device bool) {
 	w.work.start(s.a.under(), func(ctx context.Context, screen func(func())) { s.authorize(ctx, screen, job) })
 }
 
-// authorization is one try to get consent.
+// authorization is one attempt to sign in.
 type authorization struct {
 	account        api.Account
 	secret         string
@@ -104,9 +104,8 @@ type authorization struct {
 	before, done   chan struct{}
 }
 
-// authorize runs in the background. An account that it added and that got no
-// consent is taken away again, also when it was cancelled; the next try waits
-// for that.
+// authorize runs in the background. It removes an account that it added and that
+// nobody signed in to, even after a cancellation; the next attempt waits for that.
 func (s *addWait) authorize(ctx context.Context, screen func(func()), job authorization) {
 	defer close(job.done)
 	if job.before != nil {
@@ -142,7 +141,7 @@ func (s *addWait) authorize(ctx context.Context, screen func(func()), job author
 	})
 }
 
-// prompt shows what the engine wants shown.
+// prompt shows what the engine asks to show.
 func (s *addWait) prompt(p api.Prompt) {
 	switch {
 	case p.URL != "":
@@ -162,7 +161,7 @@ func (s *addWait) prompt(p api.Prompt) {
 	s.a.w.settle()
 }
 
-// browse opens the provider's page; where there is no browser the link is left.
+// browse opens the provider's page. Without a browser, the link stays to be copied.
 func (s *addWait) browse() {
 	if err := s.a.w.open(s.url); err != nil {
 		s.notice.say(tr("The browser could not be opened."), tr("Copy the link and open it on this computer."))
@@ -177,7 +176,7 @@ func (s *addWait) failed(consented bool, err error) {
 	if said(s.checks.all, e.words) { // the last check says it already
 		e = explained{words: tr("That didn’t work.")}
 	}
-	s.notice.say(e.words, e.cure) // what to do next has its buttons here
+	s.notice.say(e.words, e.cure) // this page has its own buttons
 	s.retry.Show()
 	show(s.other, !s.byCode && s.prospect.Device && !consented)
 	show(s.finish, consented)
@@ -194,7 +193,7 @@ func said(list []api.Check, words string) bool {
 	return false
 }
 
-// done goes on to what a mail program needs to be told.
+// done goes on to the settings for the mail program.
 func (s *addWait) done() {
 	s.checks.wait("")
 	s.a.w.show(Page{Name: "setup", Account: s.account.Address})

@@ -7,8 +7,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// banner is a line across the window: what holds for everything, and what can
-// be done about it.
+// banner is a line across the window about something that affects everything, with
+// what to do.
 type banner struct {
 	*fyne.Container
 	back  *sheet
@@ -37,7 +37,7 @@ func newBanner(k *kit, m mood, action string, act func()) *banner {
 	return b
 }
 
-// say shows the banner with what it says; "" hides it.
+// say shows the banner with these texts; without words it hides the banner.
 func (b *banner) say(words, more string) {
 	show(b.Container, words != "")
 	b.words.set(words)
@@ -45,7 +45,7 @@ func (b *banner) say(words, more string) {
 	show(b.more, more != "")
 }
 
-// banners are those that there can be, the most important one first.
+// banners are all possible ones, the most important first.
 type banners struct {
 	w                          *window
 	root                       *fyne.Container
@@ -99,8 +99,7 @@ func (b *banners) draw(v view) {
 		tr("Closing this window keeps Waxseal running. Start it again to see this window."))
 }
 
-// changePort has mail programs served on the free port in the place of the taken
-// one.
+// changePort replaces the taken port with the free one.
 func (b *banners) changePort() {
 	taken := b.taken
 	if taken == nil {
@@ -123,7 +122,7 @@ func (b *banners) changePort() {
 	}, b.fail)
 }
 
-// fail tells what could not be done.
+// fail shows an error.
 func (b *banners) fail(err error) {
 	if err == nil {
 		b.failed.say("", "")
@@ -134,7 +133,7 @@ func (b *banners) fail(err error) {
 	b.w.settle()
 }
 
-// only is s where it holds.
+// only returns s if the condition holds, otherwise "".
 func only(holds bool, s string) string {
 	if holds {
 		return s
@@ -146,7 +145,7 @@ func (w *window) setPaused(paused bool) {
 	w.inBackground(func(ctx ctx) error { return w.backend.SetPaused(ctx, paused) }, w.frame.banners.fail)
 }
 
-// tell says something that went otherwise than hoped, without harm.
+// tell shows something that went differently than expected but did no harm.
 func (b *banners) tell(words string) {
 	b.failed.say(words, "")
 	b.w.settle()

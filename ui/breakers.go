@@ -11,8 +11,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// breakers shows each breaker: those that hold calls back as a card with the
-// reason, the healthy ones as a name in a line.
+// breakers shows each breaker: one that holds requests back as a card with the reason,
+// the others by name in a line.
 type breakers struct {
 	root *fyne.Container
 	troubled,
@@ -29,7 +29,7 @@ func newBreakers() *breakers {
 	return b
 }
 
-// breakerCard is one that does not let every call through.
+// breakerCard is a breaker that holds requests back.
 type breakerCard struct {
 	*fyne.Container
 	back    *sheet
@@ -62,7 +62,7 @@ func newBreakerChip(of api.Breaker) fyne.CanvasObject {
 		newWord(shorten(breakerName(of), 40), kind{size: theme.SizeNameCaptionText, muted: lowImportance}))
 }
 
-// shorten takes out of the middle what is too long for a line.
+// shorten replaces the middle of a text that is too long with an ellipsis.
 func shorten(s string, n int) string {
 	r := []rune(s)
 	if len(r) <= n {
@@ -88,8 +88,8 @@ func (b *breakers) draw(list []api.Breaker, passed time.Duration) {
 	show(b.root, len(list) > 0)
 }
 
-// arrange puts each breaker where it belongs, after one has come, gone or changed
-// sides. A breaker's card and name are made once.
+// arrange rebuilds both lists after a breaker has been added or removed or has changed
+// its state. A breaker's card and name are made once.
 func (b *breakers) arrange(list []api.Breaker) {
 	b.troubled.Objects, b.healthy.Objects = nil, nil
 	for _, s := range list {

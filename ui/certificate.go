@@ -11,8 +11,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// certificate shows the one for local TLS, and how a system or a program comes
-// to trust it.
+// certificate shows the certificate for local TLS, and how to trust it.
 type certificate struct {
 	w           *window
 	root        *fyne.Container
@@ -64,7 +63,7 @@ func (c *certificate) draw() {
 	c.w.settle()
 }
 
-// halves is a fingerprint in two lines.
+// halves splits a fingerprint into two lines.
 func halves(s string) string {
 	if n := 16 * 3; len(s) > n {
 		return s[:n-1] + "\n" + s[n:]
@@ -72,7 +71,7 @@ func halves(s string) string {
 	return s
 }
 
-// trustSteps are how a system comes to trust the certificate.
+// trustSteps are the steps that make a system trust the certificate.
 func trustSteps(system, file string) []string {
 	if file == "" {
 		file = "waxseal.crt"
@@ -104,7 +103,7 @@ func trustSteps(system, file string) []string {
 	}
 }
 
-// export saves the certificate, never its key, where a person wants it.
+// export saves the certificate, never its key, to a file of the person's choice.
 func (c *certificate) export() {
 	d := dialog.NewFileSave(func(f fyne.URIWriteCloser, err error) {
 		if err == nil && f == nil {

@@ -8,8 +8,8 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// chart shows one number a minute as bars, the newest at the right. The number
-// of bars follows from the width; they are made once.
+// chart shows one number per minute as bars, the newest on the right. The width
+// determines the number of bars; they are made once.
 type chart struct {
 	widget.BaseWidget
 	values []int64
@@ -83,8 +83,8 @@ func (r *chartRenderer) Layout(size fyne.Size) {
 // idleBar is the height of a minute without messages.
 const idleBar = 2
 
-// barHeights are those of the last n minutes in a chart so high. The highest
-// one fills it.
+// barHeights are the heights of the last n minutes' bars. The highest bar fills the
+// chart.
 func barHeights(values []int64, n int, high float32) []float32 {
 	if len(values) > n {
 		values = values[len(values)-n:]
@@ -103,8 +103,8 @@ func barHeights(values []int64, n int, high float32) []float32 {
 	return heights
 }
 
-// moved is the chart of a snapshot that came some minutes ago: minutes have
-// passed in which nothing was sent, or we would have heard.
+// moved is the chart of a snapshot that is a few minutes old: nothing was sent in
+// those minutes, otherwise there would be a newer snapshot.
 func moved(perMinute []int64, minutes int) []int64 {
 	if minutes <= 0 || len(perMinute) == 0 {
 		return perMinute

@@ -9,7 +9,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// checkPage looks at everything that must work for mail to flow.
+// checkPage is the page that runs diagnostics.
 type checkPage struct {
 	w       *window
 	scroll  *scroll

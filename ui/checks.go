@@ -11,9 +11,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// checks is a list of things that were looked at, one below the other as they
-// end, each with its result, its time and, where it failed, what to do. The last
-// line tells what is being waited for.
+// checks is a list of finished checks, each with its result, its duration and, if it
+// failed, what to do. The last line shows what is still running.
 type checks struct {
 	root    *fyne.Container
 	done    *fyne.Container
@@ -21,7 +20,7 @@ type checks struct {
 	spinner *widget.Activity
 	now     *text
 	all     []api.Check
-	acts    []*button // do what a check's cure is
+	acts    []*button // start what a check's cure says
 	w       *window
 }
 
@@ -39,7 +38,7 @@ func (c *checks) clear() {
 	c.wait("")
 }
 
-// wait says what is being waited for; "" is nothing.
+// wait shows what is still running; "" is nothing.
 func (c *checks) wait(what string) {
 	c.now.set(what)
 	if show(c.waiting, what != "") {
@@ -99,7 +98,8 @@ func (c *checks) text() string {
 	return b.String()
 }
 
-// beside puts the first object, so wide, at the top left of the second.
+// beside puts the first object, with a fixed width, to the left of the second, at its
+// top.
 type beside struct{ width, gap float32 }
 
 func (l beside) MinSize(objects []fyne.CanvasObject) fyne.Size {
@@ -114,11 +114,11 @@ func (l beside) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	objects[1].Move(fyne.NewPos(l.width+l.gap, 0))
 }
 
-// notice is what went wrong and what to do, where it happened.
+// notice shows what went wrong and what to do, at the place where it happened.
 type notice struct {
 	*fyne.Container
 	words, cure *text
-	act         *button // does it, where the window can
+	act         *button // starts the cure, if the window can
 	acts        *fyne.Container
 	errand      errand
 }
@@ -134,13 +134,13 @@ func newNotice(w *window, actions ...fyne.CanvasObject) *notice {
 	return n
 }
 
-// say shows the notice; "" hides it.
+// say shows the notice; without words it hides the notice.
 func (n *notice) say(words, cure string) {
 	n.tell(explained{words: words, cure: cure})
 }
 
-// tell shows what went wrong, with a button for what the window can do about it;
-// nothing hides the notice.
+// tell shows what went wrong, with a button for what the window can do about it. The
+// zero value hides the notice.
 func (n *notice) tell(e explained) {
 	n.errand = e.do
 	n.act.SetText(n.errand.label)

@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// longest is as much of a foreign text as is shown, in characters.
+// longest is the maximum number of characters shown of a foreign text.
 const longest = 600
 
-// clean makes a foreign text harmless: one that a provider, a mail program or an
-// address chose. Control characters and those that turn the direction of
-// writing around are taken out, since they could make it read as something else.
+// clean makes a text harmless that comes from a provider, a mail program or an
+// address. It removes control characters and those that change the writing direction,
+// because they could make the text read as something else.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -29,12 +29,12 @@ func clean(s string) string {
 	return s
 }
 
-// quoted is what somebody else said, as theirs.
+// quoted is a cleaned text of somebody else's, in quotation marks.
 func quoted(s string) string {
 	return tr("“{{.Text}}”", values{"Text": clean(s)})
 }
 
-// sentence makes a fragment of the engine's into a sentence.
+// sentence makes a fragment a sentence.
 func sentence(s string) string {
 	s = clean(s)
 	if s == "" {
@@ -56,7 +56,7 @@ func lastRune(s string) rune {
 	return r
 }
 
-// capital is a text with a capital at its beginning.
+// capital is a text with a capital first letter.
 func capital(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]

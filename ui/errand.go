@@ -2,7 +2,7 @@ package ui
 
 import "github.com/waxseal/waxseal/proxy/api"
 
-// errand is what the window does about a problem. The zero value is nothing.
+// errand is what the window can do about a problem. The zero value is nothing.
 type errand struct {
 	label  string // for a button
 	page   Page   // where it is done
@@ -39,7 +39,7 @@ func errandOf(a api.Action, account string) errand {
 	return e
 }
 
-// do goes where an errand is done, and begins it.
+// do shows the page of an errand, and starts it.
 func (w *window) do(e errand) {
 	w.show(e.page)
 	switch {

@@ -8,12 +8,12 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// feed brings the backend's snapshots to the screen. However fast they come,
-// there is never more than one drawing waiting: it draws the newest.
+// feed brings the backend's snapshots to the screen. However fast they come, at most
+// one drawing is pending, and it draws the newest.
 type feed struct {
 	mu      sync.Mutex
 	latest  view
-	waiting bool // a drawing is on its way to the screen
+	waiting bool // a drawing is pending
 }
 
 // view is what the feed knows at one moment.
@@ -27,8 +27,8 @@ type view struct {
 // reconnect is how long the feed waits before it looks for the engine again.
 const reconnect = time.Second
 
-// tick is how often the screen is drawn without news, for what moves by itself:
-// a countdown, an age. It is drawn only where it has changed.
+// tick is how often the screen is updated without a new snapshot, for countdowns and
+// ages. Only what has changed is drawn.
 const tick = time.Second
 
 // run watches the backend until ctx ends.
@@ -51,7 +51,7 @@ func (f *feed) run(ctx context.Context, b Backend, now func() time.Time, screen 
 	}
 }
 
-// beat draws what is known again, every tick, until ctx ends.
+// beat draws the latest snapshot again every tick, until ctx ends.
 func (f *feed) beat(ctx context.Context, screen func(func()), draw func(view)) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -65,8 +65,8 @@ func (f *feed) beat(ctx context.Context, screen func(func()), draw func(view)) {
 	}
 }
 
-// put changes what is known and has it drawn, once for all changes that come
-// before the screen gets to it.
+// put changes the view and schedules a drawing. Changes that come before the drawing
+// share it.
 func (f *feed) put(screen func(func()), draw func(view), change func(*view)) {
 	f.mu.Lock()
 	change(&f.latest)

@@ -19,12 +19,12 @@ func number(n int64) string {
 	return sign + s
 }
 
-// decimal has one digit behind the point.
+// decimal formats a number with one decimal place.
 func decimal(f float64) string {
 	return strings.Replace(strconv.FormatFloat(f, 'f', 1, 64), ".", tr("."), 1)
 }
 
-// size is a number of bytes, in the unit that people use.
+// size formats a number of bytes with a suitable unit.
 func size(bytes int64) string {
 	f := float64(bytes)
 	switch {
@@ -38,7 +38,7 @@ func size(bytes int64) string {
 	return tr("{{.N}} GB", values{"N": decimal(f / 1e9)})
 }
 
-// took is how long something lasted.
+// took formats a duration.
 func took(d time.Duration) string {
 	switch {
 	case d < time.Second:
@@ -51,7 +51,7 @@ func took(d time.Duration) string {
 	return trn("{{.N}} minutes", int64(d.Minutes()))
 }
 
-// ago is when something was, as people say it.
+// ago formats a past time relative to now.
 func ago(t, now time.Time) string {
 	switch d := now.Sub(t); {
 	case t.IsZero():
@@ -72,7 +72,7 @@ func seconds(d time.Duration) int64 {
 	return int64((max(0, d) + time.Second - 1) / time.Second)
 }
 
-// clock is a time of day, with the date where that is not today.
+// clock formats a time of day, with the date unless it is today.
 func clock(t, now time.Time) string {
 	t = t.In(now.Location())
 	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {

@@ -19,8 +19,8 @@ const lowImportance = widget.LowImportance
 
 var errNoBrowser = errors.New("there is no browser")
 
-// frame is the window's: the names of the pages at the side, or at the foot
-// where the window is narrow, the banners, and a place for a page.
+// frame is the window's frame: the page names at the side (at the bottom of a narrow
+// window), the banners, and the place of the page.
 type frame struct {
 	root    *fyne.Container
 	side    *fyne.Container // wide
@@ -30,7 +30,7 @@ type frame struct {
 	names   []navigation
 }
 
-// navigation is a page's name, twice: for the side and for the foot.
+// navigation is a page's name, once for the side and once for the bottom.
 type navigation struct {
 	page       string
 	side, foot *tile
@@ -38,7 +38,7 @@ type navigation struct {
 
 const (
 	sideWidth = 196
-	// narrow is the width below which the names stand at the foot.
+	// narrow is the width below which the page names are at the bottom.
 	narrow = 700
 )
 
@@ -87,7 +87,7 @@ func (f *frame) put(name string, root fyne.CanvasObject) {
 
 func (f *frame) draw(v view) { f.banners.draw(v) }
 
-// frameLayout chooses between side and foot.
+// frameLayout chooses between side and bottom.
 type frameLayout struct{ f *frame }
 
 func (l frameLayout) MinSize([]fyne.CanvasObject) fyne.Size {
@@ -128,7 +128,7 @@ func (l frameLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	}
 }
 
-// sidebar keeps its second object at the foot.
+// sidebar keeps its second object at the bottom.
 type sidebar struct{}
 
 func (sidebar) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(sideWidth, 0) }
@@ -154,7 +154,7 @@ func newSymbol(icon fyne.Resource, size float32) fyne.CanvasObject {
 	return container.New(exactly(size), widget.NewIcon(icon))
 }
 
-// exactly is a square of a size, in the middle.
+// exactly is a centred square of a size.
 type exactly float32
 
 func (l exactly) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSquareSize(float32(l)) }

@@ -9,7 +9,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// gauges are the numbers that live: they are the engine's own.
+// gauges are the live numbers.
 type gauges struct {
 	root                          *fyne.Container
 	connections, messages, minute *gauge
@@ -19,7 +19,7 @@ type gauges struct {
 	of                            *text // the upstream limit
 }
 
-// gauge is one number with its name, and room for a picture of it.
+// gauge is one number with its name, and space for a chart.
 type gauge struct {
 	*fyne.Container
 	value *text

@@ -27,8 +27,8 @@ func (w *window) addShortcuts() {
 	}
 }
 
-// shortcut obeys one that came while something was being typed, and tells
-// whether it is one of the window's.
+// shortcut handles a shortcut that was typed in a field, and reports whether it is one
+// of the window's.
 func (w *window) shortcut(s fyne.Shortcut) bool {
 	c, ok := s.(*desktop.CustomShortcut)
 	if !ok || c.Modifier != fyne.KeyModifierShortcutDefault {
@@ -41,7 +41,7 @@ func (w *window) shortcut(s fyne.Shortcut) bool {
 	return f != nil
 }
 
-// otherKey obeys a key that no control has a use for.
+// otherKey handles a key that no control uses.
 func (w *window) otherKey(e *fyne.KeyEvent) bool {
 	if e.Name != fyne.KeyEscape {
 		return false
@@ -59,7 +59,7 @@ func (w *window) otherKey(e *fyne.KeyEvent) bool {
 	return false
 }
 
-// closeOverlays closes menus and questions, and tells whether there were any.
+// closeOverlays closes menus and questions, and reports whether there were any.
 func (w *window) closeOverlays() bool {
 	overlays := w.win.Canvas().Overlays()
 	top := overlays.Top()
@@ -69,7 +69,7 @@ func (w *window) closeOverlays() bool {
 	return top != nil
 }
 
-// find goes to where something is searched for.
+// find moves the focus to the page's search field.
 func (w *window) find() {
 	if p, ok := w.current.(interface{ searchField() *entry }); ok && p.searchField().Visible() {
 		w.win.Canvas().Focus(p.searchField())

@@ -7,7 +7,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// keystore shows where the secrets are, and moves them.
+// keystore shows where the secrets are kept, and moves them.
 type keystore struct {
 	w      *window
 	root   *fyne.Container
@@ -29,7 +29,7 @@ func newKeystore(w *window) *keystore {
 	return k
 }
 
-// clear takes back what became of the last move, unless one is under way.
+// clear hides the result of the last move, unless a move is in progress.
 func (k *keystore) clear() {
 	if !k.moving {
 		k.result.Hide()
@@ -51,8 +51,8 @@ func (k *keystore) draw(v view) {
 	k.move.enable(!k.moving && !v.gone && s.Problem == nil)
 }
 
-// offer says where the secrets can be moved to: those in memory end with
-// Waxseal, and stay there.
+// offer shows where the secrets can be moved to. Those in memory can't be moved; they
+// are lost when Waxseal ends.
 func (k *keystore) offer(s api.KeystoreStatus) {
 	label := ""
 	switch k.to = ""; s.Kind {
@@ -67,7 +67,7 @@ func (k *keystore) offer(s api.KeystoreStatus) {
 	}
 }
 
-// ask says what a move does before it begins.
+// ask explains a move before it starts.
 func (k *keystore) ask() {
 	to, title := k.to, tr("Move to the system keychain?")
 	words := tr("Waxseal copies all sign-ins and passwords into the keychain, checks the copies, and then deletes them from the file. Mail keeps flowing meanwhile. After that, Waxseal needs an unlocked keychain instead of the passphrase.")

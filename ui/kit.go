@@ -6,9 +6,9 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// kit makes the controls of the pages. Unlike Fyne's own, they scroll into view
-// when the keyboard reaches them, obey Enter, and leave Escape and the window's
-// shortcuts to the window.
+// kit makes the pages' controls. Unlike Fyne's own, they scroll into view when they
+// get the focus, respond to Enter, and leave Escape and the window's shortcuts to the
+// window.
 type kit struct {
 	reveal   func(fyne.CanvasObject)
 	otherKey func(*fyne.KeyEvent) bool
@@ -18,7 +18,7 @@ type kit struct {
 type button struct {
 	widget.Button
 	kit *kit
-	say string // what a screen reader says where the icon stands alone
+	say string // what a screen reader says if there is only an icon
 }
 
 func (k *kit) button(label string, icon fyne.Resource, tapped func()) *button {
@@ -28,21 +28,21 @@ func (k *kit) button(label string, icon fyne.Resource, tapped func()) *button {
 	return b
 }
 
-// primary is the button of what people mostly want.
+// primary makes the button for the most likely action.
 func (k *kit) primary(label string, icon fyne.Resource, tapped func()) *button {
 	b := k.button(label, icon, tapped)
 	b.Importance = widget.HighImportance
 	return b
 }
 
-// quiet is a button without a ground.
+// quiet makes a button without a background.
 func (k *kit) quiet(label string, icon fyne.Resource, tapped func()) *button {
 	b := k.button(label, icon, tapped)
 	b.Importance = widget.LowImportance
 	return b
 }
 
-// icon is a quiet button with an icon alone; label is for screen readers.
+// icon makes a quiet button with only an icon; label is for screen readers.
 func (k *kit) icon(label string, icon fyne.Resource, tapped func()) *button {
 	b := k.quiet("", icon, tapped)
 	b.say = label
@@ -73,7 +73,7 @@ func (b *button) TypedKey(e *fyne.KeyEvent) {
 	}
 }
 
-// enable makes a button usable or not.
+// enable enables or disables a button.
 func (b *button) enable(on bool) {
 	if on == b.Disabled() {
 		if on {
@@ -187,13 +187,12 @@ func (c *choice) TypedKey(e *fyne.KeyEvent) {
 	}
 }
 
-// framed is the choice with an edge, as entries have one.
+// framed is the choice with a border like that of entries.
 func (c *choice) framed() fyne.CanvasObject {
 	return newStack(c, newSheet(colorNone, "inputBorder", 8))
 }
 
-// field is something to enter, with its name above and what is wrong with it, or
-// what it is for, below.
+// field is an input with its name above it and a hint or an error below.
 type field struct {
 	*fyne.Container
 	hint  string
@@ -207,7 +206,7 @@ func newField(name, hint string, control fyne.CanvasObject) field {
 	return field{newColumn(6, label, control, below), hint, below}
 }
 
-// refuse says what is wrong with what was entered; "" takes that back.
+// refuse shows what is wrong with the input; "" shows the hint again.
 func (f field) refuse(why string) {
 	if why == "" {
 		f.below.mark(widget.LowImportance)

@@ -7,10 +7,10 @@ import (
 	"github.com/waxseal/waxseal/ui/speech"
 )
 
-// values fill the places of a text: {{.Name}}.
+// values are the values of a text's places, such as {{.Name}}.
 type values map[string]string
 
-// tr is a text in the person's language.
+// tr translates a text into the person's language.
 func tr(text string, v ...values) string {
 	if len(v) == 0 {
 		return lang.L(text)
@@ -18,7 +18,7 @@ func tr(text string, v ...values) string {
 	return lang.L(text, v[0])
 }
 
-// trn is a text about n things, which stand as {{.N}} in it.
+// trn translates a text about n things, whose number is {{.N}} in it.
 func trn(text string, n int64, v ...values) string {
 	all := values{"N": number(n)}
 	for _, more := range v {
@@ -29,6 +29,5 @@ func trn(text string, n int64, v ...values) string {
 	return lang.N(text, int(n), all)
 }
 
-// say is what the engine says, in the person's language. Its values may be another
-// server's words.
+// say translates a text of the engine's. Its values may be another server's words.
 func say(t api.Text) string { return clean(speech.Say(t)) }

@@ -7,9 +7,9 @@ import (
 	"fyne.io/fyne/v2/container"
 )
 
-// The layouts here know that the height of text follows from its width: each
-// gives its objects their width before it asks for their height. One pass from
-// the outside in is then enough.
+// The layouts here take into account that the height of text depends on its width:
+// each gives its objects their width before it asks for their height. So one pass from
+// the outside in is enough.
 
 // column puts objects below each other, each as wide as the column.
 type column struct{ gap float32 }
@@ -46,7 +46,7 @@ func (l column) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	}
 }
 
-// setWidth makes an object that wide and as high as it then wants to be.
+// setWidth gives an object a width and the height that it then needs.
 func setWidth(o fyne.CanvasObject, width float32) (height float32) {
 	if c, ok := o.(*fyne.Container); ok && c.Size().Width == width {
 		c.Layout.Layout(c.Objects, c.Size()) // what is inside may have changed
@@ -58,7 +58,7 @@ func setWidth(o fyne.CanvasObject, width float32) (height float32) {
 	return h
 }
 
-// inset keeps space around its one object.
+// inset leaves space around its only object.
 type inset struct{ x, y float32 }
 
 func padded(x, y float32, o fyne.CanvasObject) *fyne.Container {
@@ -75,7 +75,7 @@ func (l inset) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	objects[0].Move(fyne.NewPos(l.x, l.y))
 }
 
-// stack lays objects over each other. The last one has the say over the height.
+// stack puts objects on top of each other. The last one determines the height.
 type stack struct{}
 
 func newStack(objects ...fyne.CanvasObject) *fyne.Container {
@@ -100,7 +100,7 @@ func (stack) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	}
 }
 
-// middle keeps its one object at most so wide, in the middle, with a margin.
+// middle centres its only object, limits its width, and leaves a margin.
 type middle struct{ width, x, y float32 }
 
 func (l middle) MinSize(objects []fyne.CanvasObject) fyne.Size {
@@ -113,11 +113,11 @@ func (l middle) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	objects[0].Move(fyne.NewPos(float32(math.Floor(float64(size.Width-width)/2)), l.y))
 }
 
-// flow puts objects in a line, and goes on below where the line is full.
+// flow puts objects in a line, and continues below when the line is full.
 type flow struct {
 	gap    float32
-	right  bool // lines end at the right
-	centre bool // lines stand in the middle
+	right  bool // lines are right-aligned
+	centre bool // lines are centred
 	width  float32
 }
 
@@ -125,7 +125,7 @@ func newFlow(gap float32, objects ...fyne.CanvasObject) *fyne.Container {
 	return container.New(&flow{gap: gap}, objects...)
 }
 
-// newActions is a line of buttons at the right.
+// newActions is a right-aligned line of buttons.
 func newActions(objects ...fyne.CanvasObject) *fyne.Container {
 	return container.New(&flow{gap: 8, right: true}, objects...)
 }
@@ -182,8 +182,8 @@ func (l *flow) place(objects []fyne.CanvasObject, width float32, move bool) (hei
 	return y + high
 }
 
-// grid puts objects in columns of one width, as many as fit, rows being as high
-// as their highest object.
+// grid puts objects in as many columns of equal width as fit. A row is as high as its
+// highest object.
 type grid struct {
 	least, gap float32 // least is how narrow a column may be
 	most       int     // columns
@@ -194,7 +194,7 @@ func newGrid(least, gap float32, most int, objects ...fyne.CanvasObject) *fyne.C
 	return container.New(&grid{least: least, gap: gap, most: most}, objects...)
 }
 
-// columns is how many fit. Four objects never stand three and one.
+// columns is how many fit. Four objects are never arranged as three and one.
 func (l *grid) columns(width float32, n int) int {
 	cols := max(1, min(l.most, n, int((width+l.gap)/(l.least+l.gap))))
 	if n == 4 && cols == 3 {
@@ -253,14 +253,15 @@ func visible(objects []fyne.CanvasObject) []fyne.CanvasObject {
 	return seen
 }
 
-// sides puts objects at the left and right edges and gives the rest of the line
-// to the one in the middle; all are centred on the line.
+// sides puts objects at the left and right edges and gives the rest of the line to the
+// one in the middle. All are centred vertically.
 type sides struct {
 	gap       float32
 	left, all int // how many are at the left; how many there are
 }
 
-// newLine is a line: left objects, the one that takes the rest, right ones.
+// newLine is a line of left objects, one that takes the remaining space, and right
+// ones.
 func newLine(gap float32, left []fyne.CanvasObject, rest fyne.CanvasObject, right ...fyne.CanvasObject) *fyne.Container {
 	objects := append(append(append([]fyne.CanvasObject{}, left...), rest), right...)
 	return container.New(sides{gap: gap, left: len(left), all: len(objects)}, objects...)
@@ -307,8 +308,8 @@ func (l sides) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	rest.Move(fyne.NewPos(x, (size.Height-h)/2))
 }
 
-// split puts two objects beside each other, the second at the right edge; or
-// below each other where they do not fit.
+// split puts two objects next to each other, the second at the right edge, or below
+// each other if they don't fit.
 type split struct {
 	gap   float32
 	need  func() float32 // the width that the left side should have
@@ -323,7 +324,7 @@ func (l *split) beside(objects []fyne.CanvasObject, width float32) bool {
 	return natural(objects[1])+l.gap+max(l.need(), objects[0].MinSize().Width) <= width
 }
 
-// natural is the width of an object with everything in one line.
+// natural is the width of an object if everything is in one line.
 func natural(o fyne.CanvasObject) float32 {
 	c, ok := o.(*fyne.Container)
 	if !ok {
@@ -371,7 +372,7 @@ func (l *split) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	objects[1].Move(fyne.NewPos(size.Width-w, max(0, (min(size.Height, objects[0].Size().Height)-h)/2)))
 }
 
-// middle of its space, as small as it is.
+// centre centres its only object, which keeps its minimum size.
 type centre struct{}
 
 func centred(o fyne.CanvasObject) *fyne.Container { return container.New(centre{}, o) }
@@ -402,8 +403,8 @@ func (l fixed) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	objects[0].Move(fyne.NewPos(0, 0))
 }
 
-// aside shows a second object beside the first, or at its foot where there is no
-// room, while the second one is visible.
+// aside shows a second object, while it is visible, beside the first, or below it if
+// there is too little space.
 type aside struct{}
 
 func newSide(main, second fyne.CanvasObject) *fyne.Container {

@@ -10,7 +10,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// overview is what goes on now.
+// overview is the page that shows the current state.
 type overview struct {
 	w        *window
 	rows     *rows
@@ -28,7 +28,7 @@ type overview struct {
 	none     *text
 
 	all  []api.AccountStatus
-	seen []int // those that the search leaves, as indexes of all
+	seen []int // those that match the search, as indexes of all
 	at   time.Time
 }
 
@@ -59,7 +59,7 @@ func newOverview(w *window) *overview {
 	return o
 }
 
-// invitation stands where the accounts will be.
+// invitation is shown in place of the accounts while there are none.
 func (o *overview) invitation() *fyne.Container {
 	first := o.w.kit.primary(tr("Add your first account"), theme.ContentAddIcon(), func() { o.w.show(Page{Name: "add"}) })
 	words := newText(tr("Sign in once in your browser. After that, any mail program can send through Waxseal with a password that Waxseal creates."),
@@ -107,7 +107,7 @@ func (o *overview) draw(v view) {
 	o.list()
 }
 
-// list shows the accounts that the search leaves.
+// list shows the accounts that match the search.
 func (o *overview) list() {
 	o.at = o.w.now()
 	words := strings.ToLower(strings.TrimSpace(o.search.Text))

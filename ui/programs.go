@@ -10,7 +10,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// programs says how the usual mail programs are told.
+// programs shows how to set up common mail programs.
 type programs struct {
 	w       *window
 	root    *fyne.Container
@@ -59,8 +59,8 @@ func (p *programs) draw() {
 	p.w.settle()
 }
 
-// programSteps are the steps for one mail program, with the account's values in
-// them, but for the password.
+// programSteps are the steps for one mail program, with the account's values except
+// the password.
 func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 	v := values{"Server": s.Host, "Port": strconv.Itoa(s.Port), "User": clean(m.User), "Security": securityName(s)}
 	trust := tr("When it asks about the certificate, trust it: “Settings”, “Certificate” tells you how.")
@@ -125,7 +125,7 @@ func bracketed(host string) string {
 	return host
 }
 
-// shellWord quotes what a shell would not take for one word.
+// shellWord quotes a text that a shell would not take as one word.
 func shellWord(s string) string {
 	plain := strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._+-") == ""
 	if plain && s != "" {

@@ -10,8 +10,8 @@ import (
 	"rsc.io/qr"
 )
 
-// qrPicture shows an address for a telephone's camera. It is black on white,
-// whatever the theme: cameras want it so.
+// qrPicture shows an address for a phone's camera. It is black on white in every
+// theme, because cameras need that.
 type qrPicture struct {
 	widget.BaseWidget
 	image *canvas.Image
@@ -24,7 +24,7 @@ func newQR() *qrPicture {
 	return q
 }
 
-// set shows a text, and tells whether it could.
+// set shows a text, and reports whether that was possible.
 func (q *qrPicture) set(s string) bool {
 	if s == q.text {
 		return s != ""
@@ -39,8 +39,8 @@ func (q *qrPicture) set(s string) bool {
 	return true
 }
 
-// qrImage has one pixel a module, and the four of quiet around that ISO 18004
-// asks for.
+// qrImage has one pixel per module, and the quiet zone of four modules that ISO 18004
+// requires.
 func qrImage(code *qr.Code) image.Image {
 	const quiet = 4
 	n := code.Size + 2*quiet

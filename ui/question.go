@@ -7,8 +7,8 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// question asks before something that goes far. importance is the button's:
-// danger for what cannot be taken back.
+// question asks before something with large effects. importance is that of the button:
+// danger for something that can't be undone.
 func (w *window) question(title, words, yes string, importance widget.Importance, then func()) {
 	no := w.kit.button(tr("Cancel"), nil, func() { w.closeOverlays() })
 	do := w.kit.button(yes, nil, func() {
@@ -24,7 +24,7 @@ func (w *window) question(title, words, yes string, importance widget.Importance
 	w.win.Canvas().Focus(no)
 }
 
-// curtain lies over the window while a question is asked, and catches clicks.
+// curtain covers the window during a question, and catches clicks.
 type curtain struct{ sheet }
 
 func newCurtain() *curtain {
@@ -36,8 +36,8 @@ func newCurtain() *curtain {
 // Tapped implements fyne.Tappable.
 func (c *curtain) Tapped(*fyne.PointEvent) {}
 
-// inTheMiddle gives the first object everything, the second a width and the
-// middle.
+// inTheMiddle gives the first object all the space, and centres the second with a
+// width.
 type inTheMiddle float32
 
 func (l inTheMiddle) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size{} }
@@ -49,7 +49,7 @@ func (l inTheMiddle) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	objects[1].Move(fyne.NewPos((size.Width-w)/2, (size.Height-h)/2))
 }
 
-// askQuit asks whether to end Waxseal as a whole.
+// askQuit asks whether to quit Waxseal.
 func (w *window) askQuit() {
 	w.question(tr("Quit Waxseal?"), tr("Until you start it again, mail programs can’t send through it. Messages in progress are finished first."),
 		tr("Quit Waxseal"), widget.DangerImportance, func() {
@@ -63,7 +63,7 @@ func (w *window) askQuit() {
 		})
 }
 
-// askRemove asks whether to forget an account.
+// askRemove asks whether to remove an account.
 func (w *window) askRemove(address string) {
 	w.question(tr("Remove this account?"),
 		tr("{{.Address}} can no longer send through Waxseal. Waxseal gives up its access at the provider and deletes the password for mail programs.",

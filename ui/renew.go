@@ -75,7 +75,7 @@ func (r *renewal) leave() {
 	if r.cancel != nil {
 		r.cancel()
 	}
-	r.secret.SetText("") // it stays with the engine alone
+	r.secret.SetText("") // only the engine keeps it
 }
 
 // under gives a context for something that begins now, and ends what ran before.

@@ -5,9 +5,9 @@ import (
 	"fyne.io/fyne/v2/container"
 )
 
-// rows is a page that moves up and down: a head of any height, and below it as
-// many rows of one height as there are. Only those rows that are in sight exist,
-// and one more at each end, so that Tab finds it and brings it into sight.
+// rows is a scrolling page: a head of any height, and below it any number of rows of
+// the same height. Only the visible rows exist, and one more at each end, so that Tab
+// reaches it and scrolls it into view.
 type rows struct {
 	*fyne.Container
 	bar  *container.Scroll
@@ -36,7 +36,7 @@ func newRows(head fyne.CanvasObject, width, high, gap, least float32, create fun
 	return r
 }
 
-// set changes how many rows there are, and brings those in sight up to date.
+// set changes the number of rows, and updates the visible ones.
 func (r *rows) set(count int) {
 	changed := r.count != count
 	r.count = count
@@ -57,7 +57,7 @@ func (r *rows) columns(width float32) int {
 	return max(1, int((width+r.gap)/(r.least+r.gap)))
 }
 
-// inner is the width of the head and the rows, and where they begin.
+// inner is the width of the head and the rows, and their left edge.
 func (r *rows) inner(width float32) (x, inner float32) {
 	m := margin(width)
 	inner = min(r.width, width-2*m)
@@ -71,7 +71,7 @@ func (r *rows) bodyHeight(width float32) float32 {
 	return float32(lines) * (r.high + r.gap)
 }
 
-// realise makes the rows that are in sight, and gives back those that are not.
+// realise makes the visible rows, and keeps the others for reuse.
 func (r *rows) realise() {
 	size := r.bar.Size()
 	x, inner := r.inner(size.Width)
@@ -118,7 +118,7 @@ func (r *rows) realise() {
 	r.body.Refresh()
 }
 
-// unfocus takes the keyboard from a row that goes out of sight.
+// unfocus takes the focus from a row that scrolls out of view.
 func unfocus(o fyne.CanvasObject) {
 	if c := fyne.CurrentApp().Driver().CanvasForObject(o); c != nil && c.Focused() != nil {
 		if f, ok := c.Focused().(fyne.CanvasObject); ok && f == o {
@@ -139,7 +139,7 @@ func (l rowsFrame) Layout(_ []fyne.CanvasObject, size fyne.Size) {
 	l.r.realise()
 }
 
-// rowsContent is what moves.
+// rowsContent is the part that scrolls.
 type rowsContent struct{ r *rows }
 
 func (l rowsContent) MinSize([]fyne.CanvasObject) fyne.Size {

@@ -5,13 +5,13 @@ import (
 	"fyne.io/fyne/v2/container"
 )
 
-// scroll is a page's content, at most so wide, that moves up and down.
+// scroll is a page's scrolling content with a maximum width.
 type scroll struct {
 	*fyne.Container
 	bar *container.Scroll
 }
 
-// margin is the space at both sides of a page.
+// margin is the space on both sides of a page.
 func margin(width float32) float32 {
 	if width < 560 {
 		return 16
@@ -48,9 +48,9 @@ func (l scrollLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
 	fill(bar, size)
 }
 
-// fill gives a scroll its size, and its content the height that follows. Fyne's
-// Refresh draws all of the content anew, so the scroll is only told when its
-// content has become higher or lower.
+// fill gives a scroll its size, and its content the height that results. Fyne's
+// Refresh redraws all of the content, so it is only called when the content's height
+// has changed.
 func fill(bar *container.Scroll, size fyne.Size) {
 	before := bar.Content.Size().Height
 	bar.Resize(size)
@@ -60,7 +60,7 @@ func fill(bar *container.Scroll, size fyne.Size) {
 	}
 }
 
-// reveal scrolls until o is in sight, if it is in the scroll at all.
+// reveal scrolls until o is visible, if it is part of the scroll.
 func reveal(bar *container.Scroll, o fyne.CanvasObject) {
 	driver := fyne.CurrentApp().Driver()
 	if c := driver.CanvasForObject(o); c == nil || c != driver.CanvasForObject(bar) || c.Overlays().Top() != nil {

@@ -4,7 +4,7 @@ import (
 	"fyne.io/fyne/v2"
 )
 
-// segments is a choice among a few, all of them in sight.
+// segments is a choice between a few options, all of them visible.
 type segments struct {
 	root   *fyne.Container
 	tiles  []*tile
@@ -35,8 +35,8 @@ func (s *segments) choose(i int) {
 	s.then(i)
 }
 
-// limit shows the choice only where both of two are there, and else chooses the
-// one that is.
+// limit shows the choice only if both of two options exist, and otherwise chooses the
+// existing one.
 func (s *segments) limit(second, first bool) {
 	show(s.root, first && second)
 	if first == second {
@@ -48,7 +48,7 @@ func (s *segments) limit(second, first bool) {
 	}
 }
 
-// preset chooses without telling anybody.
+// preset chooses without calling then.
 func (s *segments) preset(i int) {
 	s.chosen = i
 	for j, t := range s.tiles {

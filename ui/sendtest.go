@@ -21,7 +21,7 @@ type sendTest struct {
 	checks  *checks
 	verdict *text
 	account string
-	wanted  bool // whoever came here came for the test
+	wanted  bool // the person asked for the test
 	cancel  context.CancelFunc
 }
 
@@ -38,8 +38,8 @@ func newSendTest(w *window) *sendTest {
 	return t
 }
 
-// begin makes ready for an account: the message goes to its own mailbox, unless
-// somebody wants it elsewhere.
+// begin prepares a test for an account. The message goes to its own mailbox by
+// default.
 func (t *sendTest) begin(account string) {
 	t.stop()
 	t.account, t.wanted = account, false

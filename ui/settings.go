@@ -12,7 +12,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// settings shows the configuration and changes it, one thing at a time.
+// settings shows the configuration and changes one setting at a time.
 type settings struct {
 	w       *window
 	scroll  *scroll
@@ -130,8 +130,8 @@ func (s *settings) fill(p api.Settings) {
 	s.filling = false
 }
 
-// change asks the engine for other settings. What goes wrong is told at a field,
-// where it belongs to one.
+// change asks the engine to change the settings. An error is shown at the field that
+// it belongs to, if any.
 func (s *settings) change(edit func(*api.Settings), at *setting) {
 	if s.filling {
 		return
@@ -159,7 +159,7 @@ func (s *settings) change(edit func(*api.Settings), at *setting) {
 	})
 }
 
-// saved says that a change is made, and when it takes effect if not at once.
+// saved says that a change was made, and when it takes effect if not now.
 func saved(notes []string) string {
 	if len(notes) == 0 {
 		return tr("Saved. It takes effect now.")
@@ -192,8 +192,8 @@ func (s *settings) showFolder() {
 	}
 }
 
-// setting is a value that is entered as text. It is saved with Enter or the
-// button that appears when it differs.
+// setting is a value that is entered as text. Enter or the button that appears after a
+// change saves it.
 type setting struct {
 	root  *fyne.Container
 	entry *entry
@@ -228,7 +228,7 @@ func (t *setting) set(value string) {
 	t.typed()
 }
 
-// typed says at once what cannot be right.
+// typed shows mistakes while they are typed.
 func (t *setting) typed() {
 	differs := strings.TrimSpace(t.entry.Text) != t.is
 	show(t.save, differs)
@@ -252,8 +252,8 @@ func (t *setting) apply() {
 	t.s.change(func(p *api.Settings) { t.edit(p, value) }, t)
 }
 
-// refuse tells why the engine did not take it; for a taken port with the free
-// one at hand.
+// refuse shows why the engine did not accept the value. For a taken port it offers a
+// free one.
 func (t *setting) refuse(err error) {
 	t.field.refuse(t.s.w.explain(err).text())
 	var taken *api.PortTakenError

@@ -12,8 +12,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// setup is what a mail program needs to be told for an account, how the usual
-// ones are told, and a test that it works.
+// setup is the page with an account's settings for mail programs, the steps for common
+// ones, and a test message.
 type setup struct {
 	w       *window
 	account string
@@ -97,7 +97,7 @@ func (s *setup) leave() {
 	s.values["password"].set("")
 }
 
-// welcome says that an account has just come to be.
+// welcome says that an account was just added or signed in again.
 func (s *setup) welcome(again bool) {
 	s.welcomed.set(tr("Signed in. Enter these settings in your mail program:"))
 	if again {
@@ -116,7 +116,7 @@ func (s *setup) menu() []*fyne.MenuItem {
 	return append([]*fyne.MenuItem{renew}, items...)
 }
 
-// load asks for the settings, with a new password where renew says so.
+// load asks for the settings, with a new password if renew is set.
 func (s *setup) load(renew bool) {
 	if s.cancel != nil {
 		s.cancel()
@@ -171,7 +171,7 @@ func (s *setup) fill() {
 	s.w.settle()
 }
 
-// securityName is what mail programs call it.
+// securityName is the security setting as mail programs call it.
 func securityName(m api.MailServer) string {
 	if m.TLS {
 		return tr("SSL/TLS")
@@ -208,7 +208,7 @@ func (s *setup) draw(v view) {
 	s.trouble.say("", "")
 }
 
-// revealTest brings the test message into sight, as soon as it can be.
+// revealTest scrolls to the test message as soon as it is there.
 func (s *setup) revealTest() {
 	s.test.wanted = true
 	s.goToTest()
@@ -221,7 +221,7 @@ func (s *setup) goToTest() {
 	}
 }
 
-// valueRow is one thing to enter in a mail program, with a button that copies it.
+// valueRow is one value to enter in a mail program, with a button that copies it.
 type valueRow struct {
 	root  *fyne.Container
 	value *text

@@ -75,7 +75,7 @@ func newCard(content fyne.CanvasObject) card {
 	return card{newStack(back, padded(16, 14, content)), back}
 }
 
-// mood is how things are: it chooses colours, never words.
+// mood chooses colours, never words.
 type mood int
 
 const (
@@ -86,17 +86,17 @@ const (
 	bad
 )
 
-// ink is the colour of a mood's words and dots.
+// ink is the colour of a mood's text and dots.
 func (m mood) ink() fyne.ThemeColorName {
 	return [...]fyne.ThemeColorName{"placeholder", "success", "success", "warning", "error"}[m]
 }
 
-// tint is the colour of what such words stand on.
+// tint is the background colour of such text.
 func (m mood) tint() fyne.ThemeColorName {
 	return [...]fyne.ThemeColorName{colorTrack, colorGoodTint, colorGoodTint, colorCareTint, colorBadTint}[m]
 }
 
-// importance is the same for labels.
+// importance is the mood for labels.
 func (m mood) importance() widget.Importance {
 	return [...]widget.Importance{widget.LowImportance, widget.SuccessImportance, widget.SuccessImportance,
 		widget.WarningImportance, widget.DangerImportance}[m]

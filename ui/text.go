@@ -6,9 +6,9 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// text is a label without the space that Fyne keeps around one, so that texts
-// and edges align. Its layout gives it a place and a size without that space; its
-// own Size and Position, by which it is drawn, are with it.
+// text is a label without the padding that Fyne adds, so that texts and edges align.
+// Layouts give it a position and a size without the padding; its own Size and
+// Position, used for drawing, include it.
 type text struct {
 	widget.Label
 }
@@ -64,7 +64,7 @@ func newWord(s string, k kind) *text {
 	return t
 }
 
-// set changes the text, and tells whether it was another.
+// set changes the text, and reports whether it differs.
 func (t *text) set(s string) bool {
 	if t.Text == s {
 		return false
@@ -82,7 +82,7 @@ func (t *text) mark(i widget.Importance) {
 	}
 }
 
-// show makes an object visible or not, and tells whether that is new.
+// show shows or hides an object, and reports whether that changed anything.
 func show(o fyne.CanvasObject, visible bool) bool {
 	if o.Visible() == visible {
 		return false

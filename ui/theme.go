@@ -46,7 +46,7 @@ func rgba(hex uint32, alpha uint8) color.NRGBA {
 	return c
 }
 
-// shades gives every text 4.5:1 or more on what it stands on.
+// shades gives every text a contrast of 4.5:1 or more with its background.
 var shades = map[fyne.ThemeColorName]shade{
 	theme.ColorNameBackground:          {rgb(0xfaf7f3), rgb(0x191513)},
 	theme.ColorNameForeground:          {rgb(0x2a2320), rgb(0xf1e9e2)},
@@ -128,7 +128,7 @@ func (l *look) Size(name fyne.ThemeSizeName) float32 {
 	return l.Theme.Size(name)
 }
 
-// paint is the colour of a name for a widget, as the theme has it now.
+// paint is the current colour of a name in the theme.
 func paint(name fyne.ThemeColorName) color.Color {
 	settings := fyne.CurrentApp().Settings()
 	return settings.Theme().Color(name, settings.ThemeVariant())

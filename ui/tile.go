@@ -37,7 +37,7 @@ func (k *kit) tile(content fyne.CanvasObject, label string, tapped func()) *tile
 	return t
 }
 
-// fill gives a tile, which may be part of a larger widget, what it needs.
+// fill sets up a tile, which may be part of a larger widget.
 func (k *kit) fill(t *tile, content fyne.CanvasObject, label string, tapped func()) {
 	t.content, t.label, t.onTapped, t.onKey = content, label, tapped, k.otherKey
 	t.fill, t.edge, t.radius = colorNone, colorNone, 8

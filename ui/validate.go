@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// addresses takes addresses apart that commas or spaces separate.
+// addresses splits a list of addresses at commas, semicolons and spaces.
 func addresses(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == ';' })
 }
 
-// checkAddresses says what is wrong with addresses, "" when nothing is.
+// checkAddresses says what is wrong with addresses; "" is nothing.
 func checkAddresses(s string) string {
 	for _, a := range addresses(s) {
 		if wrong := checkAddress(a); wrong != "" {
@@ -29,8 +29,7 @@ func checkOneAddress(s string) string {
 	return checkAddress(s)
 }
 
-// checkAddress looks at one host:port. What hosts may be listened on is the
-// engine's to say.
+// checkAddress checks one host:port. The engine decides which hosts are allowed.
 func checkAddress(s string) string {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 {
@@ -50,7 +49,7 @@ func checkAddress(s string) string {
 	return ""
 }
 
-// checkProxy looks at the URL of an HTTP proxy.
+// checkProxy checks the URL of an HTTP proxy.
 func checkProxy(s string) string {
 	if s == "" {
 		return ""

@@ -10,15 +10,16 @@ import (
 	"github.com/waxseal/waxseal/ui/speech"
 )
 
-// page is one of the window's.
+// page is a page of the window.
 type page interface {
 	root() fyne.CanvasObject
-	enter()    // it comes to be shown
-	leave()    // another one is shown instead
+	enter()    // it is about to be shown
+	leave()    // another page is shown instead
 	draw(view) // while it is shown
 }
 
-// window is the whole: the frame with the pages' names, banners, and one page.
+// window is the window: the frame with the page names, the banners, and the current
+// page.
 type window struct {
 	app     fyne.App
 	win     fyne.Window
@@ -72,7 +73,7 @@ func newWindow(a fyne.App, b Backend, o Options) *window {
 	return w
 }
 
-// start begins to watch the backend.
+// start starts watching the backend.
 func (w *window) start() {
 	w.work.start(w.work.ctx, func(ctx ctx, screen func(func())) {
 		w.feed.run(ctx, w.backend, w.options.now, screen, w.draw)
@@ -96,13 +97,13 @@ func (w *window) start() {
 	})
 }
 
-// stop ends what start and the pages began, and waits for it.
+// stop ends everything that start and the pages started, and waits for it.
 func (w *window) stop() {
 	w.current.leave()
 	w.work.stop()
 }
 
-// draw brings everything that is shown up to date.
+// draw updates everything that is shown.
 func (w *window) draw(v view) {
 	w.view = v
 	w.frame.draw(v)
@@ -110,7 +111,7 @@ func (w *window) draw(v view) {
 	w.settle()
 }
 
-// settle lays the window out again, after something may have changed its size.
+// settle lays out the window again after something may have changed its size.
 func (w *window) settle() {
 	c := w.frame.root
 	c.Layout.Layout(c.Objects, c.Size())
@@ -144,8 +145,8 @@ func (w *window) show(p Page) {
 
 func (w *window) now() time.Time { return w.options.now() }
 
-// inBackground runs f until the window is closed, and brings what it returns to
-// the screen.
+// inBackground runs f in the background, until the window is closed at the latest, and
+// passes its error to then on the screen's goroutine.
 func (w *window) inBackground(f func(ctx) error, then func(error)) {
 	w.work.start(w.work.ctx, func(ctx ctx, screen func(func())) {
 		err := f(ctx)
@@ -153,7 +154,7 @@ func (w *window) inBackground(f func(ctx) error, then func(error)) {
 	})
 }
 
-// open shows a web page in the browser; failing that, it is copied.
+// open shows a web page in the browser.
 func (w *window) open(url string) error {
 	if w.options.OpenURL == nil {
 		return errNoBrowser

@@ -9,13 +9,13 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// explained is what went wrong, what to do, and the button that begins it.
+// explained is what went wrong, what to do, and the errand that does it.
 type explained struct {
 	words, cure string
 	do          errand
 }
 
-// explain says what went wrong and what to do, in words.
+// explain words an error.
 func (w *window) explain(err error) explained {
 	var taken *api.PortTakenError
 	var problem *api.Problem
@@ -51,12 +51,12 @@ func explainProblem(p *api.Problem) explained {
 	return explained{words, say(p.Cure), errandOf(p.Do, p.Account)}
 }
 
-// text is all of it in one line, where there is no room for a button.
+// text is all of it in one line, for places without space for a button.
 func (e explained) text() string {
 	return strings.TrimSpace(e.words + " " + e.cure)
 }
 
-// headline is how everything is, in one line, and the counts below it.
+// headline is the overall state in one line.
 func headline(v view) (title string, m mood) {
 	s := v.snapshot
 	needy := needy(s.Accounts)
@@ -90,7 +90,7 @@ func headline(v view) (title string, m mood) {
 	return tr("Ready to send"), good
 }
 
-// counts is the line of the tray too.
+// counts is the line below the headline, the same as in the tray.
 func counts(s api.Snapshot) string {
 	return strings.Join([]string{
 		trn("{{.N}} accounts", int64(len(s.Accounts))),
@@ -108,7 +108,7 @@ func needy(accounts []api.AccountStatus) (n int) {
 	return n
 }
 
-// accountState is an account's state as a word, with its mood.
+// accountState is an account's state for a badge, with its mood.
 func accountState(a api.AccountStatus) (string, mood) {
 	if a.Messages > 0 && a.State.Severity() <= api.Busy {
 		return tr("Sending"), busy
@@ -116,7 +116,7 @@ func accountState(a api.AccountStatus) (string, mood) {
 	return capital(say(a.State.Label())), moodOf(a.State)
 }
 
-// moodOf is how a state looks.
+// moodOf is the mood of a state.
 func moodOf(s api.State) mood {
 	switch s.Severity() {
 	case api.NeedsSomebody:
@@ -130,8 +130,8 @@ func moodOf(s api.State) mood {
 	return calm
 }
 
-// accountTrouble says what is wrong with an account and what to do; nothing where
-// all is well.
+// accountTrouble says what is wrong with an account and what to do; it is the zero
+// value if nothing is.
 func accountTrouble(a api.AccountStatus) explained {
 	if a.State.Severity() < api.Passing {
 		return explained{}
@@ -139,7 +139,8 @@ func accountTrouble(a api.AccountStatus) explained {
 	return explainProblem(a.Trouble())
 }
 
-// sentToday compares with the provider's limit, where that is known.
+// sentToday is the number of messages sent today, with the provider's limit if it is
+// known.
 func sentToday(a api.AccountStatus) string {
 	if a.DailyLimit > 0 {
 		return tr("{{.N}} of {{.Limit}} today", values{"N": number(a.SentToday), "Limit": number(a.DailyLimit)})
@@ -175,7 +176,7 @@ func consent(a api.AccountStatus, now time.Time) string {
 	return text + ", " + trn("ends in {{.N}} days", int64(left.Hours()/24))
 }
 
-// result is what became of a message.
+// result is the result of a message, with its mood.
 func result(r api.Result) (string, mood) {
 	switch r {
 	case api.Sent:
@@ -194,7 +195,7 @@ func result(r api.Result) (string, mood) {
 	return clean(string(r)), calm
 }
 
-// checkTitle is the name of a check, with what it is about.
+// checkTitle is the name of a check, with its account or server.
 func checkTitle(c api.Check) string {
 	title := say(c.Title())
 	if c.Subject != "" {
@@ -203,7 +204,7 @@ func checkTitle(c api.Check) string {
 	return title
 }
 
-// checkResult is what a check found.
+// checkResult words the result of a check.
 func checkResult(c api.Check) explained {
 	switch {
 	case c.Problem != nil:
@@ -230,7 +231,7 @@ func keystoreName(kind string) string {
 	return clean(kind)
 }
 
-// breakerState is a breaker's state as a word, and what follows from it.
+// breakerState is a breaker's state as a word, and a sentence about what happens next.
 func breakerState(b api.Breaker, passed time.Duration) (word, follows string, m mood) {
 	switch b.State {
 	case api.Open:
@@ -245,7 +246,7 @@ func breakerState(b api.Breaker, passed time.Duration) (word, follows string, m 
 	return tr("OK"), tr("Reachable"), good
 }
 
-// breakerName is whose server a breaker guards.
+// breakerName is the server that a breaker guards.
 func breakerName(b api.Breaker) string {
 	if b.Provider == "" {
 		return clean(b.Name)

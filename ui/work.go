@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// work is everything that happens outside of the screen's goroutine: it is
-// started here, its results come back to the screen here, and stop waits for
-// its end.
+// work is everything that happens outside the screen's goroutine. It starts here, its
+// results return to the screen here, and stop waits for its end.
 type work struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -27,8 +26,8 @@ func (w *work) stop() {
 	w.group.Wait()
 }
 
-// start runs f in the background until ctx ends. Nothing that it hands to
-// screen is run once ctx has ended: whoever waited for it has gone.
+// start runs f in the background until ctx ends. Functions that f passes to screen
+// after that are not run, because nobody waits for them anymore.
 func (w *work) start(ctx context.Context, f func(ctx context.Context, screen func(func()))) {
 	w.group.Go(func() {
 		f(ctx, func(draw func()) {
@@ -44,7 +43,7 @@ func (w *work) start(ctx context.Context, f func(ctx context.Context, screen fun
 	})
 }
 
-// after runs f on the screen's goroutine when d is over, unless ctx ends first.
+// after runs f on the screen's goroutine after d, unless ctx ends first.
 func (w *work) after(ctx context.Context, d time.Duration, f func()) {
 	w.start(ctx, func(ctx context.Context, screen func(func())) {
 		timer := time.NewTimer(d)
@@ -57,7 +56,7 @@ func (w *work) after(ctx context.Context, d time.Duration, f func()) {
 	})
 }
 
-// ask gets one answer in the background and brings it to the screen.
+// ask asks a question in the background and passes the answer to the screen.
 func ask[T any](w *work, ctx context.Context, question func(context.Context) (T, error), answer func(T, error)) {
 	w.start(ctx, func(ctx context.Context, screen func(func())) {
 		v, err := question(ctx)

@@ -1,8 +1,8 @@
-// Package speech holds what Waxseal's window and tray say, in the languages that they
-// speak, and words what the engine says as identifiers and values.
+// Package speech contains the texts of Waxseal's window and tray in each language, and
+// translates the engine's texts, which come as identifiers and values.
 //
-// The English text is the key, in the code and in the files: whoever reads the code
-// sees what the person will see.
+// The English text is the key in the code and in the files, so that the code shows
+// what people will read.
 package speech
 
 import (
@@ -23,7 +23,7 @@ var (
 	language = "none"
 )
 
-// Use loads the texts of a language ("de"), or of the system's for "".
+// Use loads the texts of a language ("de"); "" is the system's language.
 func Use(name string) error {
 	mu.Lock()
 	defer mu.Unlock()
@@ -38,8 +38,7 @@ func Use(name string) error {
 	if err != nil {
 		return err
 	}
-	// lang goes by the system's locale and nothing else, so that locale gets
-	// the texts.
+	// lang only uses the system's locale, so that locale gets the texts.
 	locale := lang.SystemLocale()
 	if err := lang.AddTranslationsForLocale(data, locale); err != nil {
 		return err
@@ -47,7 +46,7 @@ func Use(name string) error {
 	return lang.AddTranslationsForLocale(data, fyne.Locale(locale.LanguageString()))
 }
 
-// Say is what the engine says, in the person's language.
+// Say translates a text of the engine's into the person's language.
 func Say(t api.Text) string {
 	if t.IsZero() {
 		return ""

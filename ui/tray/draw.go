@@ -9,12 +9,12 @@ import (
 	"fyne.io/systray"
 )
 
-// line is an item of the real menu. All are made once, and shown, hidden and
-// renamed after that: systray can add items at the end only, and the separators
-// that it adds can't be taken away again.
+// line is an item of the real menu. All items are made once and are then shown, hidden
+// and renamed: systray can only add items at the end, and can't remove the separators
+// that it adds.
 //
-// Only what is visible is touched. On Windows an item that gets a new name
-// comes into sight, and hiding one that is hidden is an error.
+// Only visible items are changed. On Windows, renaming an item shows it, and hiding a
+// hidden one is an error.
 type line struct {
 	item    *systray.MenuItem
 	label   string
@@ -68,7 +68,7 @@ type drawn struct {
 	isPaused bool
 }
 
-// build makes all items, and has click called with what to do when one is
+// build makes all items, and calls click with each item and what to do when it is
 // clicked.
 func build(click func(item *systray.MenuItem, do func(Actions))) *drawn {
 	d := &drawn{}
@@ -130,8 +130,8 @@ func (d *drawn) pausedNow() bool {
 	return d.isPaused
 }
 
-// draw makes the real menu and icon show m. What does not change is not
-// touched, so that nothing flickers and an open menu stays open.
+// draw updates the real menu and icon to show m. It leaves alone what has not changed,
+// so that nothing flickers and an open menu stays open.
 func (d *drawn) draw(m menu) {
 	d.mu.Lock()
 	for i, f := range m.faults {

@@ -9,22 +9,22 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 )
 
-// hostPatience is how long a desktop may take to bring up its tray. Programs
-// that start with it are often there before its panel.
+// hostPatience is how long a desktop may take to show its tray. Programs that start
+// with the desktop are often faster than its panel.
 var hostPatience = 2 * time.Second
 
-// callPatience bounds a question to another program on the bus.
+// callPatience limits a call to another program on the bus.
 const callPatience = 5 * time.Second
 
 const watcher = "org.kde.StatusNotifierWatcher"
 
-// reachable tells whether there is a session bus. Without one godbus would start
-// one, and nobody would end it.
+// reachable reports whether there is a session bus. Without one, godbus would start a
+// bus that nobody stops.
 func reachable() bool { return keystore.HasSessionBus() }
 
-// WatchHost calls report with whether something shows tray icons: when it is
-// known, after two seconds at the latest, and at each change until ctx ends.
-// GNOME without an extension has none.
+// WatchHost reports whether something shows tray icons: first when that is known,
+// after two seconds at the latest, and then at each change until ctx ends. GNOME needs
+// an extension to show them.
 func WatchHost(ctx context.Context, report func(present bool)) {
 	if !reachable() {
 		report(false)
@@ -42,7 +42,7 @@ func WatchHost(ctx context.Context, report func(present bool)) {
 	bus.AddMatchSignalContext(ctx, dbus.WithMatchInterface(watcher))
 
 	told := hostPresent(ctx, bus)
-	known := told // an absent one may be on its way
+	known := told // one may still appear
 	if told {
 		report(true)
 	}

@@ -6,6 +6,6 @@ import "context"
 
 func reachable() bool { return true }
 
-// WatchHost calls report with whether something shows tray icons, which Windows
-// and macOS always do.
+// WatchHost reports whether something shows tray icons, which is always so on Windows
+// and macOS.
 func WatchHost(_ context.Context, report func(present bool)) { report(true) }

@@ -19,8 +19,8 @@ const (
 	down      icon = "down" // no mail is accepted
 )
 
-// iconOf chooses the icon: the first that fits, worst first. Trouble that passes
-// has an icon of its own, so that it is seen and calls nobody.
+// iconOf chooses the icon: the first that fits, worst first. Passing trouble has an
+// icon of its own, so that people see it without being alarmed.
 func iconOf(s State) icon {
 	_, _, troubled := s.Passing()
 	switch {
@@ -38,8 +38,8 @@ func iconOf(s State) icon {
 	return fine
 }
 
-// drawing is an icon as the system takes it, and for macOS, which colours icons
-// itself, as a template.
+// drawing is an icon in the system's format, and as a template for macOS, which
+// colours icons itself.
 func (i icon) drawing() (regular, template []byte) {
 	file := func(name string) []byte {
 		data, err := assets.TrayIcons.ReadFile("icon/tray/" + name)

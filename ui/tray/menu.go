@@ -1,9 +1,9 @@
-// Package tray is Waxseal's icon in the desktop's tray: its drawing, its menu
-// and the notifications. All three are made of one [State] by pure functions.
+// Package tray is Waxseal's icon in the desktop's tray: the drawing, the menu and the
+// notifications. Pure functions make all three from one [State].
 //
-// It stands on fyne.io/systray, the library under Fyne's own tray, and starts
-// no window system: hidden, it costs nothing, and whatever happens to the
-// window, which is a process of its own, does not happen to the tray.
+// It is based on fyne.io/systray, the library that Fyne's own tray uses, and does not
+// start a window system. So it needs few resources while the window is closed, and a
+// crash of the window, which is a process of its own, does not affect it.
 package tray
 
 import (
@@ -18,19 +18,19 @@ import (
 	"github.com/waxseal/waxseal/ui/speech"
 )
 
-// maxAccounts is how many accounts a menu shows before it names the rest only
-// in number: a menu that fills the screen helps nobody.
+// maxAccounts is how many accounts a menu lists; it only counts the others, because a
+// menu that fills the screen helps nobody.
 const maxAccounts = 15
 
-// State is all that icon, menu and notifications are made of.
+// State is everything that icon, menu and notifications are made from.
 type State struct {
 	api.Snapshot
 	WindowFailed bool      // the window could not be opened
-	Now          time.Time // when all this is so
+	Now          time.Time // when the snapshot was taken
 }
 
-// menu is what stands in the menu. It is a value: the same State gives the same
-// menu, and the icon is only drawn again when the menu differs.
+// menu is the content of the menu, as a value: the same State gives the same menu, and
+// only a different menu is drawn.
 type menu struct {
 	icon     icon
 	status   string // "3 accounts · 2 connections · 1 message"
@@ -46,7 +46,7 @@ type entry struct {
 	page  string
 }
 
-// account is one account's line. Its submenu is the same for each.
+// account is one account's line. All have the same submenu.
 type account struct {
 	label   string
 	address string
@@ -79,10 +79,10 @@ func menuOf(s State) menu {
 	return m
 }
 
-// more is a sentence as a menu line that leads on to more about it.
+// more makes a sentence a menu line that opens a page.
 func more(sentence string) string { return strings.TrimSuffix(sentence, ".") + "…" }
 
-// calm is 0 for an account that needs somebody, which comes first.
+// calm is 0 for an account that needs somebody, so that it is sorted first.
 func calm(a api.AccountStatus) int {
 	if needsSomebody(a) {
 		return 0
@@ -100,7 +100,7 @@ func stateText(a api.AccountStatus) string {
 	return speech.Say(a.State.Label())
 }
 
-// statusLine says what goes on, in one line.
+// statusLine is the overall state in one line.
 func statusLine(s State) string {
 	switch {
 	case s.PortTaken != nil, s.State == api.Stopping:

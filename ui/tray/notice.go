@@ -11,7 +11,7 @@ import (
 	"github.com/waxseal/waxseal/ui/speech"
 )
 
-// Kind is what a notification tells.
+// Kind is what a notification is about.
 type Kind string
 
 const (
@@ -25,7 +25,7 @@ const (
 	TestFailed    Kind = "test failed"
 )
 
-// patience is how long trouble that should pass is shown before it is told.
+// patience is how long passing trouble is only shown before a notification tells it.
 const patience = 10 * time.Minute
 
 // Notice is one notification. Its text is Waxseal's own, with addresses and names
@@ -33,7 +33,7 @@ const patience = 10 * time.Minute
 // passes it through a script.
 type Notice struct {
 	Kind     Kind
-	Account  string    // that the page opens with, where one is meant
+	Account  string    // that the page is about, if any
 	State    api.State // of the account or of the keystore
 	Provider string    // with ProviderLost
 }
@@ -89,8 +89,7 @@ func (n Notice) text() (title, body string) {
 	return "Waxseal", ""
 }
 
-// Told is what has been told and lasts. The zero value is the start, when
-// nothing has been.
+// Told is what notifications have told and is not over. The zero value is the start.
 type Told struct {
 	accounts map[string]api.State // by address
 	passing  time.Time            // when trouble that should pass began; zero without any
@@ -98,9 +97,9 @@ type Told struct {
 	lasting  map[Kind]bool
 }
 
-// Notices says what a State has that has not been told, at most one of a kind for
-// each state of accounts, and what is told then. What is over may be told again;
-// an account that merely is being tried again, or a breaker that is, is not over.
+// Notices returns what is new in a State, at most one notice per state of accounts,
+// and the Told that results. What is over can be told again. Trouble is not over while
+// an account or a breaker is merely being tried again.
 func (t Told) Notices(s State) ([]Notice, Told) {
 	next := Told{accounts: map[string]api.State{}, lasting: map[Kind]bool{}}
 	out := next.faults(t, s)
@@ -126,8 +125,8 @@ func (t Told) Notices(s State) ([]Notice, Told) {
 	return out, next
 }
 
-// faults are the accounts that need somebody. A keystore that cannot be read is told
-// once for all of them.
+// faults are the notices about accounts that need somebody. A keystore that can't be
+// read is told once for all accounts.
 func (next *Told) faults(t Told, s State) (out []Notice) {
 	for _, a := range s.Accounts {
 		before, told := t.accounts[a.Address]
@@ -149,8 +148,8 @@ func (next *Told) faults(t Told, s State) (out []Notice) {
 	return out
 }
 
-// outages is trouble that should pass, once it has lasted for long. A machine without
-// a network is no news to whoever sits at it.
+// outages are the notices about passing trouble that has lasted for patience. A
+// missing network is not told: whoever uses the computer knows.
 func (next *Told) outages(t Told, s State) []Notice {
 	state, provider, troubled := s.Passing()
 	trying := slices.ContainsFunc(s.Breakers, func(b api.Breaker) bool { return b.State == api.HalfOpen })

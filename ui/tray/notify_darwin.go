@@ -5,8 +5,8 @@ import (
 	"os/exec"
 )
 
-// Notify shows the notices that come until ctx ends. macOS gives clicks on
-// notifications to signed applications only, so click is never called.
+// Notify shows notices until ctx ends. macOS reports clicks on notifications only to
+// signed applications, so click is never called.
 func Notify(ctx context.Context, notices <-chan Notice, click func(Notice)) error {
 	if err := speak(); err != nil {
 		return err

@@ -16,10 +16,9 @@ const (
 	notificationsPath = "/org/freedesktop/Notifications"
 )
 
-// Notify shows the notices that come until ctx ends, and calls click with those
-// that are clicked. It speaks to the desktop's notification service over a
-// connection of its own. A kind that is told again takes the place of its last
-// one.
+// Notify shows notices until ctx ends, and calls click with each that is clicked. It
+// has its own connection to the desktop's notification service. A notice replaces the
+// previous one of its kind.
 func Notify(ctx context.Context, notices <-chan Notice, click func(Notice)) error {
 	if !reachable() {
 		return errors.New("there is no session bus to notify over")
@@ -43,7 +42,7 @@ func Notify(ctx context.Context, notices <-chan Notice, click func(Notice)) erro
 		case <-ctx.Done():
 			return nil
 		case notice := <-notices:
-			// Where no service runs, nobody is told; the icon tells them.
+			// Without a service, the icon alone has to tell.
 			n.show(ctx, notice)
 		case s, open := <-signals:
 			if !open {
@@ -79,7 +78,7 @@ func (n *notifier) show(ctx context.Context, notice Notice) error {
 	return nil
 }
 
-// signal takes what the service says of a notification.
+// signal handles a signal of the service about a notification.
 func (n *notifier) signal(s *dbus.Signal) (Notice, bool) {
 	if len(s.Body) < 2 {
 		return Notice{}, false

@@ -8,11 +8,10 @@ import (
 	"git.sr.ht/~jackmordaunt/go-toast/v2"
 )
 
-// toastGUID names to Windows what it calls back when a notification is clicked.
+// toastGUID identifies what Windows calls when a notification is clicked.
 const toastGUID = "{6C1D2A5E-3B7F-4E0B-9C43-0F5A8E2D7B91}"
 
-// Notify shows the notices that come until ctx ends, and calls click with those
-// that are clicked.
+// Notify shows notices until ctx ends, and calls click with each that is clicked.
 func Notify(ctx context.Context, notices <-chan Notice, click func(Notice)) error {
 	if err := speak(); err != nil {
 		return err
@@ -40,7 +39,7 @@ func Notify(ctx context.Context, notices <-chan Notice, click func(Notice)) erro
 			mu.Unlock()
 			title, body := n.text()
 			t := toast.Notification{AppID: "Waxseal", Title: title, Body: body, ActivationArguments: string(n.Kind)}
-			t.Push() // what it cannot show, the icon does
+			t.Push() // what it can't show, the icon does
 		}
 	}
 }

@@ -2,13 +2,13 @@ package tray
 
 const extension = ".png"
 
-// title would stand beside the icon.
+// title is empty because macOS would show it next to the icon.
 const title = ""
 
 func literal(label string) string { return label }
 
-// early says that the icon is set before the tray is there.
+// early says that the icon is set before the tray exists.
 const early = false
 
-// clickOpens is false: in the menu bar each click opens the menu.
+// clickOpens is false because every click in the menu bar opens the menu.
 const clickOpens = false

@@ -6,16 +6,16 @@ import "strings"
 
 const extension = ".png"
 
-// title is what panels list the icon under.
+// title is the icon's name in panels.
 const title = "Waxseal"
 
-// literal keeps a _ from marking the letter behind it (com.canonical.dbusmenu).
+// literal keeps a _ from marking the letter after it (com.canonical.dbusmenu).
 func literal(label string) string { return strings.ReplaceAll(label, "_", "__") }
 
-// early says that the icon is set before the tray is there: systray publishes
-// its properties while the menu is being built, and misses what is set just then.
+// early says that the icon is set before the tray exists: systray publishes its
+// properties while the menu is being built, and misses changes during that time.
 const early = true
 
-// clickOpens says that a click on the icon opens the window; the menu is on the
-// other button.
+// clickOpens says that a click on the icon opens the window; the other mouse button
+// opens the menu.
 const clickOpens = true

@@ -6,12 +6,12 @@ const extension = ".ico"
 
 const title = ""
 
-// literal keeps an & from marking the letter behind it.
+// literal keeps an & from marking the letter after it.
 func literal(label string) string { return strings.ReplaceAll(label, "&", "&&") }
 
-// early says that the icon is set before the tray is there.
+// early says that the icon is set before the tray exists.
 const early = false
 
-// clickOpens says that a click on the icon opens the window; the menu is on the
-// other button.
+// clickOpens says that a click on the icon opens the window; the other mouse button
+// opens the menu.
 const clickOpens = true

@@ -10,7 +10,7 @@ import (
 	"fyne.io/systray"
 )
 
-// Actions are what the menu can do. Each is called on a goroutine of its own.
+// Actions are what the menu can do. Each is called on its own goroutine.
 type Actions struct {
 	Show      func(page, account string) // open the window there; "" is wherever it was
 	SendTest  func(account string)
@@ -18,7 +18,7 @@ type Actions struct {
 	Quit      func()
 }
 
-// Tray is the icon. There is one in a process.
+// Tray is the icon. A process has at most one.
 type Tray struct {
 	actions Actions
 	changed chan struct{} // capacity 1: changes merge
@@ -28,12 +28,12 @@ type Tray struct {
 	state State
 }
 
-// New makes a tray that does a.
+// New makes a tray with these actions.
 func New(a Actions) *Tray {
 	return &Tray{actions: a, changed: make(chan struct{}, 1)}
 }
 
-// Show has the tray draw s soon. It does not wait.
+// Show makes the tray draw s soon. It does not wait.
 func (t *Tray) Show(s State) {
 	t.mu.Lock()
 	t.state = s
@@ -44,9 +44,9 @@ func (t *Tray) Show(s State) {
 	}
 }
 
-// Run shows the icon until ctx ends. Call it on the main goroutine, once: macOS
-// and Windows have a program's events on its first thread only. Where the
-// system has no tray it only waits.
+// Run shows the icon until ctx ends. Call it once, on the main goroutine: macOS and
+// Windows deliver a program's events only to its first thread. Without a tray it only
+// waits.
 func (t *Tray) Run(ctx context.Context) error {
 	if err := speak(); err != nil {
 		return err
@@ -74,14 +74,14 @@ func (t *Tray) Run(ctx context.Context) error {
 	return nil
 }
 
-// newest is the last State that Show was given.
+// newest is the State of the last call of Show.
 func (t *Tray) newest() State {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.state
 }
 
-// ready is called when items can be made.
+// ready is called once items can be made.
 func (t *Tray) ready(ctx context.Context, first menu) {
 	d := build(func(item *systray.MenuItem, do func(Actions)) {
 		t.working.Go(func() {
@@ -112,7 +112,7 @@ func (t *Tray) redraw(ctx context.Context, d *drawn) {
 	}
 }
 
-// do does what was clicked, beside the tray: a click never waits for another.
+// do runs an action on its own goroutine, so that a click never waits for another.
 func (t *Tray) do(what func(Actions)) {
 	t.working.Go(func() { what(t.actions) })
 }

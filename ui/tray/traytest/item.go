@@ -153,7 +153,7 @@ func labels(above string, all []Entry) []string {
 	return seen
 }
 
-// Has tells whether a person sees that line.
+// Has reports whether a person sees that line.
 func (i *Item) Has(line string) bool { return slices.Contains(i.Menu(), line) }
 
 // Click waits for a line and clicks it.
