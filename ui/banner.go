@@ -31,8 +31,8 @@ func newBanner(k *kit, m mood, action string, act func()) *banner {
 	if m == calm {
 		icon = theme.InfoIcon()
 	}
-	line := newLine(12, []fyne.CanvasObject{newSymbol(icon, 20)}, newColumn(2, b.words, b.more), b.act)
-	b.Container = newStack(b.back, padded(20, 10, line))
+	words := newLine(12, []fyne.CanvasObject{newSymbol(icon, 20)}, newColumn(2, b.words, b.more))
+	b.Container = newStack(b.back, padded(20, 10, newSplit(words, newFlow(8, b.act), func() float32 { return 260 })))
 	b.Hide()
 	return b
 }
