@@ -31,10 +31,10 @@ func PortError(addr string, err error) error {
 		return &api.PortTakenError{Address: addr, Owner: owner.program, User: owner.user, Free: FreeAddress(addr)}
 	}
 	p := &api.Problem{Lasting: true, What: api.Say("Waxseal can’t listen on {{.Address}}: {{.Why}}.", "Address", addr, "Why", err.Error()),
-		Cure: api.Say("Choose another address in the settings (listen, listen_tls, metrics)."), Do: api.OpenSetting}
+		Cure: api.Say("Choose another address in the settings."), Do: api.OpenSetting}
 	if IsAny(err, forbidden) {
 		p.What = api.Say("This user may not open port {{.Port}} ({{.Address}}).", "Port", port, "Address", addr)
-		p.Cure = api.Say("Choose a port above 1023 in the settings (listen, listen_tls, metrics).")
+		p.Cure = api.Say("Choose a port above 1023 in the settings.")
 	}
 	return p
 }

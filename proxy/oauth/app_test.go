@@ -182,7 +182,7 @@ func TestServiceAccountRequest(t *testing.T) {
 			answers(400, `{"error":"unauthorized_client","error_description":"`+req.PostForm.Get("assertion")+`"}`)(w, req)
 		})
 		_, err := r.Token(t.Context())
-		if !errors.Is(err, ErrAdmin) || !strings.Contains(err.Error(), "unauthorized_client: ***") || !strings.Contains(err.Error(), "domain-wide delegation") {
+		if !errors.Is(err, ErrAdmin) || !strings.Contains(err.Error(), "unauthorized_client: ***") || !strings.Contains(ReasonOf(err).Cure(), "domain-wide delegation") {
 			t.Errorf("Token = %v", err)
 		}
 		form := r.endpoint.last()

@@ -475,8 +475,8 @@ func TestOnlyTheTokenIsTakenOut(t *testing.T) {
 		"550-5.7.1  two  blanks,\ta tab and an ID 5b1f17b1804b1e5bsm4887\r\n550 bye ":    "550 5.7.1  two  blanks,\ta tab and an ID 5b1f17b1804b1e5bsm4887 / bye",
 		"250 2.0.0 OK after AUTH XOAUTH2 " + b64("user=me\x01auth=Bearer "+token):        "250 2.0.0 OK after AUTH XOAUTH2 ***",
 		"250-2.0.0 OK after\r\n250 " + token:                                             "250 2.0.0 OK after / ***",
-		"250-2.0.0 OK " + token[:9] + "\r\n250-" + token[9:18] + "\r\n250 " + token[18:]: "250 2.0.0 OK ***",
-		"550-5.7.1 no " + token[:9] + "\r\n550-" + token[9:18] + "\r\n550 " + token[18:]: "550 5.7.1 no ***",
+		"250-2.0.0 OK " + token[:9] + "\r\n250-" + token[9:18] + "\r\n250 " + token[18:]: "250 2.0.0 OK *** ***",
+		"550-5.7.1 no " + token[:9] + "\r\n550-" + token[9:18] + "\r\n550 " + token[18:]: "550 5.7.1 no *** ***",
 	} {
 		f := start(t, &fake{on: at("END", said)})
 		p := newPool(t, f, func(c *Config) { c.Tokens = &fakeTokens{values: []string{token}} })

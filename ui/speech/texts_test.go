@@ -208,7 +208,7 @@ func spoken(t *testing.T) texts {
 		parse(t, folder).collect(t, all, faces, []string{"trn", "plural", "lang.N"}, nil)
 	}
 	engine := speaking{"Say": {0}, "api.Say": {0}, "s.say": {0}, "found": {0}, "problem": {0, 1}, ".warn": {0}, "note": {1}, ".passing": {2, 3}, ".lasting": {2, 3}}
-	for _, folder := range []string{"proxy/api", "proxy/config", "proxy"} {
+	for _, folder := range []string{"proxy/api", "proxy/config", "proxy/machine", "proxy"} {
 		parse(t, folder).collect(t, all, engine, nil, []string{
 			"m.what", "m.cure", "keystoreWords[reason]", "keystore.Cure(err)", // tables
 			"sentence(reason.What())", "sentence(reason.Cure())", "a.label", "a.headline", "p.NoOAuth", // asked below
