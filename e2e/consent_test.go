@@ -53,8 +53,8 @@ func granted(t *testing.T) {
 	p.reads("Waxseal may now send for " + ann)
 	p.photograph("granted")
 	s.ends(t, nil, 0)
-	s.mustSay(t, `^ok .* consent: given$`)
-	s.mustSay(t, `^ok .* login: localhost:\d+ accepts the token$`)
+	s.mustSay(t, `^ok .* Sign-in: Approved`)
+	s.mustSay(t, `^ok .* Mail server sign-in: localhost:\d+ accepts the access token`)
 	s.mustSay(t, `^ann@mail\.test is ready\.`)
 	s.mustSay(t, `^password +[a-z2-7]{4}(-[a-z2-7]{4}){6}$`)
 

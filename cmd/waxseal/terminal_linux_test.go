@@ -216,7 +216,7 @@ func TestAddAsksOnATerminal(t *testing.T) {
 	s.types("what is this?")
 	s.sees(`waxseal: .*http://127`)
 	s.types(callback(t, page))
-	s.sees(`ok .* consent: `)
+	s.sees(`ok .* Sign-in: `)
 	s.sees(`me@nowhere\.invalid is ready`)
 	screen := s.ends(0)
 	if strings.Contains(screen, "SECRET") {
@@ -257,7 +257,7 @@ func TestAddByCodeWithoutADisplay(t *testing.T) {
 	if err := p.DenyDevice(s.sees(`\|   (\S+)   \|`)); err != nil {
 		t.Fatal(err)
 	}
-	s.sees(`FAIL .* consent: `)
+	s.sees(`FAIL .* Sign-in: `)
 	s.ends(1)
 	s = sit(t, dir, "account", "reauthorize", "me@corp.example", "--no-browser")
 	s.sees(`Open this page in a browser`)
