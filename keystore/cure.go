@@ -24,7 +24,7 @@ const (
 	ReasonUnknown      Reason = "unknown" // any other failure
 )
 
-// ReasonOf answers why a store could not be used, "" when err is no failure of a
+// ReasonOf answers why a store could not be used, "" when err is not a failure of a
 // store.
 func ReasonOf(err error) Reason {
 	if f, ok := failureOf(err); ok {
@@ -34,7 +34,7 @@ func ReasonOf(err error) Reason {
 }
 
 // Cure answers what a person can do about err, in one sentence, and "" when err
-// is no failure of a store.
+// is not a failure of a store.
 func Cure(err error) string {
 	f, ok := failureOf(err)
 	if !ok {

@@ -84,7 +84,7 @@ func explain(box *mailbox, err error) failure {
 	return explainMessage(s, err)
 }
 
-// Explain is what is known of an error that is no account's; nil where only its own
+// Explain is what is known of an error that belongs to no account; nil where only its own
 // text tells.
 func Explain(err error) *api.Problem { return subjectOf(nil).explain(err) }
 

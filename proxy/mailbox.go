@@ -145,7 +145,7 @@ func (b *mailbox) closeIdle() {
 }
 
 // clients has an HTTP client for each CA file that is trusted in addition to the system's
-// CAs; "" is no file. The caller holds the server's edit lock, or is the only one.
+// CAs; "" stands for none. The caller holds the server's edit lock, or is the only one.
 type clients struct {
 	outbound *outbound
 	byCA     map[string]client

@@ -1,5 +1,5 @@
 // Package proxy is Waxseal's engine: an SMTP submission server for mail programs
-// that know only passwords, in front of providers that take only OAuth 2.0.
+// that only support passwords, in front of providers that take only OAuth 2.0.
 //
 // A [Server] listens on the loopback interface. A mail program gives an account's address
 // and the local password that Waxseal made for it. The session then leases a connection on

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// NotTextError says that data is no text that [Text] can decode, and what it
+// NotTextError says that data is not text that [Text] can decode, and what it
 // looks like instead.
 type NotTextError struct {
 	Looks string // "a ZIP archive", "text in an older encoding, such as Windows-1252"

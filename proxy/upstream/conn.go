@@ -17,7 +17,7 @@ const (
 	probeAfter = time.Second
 	// probeFor is how long a probe waits for bad news that has already arrived.
 	probeFor = time.Millisecond
-	// goodbye bounds what is said to and heard from a server that is given up.
+	// goodbye bounds the last exchange with a server that is given up.
 	goodbye = 2 * time.Second
 )
 
