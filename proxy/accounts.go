@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 )
@@ -48,6 +49,10 @@ func (s *Server) editing(ctx context.Context) (_ context.Context, done func()) {
 		s.edit.Unlock()
 	}
 }
+
+// closeTimeout is for what still has to be done after the last message: storing new tokens and
+// saying QUIT to providers.
+const closeTimeout = 5 * time.Second
 
 // finishing gives a context for work that must not be left half done: it outlives the
 // caller's, and a stop by closeTimeout.
@@ -293,4 +298,16 @@ func (s *Server) SetLogin(ctx context.Context, address, login string) error {
 	a := b.account
 	a.Login = login
 	return s.add(ctx, nil, []api.Account{a})
+}
+
+// checkWritable finds out whether changes can be written to the configuration file.
+func (s *Server) checkWritable() error {
+	if s.opts.ConfigPath == "" {
+		return nil
+	}
+	if _, err := safeio.Writable(s.opts.ConfigPath); err != nil {
+		return &api.Problem{Lasting: true, What: api.Say("{{.File}} can’t be written ({{.Why}}).", "File", s.opts.ConfigPath, "Why", err.Error()),
+			Cure: api.Say("Let this user write it. Until then no changes can be saved.")}
+	}
+	return nil
 }

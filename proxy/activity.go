@@ -10,10 +10,6 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// Activity lists the messages that ended since the one whose Seq is after (0 for all),
-// oldest first and at most the newest thousand. They are in memory only.
-func (s *Server) Activity(after uint64) []api.Activity { return s.stats.recent.after(after) }
-
 // recentKept is how many messages are remembered.
 const recentKept = 1000
 

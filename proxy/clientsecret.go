@@ -140,3 +140,11 @@ func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all m
 	}
 	return changed, nil
 }
+
+// hasNothingNew reports whether an entry has nothing new for an account that is already there: it
+// may name another registration, but has no token for it. Another client secret of the same
+// registration counts as new.
+func (s *Server) hasNothingNew(e config.ImportEntry) bool {
+	b := s.mailbox(e.Account.Address)
+	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || b.account != e.Account)
+}

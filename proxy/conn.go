@@ -185,3 +185,5 @@ func (c *conn) kill() {
 	c.cancel()
 	c.tcp.Close()
 }
+
+func (c *conn) RemoteAddr() net.Addr { return peer{c.tcp.RemoteAddr(), c.id} }

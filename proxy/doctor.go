@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/machine"
@@ -77,18 +76,6 @@ func (s *Server) checkAccount(c *checker, box *mailbox) {
 	}
 }
 
-// notRegistered is the problem of an account whose provider does not know Waxseal yet.
-func (s subject) notRegistered() *api.Problem {
-	return s.lasting(api.NotRegistered, "5.7.8", "Waxseal isn’t registered with {{.Provider}}: there is no client ID.", "Register it, and enter the client ID.")
-}
-
-// noPassword is the problem of an account without a local password, to which no mail
-// program can log in.
-func noPassword(address string) *api.Problem {
-	return &api.Problem{State: api.NoPassword, Account: address, Lasting: true, Code: "5.7.8",
-		What: api.Say("{{.Account}} has no local password.", "Account", address), Cure: api.Say("Create a new one."), Do: api.NewPassword}
-}
-
 func (b *mailbox) tokenCheck(ctx context.Context) (finding, error) {
 	token, err := b.grant.Token(ctx)
 	f := found("Valid until {{.Time}}", "Time", token.Expiry.Format(time.RFC3339))
@@ -135,18 +122,6 @@ func configMistakes(err error) error {
 	}
 	return &api.Problem{Lasting: true, What: api.Say("The configuration file has mistakes: {{.Why}}", "Why", strings.ReplaceAll(err.Error(), "\n", " / ")),
 		Cure: api.Say("Correct the file. Until then Waxseal keeps using what it read before."), Do: api.ReadAgain}
-}
-
-// checkWritable finds out whether changes can be written to the configuration file.
-func (s *Server) checkWritable() error {
-	if s.opts.ConfigPath == "" {
-		return nil
-	}
-	if _, err := safeio.Writable(s.opts.ConfigPath); err != nil {
-		return &api.Problem{Lasting: true, What: api.Say("{{.File}} can’t be written ({{.Why}}).", "File", s.opts.ConfigPath, "Why", err.Error()),
-			Cure: api.Say("Let this user write it. Until then no changes can be saved.")}
-	}
-	return nil
 }
 
 // checkCrash checks for the report of a crash.

@@ -334,3 +334,15 @@ func sentence(s string) string {
 func unknownAccount(address string) error {
 	return &api.Problem{Account: address, Lasting: true, What: api.Say("There is no account {{.Account}}.", "Account", address), Do: api.ListAccount}
 }
+
+// notRegistered is the problem of an account whose provider does not know Waxseal yet.
+func (s subject) notRegistered() *api.Problem {
+	return s.lasting(api.NotRegistered, "5.7.8", "Waxseal isn’t registered with {{.Provider}}: there is no client ID.", "Register it, and enter the client ID.")
+}
+
+// noPassword is the problem of an account without a local password, to which no mail
+// program can log in.
+func noPassword(address string) *api.Problem {
+	return &api.Problem{State: api.NoPassword, Account: address, Lasting: true, Code: "5.7.8",
+		What: api.Say("{{.Account}} has no local password.", "Account", address), Cure: api.Say("Create a new one."), Do: api.NewPassword}
+}

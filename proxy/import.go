@@ -187,14 +187,6 @@ func changesOf(box *mailbox, known config.Catalogue, e config.ImportEntry, secre
 	return list
 }
 
-// hasNothingNew reports whether an entry has nothing new for an account that is already there: it
-// may name another registration, but has no token for it. Another client secret of the same
-// registration counts as new.
-func (s *Server) hasNothingNew(e config.ImportEntry) bool {
-	b := s.mailbox(e.Account.Address)
-	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || b.account != e.Account)
-}
-
 // importSecrets stores an entry's password and token if they differ from those that are
 // stored, and reports which did.
 func (s *Server) importSecrets(ctx context.Context, e config.ImportEntry) (password, token bool, err error) {

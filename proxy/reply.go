@@ -13,9 +13,6 @@ import (
 // errCutOff is a body that the client did not bring to its end.
 var errCutOff = errors.New("the client's message was cut off")
 
-// errSyntax answers an AUTH exchange that is not one.
-var errSyntax = &smtp.SMTPError{Code: 501, EnhancedCode: smtp.EnhancedCode{5, 5, 2}, Message: "That is not a user name"}
-
 // verbatim stands before each line that is the provider's own, on its way through
 // go-smtp: conn puts go-smtp's words right, and those could be the provider's
 // too. No reply holds it, since upstream takes control characters out.

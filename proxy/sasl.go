@@ -53,3 +53,6 @@ func boundedName(name string) string {
 	}
 	return strings.Clone(name[:envelope.MaxAddress+1])
 }
+
+// errSyntax answers an AUTH exchange that is not one.
+var errSyntax = &smtp.SMTPError{Code: 501, EnhancedCode: smtp.EnhancedCode{5, 5, 2}, Message: "That is not a user name"}

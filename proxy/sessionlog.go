@@ -37,8 +37,6 @@ type peer struct {
 	session string
 }
 
-func (c *conn) RemoteAddr() net.Addr { return peer{c.tcp.RemoteAddr(), c.id} }
-
 // smtpLog is where go-smtp reports: panics, and clients that broke off, which is their business and not
 // an error of ours. The address comes first, then the cause, then a panic's stack.
 type smtpLog struct{ log *slog.Logger }

@@ -10,13 +10,8 @@ import (
 	"time"
 )
 
-const (
-	// closeTimeout is for what still has to be done after the last message: storing new tokens and
-	// saying QUIT to providers.
-	closeTimeout = 5 * time.Second
-	// killTimeout is for connections that were cut off. Whatever holds one longer is not waited for.
-	killTimeout = 5 * time.Second
-)
+// killTimeout is for connections that were cut off. Whatever holds one longer is not waited for.
+const killTimeout = 5 * time.Second
 
 // Shutdown stops accepting, tells idle clients 421, lets messages in progress finish, stores what must
 // be stored and closes the connections to providers. When ctx ends first, what is left is cut off and

@@ -156,3 +156,7 @@ func (n *notifier) update(change func([]chan struct{}) []chan struct{}) {
 		n.watchers.Store(nil)
 	}
 }
+
+// Activity lists the messages that ended since the one whose Seq is after (0 for all),
+// oldest first and at most the newest thousand. They are in memory only.
+func (s *Server) Activity(after uint64) []api.Activity { return s.stats.recent.after(after) }
