@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"os"
-	"path/filepath"
 	"runtime"
 	"testing"
 )
@@ -29,14 +28,4 @@ func readText(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(data)
-}
-
-// writeTestConfig puts text into a config.toml of its own and returns its path.
-func writeTestConfig(t testing.TB, text string) string {
-	t.Helper()
-	path := filepath.Join(tempDir(t), "config.toml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

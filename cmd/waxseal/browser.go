@@ -30,15 +30,9 @@ func (m *Main) noBrowser() error {
 	return nil
 }
 
-// openBrowser shows a page in the system's own browser (RFC 8252 section 8.12 warns of any
-// other). It does not wait for it.
-func (m *Main) openBrowser(page string) error {
-	_, err := m.startBrowser(page)
-	return err
-}
-
-// startBrowser is openBrowser, and also reports how the program that opens the browser ended: with
-// an error if it found none. That program may run as long as the browser.
+// startBrowser shows a page in the system's own browser (RFC 8252 section 8.12 warns of any other),
+// and reports how the program that opens the browser ended: with an error if it found none. That
+// program may run as long as the browser.
 func (m *Main) startBrowser(page string) (ended <-chan error, err error) {
 	u, err := url.Parse(page)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {

@@ -126,8 +126,8 @@ func (m *Main) lastingKeystore(path string, cfg config.Config) (*keystore.Store,
 	if err != nil {
 		return nil, err
 	}
-	if kind == "memory" {
-		return nil, withCure(errors.New("Waxseal is not running, and a keystore in memory would be lost when this command ends"),
+	if kind == keystore.MemoryKind {
+		return nil, withCure(errors.New("no Waxseal is running, and a keystore in memory would be lost when this command ends"),
 			"start `waxseal serve` first, or choose another keystore with --keystore")
 	}
 	return m.openKeystore(path, cfg)

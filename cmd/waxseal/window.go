@@ -150,3 +150,9 @@ func pages(client *control.Client) func(context.Context) iter.Seq2[ui.Page, erro
 		}
 	}
 }
+
+// openBrowser shows a page in the system's own browser. It does not wait for it.
+func (m *Main) openBrowser(page string) error {
+	_, err := m.startBrowser(page)
+	return err
+}
