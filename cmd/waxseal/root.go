@@ -33,7 +33,7 @@ func (m *Main) root() (root *cobra.Command, started *bool) {
 	var hidden bool
 	root = &cobra.Command{
 		Use:   "waxseal",
-		Short: "Send mail through OAuth-only providers from programs that only know passwords",
+		Short: "Send mail through OAuth-only providers from programs that only support passwords",
 		Long: `Waxseal is a small mail server on this computer. Programs that can only send mail
 with a password send to it. Waxseal signs in to the real provider with OAuth 2.0
 and passes on the provider's answer.`,
