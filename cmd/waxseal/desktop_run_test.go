@@ -239,7 +239,7 @@ func TestDesktopPortTaken(t *testing.T) {
 	s.waxseal(nil)
 	item := s.icon()
 	traytest.Until(t, "the menu says so", func() bool { return item.Has("A port is taken. Choose another…") })
-	if n := <-notices.Sent; n.Title != "Waxseal accepts no mail" {
+	if n := <-notices.Sent; n.Title != "Waxseal can’t accept mail" {
 		t.Errorf("notified: %+v", n)
 	}
 	s.settled(s.window(), "port-taken")
