@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -154,7 +155,7 @@ func TestCAFileInOtherNotations(t *testing.T) {
 		little.Write([]byte{byte(b), 0})
 	}
 	for name, content := range map[string]string{"PEM": text, "PEM with a mark": "\ufeff" + text, "UTF-16": little.String(), "DER": der, "a ZIP archive": "PK\x03\x04", "nothing": ""} {
-		file := t.TempDir() + "/ca"
+		file := filepath.Join(tempDir(t), "ca")
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

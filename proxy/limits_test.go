@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -52,12 +54,20 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 // and is closed all the same.
 func TestSilentHandshakesMakeRoom(t *testing.T) {
 	r := newRig(t, rigOptions{config: func(c *config.Config) { c.MaxConnections = 1 }})
+	var silent []net.Conn
 	for range 3 {
 		c, err := net.Dial("tcp", r.tls)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
+		silent = append(silent, c)
+	}
+	for _, c := range silent[:2] { // the first two are closed when the last has been accepted
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a silent connection still stands: %v", err)
+		}
 	}
 	r.login(me)
 }
