@@ -48,7 +48,7 @@ func TestSending(t *testing.T) {
 				if body = append(bytes.Clone(want[:20]), body...); !bytes.Equal(body, want) {
 					t.Errorf("through %s\ngot  %q\nwant %q", security, body, want)
 				}
-				if !bytes.HasPrefix(trace, []byte("Received: from localhost")) || bytes.Count(trace, []byte("\r\n")) > 5 {
+				if !bytes.HasPrefix(trace, []byte("Received: from [127.0.0.1]")) || bytes.Count(trace, []byte("\r\n")) > 5 {
 					t.Errorf("the message has %q in front, want only Dovecot's trace", trace)
 				}
 			}
