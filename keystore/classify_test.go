@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 func TestClassify(t *testing.T) {
@@ -75,7 +77,7 @@ func TestClassifyExitCode(t *testing.T) {
 }
 
 func TestHasSessionBus(t *testing.T) {
-	empty, withBus, withFile := folder(t), folder(t), folder(t)
+	empty, withBus, withFile := safeiotest.Dir(t), safeiotest.Dir(t), safeiotest.Dir(t)
 	for _, path := range []string{filepath.Join(withBus, "bus"), filepath.Join(withFile, "dbus-session")} {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)

@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"filippo.io/age"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 // The age program alone can read the secrets, as the file's first line promises.
 func TestFileIsTwoAgeFiles(t *testing.T) {
-	path := filepath.Join(folder(t), "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "secrets")
 	mustSet(t, testFile(t, path, "p"), "k", "v\xff")
 	data, err := os.ReadFile(path)
 	if err != nil {

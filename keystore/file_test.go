@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 // testFile is a file store whose passphrase costs next to nothing, so that tests
@@ -50,7 +52,7 @@ func TestFileArguments(t *testing.T) {
 // With the passphrase's real cost: the file outlives the store, in a folder made
 // for it, and only its owner can read it.
 func TestFileKeeps(t *testing.T) {
-	path := filepath.Join(folder(t), "new", "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "new", "secrets")
 	passphrase := []byte("correct horse")
 	s, err := File(path, passphrase)
 	if err != nil {
@@ -87,7 +89,7 @@ func TestFileKeeps(t *testing.T) {
 
 func TestFileNeverOverwritesWhatItCannotRead(t *testing.T) {
 	good := func(t *testing.T) []byte {
-		path := filepath.Join(folder(t), "secrets")
+		path := filepath.Join(safeiotest.Dir(t), "secrets")
 		mustSet(t, testFile(t, path, "right"), "k", "v")
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -126,7 +128,7 @@ func TestFileNeverOverwritesWhatItCannotRead(t *testing.T) {
 		}, "right", ErrDamaged},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(folder(t), "secrets")
+			path := filepath.Join(safeiotest.Dir(t), "secrets")
 			data := test.data(t)
 			if err := os.WriteFile(path, data, 0o600); err != nil {
 				t.Fatal(err)
@@ -149,7 +151,7 @@ func TestFileNeverOverwritesWhatItCannotRead(t *testing.T) {
 
 // A refused file is refused again without work, and opened once it has changed.
 func TestFileRecovers(t *testing.T) {
-	dir := folder(t)
+	dir := safeiotest.Dir(t)
 	path := filepath.Join(dir, "secrets")
 	mustSet(t, testFile(t, filepath.Join(dir, "good"), "right"), "k", "v")
 	mustSet(t, testFile(t, path, "other"), "k", "not mine")
@@ -168,7 +170,7 @@ func TestFileRecovers(t *testing.T) {
 }
 
 func TestFileUnreachable(t *testing.T) {
-	dir := folder(t)
+	dir := safeiotest.Dir(t)
 	if err := os.WriteFile(filepath.Join(dir, "plain"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +188,7 @@ func TestFileUnreachable(t *testing.T) {
 // If the file is removed, what was read from it stays usable, and the next change
 // writes all of it again.
 func TestFileTakenAway(t *testing.T) {
-	path := filepath.Join(folder(t), "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "secrets")
 	s := testFile(t, path, "p")
 	mustSet(t, s, "a", "1")
 	mustSet(t, s, "b", "2")
@@ -199,7 +201,7 @@ func TestFileTakenAway(t *testing.T) {
 }
 
 func TestFileIsNotWrittenWithoutNeed(t *testing.T) {
-	path := filepath.Join(folder(t), "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "secrets")
 	s := testFile(t, path, "p")
 	if err := s.Delete(t.Context(), "k"); err != nil {
 		t.Fatal(err)
@@ -218,7 +220,7 @@ func TestFileIsNotWrittenWithoutNeed(t *testing.T) {
 // A process that is killed while it writes leaves a temporary file; the next
 // process's first write removes it.
 func TestFileLeftover(t *testing.T) {
-	path := filepath.Join(folder(t), "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "secrets")
 	left := filepath.Join(filepath.Dir(path), ".secrets.123")
 	if err := os.WriteFile(left, []byte("half"), 0o400); err != nil {
 		t.Fatal(err)
@@ -234,7 +236,7 @@ func TestFileThroughLink(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("NOT TESTED on Windows: ordinary users may not create links there")
 	}
-	dir := folder(t)
+	dir := safeiotest.Dir(t)
 	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
 	mustSet(t, testFile(t, real, "p"), "k", "1")
 	if err := os.Symlink("real", link); err != nil {

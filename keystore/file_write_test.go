@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 // 1,000 Sets by 50 goroutines share writes, and each value is stored.
 func TestFileGroupsWrites(t *testing.T) {
-	path := filepath.Join(folder(t), "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "secrets")
 	s := testFile(t, path, "p")
 	var wait sync.WaitGroup
 	for g := range 50 {
@@ -50,7 +52,7 @@ func TestFileGroupsWrites(t *testing.T) {
 // Two stores on one file, as in two processes, lose none of each other's secrets,
 // and see them.
 func TestFileTwoWriters(t *testing.T) {
-	path := filepath.Join(folder(t), "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "secrets")
 	stores := []*Store{testFile(t, path, "p"), testFile(t, path, "p")}
 	var wait sync.WaitGroup
 	for n, s := range stores {
@@ -73,7 +75,7 @@ func TestFileTwoWriters(t *testing.T) {
 }
 
 func TestFileLockedByAnother(t *testing.T) {
-	path := filepath.Join(folder(t), "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "secrets")
 	s := testFile(t, path, "p")
 	mustSet(t, s, "k", "old")
 	lock := flock.New(path + ".lock")
@@ -97,7 +99,7 @@ func TestFileLockedByAnother(t *testing.T) {
 
 // A Set whose caller left before its turn does not happen later.
 func TestFileCallerLeaves(t *testing.T) {
-	path := filepath.Join(folder(t), "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "secrets")
 	synctest.Test(t, func(t *testing.T) {
 		s := testFile(t, path, "p")
 		g := s.backend.(*file).guard
@@ -139,7 +141,7 @@ func churn() error {
 // A program that is killed at any moment leaves a whole file with everything that
 // Set had confirmed.
 func TestFileKilled(t *testing.T) {
-	path := filepath.Join(folder(t), "secrets")
+	path := filepath.Join(safeiotest.Dir(t), "secrets")
 	mustSet(t, testFile(t, path, "p"), "other", "stays")
 	for round := range 12 {
 		cmd := helper(t, "churn")

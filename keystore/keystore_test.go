@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 // kinds are the stores that every guarantee is checked on. The system's keychain
@@ -18,7 +20,7 @@ func kinds(t *testing.T) map[string]*Store {
 	t.Helper()
 	stores := map[string]*Store{
 		"memory": Memory(),
-		"file":   testFile(t, filepath.Join(folder(t), "secrets"), "passphrase"),
+		"file":   testFile(t, filepath.Join(safeiotest.Dir(t), "secrets"), "passphrase"),
 		"system": newSystem(newDrawer(), 16, true),
 	}
 	for _, s := range stores {

@@ -5,10 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 func TestKinds(t *testing.T) {
-	p := Place{Service: testServiceName, Path: filepath.Join(folder(t), "secrets"), Passphrase: "p"}
+	p := Place{Service: testServiceName, Path: filepath.Join(safeiotest.Dir(t), "secrets"), Passphrase: "p"}
 	for _, k := range Kinds {
 		s, err := Open(k.Name, p)
 		if err != nil {
@@ -35,7 +37,7 @@ const testServiceName = "waxseal-test-kinds"
 // Without a passphrase the encrypted file cannot be opened. The error says so, and
 // has a cure.
 func TestNoPassphrase(t *testing.T) {
-	dir := folder(t)
+	dir := safeiotest.Dir(t)
 	for name, p := range map[string]Place{
 		"none":      {},
 		"no file":   {PassphraseFile: filepath.Join(dir, "missing")},

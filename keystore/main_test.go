@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -46,19 +45,4 @@ func helper(t *testing.T, name string, before ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), helperVariable+"="+name)
 	return cmd
-}
-
-// folder is t.TempDir, except on Windows: Wine, on which tests run, cannot remove
-// a folder as t.TempDir does, and the test would fail.
-func folder(t *testing.T) string {
-	t.Helper()
-	if runtime.GOOS != "windows" {
-		return t.TempDir()
-	}
-	dir, err := os.MkdirTemp("", "keystore")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }

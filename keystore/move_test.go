@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 var moveKeys = []string{"refresh/a@x", "password/a@x", "client/1", "refresh/b@x", "absent"}
@@ -71,7 +73,7 @@ func TestMoveInUse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	file := testFile(t, filepath.Join(folder(t), "secrets"), "passphrase")
+	file := testFile(t, filepath.Join(safeiotest.Dir(t), "secrets"), "passphrase")
 	moved, err := s.Move(t.Context(), file, moveKeys, func() error {
 		if err := s.Set(t.Context(), "refresh/a@x", "lost"); !errors.Is(err, ErrUnavailable) || Cure(err) == "" {
 			t.Errorf("a change in the middle of a move: %v", err)

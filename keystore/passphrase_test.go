@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 func textFile(t *testing.T, dir, name, content string) (path string) {
@@ -19,7 +21,7 @@ func textFile(t *testing.T, dir, name, content string) (path string) {
 
 // The passphrase is the same whichever program wrote its file.
 func TestPassphraseFile(t *testing.T) {
-	dir := folder(t)
+	dir := safeiotest.Dir(t)
 	for content, want := range map[string]string{
 		"two words\n":                            "two words",
 		"windows\r\n":                            "windows",
@@ -41,7 +43,7 @@ func TestPassphraseFile(t *testing.T) {
 // A file that is not text is refused. The error names its kind, and does not repeat
 // its content.
 func TestPassphraseFileOfAnotherKind(t *testing.T) {
-	_, _, err := readPassphrase(textFile(t, folder(t), "passphrase", "caf\xe9"))
+	_, _, err := readPassphrase(textFile(t, safeiotest.Dir(t), "passphrase", "caf\xe9"))
 	if err == nil || !strings.Contains(err.Error(), "older encoding") || strings.Contains(err.Error(), "caf") {
 		t.Errorf("got %v", err)
 	}
@@ -53,7 +55,7 @@ func TestExposedPassphraseFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no modes")
 	}
-	dir := folder(t)
+	dir := safeiotest.Dir(t)
 	path := textFile(t, dir, "passphrase", "p\n")
 	for mode, exposed := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true, 0o444: true, 0o620: true} {
 		if err := os.Chmod(path, mode); err != nil {

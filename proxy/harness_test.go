@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
@@ -63,7 +64,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	dir := tempDir(t)
+	dir := safeiotest.Dir(t)
 	ca, err := p.WriteCA(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
@@ -155,7 +156,7 @@ func TestCAFileInOtherNotations(t *testing.T) {
 		little.Write([]byte{byte(b), 0})
 	}
 	for name, content := range map[string]string{"PEM": text, "PEM with a mark": "\ufeff" + text, "UTF-16": little.String(), "DER": der, "a ZIP archive": "PK\x03\x04", "nothing": ""} {
-		file := filepath.Join(tempDir(t), "ca")
+		file := filepath.Join(safeiotest.Dir(t), "ca")
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
@@ -32,7 +33,7 @@ func TestRenewalsSpread(t *testing.T) {
 }
 
 func TestAgesAreKept(t *testing.T) {
-	path := filepath.Join(tempDir(t), "consents.json")
+	path := filepath.Join(safeiotest.Dir(t), "consents.json")
 	a, err := loadAges(path)
 	if err != nil {
 		t.Fatal(err)

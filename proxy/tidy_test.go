@@ -6,13 +6,14 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // TestUnfinishedFilesGoAway: kill -9 leaves unfinished files, under a different name each time.
 // The next start removes them, and no files of other programs.
 func TestUnfinishedFilesGoAway(t *testing.T) {
-	dir := tempDir(t)
+	dir := safeiotest.Dir(t)
 	s, err := New(Options{Config: config.Default(), ConfigPath: filepath.Join(dir, "config.toml")})
 	if err != nil {
 		t.Fatal(err)

@@ -5,12 +5,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 // A file that another program has open for a moment is read and replaced all
 // the same, as virus scanners and indexers do it with every new file.
 func TestHeldFile(t *testing.T) {
-	path := filepath.Join(folder(t), "file")
+	path := filepath.Join(safeiotest.Dir(t), "file")
 	write(t, path, "old")
 	for name, call := range map[string]func() error{
 		"ReadFile": func() error { _, err := ReadFile(path); return err },

@@ -11,22 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-)
 
-// folder is t.TempDir, except on Windows, where a file that was just closed is
-// often still open to somebody else (under wine always), which would fail the test.
-func folder(t *testing.T) string {
-	t.Helper()
-	if runtime.GOOS != "windows" {
-		return t.TempDir()
-	}
-	dir, err := os.MkdirTemp("", "safeio")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
+)
 
 func write(t *testing.T, path, text string) {
 	t.Helper()
@@ -56,7 +43,7 @@ func names(t *testing.T, dir string) (names []string) {
 }
 
 func TestReplace(t *testing.T) {
-	path := filepath.Join(folder(t), "ünï.toml")
+	path := filepath.Join(safeiotest.Dir(t), "ünï.toml")
 	for _, mode := range []fs.FileMode{0o600, 0o644, 0o640, 0o600} {
 		text := fmt.Sprint("mode ", mode)
 		if err := Replace(path, []byte(text), mode); err != nil {
@@ -74,7 +61,7 @@ func TestReplace(t *testing.T) {
 
 // A failure leaves the old file, if there was one, and no temporary file.
 func TestReplaceFails(t *testing.T) {
-	dir := folder(t)
+	dir := safeiotest.Dir(t)
 	write(t, filepath.Join(dir, "file"), "old")
 	if err := os.MkdirAll(filepath.Join(dir, "folder", "full"), 0o700); err != nil {
 		t.Fatal(err)
@@ -101,7 +88,7 @@ func TestReplaceThroughLink(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("NOT TESTED on Windows: ordinary users may not create links there")
 	}
-	dir, elsewhere := folder(t), folder(t)
+	dir, elsewhere := safeiotest.Dir(t), safeiotest.Dir(t)
 	target, link := filepath.Join(elsewhere, "target"), filepath.Join(dir, "link")
 	write(t, target, "old")
 	if err := os.Symlink(target, link); err != nil {
@@ -123,7 +110,7 @@ func TestReplaceThroughLink(t *testing.T) {
 
 // Whoever reads while others write finds a whole file, old or new.
 func TestReplaceWhileOthersRead(t *testing.T) {
-	path := filepath.Join(folder(t), "file")
+	path := filepath.Join(safeiotest.Dir(t), "file")
 	text := func(n int) string { return strings.Repeat(fmt.Sprintln(n), 5000) }
 	write(t, path, text(0))
 	var writers, reader sync.WaitGroup
@@ -159,7 +146,7 @@ func TestReplaceWhileOthersRead(t *testing.T) {
 }
 
 func TestRemoveLeftovers(t *testing.T) {
-	dir := folder(t)
+	dir := safeiotest.Dir(t)
 	stay := []string{".a.toml.1x", ".a.toml.swp", ".b.toml.12", "a.toml", "a.toml.12"}
 	for _, name := range append([]string{".a.toml.12", ".a.toml.3"}, stay...) {
 		write(t, filepath.Join(dir, name), "")
@@ -172,7 +159,7 @@ func TestRemoveLeftovers(t *testing.T) {
 }
 
 func TestWritable(t *testing.T) {
-	dir := folder(t)
+	dir := safeiotest.Dir(t)
 	path := filepath.Join(dir, "file")
 	if mode, err := Writable(path); mode != 0o600 || err != nil {
 		t.Errorf("no file: %v, %v", mode, err)

@@ -6,35 +6,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// asNobody runs f with the file permissions of an ordinary user, even if the tests run as
-// root, to whom every folder is writable. The permissions belong to the thread, which ends
-// with the goroutine.
-func asNobody(t *testing.T, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if os.Getuid() == 0 {
-			if _, _, e := syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0); e != 0 {
-				t.Errorf("setfsuid: %v", e)
-				return
-			}
-		}
-		f()
-	}()
-	<-done
-}
-
-// nobodysFile creates a config.toml in a folder, both owned by the user of asNobody.
+// nobodysFile creates a config.toml in a folder, both owned by the user of safeiotest.AsNobody.
 func nobodysFile(t *testing.T) string {
 	t.Helper()
 	path := writeTestConfig(t, "# mine\n")
@@ -56,7 +36,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(path), 0o500); err != nil {
 		t.Fatal(err)
 	}
-	asNobody(t, func() {
+	safeiotest.AsNobody(t, func() {
 		err := AddAccounts(path, nil, []api.Account{{Address: "a@gmail.com"}})
 		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), path+" cannot be written and was not changed; let this user write it and its folder") {
 			t.Errorf("error %v", err)
@@ -72,7 +52,7 @@ func TestUnreadableFile(t *testing.T) {
 	if err := os.Chmod(path, 0); err != nil {
 		t.Fatal(err)
 	}
-	asNobody(t, func() {
+	safeiotest.AsNobody(t, func() {
 		for name, err := range map[string]error{
 			"Load":        func() error { _, err := Load(path); return err }(),
 			"AddAccounts": AddAccounts(path, nil, []api.Account{{Address: "a@gmail.com"}}),

@@ -12,11 +12,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
 func TestAddAccountsCreatesTheFile(t *testing.T) {
-	path := filepath.Join(tempDir(t), "new folder", "ünï", "config.toml")
+	path := filepath.Join(safeiotest.Dir(t), "new folder", "ünï", "config.toml")
 	add := []api.Account{
 		{Address: "a@gmail.com", Provider: "google"},
 		{Address: `b@corp.example`, Provider: "microsoft", Login: `c"\é@corp.example`, ClientID: "id", TokenURL: "https://t.example/", SMTP: "s.example:465", MaxConnections: 9},
@@ -230,7 +231,7 @@ func TestRemoveAccountThatIsWrong(t *testing.T) {
 }
 
 func TestRemoveAccountFromNothing(t *testing.T) {
-	path := filepath.Join(tempDir(t), "config.toml")
+	path := filepath.Join(safeiotest.Dir(t), "config.toml")
 	if err := RemoveAccount(path, "a@gmail.com"); err == nil || !strings.Contains(err.Error(), "is not in") {
 		t.Errorf("error %v", err)
 	}
@@ -248,7 +249,7 @@ func TestEditsThatCannotBeWritten(t *testing.T) {
 		}
 	}
 	t.Run("a folder", func(t *testing.T) {
-		dir := tempDir(t)
+		dir := safeiotest.Dir(t)
 		check(t, AddAccounts(dir, nil, add), dir)
 	})
 	t.Run("below a file", func(t *testing.T) {
@@ -279,7 +280,7 @@ func TestEditsKeepModeAndLink(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	link := filepath.Join(tempDir(t), "link.toml")
+	link := filepath.Join(safeiotest.Dir(t), "link.toml")
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +347,7 @@ func BenchmarkAddAccounts1000(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := AddAccounts(filepath.Join(tempDir(b), "config.toml"), nil, c.Accounts); err != nil {
+		if err := AddAccounts(filepath.Join(safeiotest.Dir(b), "config.toml"), nil, c.Accounts); err != nil {
 			b.Fatal(err)
 		}
 	}

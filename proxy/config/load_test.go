@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
@@ -70,7 +71,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 }
 
 func TestLoadMissingFileMeansDefaults(t *testing.T) {
-	path := filepath.Join(tempDir(t), "no", "config.toml")
+	path := filepath.Join(safeiotest.Dir(t), "no", "config.toml")
 	got, err := Load(path)
 	if err != nil || !reflect.DeepEqual(got, Default()) {
 		t.Errorf("Load = %+v, %v", got, err)
@@ -184,7 +185,7 @@ func TestLoadErrors(t *testing.T) {
 }
 
 func TestLoadUnreadable(t *testing.T) {
-	dir := tempDir(t)
+	dir := safeiotest.Dir(t)
 	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "is a folder; choose a file, such as "+filepath.Join(dir, "config.toml")) {
 		t.Errorf("a folder: %v", err)
 	}
@@ -279,7 +280,7 @@ func FuzzLoad(f *testing.F) {
 // checkEdits adds an account to a valid file and removes it again. Neither may change what
 // the rest of the file means.
 func checkEdits(t *testing.T, data []byte, c Config) {
-	path := filepath.Join(tempDir(t), "config.toml")
+	path := filepath.Join(safeiotest.Dir(t), "config.toml")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 )
 
 var certificateTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -39,7 +41,7 @@ func checkCertificate(t *testing.T, cert tls.Certificate, now time.Time) {
 }
 
 func TestLocalCertificate(t *testing.T) {
-	dir := filepath.Join(tempDir(t), "new")
+	dir := filepath.Join(safeiotest.Dir(t), "new")
 	make := func(now time.Time) tls.Certificate {
 		t.Helper()
 		cert, err := Certificate(dir, now)
@@ -106,7 +108,7 @@ func TestLocalCertificateNotKept(t *testing.T) {
 
 // A real handshake, like that of a mail program that trusts the certificate.
 func TestLocalCertificateHandshake(t *testing.T) {
-	cert, err := Certificate(tempDir(t), time.Now())
+	cert, err := Certificate(safeiotest.Dir(t), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
