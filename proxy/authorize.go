@@ -42,12 +42,13 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 		err = box.grant.Consent(ctx, func(url string) error { return show(api.Prompt{URL: url}) })
 	}
 	check := api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: time.Since(start)}
+	if err != nil {
+		check = failedCheck(check, box, err)
+	}
 	switch {
 	case err != nil && ctx.Err() != nil: // ended by the user, or approved another way
-		check = failedCheck(check, box, err)
 		s.log.Info("sign-in ended", "account", box.address)
 	case err != nil:
-		check = failedCheck(check, box, err)
 		s.log.Warn("sign-in failed", "account", box.address, "err", err)
 	default:
 		s.log.Info("signed in", "account", box.address)
