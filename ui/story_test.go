@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -76,7 +75,9 @@ func base() *fake {
 		snapshot: api.Snapshot{Version: "1.0.0", State: api.Serving, Started: noon.Add(-time.Hour),
 			Keystore: api.KeystoreStatus{Kind: "system"}, Totals: map[api.Result]int64{}, PerMinute: make([]int64, 60)},
 		prospects: []prospect{google(), microsoft(),
-			{domains: []string{"icloud.com"}, err: errors.New("mail programs sign in to iCloud Mail without OAuth, so they do not need Waxseal; create an app-specific password at account.apple.com and enter it in your mail program")},
+			{domains: []string{"icloud.com"}, err: &api.Problem{
+				What: api.Say("Mail programs sign in to {{.Provider}} without OAuth, so they do not need Waxseal.", "Provider", "iCloud Mail"),
+				Cure: api.Say("Create an app-specific password at account.apple.com and enter it in your mail program, with the server smtp.mail.me.com and port 587.")}},
 		},
 		settings: api.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
 			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true},
