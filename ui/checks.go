@@ -152,6 +152,11 @@ func (n *notice) tell(e explained) {
 	show(n.Container, e.words != "")
 }
 
+// unless hides the notice while another one says the same.
+func (n *notice) unless(other *notice) {
+	show(n.Container, n.words.Text != "" && (!other.Visible() || other.words.Text != n.words.Text))
+}
+
 func newBeside(width float32, left, right fyne.CanvasObject) *fyne.Container {
 	return container.New(beside{width, 10}, left, right)
 }

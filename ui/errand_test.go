@@ -57,6 +57,22 @@ func TestErrandMakesAPassword(t *testing.T) {
 	}
 }
 
+// The page once showed the same notice twice: the account's problem, and the error of
+// asking for its settings.
+func TestSetupSaysItOnce(t *testing.T) {
+	b := busyOffice()
+	ail(b, 0, noPassword("ada@corp.example"))
+	s := newStage(t, b, staging{})
+	s.shows()
+	b.err = noPassword("ada@corp.example")
+	s.w.show(Page{Name: "setup", Account: "ada@corp.example"})
+	p := s.w.pages["setup"].(*setup)
+	s.until("both are known", func() bool { return p.trouble.Visible() && p.notice.words.Text != "" })
+	if p.notice.Visible() {
+		t.Errorf("says twice: %s", p.notice.words.Text)
+	}
+}
+
 // A check whose cure is a new sign-in has a button that begins one.
 func TestErrandOfACheck(t *testing.T) {
 	b := busyOffice()

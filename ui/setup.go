@@ -134,6 +134,7 @@ func (s *setup) load(renew bool) {
 		s.loading.Hide()
 		if err != nil {
 			s.notice.tell(s.w.explain(err))
+			s.notice.unless(s.trouble)
 		} else {
 			s.settings = m
 			show(s.all, true)
@@ -201,6 +202,7 @@ func (s *setup) draw(v view) {
 		}
 		s.facts.set(strings.Join(facts, " · "))
 		s.trouble.tell(accountTrouble(a))
+		s.notice.unless(s.trouble)
 		return
 	}
 	show(s.state.Container, false)

@@ -447,6 +447,7 @@ var stories = []story{
 	}},
 	{name: "setup without password", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
 		b.err = noPassword("ada@corp.example")
+		ail(b, 0, noPassword("ada@corp.example"))
 	})},
 	{name: "about", page: Page{Name: "about"}, backend: busyOffice, image: true},
 	{name: "question", backend: busyOffice, act: func(s *stage) { s.w.askRemove("ada@corp.example") }},
