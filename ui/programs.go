@@ -1,9 +1,7 @@
 package ui
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 
 	"fyne.io/fyne/v2"
 
@@ -12,12 +10,11 @@ import (
 
 // programs shows how to set up common mail programs.
 type programs struct {
-	w       *window
-	root    *fyne.Container
-	choice  *segments
-	steps   *fyne.Container
-	code    *text
-	codeBox *fyne.Container
+	w        *window
+	root     *fyne.Container
+	choice   *segments
+	steps    *fyne.Container
+	snippets *fyne.Container
 
 	settings api.MailSettings
 	server   api.MailServer
@@ -28,15 +25,14 @@ const (
 	outlook
 	appleMail
 	scanner
+	website
 	script
 )
 
 func newPrograms(w *window) *programs {
-	p := &programs{w: w, steps: newColumn(8), code: newText("", kind{mono: true, size: "helperText"})}
-	p.choice = newSegments(w.kit, []string{"Thunderbird", "Outlook", "Apple Mail", tr("Scanner or printer"), tr("Script")}, func(int) { p.draw() })
-	copyCode := w.copyButton(tr("Copy"), "", func() string { return p.code.Text })
-	p.codeBox = newColumn(8, newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, p.code)), newFlow(8, copyCode))
-	p.root = newColumn(14, newHeading(tr("Setup steps")), p.choice.root, p.steps, p.codeBox)
+	p := &programs{w: w, steps: newColumn(8), snippets: newColumn(14)}
+	p.choice = newSegments(w.kit, []string{"Thunderbird", "Outlook", "Apple Mail", tr("Scanner or printer"), tr("Website or server"), tr("Script")}, func(int) { p.draw() })
+	p.root = newColumn(14, newHeading(tr("Setup steps")), p.choice.root, p.steps, p.snippets)
 	return p
 }
 
@@ -50,41 +46,57 @@ func (p *programs) draw() {
 	for i, s := range programSteps(p.choice.chosen, p.settings, p.server) {
 		p.steps.Add(numbered(i+1, s))
 	}
-	code := ""
-	if p.choice.chosen == script {
-		code = snippet(p.settings, p.server)
+	p.snippets.Objects = nil
+	for _, s := range snippetsFor(p.choice.chosen, p.settings, p.server) {
+		p.snippets.Add(newSnippet(p.w, s))
 	}
-	p.code.set(code)
-	show(p.codeBox, code != "")
+	show(p.snippets, len(p.snippets.Objects) > 0)
 	p.w.settle()
 }
 
+// newSnippet shows lines to copy under the name of the program that they are for.
+func newSnippet(w *window, s snippet) fyne.CanvasObject {
+	lines := newText(s.lines, kind{mono: true, size: "helperText"})
+	return newColumn(6, newLine(4, nil, newText(s.program, kind{bold: true}), w.copyButton("", tr("Copy"), func() string { return s.lines })),
+		newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, lines)))
+}
+
 // programSteps are the steps for one mail program, with the account's values except
-// the password.
+// the password. The names are those of Thunderbird 153.8, of Apple's guide "Change
+// Outgoing server settings in Mail on Mac", and of classic Outlook's account settings;
+// read on 2026-11-29.
 func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 	v := values{"Server": s.Host, "Port": strconv.Itoa(s.Port), "User": clean(m.User), "Security": securityName(s)}
-	trust := tr("When it asks about the certificate, trust it: “Settings”, “Certificate” tells you how.")
 	var steps []string
 	switch program {
 	case thunderbird:
+		method := tr("Password, transmitted insecurely")
+		if s.TLS || !onThisComputer(s.Host) {
+			method = tr("Normal password")
+		}
+		v["Method"] = method
 		steps = []string{
-			tr("Open “Account Settings” and choose “Outgoing Server (SMTP)” at the end of the list. Add a server, or edit the account’s server."),
+			tr("Open “Account Settings” and choose “Outgoing Server” at the end of the list. Add a server, or edit the account’s server."),
 			tr("Server name {{.Server}}, port {{.Port}}, connection security “{{.Security}}”.", v),
-			tr("Authentication method “Normal password”, or “Password, transmitted insecurely” without TLS; the password never leaves this computer. User name {{.User}}.", v),
-			tr("Choose this server in the account’s settings. Thunderbird asks for the password when you send your first message."),
+			tr("Authentication method “{{.Method}}”; the password never leaves this computer. User name {{.User}}.", v),
+			tr("Choose this server as “Outgoing Server” in the account’s settings. Thunderbird asks for the password when you send your first message."),
 		}
 	case outlook:
 		steps = []string{
-			tr("Add the account as “IMAP or POP”, with “Let me set up my account manually”. For an existing account, open “Account settings”, “Server settings”, “Outgoing mail”."),
-			tr("Outgoing server {{.Server}}, port {{.Port}}, encryption “{{.Security}}”.", v),
-			tr("Choose “My outgoing server requires authentication” with user name {{.User}} and the password shown above.", v),
 			tr("Use classic Outlook: the new Outlook sends through Microsoft’s servers and can’t reach this computer."),
+			tr("In Windows’ Control Panel, open “Mail”, “Email Accounts”, your IMAP or POP account, “Change”. Outgoing mail server (SMTP): {{.Server}}.", v),
+			tr("Open “More Settings”, “Outgoing Server”: “My outgoing server (SMTP) requires authentication”, “Log on using” {{.User}} and the password shown above.", v),
+			tr("“Advanced”: outgoing server (SMTP) {{.Port}}, type of encrypted connection “{{.Security}}”.", v),
 		}
 	case appleMail:
 		steps = []string{
-			tr("Open “Mail”, “Settings”, “Accounts”, your account, “Server Settings”. At “Outgoing Mail Account”, choose “Edit SMTP Server List” and add a server."),
-			tr("Host name {{.Server}}. Switch off “Automatically manage connection settings”; port {{.Port}}.", v),
-			tr("Authentication “Password”, user name {{.User}}, and the password shown above.", v),
+			tr("In Mail, open “Settings”, “Accounts”, your account, “Server Settings”. At “Outgoing Mail Account”, choose “Edit SMTP Server List” and add a server."),
+			tr("User name {{.User}}, the password shown above, and host name {{.Server}}.", v),
+		}
+		if s.TLS {
+			steps = append(steps, tr("Switch off “Automatically manage connection settings”. Port {{.Port}}, “Use TLS/SSL” on, authentication “Password”.", v))
+		} else {
+			steps = append(steps, tr("Switch off “Automatically manage connection settings”. Port {{.Port}}, “Use TLS/SSL” off, authentication “Password”. Switch on “Allow insecure authentication”: the password never leaves this computer.", v))
 		}
 	case scanner:
 		steps = []string{
@@ -93,43 +105,17 @@ func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 			tr("Turn on SMTP authentication with user name {{.User}} and the password shown above. Use the same address as the sender.", v),
 			tr("In this computer’s firewall, allow that port only from your own network."),
 		}
+	case website:
+		return []string{
+			tr("For a program on this computer, copy its lines into its settings file, and put the password shown above in place of LOCAL_PASSWORD."),
+			tr("Let nobody but the program read that file."),
+			tr("For a program that is not listed, use the values shown above. It may call no security “None” or “Off”; switch off “Auto TLS” or “Use TLS if available”."),
+		}
 	case script:
 		return []string{tr("Put the password into the environment variable WAXSEAL_PASSWORD, not into the script.")}
 	}
 	if s.TLS && program != scanner {
-		steps = append(steps, trust)
+		steps = append(steps, tr("When it asks about the certificate, trust it: “Settings”, “Certificate” tells you how."))
 	}
 	return steps
-}
-
-// snippet sends one message from a shell and from Python, with the account's
-// values; the password comes from the environment.
-func snippet(m api.MailSettings, s api.MailServer) string {
-	user, host := shellWord(clean(m.User)), s.Host
-	tls, class := "", "SMTP"
-	if s.TLS {
-		tls, class = " --tls-on-connect", "SMTP_SSL"
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "swaks --server %s:%d%s --auth PLAIN \\\n  --auth-user %s --auth-password \"$WAXSEAL_PASSWORD\" \\\n  --from %s --to %s\n\n",
-		bracketed(host), s.Port, tls, user, user, user)
-	fmt.Fprintf(&b, "import os, smtplib\nwith smtplib.%s(%q, %d) as s:\n    s.login(%q, os.environ[\"WAXSEAL_PASSWORD\"])\n    s.send_message(message)",
-		class, host, s.Port, clean(m.User))
-	return b.String()
-}
-
-func bracketed(host string) string {
-	if strings.Contains(host, ":") {
-		return "[" + host + "]"
-	}
-	return host
-}
-
-// shellWord quotes a text that a shell would not take as one word.
-func shellWord(s string) string {
-	plain := strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._+-") == ""
-	if plain && s != "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -354,6 +354,18 @@ var stories = []story{
 		p.steps.choice.choose(script)
 		p.values["password"].reveal(true)
 	}},
+	{name: "setup website", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: busyOffice, act: func(s *stage) {
+		p := s.w.pages["setup"].(*setup)
+		p.ways.choose(1)
+		p.steps.choice.choose(website)
+		p.values["password"].reveal(true)
+	}},
+	{name: "setup apple mail", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: busyOffice, act: func(s *stage) {
+		p := s.w.pages["setup"].(*setup)
+		p.ways.choose(1)
+		p.steps.choice.choose(appleMail)
+		p.values["password"].reveal(true)
+	}},
 	{name: "setup needs consent", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: with(func(b *fake) {
 		ail(b, 0, consentExpired("ada@corp.example"))
 	})},
