@@ -35,7 +35,9 @@ var desktopBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "waxseal")
-	out, err := exec.Command("go", "build", "-tags", "gles", "-o", path, ".").CombinedOutput()
+	build := exec.Command("go", "build", "-tags", "gles", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1") // the tests themselves do without
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
