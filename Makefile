@@ -10,7 +10,7 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # works with in real life: a browser, an OpenID provider (installed with npm) and a
 # mail server that asks that provider about tokens.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
-	neomutt mailutils php-cli libphp-phpmailer node-nodemailer ca-certificates openssl \
+	neomutt mailutils php-cli libphp-phpmailer node-nodemailer ruby ca-certificates openssl \
 	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
 	chromium nodejs npm dovecot-core dovecot-submissiond \
 	$(WINDOW) $(DESKTOP)

@@ -29,9 +29,16 @@ type running struct {
 
 var accepting = regexp.MustCompile(`accepting mail on (\S+) \(STARTTLS\), (\S+) \(TLS\)`)
 
-// startProgram starts the program with one account. The program is this test binary under the name
-// that TestMain gave it, so it looks for data races too.
+// startProgram starts the program with one account, and with STARTTLS listed to programs on this
+// machine. The program is this test binary under the name that TestMain gave it, so it looks for data
+// races too.
 func startProgram(t *testing.T) *running {
+	t.Helper()
+	return startWith(t, "offer_starttls = true")
+}
+
+// startWith starts the program with one account and these settings in addition.
+func startWith(t *testing.T, settings string) *running {
 	t.Helper()
 	provider, err := providertest.Start(providertest.Options{})
 	if err != nil {
@@ -44,7 +51,7 @@ func startProgram(t *testing.T) *running {
 		t.Fatal(err)
 	}
 	config := filepath.Join(r.dir, "config.toml")
-	writeFile(t, config, strings.Replace(configFor(provider, ca), "listen_tls = []", "listen_tls = [\"127.0.0.1:0\"]\noffer_starttls = true", 1))
+	writeFile(t, config, strings.Replace(configFor(provider, ca), "listen_tls = []", "listen_tls = [\"127.0.0.1:0\"]\n"+settings, 1))
 	r.serve(t, exec.Command("waxseal", "serve", "--config", config, "--keystore", "memory"))
 	accounts := filepath.Join(r.dir, "accounts.json")
 	writeFile(t, accounts, importFor(t, provider, sender))

@@ -5,8 +5,10 @@ $mail = new PHPMailer\PHPMailer\PHPMailer(true);
 $mail->isSMTP();
 $mail->Host = $host; $mail->Port = (int)$port;
 $mail->SMTPAuth = true; $mail->AuthType = $auth; $mail->Username = $user; $mail->Password = $password;
-$mail->SMTPSecure = ["clear" => "", "STARTTLS" => "tls", "TLS" => "ssl"][$security];
-$mail->SMTPAutoTLS = false;
+if ($security != "") {
+    $mail->SMTPSecure = ["clear" => "", "STARTTLS" => "tls", "TLS" => "ssl"][$security];
+    $mail->SMTPAutoTLS = false;
+}
 if ($cert != "") {
     $mail->SMTPOptions = ["ssl" => ["cafile" => $cert]];
 }

@@ -9,7 +9,8 @@ else:
 if security == "STARTTLS":
     s.starttls(context=context)
 s.ehlo()
-s.esmtp_features["auth"] = auth
+if auth:
+    s.esmtp_features["auth"] = auth
 s.login(user, password)
 options = ["BODY=8BITMIME"] + ([] if to.isascii() else ["SMTPUTF8"])
 s.sendmail(user, [to], open(file, "rb").read().replace(b"\n", b"\r\n"), mail_options=options)
