@@ -19,15 +19,15 @@ func (s *Server) Settings() api.Settings {
 	}
 }
 
-// Configure changes the settings at once, and in the configuration file, which keeps its
+// Configure changes settings at once, and in the configuration file, which keeps its
 // comments and order. New addresses are opened before old ones are closed, and open
 // connections continue. After an error everything is as it was before; if another program
 // uses an address, the error is a *PortTakenError. The notes name the changes that take
 // effect at the next start. Configure does not change the keystore and the log's folder.
-func (s *Server) Configure(ctx context.Context, to api.Settings) (notes []string, err error) {
+func (s *Server) Configure(ctx context.Context, to api.SettingsChange) (notes []string, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
-	if to.Keystore != "" && to.Keystore != s.secrets.Kind() {
+	if to.Keystore != nil && *to.Keystore != s.secrets.Kind() {
 		return nil, &api.Problem{Lasting: true, What: api.Say("The keystore can’t be changed like a setting."), Cure: api.Say("Move the secrets to the other keystore.")}
 	}
 	was := s.config()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,9 +21,10 @@ import (
 )
 
 func (r *rig) configure(change func(*api.Settings)) ([]string, error) {
-	to := r.server.Settings()
+	was := r.server.Settings()
+	to := was
 	change(&to)
-	return r.server.Configure(r.t.Context(), to)
+	return r.server.Configure(r.t.Context(), was.Change(to))
 }
 
 // TestConfigureAddresses: mail programs can use a new port at once, connected programs stay
@@ -221,7 +223,8 @@ func TestConfigureTheRest(t *testing.T) {
 	if got := readText(t, r.config); got != before {
 		t.Errorf("refused settings changed the file:\n%s", got)
 	}
-	r.server.Configure(t.Context(), r.server.Settings())
+	r.configure(func(*api.Settings) {})
+	r.server.Configure(t.Context(), api.Settings{}.Change(r.server.Settings()))
 	if got := readText(t, r.config); got != before {
 		t.Errorf("no change changed the file:\n%s", got)
 	}
@@ -240,6 +243,24 @@ func TestConfigureKeepsEditsOfTheFile(t *testing.T) {
 	}
 	if got := readText(t, r.config); !strings.Contains(got, `metrics = "" # none, please`) || !strings.Contains(got, `log_level = "warn"`) {
 		t.Errorf("the file is\n%s", got)
+	}
+}
+
+// TestConfigureUndoesNoOtherChange: two windows that show the same settings each change another
+// one. The second used to write back what it had read before the first change.
+func TestConfigureUndoesNoOtherChange(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	shown := r.server.Settings()
+	free := machine.FreeAddress("127.0.0.1:0")
+	port, level := shown, shown
+	port.Listen, level.LogLevel = []string{free}, "debug"
+	for _, to := range []api.Settings{port, level} {
+		if _, err := r.server.Configure(t.Context(), shown.Change(to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := r.server.Settings(); !slices.Equal(s.Listen, port.Listen) || s.LogLevel != "debug" {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
@@ -47,12 +48,10 @@ func TestWaitForPort(t *testing.T) {
 	if snap := s.Snapshot(); snap.State != "starting" || snap.PortTaken.Address != taken || snap.PortTaken.Free == "" {
 		t.Errorf("state %q, %+v", snap.State, snap.PortTaken)
 	}
-	to := s.Settings()
-	if _, err := s.Configure(t.Context(), to); err != nil {
+	if _, err := s.Configure(t.Context(), api.SettingsChange{}); err != nil {
 		t.Errorf("no change: %v", err)
 	}
-	to.Listen = []string{"127.0.0.1:0"}
-	if _, err := s.Configure(t.Context(), to); err != nil {
+	if _, err := s.Configure(t.Context(), api.SettingsChange{Listen: &[]string{"127.0.0.1:0"}}); err != nil {
 		t.Fatal(err)
 	}
 	<-s.Ready()

@@ -1,6 +1,9 @@
 package ui
 
 import (
+	"slices"
+	"strings"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 
@@ -106,20 +109,34 @@ func (b *banners) changePort() {
 		return
 	}
 	b.w.inBackground(func(ctx ctx) error {
-		s, err := b.w.backend.Settings(ctx)
+		is, err := b.w.backend.Settings(ctx)
 		if err != nil {
 			return err
 		}
-		for _, list := range [][]string{s.Listen, s.ListenTLS} {
+		free := func(list []string) []string {
+			list = slices.Clone(list)
 			for i, address := range list {
 				if address == taken.Address {
 					list[i] = taken.Free
 				}
 			}
+			return list
 		}
-		_, err = b.w.backend.Configure(ctx, s)
+		to := is
+		to.Listen, to.ListenTLS = free(is.Listen), free(is.ListenTLS)
+		_, err = b.w.backend.Configure(ctx, is.Change(to))
 		return err
-	}, b.fail)
+	}, func(err error) {
+		b.fail(err)
+		if err != nil {
+			return
+		}
+		b.tell(strings.TrimSpace(tr("Waxseal accepts mail at {{.Address}} now.", values{"Address": taken.Free}) + " " +
+			b.w.portNote([]string{taken.Address}, []string{taken.Free})))
+		if s, ok := b.w.current.(*settings); ok {
+			s.enter() // it shows the old address
+		}
+	})
 }
 
 // fail shows an error.

@@ -16,7 +16,7 @@ func TestSettingsChange(t *testing.T) {
 	var got api.Settings
 	b.configure = func(p api.Settings) ([]string, error) {
 		got = p
-		return []string{"log_level changes at the next start"}, nil
+		return []string{"the log changes at the next start"}, nil
 	}
 	s := (story{page: Page{Name: "settings"}, backend: func() *fake { return b }}).stage(t, staging{})
 	p := configured(s)
@@ -24,9 +24,10 @@ func TestSettingsChange(t *testing.T) {
 		t.Fatal("showing the settings changed them")
 	}
 	p.notify.SetChecked(false)
-	s.until("it is saved", func() bool { return p.notes.Visible() })
-	if got.Notifications || got.Metrics != b.settings.Metrics || p.notes.Text != "Saved. Log_level changes at the next start." && p.notes.Text != "Saved. log_level changes at the next start." {
-		t.Errorf("configured %+v, says %q", got, p.notes.Text)
+	s.until("it is saved", func() bool { return p.said != nil })
+	said := p.said.(*remark)
+	if got.Notifications || got.Metrics != b.settings.Metrics || said.Text != "Saved. The log changes at the next start." || !said.Visible() {
+		t.Errorf("configured %+v, says %q", got, said.Text)
 	}
 	p.proxy.entry.SetText("proxy.example")
 	if !p.proxy.save.Disabled() || p.proxy.field.below.Text != "Write it like http://proxy.example.com:3128." {
@@ -35,8 +36,54 @@ func TestSettingsChange(t *testing.T) {
 	p.proxy.entry.SetText("http://proxy.example:3128")
 	p.proxy.entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 	s.until("it is saved", func() bool { return p.proxy.is == "http://proxy.example:3128" })
-	if got.HTTPProxy != "http://proxy.example:3128" || got.Notifications {
-		t.Errorf("configured %+v", got)
+	if got.HTTPProxy != "http://proxy.example:3128" || got.Notifications || said.Visible() {
+		t.Errorf("configured %+v; the confirmation of the last change is still shown: %t", got, said.Visible())
+	}
+	if below := p.proxy.field.below; below.Text != "Saved. The log changes at the next start." || !below.Visible() {
+		t.Errorf("says %q at the field", below.Text)
+	}
+}
+
+// A form that was opened before a port was chosen elsewhere used to write the old one back.
+func TestSettingsWriteOnlyWhatWasChanged(t *testing.T) {
+	b := busyOffice()
+	s := (story{page: Page{Name: "settings"}, backend: func() *fake { return b }}).stage(t, staging{})
+	p := configured(s)
+	b.settings.Listen = []string{"127.0.0.1:2587"} // chosen on the command line, say
+	p.metrics.entry.SetText("127.0.0.1:9999")      // half typed
+	p.notify.SetChecked(false)
+	s.until("it is saved", func() bool { return p.said != nil })
+	if !slices.Equal(b.settings.Listen, []string{"127.0.0.1:2587"}) || b.settings.Notifications {
+		t.Errorf("the settings are %+v", b.settings)
+	}
+	if p.listen.entry.Text != "127.0.0.1:2587" || p.metrics.entry.Text != "127.0.0.1:9999" {
+		t.Errorf("the fields have %q and %q", p.listen.entry.Text, p.metrics.entry.Text)
+	}
+}
+
+// Another port means work in mail programs: the form names the ports and the accounts, before
+// and after it is saved.
+func TestAnotherPortNamesTheMailPrograms(t *testing.T) {
+	b := busyOffice()
+	s := (story{page: Page{Name: "settings"}, backend: func() *fake { return b }}).stage(t, staging{})
+	p := configured(s)
+	const note = "Change the port from 1587 to 2587 in the mail programs of: ada@corp.example, scanner@corp.example, ada.lovelace@gmail.com."
+	p.listen.entry.SetText("127.0.0.1:2587, [::1]:2587")
+	if got := p.listen.field.below.Text; got != note {
+		t.Errorf("before: %q", got)
+	}
+	p.listen.apply()
+	s.until("it is saved", func() bool { return p.said != nil })
+	if got := p.listen.field.below.Text; got != "Saved. It takes effect now. "+note {
+		t.Errorf("after: %q", got)
+	}
+	p.listenTLS.entry.SetText("")
+	if got := p.listenTLS.field.below.Text; got != "Mail programs that use port 1465 can no longer send. This affects the mail programs of: ada@corp.example, scanner@corp.example, ada.lovelace@gmail.com." {
+		t.Errorf("without the port: %q", got)
+	}
+	p.listen.entry.SetText("127.0.0.1:2587")
+	if got := p.listen.field.below.Text; got != p.listen.field.hint {
+		t.Errorf("the same port: %q", got)
 	}
 }
 

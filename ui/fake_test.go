@@ -172,14 +172,38 @@ func (f *fake) Settings(context.Context) (api.Settings, error) {
 	return f.settings, f.ask("settings")
 }
 
-func (f *fake) Configure(_ context.Context, s api.Settings) ([]string, error) {
+func (f *fake) Configure(_ context.Context, to api.SettingsChange) ([]string, error) {
 	if err := f.ask("configure"); err != nil {
 		return nil, err
 	}
+	next := applied(f.settings, to)
+	var notes []string
 	if f.configure != nil {
-		return f.configure(s)
+		var err error
+		if notes, err = f.configure(next); err != nil {
+			return nil, err
+		}
 	}
-	return nil, nil
+	f.settings = next
+	return notes, nil
+}
+
+// applied is the settings after a change.
+func applied(s api.Settings, to api.SettingsChange) api.Settings {
+	for at, list := range map[*[]string]*[]string{&s.Listen: to.Listen, &s.ListenTLS: to.ListenTLS} {
+		if list != nil {
+			*at = *list
+		}
+	}
+	for at, word := range map[*string]*string{&s.Metrics: to.Metrics, &s.HTTPProxy: to.HTTPProxy, &s.LogLevel: to.LogLevel} {
+		if word != nil {
+			*at = *word
+		}
+	}
+	if to.Notifications != nil {
+		s.Notifications = *to.Notifications
+	}
+	return s
 }
 
 func (f *fake) Reload(context.Context) ([]string, error) { return nil, f.ask("reload") }

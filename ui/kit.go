@@ -207,13 +207,14 @@ func newField(name, hint string, control fyne.CanvasObject) field {
 }
 
 // refuse shows what is wrong with the input; "" shows the hint again.
-func (f field) refuse(why string) {
-	if why == "" {
-		f.below.mark(widget.LowImportance)
-		f.below.set(f.hint)
-	} else {
-		f.below.mark(widget.DangerImportance)
-		f.below.set(why)
+func (f field) refuse(why string) { f.say(why, bad) }
+
+// say shows something about the input in place of the hint; "" shows the hint again.
+func (f field) say(words string, m mood) {
+	if words == "" {
+		words, m = f.hint, calm
 	}
-	show(f.below, f.below.Text != "")
+	f.below.mark(m.importance())
+	f.below.set(words)
+	show(f.below, words != "")
 }

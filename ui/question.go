@@ -16,12 +16,17 @@ func (w *window) question(title, words, yes string, importance widget.Importance
 		then()
 	})
 	do.Importance = importance
-	content := newColumn(12, newHeading(title), newBody(words), newActions(no, do))
-	card := newStack(newSheet("overlayBackground", colorCardBorder, 14), padded(22, 18, content))
+	w.dialog(no, newHeading(title), newBody(words), newActions(no, do))
+}
+
+// dialog shows something over the window that has to be answered, with the focus on
+// first. Escape closes it.
+func (w *window) dialog(first fyne.Focusable, content ...fyne.CanvasObject) {
+	card := newStack(newSheet("overlayBackground", colorCardBorder, 14), padded(22, 18, newColumn(12, content...)))
 	overlay := container.New(inTheMiddle(420), newCurtain(), card)
 	w.win.Canvas().Overlays().Add(overlay)
 	overlay.Resize(w.win.Canvas().Size())
-	w.win.Canvas().Focus(no)
+	w.win.Canvas().Focus(first)
 }
 
 // curtain covers the window during a question, and catches clicks.

@@ -19,7 +19,6 @@ type settings struct {
 	loading *text
 	notice  *notice
 	all     *fyne.Container
-	notes   *text // when a change takes effect
 
 	listen, listenTLS, metrics, proxy *setting
 	notify, autostart                 *check
@@ -31,6 +30,7 @@ type settings struct {
 
 	now     api.Settings // as the engine has them
 	filling bool         // widgets are changed by us, not by a person
+	said    answer       // the last one that says something
 	cancel  context.CancelFunc
 }
 
@@ -39,37 +39,36 @@ var levels = []string{"debug", "info", "warn", "error"}
 
 func newSettings(w *window) *settings {
 	s := &settings{w: w, notice: newNotice(w), loading: newMuted(tr("Loading the settings…")), certificate: newCertificate(w), keystore: newKeystore(w)}
-	s.notes = newText("", kind{bold: true})
-	s.notes.mark(good.importance())
-	s.notes.Hide()
 	s.listen = newSetting(s, tr("Unencrypted or STARTTLS"), tr("One or more addresses, separated by commas. Most mail programs use these."), "127.0.0.1:1587", checkAddresses,
 		func(p *api.Settings, v string) { p.Listen = addresses(v) })
 	s.listenTLS = newSetting(s, tr("Implicit TLS"), "", "127.0.0.1:1465", checkAddresses,
 		func(p *api.Settings, v string) { p.ListenTLS = addresses(v) })
+	s.listen.follows, s.listenTLS.follows = w.portNote, w.portNote
 	s.metrics = newSetting(s, tr("Metrics for Prometheus"), tr("Leave empty to turn off."), "127.0.0.1:9587", checkOneAddress,
 		func(p *api.Settings, v string) { p.Metrics = v })
 	s.proxy = newSetting(s, tr("HTTP proxy"), tr("Waxseal reaches providers through it, for sign-in and mail. Leave empty to use the system’s proxy."), "http://proxy.example.com:3128", checkProxy,
 		func(p *api.Settings, v string) { p.HTTPProxy = v })
-	s.notify = w.kit.check(tr("Notifications"), func(on bool) { s.change(func(p *api.Settings) { p.Notifications = on }, nil) })
-	s.autostart = w.kit.check(tr("Start Waxseal when I log in"), func(on bool) { s.setAutostart(on) })
+	notified, started, logged := newRemark(), newRemark(), newRemark()
+	s.notify = w.kit.check(tr("Notifications"), func(on bool) { s.change(func(p *api.Settings) { p.Notifications = on }, notified) })
+	s.autostart = w.kit.check(tr("Start Waxseal when I log in"), func(on bool) { s.setAutostart(on, started) })
 	s.level = w.kit.choice([]string{tr("Debug"), tr("Normal"), tr("Warnings"), tr("Errors")}, func(string) {
-		s.change(func(p *api.Settings) { p.LogLevel = levels[s.level.SelectedIndex()] }, nil)
+		s.change(func(p *api.Settings) { p.LogLevel = levels[s.level.SelectedIndex()] }, logged)
 	})
 	s.folder = newText("", kind{mono: true, size: theme.SizeNameCaptionText})
-	s.openFolder = w.kit.button(tr("Open folder"), theme.FolderOpenIcon(), func() { s.showFolder() })
+	s.openFolder = w.kit.button(tr("Open folder"), theme.FolderOpenIcon(), func() { s.showFolder(logged) })
 
 	section := func(title string, objects ...fyne.CanvasObject) fyne.CanvasObject {
 		return newCard(newColumn(14, append([]fyne.CanvasObject{newHeading(title)}, objects...)...)).Container
 	}
 	s.all = newColumn(16,
-		section(tr("This computer"), padded(-8, -4, newColumn(0, s.autostart, s.notify))),
+		section(tr("This computer"), newColumn(0, padded(-8, -4, s.autostart), started.beside(28), padded(-8, -4, s.notify), notified.beside(28))),
 		section(tr("Local mail server"), s.listen.root, s.listenTLS.root),
 		section(tr("Certificate"), s.certificate.root),
 		section(tr("Network"), s.proxy.root, s.metrics.root),
 		section(tr("Passwords and sign-ins"), s.keystore.root),
-		section(tr("Log"), newField(tr("Log level"), "", s.level.framed()).Container, newColumn(8, s.folder, newFlow(8, s.openFolder))),
+		section(tr("Log"), newColumn(6, newField(tr("Log level"), "", s.level.framed()).Container, logged.text), newColumn(8, s.folder, newFlow(8, s.openFolder))),
 		padded(-8, 0, newFlow(8, w.kit.quiet(tr("About Waxseal"), theme.InfoIcon(), func() { w.show(Page{Name: "about"}) }))))
-	s.scroll = newScroll(720, newColumn(16, newTitle(tr("Settings")), s.notes, s.loading, s.notice.Container, s.all))
+	s.scroll = newScroll(720, newColumn(16, newTitle(tr("Settings")), s.loading, s.notice.Container, s.all))
 	return s
 }
 
@@ -81,7 +80,15 @@ func (s *settings) leave() {
 	if s.cancel != nil {
 		s.cancel()
 	}
-	s.notes.Hide()
+	s.hush()
+}
+
+// hush takes back what was said about the last change.
+func (s *settings) hush() {
+	if s.said != nil {
+		s.said.hush()
+		s.said = nil
+	}
 }
 
 func (s *settings) enter() {
@@ -102,7 +109,7 @@ func (s *settings) enter() {
 		s.certificate.set(c, err)
 		s.w.settle()
 	})
-	show(s.autostart, s.w.options.Autostart != nil && s.w.options.SetAutostart != nil)
+	show(s.autostart, s.w.startsAtLogin())
 	if !s.autostart.Visible() {
 		return
 	}
@@ -113,14 +120,14 @@ func (s *settings) enter() {
 	})
 }
 
-// fill shows what the engine has.
+// fill shows what the engine has. What somebody is typing stays.
 func (s *settings) fill(p api.Settings) {
 	s.now = p
 	s.filling = true
-	s.listen.set(strings.Join(p.Listen, ", "))
-	s.listenTLS.set(strings.Join(p.ListenTLS, ", "))
-	s.metrics.set(p.Metrics)
-	s.proxy.set(p.HTTPProxy)
+	s.listen.update(strings.Join(p.Listen, ", "))
+	s.listenTLS.update(strings.Join(p.ListenTLS, ", "))
+	s.metrics.update(p.Metrics)
+	s.proxy.update(p.HTTPProxy)
 	s.notify.SetChecked(p.Notifications)
 	if i := slices.Index(levels, p.LogLevel); i >= 0 {
 		s.level.SetSelectedIndex(i)
@@ -130,32 +137,33 @@ func (s *settings) fill(p api.Settings) {
 	s.filling = false
 }
 
-// change asks the engine to change the settings. An error is shown at the field that
-// it belongs to, if any.
-func (s *settings) change(edit func(*api.Settings), at *setting) {
+// change asks the engine to change what edit changes, and nothing else: another window
+// or program may have changed other settings since. The answer is shown at the control.
+func (s *settings) change(edit func(*api.Settings), at answer) {
 	if s.filling {
 		return
 	}
 	next := s.now
 	edit(&next)
+	change, now := s.now.Change(next), s.now
 	var notes []string
-	s.notes.Hide()
-	s.notice.say("", "")
+	s.hush()
 	s.w.inBackground(func(ctx ctx) (err error) {
-		notes, err = s.w.backend.Configure(ctx, next)
+		if notes, err = s.w.backend.Configure(ctx, change); err != nil {
+			return err
+		}
+		now, err = s.w.backend.Settings(ctx)
 		return err
 	}, func(err error) {
-		switch {
-		case err == nil:
-			s.fill(next)
-			s.notes.set(saved(notes))
-			s.notes.Show()
-		case at != nil:
-			at.refuse(err)
-		default:
+		s.hush()
+		s.said = at
+		if err != nil {
 			s.fill(s.now)
-			s.notice.tell(s.w.explain(err))
+			at.refuse(s.w, err)
+			return
 		}
+		at.accept(saved(notes))
+		s.fill(now)
 	})
 }
 
@@ -170,47 +178,86 @@ func saved(notes []string) string {
 	return tr("Saved.") + " " + strings.Join(notes, " ")
 }
 
-func (s *settings) setAutostart(on bool) {
+func (s *settings) setAutostart(on bool, at answer) {
 	if s.filling {
 		return
 	}
+	s.hush()
 	s.w.inBackground(func(ctx) error { return s.w.options.SetAutostart(on) }, func(err error) {
-		if err != nil {
-			s.filling = true
-			s.autostart.SetChecked(!on)
-			s.filling = false
+		s.said = at
+		if err == nil {
+			at.accept(tr("Saved. It takes effect now."))
+			return
 		}
-		s.notice.tell(s.w.explain(err))
+		s.filling = true
+		s.autostart.SetChecked(!on)
+		s.filling = false
+		at.refuse(s.w, err)
 	})
 }
 
-func (s *settings) showFolder() {
+func (s *settings) showFolder(at *remark) {
 	if err := s.w.options.OpenFolder(s.now.LogFolder); err != nil {
 		s.w.copy(s.now.LogFolder)
-		s.notice.say(tr("The folder could not be opened. Its path was copied instead."), "")
+		s.said = at
+		at.say(tr("The folder could not be opened. Its path was copied instead."), bad)
 		s.w.settle()
 	}
+}
+
+// answer is where a control says what became of a change.
+type answer interface {
+	accept(words string)
+	refuse(w *window, err error)
+	hush()
+}
+
+// remark is an answer below a control.
+type remark struct{ *text }
+
+func newRemark() *remark {
+	r := &remark{newText("", kind{bold: true})}
+	r.Hide()
+	return r
+}
+
+// beside is the remark, moved to the right as far as a check's label.
+func (r *remark) beside(x float32) fyne.CanvasObject {
+	space := newSheet(colorNone, colorNone, 0)
+	space.least = fyne.NewSize(x-8, 1)
+	return newLine(8, []fyne.CanvasObject{space}, r.text)
+}
+
+func (r *remark) accept(words string)         { r.say(words, good) }
+func (r *remark) refuse(w *window, err error) { r.say(w.explain(err).text(), bad) }
+func (r *remark) hush()                       { r.say("", calm) }
+
+func (r *remark) say(words string, m mood) {
+	r.mark(m.importance())
+	r.set(words)
+	show(r.text, words != "")
 }
 
 // setting is a value that is entered as text. Enter or the button that appears after a
 // change saves it.
 type setting struct {
-	root  *fyne.Container
-	entry *entry
-	field field
-	save  *button
-	undo  *button
-	free  *button // takes the free address that was offered
-	is    string  // as the engine has it
-	offer string
-	s     *settings
-	check func(string) string
-	edit  func(*api.Settings, string)
+	root    *fyne.Container
+	entry   *entry
+	field   field
+	save    *button
+	undo    *button
+	free    *button // takes the free address that was offered
+	is      string  // as the engine has it
+	offer   string
+	s       *settings
+	check   func(string) string
+	edit    func(*api.Settings, string)
+	follows func(was, to []string) string // what a change means for others; "" is nothing
 }
 
 func newSetting(s *settings, name, hint, example string, check func(string) string, edit func(*api.Settings, string)) *setting {
 	k := s.w.kit
-	t := &setting{s: s, check: check, edit: edit}
+	t := &setting{s: s, check: check, edit: edit, follows: func(_, _ []string) string { return "" }}
 	t.entry = k.entry(example, func(string) { t.typed() })
 	t.entry.OnSubmitted = func(string) { t.apply() }
 	t.save = k.primary(tr("Save"), nil, func() { t.apply() })
@@ -222,43 +269,73 @@ func newSetting(s *settings, name, hint, example string, check func(string) stri
 	return t
 }
 
+func (t *setting) typedText() string { return strings.TrimSpace(t.entry.Text) }
+
+// set shows a value in place of what was typed.
 func (t *setting) set(value string) {
 	t.is = value
 	t.entry.SetText(value)
 	t.typed()
 }
 
-// typed shows mistakes while they are typed.
+// update shows what the engine has, unless somebody is typing something else.
+func (t *setting) update(value string) {
+	if draft := t.typedText(); draft != t.is && draft != value {
+		t.is = value
+		return
+	}
+	if t.is != value || t.typedText() != value {
+		t.set(value)
+	}
+}
+
+// typed shows mistakes while they are typed, and what else a change needs.
 func (t *setting) typed() {
-	differs := strings.TrimSpace(t.entry.Text) != t.is
+	differs := t.typedText() != t.is
 	show(t.save, differs)
 	show(t.undo, differs)
 	show(t.free, false)
 	wrong := ""
 	if differs {
-		wrong = t.check(strings.TrimSpace(t.entry.Text))
+		wrong = t.check(t.typedText())
 	}
 	t.field.refuse(wrong)
+	if differs && wrong == "" {
+		t.field.say(t.follows(addresses(t.is), addresses(t.typedText())), care)
+	}
 	t.save.enable(wrong == "")
 	show(t.root.Objects[1], differs)
 	t.s.w.settle()
 }
 
 func (t *setting) apply() {
-	value := strings.TrimSpace(t.entry.Text)
+	value := t.typedText()
 	if value == t.is || t.check(value) != "" {
 		return
 	}
 	t.s.change(func(p *api.Settings) { t.edit(p, value) }, t)
 }
 
+// accept shows the new value, and what else it needs.
+func (t *setting) accept(words string) {
+	also := t.follows(addresses(t.is), addresses(t.typedText()))
+	t.set(t.typedText())
+	t.field.say(strings.TrimSpace(words+" "+also), good)
+	if t.s.w.win.Canvas().Focused() == nil {
+		t.s.w.win.Canvas().Focus(t.entry) // the button that was pressed is gone
+	}
+}
+
+// hush shows the hint again.
+func (t *setting) hush() { t.field.refuse("") }
+
 // refuse shows why the engine did not accept the value. For a taken port it offers a
 // free one.
-func (t *setting) refuse(err error) {
-	t.field.refuse(t.s.w.explain(err).text())
+func (t *setting) refuse(w *window, err error) {
+	t.field.refuse(w.explain(err).text())
 	var taken *api.PortTakenError
 	if errors.As(err, &taken) && taken.Free != "" {
-		t.offer = strings.Replace(strings.TrimSpace(t.entry.Text), taken.Address, taken.Free, 1)
+		t.offer = strings.Replace(t.typedText(), taken.Address, taken.Free, 1)
 		t.free.SetText(tr("Use {{.Address}}", values{"Address": taken.Free}))
 		show(t.free, true)
 	}

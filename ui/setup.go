@@ -102,6 +102,8 @@ func (s *setup) welcome(again bool) {
 	s.welcomed.set(tr("Signed in. Enter these settings in your mail program:"))
 	if again {
 		s.welcomed.set(tr("Signed in again. Your mail programs need no changes."))
+	} else {
+		s.w.offerAutostart(s.account)
 	}
 	show(s.welcomed, true)
 	s.w.settle()

@@ -348,6 +348,11 @@ var stories = []story{
 	}},
 
 	{name: "setup", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: busyOffice, image: true, shot: "setup"},
+	{name: "setup first", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: alone, act: func(s *stage) {
+		s.w.options.Autostart = func() (bool, error) { return false, nil }
+		s.w.pages["setup"].(*setup).welcome(false)
+		s.until("it asks", func() bool { return s.w.win.Canvas().Overlays().Top() != nil })
+	}},
 	{name: "setup script", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: busyOffice, act: func(s *stage) {
 		p := s.w.pages["setup"].(*setup)
 		p.ways.choose(1)

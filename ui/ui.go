@@ -42,7 +42,7 @@ type Backend interface {
 	SetPaused(ctx context.Context, paused bool) error
 	Settings(ctx context.Context) (api.Settings, error)
 	Reload(ctx context.Context) (notes []string, err error)
-	Configure(ctx context.Context, s api.Settings) (notes []string, err error)
+	Configure(ctx context.Context, to api.SettingsChange) (notes []string, err error)
 	Certificate(ctx context.Context) (api.Certificate, error)
 	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
 	Doctor(ctx context.Context, report func(api.Check)) (failed int, err error)

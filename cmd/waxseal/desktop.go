@@ -28,7 +28,7 @@ type desktop struct {
 	log    *slog.Logger
 	window *window
 	tray   *tray.Tray
-	hidden bool // never open the window unasked
+	hidden bool // started at login: never open the window unasked
 
 	notices chan tray.Notice
 	working sync.WaitGroup
@@ -185,7 +185,7 @@ func (d *desktop) settle(ctx context.Context) {
 	}
 }
 
-// begin opens the window if the user needs to see it.
+// begin opens the window, unless Waxseal was started at login.
 func (d *desktop) begin(ctx context.Context) {
 	first := true
 	tray.WatchHost(ctx, func(present bool) {
@@ -200,7 +200,7 @@ func (d *desktop) begin(ctx context.Context) {
 			d.show("settings", "")
 		case len(s.Accounts) == 0:
 			d.show("add", "")
-		case !present || s.Keystore.Problem != nil:
+		default:
 			d.show("overview", "")
 		}
 		if !present {

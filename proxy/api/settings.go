@@ -1,5 +1,7 @@
 package api
 
+import "slices"
+
 // Settings are the parts of the configuration that the settings page shows and changes.
 // Addresses are host:port.
 type Settings struct {
@@ -15,6 +17,41 @@ type Settings struct {
 	LogFolder     string `json:"log_folder"` // the folder of the log file, "" if there is none; Configure does not change it
 	LogFile       string `json:"log_file"`   // the log file itself
 	Notifications bool   `json:"notifications"`
+}
+
+// SettingsChange changes some settings: nil leaves a setting as it is. Two windows or
+// programs that each change another setting do not undo each other's change.
+type SettingsChange struct {
+	Listen        *[]string `json:"listen,omitempty"`
+	ListenTLS     *[]string `json:"listen_tls,omitempty"`
+	Metrics       *string   `json:"metrics,omitempty"`
+	Keystore      *string   `json:"keystore,omitempty"`
+	HTTPProxy     *string   `json:"http_proxy,omitempty"`
+	LogLevel      *string   `json:"log_level,omitempty"`
+	Notifications *bool     `json:"notifications,omitempty"`
+}
+
+// Change is what to changes in s.
+func (s Settings) Change(to Settings) (c SettingsChange) {
+	list := func(is, to []string) *[]string {
+		if slices.Equal(is, to) {
+			return nil
+		}
+		return new(append([]string{}, to...)) // JSON has null for a nil list, which would be no change
+	}
+	word := func(is, to string) *string {
+		if is == to {
+			return nil
+		}
+		return &to
+	}
+	c.Listen, c.ListenTLS = list(s.Listen, to.Listen), list(s.ListenTLS, to.ListenTLS)
+	c.Metrics, c.Keystore = word(s.Metrics, to.Metrics), word(s.Keystore, to.Keystore)
+	c.HTTPProxy, c.LogLevel = word(s.HTTPProxy, to.HTTPProxy), word(s.LogLevel, to.LogLevel)
+	if s.Notifications != to.Notifications {
+		c.Notifications = &to.Notifications
+	}
+	return c
 }
 
 // MailSettings are the settings to enter in a mail program.

@@ -258,12 +258,13 @@ func (e *events) reload() {
 }
 
 func (e *events) settings() {
-	s := e.server.Settings()
+	was := e.server.Settings()
+	s := was
 	s.Notifications = !s.Notifications
 	if e.rng.IntN(2) == 0 {
 		s.LogLevel = pick(e.rng, []string{"debug", "info"})
 	}
-	if _, err := e.server.Configure(e.t.Context(), s); err != nil {
+	if _, err := e.server.Configure(e.t.Context(), was.Change(s)); err != nil {
 		e.fail("settings: %v", err)
 	}
 }

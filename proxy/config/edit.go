@@ -199,19 +199,26 @@ type change struct {
 }
 
 // Changes returns the settings in to that differ from the configuration.
-func (c Config) Changes(to api.Settings) Changes {
+func (c Config) Changes(to api.SettingsChange) Changes {
 	var all Changes
-	compare := func(differs bool, key, value string, apply func(*Config)) {
-		if differs {
-			all = append(all, change{key, value, apply})
+	list := func(to *[]string, key string, of func(*Config) *[]string) {
+		if to != nil && !slices.Equal(*of(&c), *to) {
+			all = append(all, change{key, quoteList(*to), func(c *Config) { *of(c) = slices.Clone(*to) }})
 		}
 	}
-	compare(!slices.Equal(c.Listen, to.Listen), "listen", quoteList(to.Listen), func(c *Config) { c.Listen = slices.Clone(to.Listen) })
-	compare(!slices.Equal(c.ListenTLS, to.ListenTLS), "listen_tls", quoteList(to.ListenTLS), func(c *Config) { c.ListenTLS = slices.Clone(to.ListenTLS) })
-	compare(c.Metrics != to.Metrics, "metrics", quote(to.Metrics), func(c *Config) { c.Metrics = to.Metrics })
-	compare(c.LogLevel != to.LogLevel, "log_level", quote(to.LogLevel), func(c *Config) { c.LogLevel = to.LogLevel })
-	compare(c.HTTPProxy != to.HTTPProxy, "http_proxy", quote(to.HTTPProxy), func(c *Config) { c.HTTPProxy = to.HTTPProxy })
-	compare(c.Notifications != to.Notifications, "notifications", fmt.Sprint(to.Notifications), func(c *Config) { c.Notifications = to.Notifications })
+	word := func(to *string, key string, of func(*Config) *string) {
+		if to != nil && *of(&c) != *to {
+			all = append(all, change{key, quote(*to), func(c *Config) { *of(c) = *to }})
+		}
+	}
+	list(to.Listen, "listen", func(c *Config) *[]string { return &c.Listen })
+	list(to.ListenTLS, "listen_tls", func(c *Config) *[]string { return &c.ListenTLS })
+	word(to.Metrics, "metrics", func(c *Config) *string { return &c.Metrics })
+	word(to.LogLevel, "log_level", func(c *Config) *string { return &c.LogLevel })
+	word(to.HTTPProxy, "http_proxy", func(c *Config) *string { return &c.HTTPProxy })
+	if on := to.Notifications; on != nil && *on != c.Notifications {
+		all = append(all, change{"notifications", fmt.Sprint(*on), func(c *Config) { c.Notifications = *on }})
+	}
 	return all
 }
 

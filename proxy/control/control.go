@@ -53,7 +53,7 @@ type Backend interface {
 	SetPaused(paused bool)
 	MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error)
 	Settings() api.Settings
-	Configure(ctx context.Context, to api.Settings) (notes []string, err error)
+	Configure(ctx context.Context, to api.SettingsChange) (notes []string, err error)
 	Certificate() (api.Certificate, error)
 }
 

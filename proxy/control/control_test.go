@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -128,8 +129,9 @@ func (f *fake) Settings() api.Settings {
 	return api.Settings{Listen: []string{"127.0.0.1:1587"}, Metrics: "127.0.0.1:9587", LogLevel: "info", Notifications: true}
 }
 
-func (f *fake) Configure(_ context.Context, to api.Settings) ([]string, error) {
-	return []string{"later"}, f.ask("configure %+v", to)
+func (f *fake) Configure(_ context.Context, to api.SettingsChange) ([]string, error) {
+	said, _ := json.Marshal(to)
+	return []string{"later"}, f.ask("configure %s", said)
 }
 
 func (f *fake) Certificate() (api.Certificate, error) {

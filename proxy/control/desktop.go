@@ -31,8 +31,8 @@ func (c *Client) Settings(ctx context.Context) (s api.Settings, err error) {
 	return s, err
 }
 
-// Configure changes the settings; see [proxy.Server.Configure].
-func (c *Client) Configure(ctx context.Context, to api.Settings) (notes []string, err error) {
+// Configure changes settings; see [proxy.Server.Configure].
+func (c *Client) Configure(ctx context.Context, to api.SettingsChange) (notes []string, err error) {
 	err = c.call(ctx, http.MethodPost, "/configure", to, &notes)
 	return notes, err
 }

@@ -24,8 +24,8 @@ func (h *handler) forWindows(b Backend, d Desktop) {
 	h.mux.HandleFunc("GET /settings", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, b.Settings(), nil)
 	})
-	h.mux.HandleFunc("POST /configure", with(func(ctx context.Context, s api.Settings) (any, error) {
-		return b.Configure(ctx, s)
+	h.mux.HandleFunc("POST /configure", with(func(ctx context.Context, to api.SettingsChange) (any, error) {
+		return b.Configure(ctx, to)
 	}))
 	h.mux.HandleFunc("GET /certificate", func(w http.ResponseWriter, r *http.Request) {
 		c, err := b.Certificate()
