@@ -11,7 +11,7 @@ import (
 // below the command, and no package that knows its users.
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign"}
+	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
 	engine := append([]string{"proxy/api", "proxy/config", "proxy/emailproxy", "proxy/envelope", "proxy/localtls", "proxy/machine",
 		"proxy/oauth", "proxy/tcp", "proxy/upstream"}, base...)
 	allowed := map[string][]string{
@@ -23,9 +23,10 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/dialogue":     {},
 		"proxy/envelope":     {},
 		"proxy/foreign":      {},
+		"proxy/localuser":    {},
 		"proxy/emailproxy":   {"keystore/safeio"},
 		"proxy/localtls":     {"keystore/safeio"},
-		"proxy/machine":      {"proxy/api"},
+		"proxy/machine":      {"proxy/api", "proxy/localuser"},
 		"proxy/tcp":          {},
 		"proxy/oauth":        base,
 		"proxy/upstream":     append([]string{"proxy/oauth", "proxy/tcp"}, base...),

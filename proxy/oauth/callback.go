@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/localuser"
 )
 
 // redirection is where the provider sends the browser back to: a server on this machine that takes one
@@ -44,6 +46,7 @@ func listen(ctx context.Context, host, path, state string) (*redirection, error)
 		ReadHeaderTimeout: 5 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0), // what strangers send is not news
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 	r.server.SetKeepAlivesEnabled(false)
 	for _, ln := range listeners {
@@ -98,13 +101,26 @@ func hasIPv6(ctx context.Context) bool {
 // address bar and history.
 const donePath = "/waxseal-sign-in"
 
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
+// ofAnotherUser reports whether a request is another local user's. That user may know the state from
+// the list of processes, where a browser's arguments stand while it starts. A request that nobody
+// waits for any more counts too: the system no longer tells whose it was.
+func ofAnotherUser(req *http.Request) bool {
+	c, ok := req.Context().Value(connKey{}).(net.Conn)
+	return ok && localuser.Of(c).IsAnother()
+}
+
 // handler takes the provider's redirect and shows its outcome, and nothing else. The Host header must
 // be ours, so that no web page can reach it under a name of its own (DNS rebinding); a wrong state ends
-// nothing, so that no other page can either.
+// nothing, so that no other page can either, and neither can another user of this computer.
 func (r *redirection) handler(hostPort, path, state string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		query, err := url.ParseQuery(req.URL.RawQuery)
 		switch {
+		case ofAnotherUser(req):
+			notYours.write(w, http.StatusForbidden)
 		case req.Host != hostPort || req.URL.Path != path && req.URL.Path != donePath:
 			strange.write(w, http.StatusNotFound)
 		case req.Method != http.MethodGet:

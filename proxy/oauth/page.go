@@ -24,6 +24,7 @@ const (
 
 var (
 	strange   = page{Title: "Nothing here", Text: "This address only takes the answer to a sign-in that Waxseal started.", Tone: plain}
+	notYours  = page{Title: "Another user’s sign-in", Text: "Another user of this computer started this sign-in, so this browser can’t finish it. If that was you, copy the address of this page into the terminal where Waxseal is waiting, or sign in with that user’s browser.", Tone: bad}
 	used      = page{Title: "Already answered", Text: "Another answer to this sign-in has come already. If that was not you, somebody else on this computer may have interfered: start the sign-in again in Waxseal.", Tone: bad}
 	abandoned = page{Title: "Too late", Text: "Waxseal no longer waits for this sign-in. Start it again in Waxseal.", Tone: bad}
 )
