@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore/safeio"
 )
 
 // answer is what a token request brought (RFC 6749 section 5.1).
@@ -26,46 +29,29 @@ type answer struct {
 // maxLife bounds a token's life, in seconds, so that no sum overflows.
 const maxLife = 10 * 365 * 24 * 60 * 60
 
-// body is an answer as it comes, success or error.
-type body struct {
-	AccessToken  string          `json:"access_token"`
-	TokenType    string          `json:"token_type"`
-	ExpiresIn    json.RawMessage `json:"expires_in"`
-	RefreshToken string          `json:"refresh_token"`
-	IDToken      json.RawMessage `json:"id_token"` // only a consent depends on it
-	Scope        json.RawMessage `json:"scope"`
-	refusalBody
+// fields are what an answer says, by name. Names are in lower case, without underscores and hyphens:
+// some providers write Error or errorDescription.
+type fields map[string]json.RawMessage
+
+var plainName = strings.NewReplacer("_", "", "-", "")
+
+func (f fields) add(name string, value json.RawMessage) {
+	name = plainName.Replace(strings.ToLower(name))
+	if _, there := f[name]; !there || len(value) > 0 {
+		f[name] = value
+	}
 }
 
-// refusalBody is the part of an answer that says what is wrong (RFC 6749 section 5.2), with the
-// fields that providers have instead, or in addition.
-type refusalBody struct {
-	Error       json.RawMessage `json:"error"` // some have an object
-	Description json.RawMessage `json:"error_description"`
-	Numbers     json.RawMessage `json:"error_codes"`   // Microsoft
-	Subtype     json.RawMessage `json:"error_subtype"` // Google
-	Suberror    json.RawMessage `json:"suberror"`      // Microsoft
-	Message     json.RawMessage `json:"message"`
-	Code        json.RawMessage `json:"code"`
-}
+func (f fields) get(name string) json.RawMessage { return f[plainName.Replace(name)] }
 
-// said is what the answer says is wrong. An error may have its name in other fields than those of
-// the RFC, a success may have those fields for something else.
-func (b *refusalBody) said(status int) said {
-	s := said{code: text(b.Error), description: text(b.Description), more: []string{text(b.Subtype), text(b.Suberror)}}
-	var nested struct{ Code, Status, Type, Message json.RawMessage }
-	if s.code == "" && json.Unmarshal(b.Error, &nested) == nil {
-		s.code = cmp.Or(text(nested.Status), text(nested.Type), text(nested.Code))
-		s.description = cmp.Or(s.description, text(nested.Message))
+// text is the first of the fields that is a text or a number and not empty; "" for none.
+func (f fields) text(names ...string) string {
+	for _, name := range names {
+		if s := text(f.get(name)); s != "" {
+			return s
+		}
 	}
-	if s.code == "0" {
-		s.code = ""
-	}
-	if status >= 400 {
-		s.code, s.description = cmp.Or(s.code, text(b.Code)), cmp.Or(s.description, text(b.Message))
-	}
-	_ = json.Unmarshal(b.Numbers, &s.numbers)
-	return s
+	return ""
 }
 
 // text is a JSON string or number, or "".
@@ -81,30 +67,139 @@ func text(raw json.RawMessage) string {
 	return ""
 }
 
+// maxNumbers is how many of Microsoft's codes of one answer are looked at; it gives one or two.
+const maxNumbers = 4
+
+// said is what the answer says is wrong (RFC 6749 section 5.2). An error may have its name in other
+// fields than those of the RFC; a success may have those for something else.
+func (f fields) said(status int) said {
+	s := said{code: f.text("error"), description: f.text("error_description"), more: []string{f.text("error_subtype"), f.text("suberror")}}
+	for _, name := range []string{"error", "fault"} { // an object at Google's and at Apigee's APIs
+		if inner, err := object(f.get(name)); err == nil && s.code == "" {
+			s.code = inner.text("status", "type", "error", "code")
+			s.description = cmp.Or(s.description, inner.text("message", "error_description", "description", "faultstring"))
+		}
+	}
+	if string(f.get("error")) == "true" {
+		s.code = cmp.Or(f.text("code", "error_code"), "error")
+	}
+	if s.code == "0" {
+		s.code = ""
+	}
+	if status >= 400 || s.code != "" {
+		s.more = append(s.more, f.text("error_code"))
+		s.description = cmp.Or(s.description, f.text("message", "error_message", "error_summary", "detail", "msg"))
+	}
+	if status >= 400 {
+		s.code = cmp.Or(s.code, f.text("code", "error_code"))
+	}
+	var numbers []json.RawMessage
+	_ = json.Unmarshal(f.get("error_codes"), &numbers)
+	for _, raw := range numbers[:min(len(numbers), maxNumbers)] {
+		if n, err := strconv.Atoi(text(raw)); err == nil {
+			s.numbers = append(s.numbers, n)
+		}
+	}
+	return s
+}
+
+// decode reads an answer, or says in plain English what it is instead. Of one that was cut off it
+// gives what came whole.
+//
+// RFC 6749 section 5.1 wants JSON in UTF-8. A byte order mark and UTF-16 do no harm, and GitHub
+// answers as HTML forms do:
+// https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
+func decode(data []byte) (fields, error) {
+	if len(data) > maxAnswer {
+		return nil, fmt.Errorf("an answer of more than %d KiB", maxAnswer>>10)
+	}
+	if text, err := safeio.Text(data); err == nil {
+		data = []byte(text)
+	}
+	data = bytes.TrimSpace(data)
+	switch {
+	case len(data) == 0:
+		return nil, errors.New("an empty answer")
+	case isPage(data):
+		return nil, errors.New("a web page instead of a token; does this network ask you to sign in, or is the address wrong?")
+	case data[0] == '{':
+		if f, err := object(data); err != nil {
+			return f, errNotJSON
+		} else {
+			return f, nil
+		}
+	}
+	if f := formFields(string(data)); f != nil {
+		return f, nil
+	}
+	return nil, errNotJSON
+}
+
+// errNotJSON takes the place of the decoder's own error, which may quote the answer.
+var errNotJSON = errors.New("an answer that is not a JSON object of RFC 6749; is the address right?")
+
+// object reads a JSON object. What follows it does not matter. Of one that was cut off it gives the
+// fields that came whole, and an error.
+func object(data []byte) (fields, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, errNotJSON
+	}
+	f := fields{}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return f, err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return f, err
+		}
+		f.add(name.(string), value)
+	}
+	_, err := d.Token()
+	return f, err
+}
+
+// formFields reads an answer that is written as an HTML form; nil where it is none.
+func formFields(data string) fields {
+	values, err := url.ParseQuery(data)
+	if err != nil || values.Get("access_token") == "" && values.Get("error") == "" {
+		return nil
+	}
+	f := fields{}
+	for name := range values {
+		value, _ := json.Marshal(values.Get(name)) // a string
+		f.add(name, value)
+	}
+	return f
+}
+
 // parse reads an answer. An error is an *EndpointError, for which the endpoint is to blame, or a
 // *RefusedError. A new refresh token is in the answer even then: the one it replaces may be worth
 // nothing now.
 func parse(r reply) (answer, error) {
-	var b body
-	bad := unreadable(r.body, &b)
+	f, bad := decode(r.body)
 	a := answer{clockOff: r.clockOff}
-	if printable(b.RefreshToken) {
-		a.refresh = b.RefreshToken
+	given := f.text("refresh_token")
+	if printable(given) {
+		a.refresh = given
 	}
-	if err := b.refusal(r, bad); err != nil {
+	if err := f.refusal(r, bad); err != nil {
 		return a, err
 	}
-	_ = json.Unmarshal(b.IDToken, &a.identity)
-	a.access, a.scopes = b.AccessToken, scopeList(b.Scope)
+	_ = json.Unmarshal(f.get("id_token"), &a.identity) // only a consent depends on it
+	a.access, a.scopes = f.text("access_token"), scopeList(f.get("scope"))
+	a.life = lifetime(f.get("expires_in"), defaultLife)
+	kind := strings.TrimSpace(f.text("token_type"))
 	fault := &EndpointError{Status: r.status, Reason: OddAnswer}
-	a.life, fault.Err = tokenLife(b.ExpiresIn)
 	switch {
-	case b.AccessToken == "":
+	case a.access == "":
 		fault.Err = errors.New("an answer without access_token")
-	case !printable(b.AccessToken) || b.RefreshToken != "" && a.refresh == "":
+	case !printable(a.access) || given != a.refresh:
 		fault.Err = errors.New("a token with characters that no token may have")
-	case b.TokenType != "" && !strings.EqualFold(b.TokenType, "bearer"):
-		fault.Err = fmt.Errorf("a token of type %q, want Bearer", r.clean(b.TokenType))
+	case kind != "" && !strings.EqualFold(kind, "bearer"):
+		fault.Err = fmt.Errorf("a token of type %q, want Bearer", r.clean(kind))
 	}
 	if fault.Err != nil {
 		a.access = ""
@@ -124,26 +219,32 @@ func scopeList(raw json.RawMessage) []string {
 }
 
 // refusal is what is wrong with an answer that is not a success (RFC 6749 section 5.2), nil for one
-// that may be. bad is the error of unreadable.
-func (b *refusalBody) refusal(r reply, bad error) error {
-	s := b.said(r.status)
+// that may be. bad is the error of decode.
+func (f fields) refusal(r reply, bad error) error {
+	s := f.said(r.status)
+	if s.code == "" && s.description != "" && r.status >= 400 {
+		s.code = fold(http.StatusText(r.status))
+	}
 	reason, exact := s.reason()
+	if r.status == http.StatusUnauthorized && reason == DeniedByUser && !exact {
+		// Auth0's answer to a wrong secret, or one in another form than it wants: auth0/node-auth0#134
+		// and nextjs-auth0#66. Nobody was asked, so nobody declined.
+		reason = Refused
+	}
 	code, description := r.clean(s.code), r.clean(s.description)
-	fault := &EndpointError{Status: r.status, Reason: Passing, Code: code, Description: description}
+	fault := &EndpointError{Status: r.status, Reason: Passing, Code: code, Description: description, name: fold(s.code)}
 	switch {
 	case transient(r.status) || code != "" && reason.Class() == ByTime:
 		fault.RetryAfter = retryAfter(r.header, time.Now())
 		return fault
 	case r.status >= 300 && r.status <= 399:
 		fault.Err = fmt.Errorf("it sends the request to %s; is its address right?", r.clean(location(r.header)))
-	case code != "", r.status == http.StatusUnauthorized && (offersBasic(r.header) || !isPage(r.body)):
-		if code == "" {
-			code = "unauthorized"
-		}
+	case code != "", r.status >= 400 && offersBasic(r.header), r.status == http.StatusUnauthorized && !isPage(r.body):
+		code = cmp.Or(code, fold(http.StatusText(r.status)))
 		return &RefusedError{
-			Status: r.status, Reason: reason, Code: code, Description: description, exact: exact,
-			client: wantsOtherClient(r.status, r.header, code, s.description, reason, exact),
-			scope:  wantsScope(code, s.description),
+			Status: r.status, Reason: reason, Code: code, Description: description, name: fold(s.code), exact: exact,
+			client: wantsOtherClient(r.status, r.header, s.code, s.description, reason, exact),
+			scope:  wantsScope(s.code, s.description, reason),
 		}
 	case bad != nil:
 		fault.Err = bad
@@ -158,26 +259,7 @@ func (b *refusalBody) refusal(r reply, bad error) error {
 
 // transient reports whether a status asks to try later.
 func transient(status int) bool {
-	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
-}
-
-// unreadable decodes an answer into v, or says in plain English what it is instead.
-func unreadable(data []byte, v any) error {
-	if len(data) > maxAnswer {
-		return fmt.Errorf("an answer of more than %d KiB", maxAnswer>>10)
-	}
-	page := isPage(data)
-	data = bytes.TrimSpace(data)
-	switch {
-	case len(data) == 0:
-		return errors.New("an empty answer")
-	case page:
-		return errors.New("a web page instead of a token; does this network ask you to sign in, or is the address wrong?")
-	case data[0] != '{' || json.Unmarshal(data, v) != nil:
-		// The decoder's own error may quote the answer.
-		return errors.New("an answer that is not a JSON object of RFC 6749; is the address right?")
-	}
-	return nil
+	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status == http.StatusTooEarly
 }
 
 // isPage reports whether an answer is a web page. Those come from whatever stands on the way, too.
@@ -188,29 +270,18 @@ func isPage(data []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(data), []
 // sooner is refused by the mail server, which leads to a refresh and another try.
 const defaultLife = time.Hour
 
-// tokenLife reads the expires_in of a token.
-func tokenLife(raw json.RawMessage) (time.Duration, error) {
-	if len(raw) == 0 || string(raw) == "null" {
-		return defaultLife, nil
-	}
-	return lifetime(raw)
-}
-
 // lifetime reads a number of seconds. RFC 6749 section 5.1 makes it a number; some providers send a
-// string.
-func lifetime(raw json.RawMessage) (time.Duration, error) {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		raw = json.RawMessage(strings.TrimSpace(text))
+// string. What is no number, or less than a second, says nothing: a token that somebody issues just
+// now is good for something, and to some zero means that it does not end.
+func lifetime(raw json.RawMessage, otherwise time.Duration) time.Duration {
+	seconds, err := strconv.ParseFloat(strings.TrimSpace(text(raw)), 64)
+	if errors.Is(err, strconv.ErrRange) && seconds > 0 {
+		seconds, err = maxLife, nil
 	}
-	var seconds *float64
-	if json.Unmarshal(raw, &seconds) != nil || seconds == nil {
-		return 0, errors.New("an answer whose expires_in is not a number of seconds")
+	if err != nil || !(seconds >= 1) {
+		return otherwise
 	}
-	if *seconds < 1 {
-		return 0, errors.New("a token that has already expired")
-	}
-	return time.Duration(min(*seconds, maxLife) * float64(time.Second)), nil
+	return time.Duration(min(seconds, maxLife) * float64(time.Second))
 }
 
 // printable reports whether s is not empty and has VSCHAR alone (RFC 6749 appendix A.12, A.17). Other

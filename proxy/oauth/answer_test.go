@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -25,21 +26,15 @@ func TestOddAnswers(t *testing.T) {
 		{"HTML 404", answers(404, page200), "404 Not Found: a web page instead of a token"},
 		{"empty", answers(200, ""), "an empty answer"},
 		{"blanks", answers(200, " \r\n"), "an empty answer"},
-		{"text", answers(200, "access_token=a&expires_in=3600"), "not a JSON object"},
+		{"text", answers(200, "access_token a, expires_in 3600"), "not a JSON object"},
+		{"a form without a token", answers(200, "token=a&expires_in=3600"), "not a JSON object"},
 		{"list", answers(200, "[]"), "not a JSON object"},
 		{"half", answers(200, `{"access_token":"a"`), "not a JSON object"},
-		{"another shape", answers(200, `{"access_token":{"a":1},"expires_in":3600}`), "not a JSON object"},
+		{"another shape", answers(200, `{"access_token":{"a":1},"expires_in":3600}`), "without access_token"},
 		{"no token", answers(200, `{"expires_in":3600}`), "without access_token"},
 		{"line end in token", answers(200, `{"access_token":"a\r\nb","expires_in":3600}`), "characters that no token may have"},
 		{"separator in token", answers(200, `{"access_token":"a\u0001b","expires_in":3600}`), "characters that no token may have"},
 		{"another type", answers(200, `{"access_token":"a","token_type":"mac","expires_in":3600}`), `a token of type "mac"`},
-		{"expires_in a word", answers(200, `{"access_token":"a","expires_in":"soon"}`), "expires_in is not a number"},
-		{"expires_in an empty string", answers(200, `{"access_token":"a","expires_in":""}`), "expires_in is not a number"},
-		{"expires_in the word null", answers(200, `{"access_token":"a","expires_in":"null"}`), "expires_in is not a number"},
-		{"expires_in a string of zero", answers(200, `{"access_token":"a","expires_in":"0"}`), "already expired"},
-		{"expires_in a list", answers(200, `{"access_token":"a","expires_in":[1]}`), "expires_in is not a number"},
-		{"expires_in zero", answers(200, `{"access_token":"a","expires_in":0}`), "already expired"},
-		{"expires_in negative", answers(200, `{"access_token":"a","expires_in":-5}`), "already expired"},
 		{"huge", answers(200, huge), "an answer of more than 256 KiB"},
 		{"redirect", answers(302, "", "Location", "https://elsewhere.example/token?x=1"), "302 Found: it sends the request to elsewhere.example;"},
 		{"permanent redirect", answers(308, "", "Location", "/token2"), "308 Permanent Redirect: it sends the request to another path"},
@@ -92,6 +87,31 @@ func TestFineAnswers(t *testing.T) {
 		"more in it":             {`{"access_token":"a","expires_in":60,"id_token":"x","scope":["a"],"foo":{}}`, time.Minute},
 		"century":                {`{"access_token":"a","expires_in":1e18}`, maxLife * time.Second},
 		"blanks first":           {"\r\n {\"access_token\":\"a\",\"expires_in\":60}", time.Minute},
+		"a string of nothing":    {`{"access_token":"a","expires_in":""}`, defaultLife},
+		"a word":                 {`{"access_token":"a","expires_in":"soon"}`, defaultLife},
+		"the word null":          {`{"access_token":"a","expires_in":"null"}`, defaultLife},
+		"a list":                 {`{"access_token":"a","expires_in":[1]}`, defaultLife},
+		"zero, for no end":       {`{"access_token":"a","expires_in":0}`, defaultLife},
+		"a string of zero":       {`{"access_token":"a","expires_in":"0"}`, defaultLife},
+		"negative":               {`{"access_token":"a","expires_in":-5}`, defaultLife},
+		"not a number":           {`{"access_token":"a","expires_in":"NaN"}`, defaultLife},
+		"without end":            {`{"access_token":"a","expires_in":"Inf"}`, maxLife * time.Second},
+		"beyond floats":          {`{"access_token":"a","expires_in":1e999}`, maxLife * time.Second},
+		"two of them":            {`{"access_token":"a","expires_in":60,"ext_expires_in":7200}`, time.Minute},
+		"type with blanks":       {`{"access_token":"a","token_type":" BEARER ","expires_in":60}`, time.Minute},
+		"type null":              {`{"access_token":"a","token_type":null,"expires_in":60}`, time.Minute},
+		"type a list":            {`{"access_token":"a","token_type":["Bearer"],"expires_in":60}`, time.Minute},
+		"no new refresh token":   {`{"access_token":"a","refresh_token":"","expires_in":60}`, time.Minute},
+		"refresh token null":     {`{"access_token":"a","refresh_token":null,"expires_in":60}`, time.Minute},
+		"no error":               {`{"access_token":"a","error":false,"error_description":"","expires_in":60}`, time.Minute},
+		"error null":             {`{"access_token":"a","error":null,"expires_in":60}`, time.Minute},
+		"names in camel case":    {`{"accessToken":"a","expiresIn":60}`, time.Minute},
+		"names in capitals":      {`{"ACCESS_TOKEN":"a","EXPIRES_IN":60}`, time.Minute},
+		"byte order mark":        {"\ufeff{\"access_token\":\"a\",\"expires_in\":60}", time.Minute},
+		"UTF-16":                 {"\xff\xfe{\x00\"\x00a\x00c\x00c\x00e\x00s\x00s\x00_\x00t\x00o\x00k\x00e\x00n\x00\"\x00:\x00\"\x00a\x00\"\x00}\x00", defaultLife},
+		"Latin-1":                {"{\"access_token\":\"a\",\"expires_in\":60,\"note\":\"gr\xfc\xdfe\"}", time.Minute},
+		"a remark behind it":     {`{"access_token":"a","expires_in":60}<!-- 12 ms -->`, time.Minute},
+		"a form, as of GitHub":   {"access_token=a&expires_in=60&refresh_token=r&scope=&token_type=bearer", time.Minute},
 	} {
 		a, err := parse(reply{status: 200, body: []byte(tt.answer), clean: strings.Clone})
 		if err != nil || a.access != "a" || a.life != tt.life {
@@ -107,7 +127,7 @@ func TestOddAnswerWithNewRefreshToken(t *testing.T) {
 		r := newRig(t)
 		r.endpoint.says(func(w http.ResponseWriter, req *http.Request) {
 			if req.PostForm.Get("refresh_token") == "refresh-1" {
-				answers(200, `{"access_token":"a","refresh_token":"refresh-2","expires_in":0}`)(w, req)
+				answers(200, `{"access_token":"a","refresh_token":"refresh-2","token_type":"mac"}`)(w, req)
 				return
 			}
 			r.wantKept(t, "refresh-2") // stored before it is used
@@ -117,6 +137,57 @@ func TestOddAnswerWithNewRefreshToken(t *testing.T) {
 		r.endpoint.wantRequests(t, 2)
 		r.wantKept(t, "refresh-3")
 	})
+}
+
+// A provider that rotates has replaced the refresh token when its answer is cut off. The new one is used
+// if it came whole, and so is the whole answer: asking again with the old one could end the consent.
+func TestAnswerCutOff(t *testing.T) {
+	cut := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "500")
+			io.WriteString(w, body)
+			http.NewResponseController(w).Flush()
+			drop(w, r)
+		}
+	}
+	for name, tt := range map[string]struct {
+		first    http.HandlerFunc
+		token    string // of the first call; "" where it fails
+		requests int
+		kept     string
+	}{
+		"after everything":           {cut(`{"access_token":"a","refresh_token":"refresh-2"}`), "a", 1, "refresh-2"},
+		"after the refresh token":    {cut(`{"access_token":"a","refresh_token":"refresh-2","sco`), "access", 2, "refresh-3"},
+		"in mid-token":               {cut(`{"access_token":"a","refresh_token":"refre`), "", 1, "refresh-1"},
+		"in a form":                  {cut(`access_token=a&refresh_token=refre`), "", 1, "refresh-1"},
+		"and said to be complete":    {answers(200, `{"access_token":"a","refresh_token":"refresh-2","sco`), "access", 2, "refresh-3"},
+		"in mid-token, said to be":   {answers(200, `{"access_token":"a","refresh_token":"refre`), "", 1, "refresh-1"},
+		"500 after the new token":    {answers(500, `{"refresh_token":"refresh-2","error":"server_error"}`), "access", 2, "refresh-3"},
+		"gateway's 502":              {answers(502, `{"error":"temporarily_unavailable"}`), "", 1, "refresh-1"},
+		"gateway's 504":              {answers(504, `{"error":"temporarily_unavailable"}`), "", 1, "refresh-1"},
+		"too early, so not replaced": {answers(425, ""), "access", 2, "refresh-2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				n := 0
+				r.endpoint.says(func(w http.ResponseWriter, req *http.Request) {
+					if n++; n == 1 {
+						tt.first(w, req)
+						return
+					}
+					next := map[string]string{"refresh-1": "refresh-2", "refresh-2": "refresh-3"}[req.PostForm.Get("refresh_token")]
+					writeToken(w, "access", next, 3600)
+				})
+				got, err := r.Token(t.Context())
+				if got.Value != tt.token || (err == nil) != (tt.token != "") {
+					t.Errorf("Token = %q, %v; want %q", got.Value, err, tt.token)
+				}
+				r.endpoint.wantRequests(t, tt.requests)
+				r.wantKept(t, tt.kept)
+			})
+		})
+	}
 }
 
 func FuzzParse(f *testing.F) {

@@ -69,7 +69,7 @@ func (g *Grant) appToken(ctx context.Context) (*cached, error) {
 func (g *Grant) appReason(r *RefusedError) Reason {
 	switch {
 	case g.cfg.GrantType != JWTBearer:
-	case fold(r.Code) == "unauthorized_client":
+	case r.name == "unauthorized_client":
 		return DelegationMissing
 	case r.Reason.Class() == ByUser && r.ClockOff != 0:
 		return ClockWrong

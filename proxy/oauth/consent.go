@@ -125,7 +125,7 @@ func (g *Grant) trade(ctx context.Context, code, redirect, verifier string) (ans
 			"code_verifier": {verifier},
 		}})
 	})
-	if r, ok := errors.AsType[*RefusedError](err); ok && fold(r.Code) == "invalid_grant" && ofApproval(r.Reason) {
+	if r, ok := errors.AsType[*RefusedError](err); ok && ofApproval(r.Reason) {
 		return a, &ConsentError{
 			Account: g.account, Reason: ApprovalExpired, Code: r.Code, Description: r.Description, ClockOff: r.ClockOff, asked: true,
 			text: "the provider no longer accepts the approval; it may have taken too long",

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -14,6 +13,7 @@ const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
 const (
 	defaultInterval = 5 * time.Second // RFC 8628 section 3.2
+	defaultCodeLife = 10 * time.Minute
 	slowDown        = 5 * time.Second // section 3.5
 	maxPollFaults   = 5               // in a row; with doubled pauses that is a few minutes
 )
@@ -82,32 +82,15 @@ func (g *Grant) startDevice(ctx context.Context, secret string) (device, error) 
 // readDevice reads the answer of RFC 8628 section 3.2. What of it is shown to the user is looked at
 // closely: it comes from elsewhere, and they will act on it. by is the endpoint's address.
 func readDevice(r reply, by string) (device, error) {
-	var b refusalBody
-	if err := b.refusal(r, unreadable(r.body, &b)); err != nil {
+	f, bad := decode(r.body)
+	if err := f.refusal(r, bad); err != nil {
 		return device{}, err
 	}
-	var v struct {
-		DeviceCode string          `json:"device_code"`
-		UserCode   string          `json:"user_code"`
-		URI        string          `json:"verification_uri"`
-		URL        string          `json:"verification_url"` // Google's, from an early draft
-		Complete   string          `json:"verification_uri_complete"`
-		ExpiresIn  json.RawMessage `json:"expires_in"`
-		Interval   json.RawMessage `json:"interval"`
-	}
-	fault := &EndpointError{Status: r.status, Reason: OddAnswer, Err: unreadable(r.body, &v)}
-	if fault.Err != nil {
-		return device{}, fault
-	}
-	life, err := lifetime(v.ExpiresIn)
-	d := device{secret: v.DeviceCode, interval: defaultInterval}
-	d.UserCode, d.VerificationURL, d.Expires = v.UserCode, v.URI, r.sent.Add(life)
-	if v.URI == "" {
-		d.VerificationURL = v.URL
-	}
+	fault := &EndpointError{Status: r.status, Reason: OddAnswer}
+	d := device{secret: f.text("device_code"), interval: lifetime(f.get("interval"), defaultInterval)}
+	d.UserCode, d.Expires = f.text("user_code"), r.sent.Add(lifetime(f.get("expires_in"), defaultCodeLife))
+	d.VerificationURL = f.text("verification_uri", "verification_url") // Google's name is from an early draft
 	switch {
-	case err != nil:
-		fault.Err = err
 	case !printable(d.secret) || !printable(d.UserCode) || len(d.UserCode) > 64:
 		fault.Err = errors.New("an answer without a usable code")
 	case !trusted(d.VerificationURL, by):
@@ -116,11 +99,8 @@ func readDevice(r reply, by string) (device, error) {
 	if fault.Err != nil {
 		return device{}, fault
 	}
-	if trusted(v.Complete, by) && origin(v.Complete) == origin(d.VerificationURL) {
-		d.VerificationURLComplete = v.Complete
-	}
-	if pace, err := lifetime(v.Interval); err == nil {
-		d.interval = pace
+	if complete := f.text("verification_uri_complete", "verification_url_complete"); trusted(complete, by) && origin(complete) == origin(d.VerificationURL) {
+		d.VerificationURLComplete = complete
 	}
 	return d, nil
 }
@@ -143,7 +123,7 @@ func (g *Grant) poll(ctx context.Context, d device, secret string) (answer, erro
 		a, err := g.once().post(ctx, question{form: url.Values{"grant_type": {deviceGrant}, "device_code": {d.secret}}, secret: secret})
 		after = 0
 		fault, passing := errors.AsType[*EndpointError](err)
-		switch code := fold(codeOf(err)); {
+		switch code := nameOf(err); {
 		case err == nil:
 			return a, nil
 		case code == "authorization_pending":
@@ -172,13 +152,13 @@ func (g *Grant) outOfTime(ctx context.Context, d device, expired error) error {
 	return expired
 }
 
-// codeOf is the "error" of an answer, whatever its status was.
-func codeOf(err error) string {
+// nameOf is the "error" of an answer, folded, whatever its status was.
+func nameOf(err error) string {
 	if r, ok := errors.AsType[*RefusedError](err); ok {
-		return r.Code
+		return r.name
 	}
 	if f, ok := errors.AsType[*EndpointError](err); ok {
-		return f.Code
+		return f.name
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -167,7 +168,17 @@ func try[T any](ctx context.Context, e *endpoint, make func(context.Context) (*h
 		if x.tried {
 			reason = Lost
 		}
-		return none, &EndpointError{
+		// What came of an answer may be all that matters, and its new refresh token counts in any case. Only
+		// JSON shows where it was cut off.
+		came := none
+		if bytes.HasPrefix(bytes.TrimSpace(x.body), []byte("{")) {
+			var unread error
+			came, unread = read(reply{x.status, x.header, x.body, x.sent, 0, clean})
+			if x.status == http.StatusOK && unread == nil {
+				return came, nil
+			}
+		}
+		return came, &EndpointError{
 			URL: e.host, Status: x.status, Reason: reason, Sent: x.tried, RetryAfter: retryAfter(x.header, e.now()),
 			Err: &foreignError{plainText(err, clean), err}, kind: e.kind,
 		}

@@ -101,6 +101,7 @@ type EndpointError struct {
 	Err  error // what was wrong, beyond the status
 
 	kind string // of endpoint; "" is the token endpoint
+	name string // the code as it came, folded: what is shown of it may be masked
 }
 
 func (e *EndpointError) Error() string {
@@ -108,8 +109,8 @@ func (e *EndpointError) Error() string {
 	if e.Status >= 300 {
 		parts = append(parts, strings.TrimSpace(fmt.Sprint(e.Status, " ", http.StatusText(e.Status))))
 	}
-	if e.Code != "" {
-		parts = append(parts, quoted(e.Code, e.Description))
+	if said := quoted(e.Code, e.Description); said != "" {
+		parts = append(parts, said)
 	}
 	if e.Err != nil {
 		parts = append(parts, e.Err.Error())
@@ -121,10 +122,13 @@ func (e *EndpointError) Error() string {
 func (e *EndpointError) Unwrap() error { return e.Err }
 
 // unprocessed reports whether the request surely had no effect: it was not sent, or the answer says
-// that it came too early.
+// that it came too early. What a gateway says with 502 or 504 is its own view, whatever the words.
 func (e *EndpointError) unprocessed() bool {
-	return !e.Sent || e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable ||
-		fold(e.Code) == "temporarily_unavailable"
+	switch e.Status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusTooEarly: // RFC 8470 section 5.2
+		return true
+	}
+	return !e.Sent || e.Status < 500 && e.name == "temporarily_unavailable"
 }
 
 // RefusedError is a healthy endpoint's refusal that neither time nor the user's consent will change:
@@ -138,6 +142,7 @@ type RefusedError struct {
 	ClockOff    time.Duration // see [ClockOff]
 
 	kind   string // of endpoint; "" is the token endpoint
+	name   string // the code as it came, folded: what is shown of it may be masked
 	exact  bool   // the provider's words name the reason themselves
 	client bool   // another form of client authentication may do
 	scope  bool   // the request should name a scope
@@ -158,8 +163,8 @@ func (e *RefusedError) Why() string {
 
 // quoted is a provider's code with its words.
 func quoted(code, description string) string {
-	if description == "" {
-		return code
+	if code == "" || description == "" {
+		return code + description
 	}
 	return code + " (" + description + ")"
 }

@@ -31,6 +31,11 @@ func HTTPClient(cfg *tls.Config, proxy func(*http.Request) (*url.URL, error)) *h
 	if proxy != nil {
 		t.Proxy = proxy
 	}
+	// HTTP/2 would be of no use, as each request has a connection of its own, and its client repeats
+	// requests by itself, even after a PROTOCOL_ERROR, when they may have been carried out
+	// (golang/go#47635).
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
 	t.MaxIdleConnsPerHost = 4
 	t.IdleConnTimeout = 30 * time.Second
 	return &http.Client{Transport: t}
@@ -116,13 +121,17 @@ func plainText(err error, clean func(string) string) string {
 	return clean(err.Error())
 }
 
-// retryAfter reads the header of RFC 9110 section 10.2.3: seconds or a date.
+// retryAfter reads the header of RFC 9110 section 10.2.3: seconds or a date, which is by the clock of
+// whoever answers.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
+	if n, err := strconv.ParseFloat(v, 64); err == nil && n > 0 {
+		return time.Duration(min(n, maxLife) * float64(time.Second))
 	}
 	if t, err := http.ParseTime(v); err == nil {
+		if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = theirs
+		}
 		return max(0, t.Sub(now))
 	}
 	return 0

@@ -206,12 +206,12 @@ func (g *Grant) fetch(ctx context.Context, address, by, token string, v any) err
 			if r.status == http.StatusUnauthorized || r.status == http.StatusForbidden {
 				return none, &RefusedError{Status: r.status, Reason: Refused, Code: strings.ToLower(http.StatusText(r.status))}
 			}
-			var b refusalBody
-			if err := b.refusal(r, unreadable(r.body, &b)); err != nil {
+			f, bad := decode(r.body)
+			if err := f.refusal(r, bad); err != nil {
 				return none, err
 			}
-			if err := unreadable(r.body, v); err != nil {
-				return none, &EndpointError{Status: r.status, Reason: OddAnswer, Err: err}
+			if json.Unmarshal(r.body, v) != nil {
+				return none, &EndpointError{Status: r.status, Reason: OddAnswer, Err: errNotJSON}
 			}
 			return none, nil
 		})

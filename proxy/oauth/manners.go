@@ -3,6 +3,8 @@ package oauth
 import (
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -17,14 +19,15 @@ type authForm struct {
 }
 
 // authForms are the ways worth trying, in order. The body is first: Google insists on it, and most
-// others take it.
+// others take it. The secret is left out last: a registration may have been changed to a public client,
+// and not every server says so.
 func authForms(clientID, secret string) []authForm {
 	if secret == "" || clientID == "" {
 		return []authForm{{}}
 	}
-	forms := []authForm{{}, {basic: true}, {basic: true, id: true}}
+	forms := []authForm{{}, {basic: true}, {basic: true, id: true}, {none: true}}
 	if url.QueryEscape(clientID) != clientID || url.QueryEscape(secret) != secret {
-		forms = []authForm{{}, {basic: true}, {basic: true, raw: true}, {basic: true, id: true}, {basic: true, raw: true, id: true}}
+		forms = []authForm{{}, {basic: true}, {basic: true, raw: true}, {basic: true, id: true}, {basic: true, raw: true, id: true}, {none: true}}
 	}
 	return forms
 }
@@ -80,9 +83,12 @@ func mannersOf(c *http.Client, address, clientID string) *manners {
 
 // wantsOtherClient reports whether a refusal may be of the form in which the client said who it is.
 // Then nothing was carried out, so that the same request may be made in another form. A refusal that
-// names a wrong or expired secret is final.
+// names a wrong or expired secret is final, unless its header asks for HTTP Basic.
 func wantsOtherClient(status int, header http.Header, code, description string, reason Reason, exact bool) bool {
 	if reason == SecretMissing || reason == SecretUnwanted {
+		return true
+	}
+	if reason == WrongSecret && offersBasic(header) { // it may have found none, for looking elsewhere
 		return true
 	}
 	if exact || reason.Class() != ByRegistration {
@@ -91,44 +97,37 @@ func wantsOtherClient(status int, header http.Header, code, description string, 
 	if status == http.StatusUnauthorized || offersBasic(header) {
 		return true
 	}
-	switch fold(code) {
-	case "invalid_client", "unauthorized_client":
-		return true
-	case "invalid_request":
-		words := strings.ToLower(description)
-		for _, w := range []string{
-			"client_id", "client id", "client_secret", "client secret", "client authentication", "client credential",
-			"authenticat", "basic", "authorization header",
-		} {
-			if strings.Contains(words, w) {
-				return true
-			}
-		}
-	}
-	return false
+	words := strings.ToLower(code + " " + description)
+	return slices.ContainsFunc(aboutClient, func(w string) bool { return strings.Contains(words, w) })
 }
 
-// offersBasic reports whether an answer asks for HTTP Basic (RFC 7617).
+// aboutClient are words by which refusals of the form were told, whatever their code: Yandex has
+// basic_auth_required and "Malformed Authorization header" (nixsolutions/yandex-php-library#135).
+// Where they mean something else, the same request in another form is refused just the same.
+var aboutClient = []string{
+	"invalid_client", "unauthorized_client", "client_id", "client id", "client_secret", "client secret", "credential",
+	"authenticat", "authorization header", "authorization_header", "header authorization", "basic", "client_auth", "client auth",
+}
+
+// offersBasic reports whether an answer asks for HTTP Basic (RFC 7617). A header may hold several
+// challenges (RFC 9110 section 11.6.1).
 func offersBasic(header http.Header) bool {
-	for _, v := range header.Values("WWW-Authenticate") {
-		if len(v) >= 5 && strings.EqualFold(v[:5], "Basic") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(header.Values("WWW-Authenticate"), basicChallenge.MatchString)
 }
 
-// wantsScope reports whether a refusal is of a request that named no scope. RFC 6749 section 6
+var basicChallenge = regexp.MustCompile(`(?i)(?:^|,)\s*basic(?:[\s,]|$)`)
+
+// wantsScope reports whether a refusal may be of a request that named no scope. RFC 6749 section 6
 // makes it optional; Microsoft does not everywhere: AADSTS900144 names the missing parameter, and
-// by AADSTS90009 it takes a request without it for one of a token for the program itself.
-func wantsScope(code, description string) bool {
-	words := strings.ToLower(description)
+// by AADSTS90009 it takes a request without it for one of a token for the program itself. Okta wants
+// one where its server has no default.
+func wantsScope(code, description string, reason Reason) bool {
+	words := strings.ToLower(code + " " + description)
 	switch {
 	case strings.Contains(description, "AADSTS90009:"), strings.Contains(description, "AADSTS28003:"):
 		return true
 	case strings.Contains(description, "AADSTS900144:"), strings.Contains(description, "AADSTS90014:"):
 		return strings.Contains(words, "'scope'")
 	}
-	code = fold(code)
-	return (code == "invalid_request" || code == "invalid_scope" || code == "parameter_absent") && strings.Contains(words, "scope")
+	return reason.Class() == ByRegistration && strings.Contains(words, "scope")
 }

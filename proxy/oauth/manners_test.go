@@ -58,21 +58,33 @@ func rawBasic() string {
 func TestFormsOfClientAuthentication(t *testing.T) {
 	forms := []string{"post", "basic", "basic raw", "basic+id", "basic raw+id"}
 	refusals := map[string]http.HandlerFunc{
-		"RFC 6749":            answers(401, `{"error":"invalid_client"}`),
-		"with 400":            answers(400, `{"error":"invalid_client","error_description":"Client authentication failed"}`),
-		"in capitals":         answers(400, `{"error":"INVALID_CLIENT"}`),
-		"golang/oauth2#320":   answers(401, `{"code":null,"message":"Bad credentials"}`, "WWW-Authenticate", `Basic realm="token"`),
-		"by the header alone": answers(401, "", "WWW-Authenticate", "basic realm=x"),
-		"with a page":         answers(401, page200, "WWW-Authenticate", "Basic"),
-		"bare JSON":           answers(401, `{}`),
-		"nothing":             answers(401, ""),
-		"words":               answers(401, "Unauthorized"),
-		"unauthorized_client": answers(400, `{"error":"unauthorized_client","error_description":"Unexpected error when authenticating client"}`),
-		"invalid_request":     answers(400, `{"error":"invalid_request","error_description":"Client authentication is missing"}`),
-		"UAA":                 answers(401, `{"error":"unauthorized","error_description":"Full authentication is required to access this resource"}`, "WWW-Authenticate", `Basic realm="UAA/client"`),
-		"Hydra":               answers(401, `{"error":"invalid_client","error_description":"Client authentication failed (e.g., unknown client, no client authentication included, or unsupported authentication method)","error_hint":"The OAuth 2.0 Client supports client authentication method \"client_secret_basic\", but method \"client_secret_post\" was requested."}`),
-		"two ways at once":    answers(400, `{"error":"invalid_request","error_description":"The request utilizes more than one mechanism for authenticating the client"}`),
-		"an object":           answers(401, `{"error":{"code":401,"status":"UNAUTHENTICATED","message":"no"}}`),
+		"RFC 6749":             answers(401, `{"error":"invalid_client"}`),
+		"with 400":             answers(400, `{"error":"invalid_client","error_description":"Client authentication failed"}`),
+		"in capitals":          answers(400, `{"error":"INVALID_CLIENT"}`),
+		"golang/oauth2#320":    answers(401, `{"code":null,"message":"Bad credentials"}`, "WWW-Authenticate", `Basic realm="token"`),
+		"by the header alone":  answers(401, "", "WWW-Authenticate", "basic realm=x"),
+		"with a page":          answers(401, page200, "WWW-Authenticate", "Basic"),
+		"bare JSON":            answers(401, `{}`),
+		"nothing":              answers(401, ""),
+		"words":                answers(401, "Unauthorized"),
+		"unauthorized_client":  answers(400, `{"error":"unauthorized_client","error_description":"Unexpected error when authenticating client"}`),
+		"invalid_request":      answers(400, `{"error":"invalid_request","error_description":"Client authentication is missing"}`),
+		"UAA":                  answers(401, `{"error":"unauthorized","error_description":"Full authentication is required to access this resource"}`, "WWW-Authenticate", `Basic realm="UAA/client"`),
+		"Hydra":                answers(401, `{"error":"invalid_client","error_description":"Client authentication failed (e.g., unknown client, no client authentication included, or unsupported authentication method)","error_hint":"The OAuth 2.0 Client supports client authentication method \"client_secret_basic\", but method \"client_secret_post\" was requested."}`),
+		"two ways at once":     answers(400, `{"error":"invalid_request","error_description":"The request utilizes more than one mechanism for authenticating the client"}`),
+		"Auth0":                answers(401, `{"error":"access_denied","error_description":"Unauthorized"}`),
+		"Yandex":               answers(400, `{"error":"basic_auth_required","error_description":"Basic authorization is required but the Authorization header not specified"}`),
+		"Yandex, older":        answers(400, `{"error":"Malformed Authorization header"}`),
+		"Okta":                 answers(400, `{"error":"invalid_request","error_description":"Cannot supply multiple client credentials. Use one of the following: credentials in the Authorization header, credentials in the post body, or a client_assertion in the post body."}`),
+		"a code of its own":    answers(403, `{"error":"client_authentication_failed"}`),
+		"a message alone":      answers(400, `{"message":"Missing Authorization header"}`),
+		"the second challenge": answers(401, `{"error":"invalid_token_request"}`, "WWW-Authenticate", `Bearer realm="x, y", Basic realm="z"`),
+		"400 and the header":   answers(400, "", "WWW-Authenticate", "Basic"),
+		"GitHub's form":        answers(200, "error=invalid_client&error_description=no"),
+		"Apigee":               answers(401, `{"ErrorCode":"invalid_client","Error":"Client credentials are missing"}`),
+		"a fault":              answers(401, `{"fault":{"faultstring":"Invalid client","detail":{"errorcode":"oauth.v2.x"}}}`),
+		"the secret, it says":  answers(401, `{"error":"invalid_client","error_description":"Client secret is invalid"}`, "WWW-Authenticate", "Basic"),
+		"an object":            answers(401, `{"error":{"code":401,"status":"UNAUTHENTICATED","message":"no"}}`),
 	}
 	for i, takes := range forms {
 		for name, refuse := range refusals {
@@ -122,7 +134,7 @@ func TestRefusedClient(t *testing.T) {
 		requests int
 		reason   Reason
 	}{
-		{"wrong", answers(401, `{"error":"invalid_client"}`), 5, Refused},
+		{"wrong", answers(401, `{"error":"invalid_client"}`), 6, Refused},
 		{"wrong, says Microsoft", answers(401, `{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}`), 1, WrongSecret},
 		{"expired, says Microsoft", answers(401, `{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired."}`), 1, SecretExpired},
 		{"wrong, says Google", answers(401, `{"error":"invalid_client","error_description":"The provided client secret is invalid."}`), 1, WrongSecret},
@@ -137,6 +149,18 @@ func TestRefusedClient(t *testing.T) {
 			}
 			answers(401, `{"error":"invalid_client","error_description":"AADSTS700025: Client is public so neither 'client_assertion' nor 'client_secret' should be presented."}`)(w, r)
 		}, 2, ""},
+		{"a public client, not said", func(w http.ResponseWriter, r *http.Request) {
+			if clientOf(r) == "none" {
+				writeToken(w, "access", "", 3600)
+				return
+			}
+			answers(401, `{"error":"access_denied","error_description":"Unauthorized"}`)(w, r) // auth0/nextjs-auth0#66
+		}, 6, ""},
+		{"wrong, says Auth0", answers(401, `{"error":"access_denied","error_description":"Unauthorized"}`), 6, Refused},
+		{"wrong, says Okta", answers(401, `{"error":"invalid_client","error_description":"The client secret supplied for a confidential client is invalid."}`), 1, WrongSecret},
+		{"wrong, says Keycloak", answers(401, `{"error":"unauthorized_client","error_description":"Invalid client or Invalid client credentials"}`), 6, FlowNotAllowed},
+		{"wrong, says GitHub", answers(200, "error=incorrect_client_credentials&error_description=The+client_id+and%2For+client_secret+passed+are+incorrect."), 1, WrongSecret},
+		{"unknown, says Okta", answers(401, `{"error":"invalid_client","error_description":"Invalid value for 'client_id' parameter."}`), 1, NotRegistered},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -170,6 +194,11 @@ func TestScopeWhereItIsWanted(t *testing.T) {
 		"tarickb/sasl-xoauth2#89":     `{"error":"invalid_request","error_description":"AADSTS900144: The request body must contain the following parameter: 'scope'. Trace ID: 1"}`,
 		"open-webui/open-webui#22358": `{"error":"invalid_request","error_description":"AADSTS90009: Application 'x' is requesting a token for itself."}`,
 		"empty":                       `{"error":"invalid_scope","error_description":"AADSTS28003: Provided value for the input parameter scope can't be empty"}`,
+		"Okta":                        `{"error":"invalid_scope","error_description":"The authorization server resource does not have any configured default scopes, 'scope' must be provided."}`,
+		"a code of its own":           `{"error":"missing_parameter","error_description":"scope is required"}`,
+		"the code alone":              `{"error":"missing_scope"}`,
+		"no code":                     `{"message":"Required parameter missing: scope"}`,
+		"an object":                   `{"error":{"code":400,"message":"scope is required","status":"INVALID_ARGUMENT"}}`,
 		"in other words":              `{"error":"INVALID_REQUEST","error_description":"The Scope parameter is required."}`,
 	} {
 		t.Run(name, func(t *testing.T) {

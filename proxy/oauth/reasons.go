@@ -162,6 +162,7 @@ var aadsts = map[int]Reason{
 	700082: ConsentUnused,
 	700084: ConsentExpired, // a single-page app's, after a day
 	50089:  ConsentExpired,
+	50139:  ConsentEnded,
 	70046:  SessionLimited,
 	70043:  SessionLimited,
 	50078:  SessionLimited,
@@ -182,28 +183,42 @@ var aadsts = map[int]Reason{
 	50158:  MFANeeded, // an external one, such as Duo
 	53004:  MFANeeded,
 	500121: MFANeeded,
+	50161:  MFANeeded,
 	50058:  SignInNeeded,
+	40009:  SignInNeeded, // at the organisation's own provider
+	40015:  SignInNeeded,
+	50064:  SignInNeeded,
 	50085:  SignInNeeded,
 	50126:  SignInNeeded, // wrong password
+	50125:  SignInNeeded, // a password must be registered first
+	50143:  SignInNeeded,
+	50180:  SignInNeeded,
+	50197:  SignInNeeded,
+	51006:  SignInNeeded,
 	50140:  SignInNeeded,
 	50199:  SignInNeeded,
 	16001:  SignInNeeded,
 	700020: SignInNeeded,
 	54005:  ApprovalExpired, // a code used twice
+	501481: ApprovalExpired, // its verifier does not fit
+	90120:  ApprovalExpired,
 	70018:  ApprovalExpired,
 	70019:  ApprovalExpired,
 	70020:  ApprovalExpired,
 
-	16000: UserUnknown,
-	16003: UserUnknown,
-	50014: UserUnknown,
-	50020: UserUnknown,
-	50034: UserUnknown,
-	51004: UserUnknown,
-	90072: UserUnknown,
-	50057: UserDisabled,
-	50053: UserLocked,
-	53011: UserLocked,
+	16000:  UserUnknown,
+	16003:  UserUnknown,
+	50014:  UserUnknown,
+	50020:  UserUnknown,
+	50034:  UserUnknown,
+	51004:  UserUnknown,
+	90072:  UserUnknown,
+	90125:  UserUnknown,
+	500341: UserUnknown, // deleted
+	50057:  UserDisabled,
+	500571: UserDisabled, // a guest
+	50053:  UserLocked,
+	53011:  UserLocked,
 
 	53000:   PolicyBlocks, // a device that does not comply
 	53001:   PolicyBlocks, // one that is not joined
@@ -212,12 +227,29 @@ var aadsts = map[int]Reason{
 	53009:   PolicyBlocks,
 	53010:   PolicyBlocks,
 	530032:  PolicyBlocks,
+	530003:  PolicyBlocks, // a device that is not managed
+	530021:  PolicyBlocks,
+	530031:  PolicyBlocks,
+	530033:  PolicyBlocks,
+	530084:  PolicyBlocks, // tokens must be bound to a device
 	530034:  PolicyBlocks,
 	530035:  PolicyBlocks,
 	50002:   PolicyBlocks,
 	50005:   PolicyBlocks,
 	50097:   PolicyBlocks,
 	50105:   PolicyBlocks, // the user is not assigned to the program
+	501051:  PolicyBlocks,
+	50127:   PolicyBlocks,
+	50155:   PolicyBlocks,
+	50177:   PolicyBlocks,
+	50178:   PolicyBlocks,
+	50187:   PolicyBlocks,
+	80012:   PolicyBlocks, // outside of the allowed hours
+	90123:   PolicyBlocks,
+	135011:  PolicyBlocks,
+	700003:  PolicyBlocks, // the device is gone
+	1000104: PolicyBlocks,
+	5000224: PolicyBlocks, // the organisation's directory is switched off
 	50129:   PolicyBlocks,
 	50131:   PolicyBlocks,
 	50015:   PolicyBlocks, // age
@@ -230,9 +262,11 @@ var aadsts = map[int]Reason{
 	90094:   AdminConsent,
 	90095:   AdminConsent,
 	90099:   AdminConsent,
+	90093:   AdminConsent,
 
 	700016:  NotRegistered,
 	700011:  NotRegistered,
+	7000229: NotRegistered, // not in this organisation
 	70001:   AppDisabled,
 	7000112: AppDisabled,
 	70002:   WrongSecret,
@@ -247,6 +281,7 @@ var aadsts = map[int]Reason{
 	900971:  RedirectUnknown,
 	70004:   RedirectUnknown,
 	90102:   RedirectUnknown,
+	700009:  RedirectUnknown,
 	9002325: RedirectUnknown, // registered as another kind of program
 	9002326: RedirectUnknown,
 	9002327: RedirectUnknown,
@@ -257,6 +292,9 @@ var aadsts = map[int]Reason{
 	90002:   WrongTenant,
 	90019:   WrongTenant,
 	90038:   WrongTenant, // a national cloud's
+	50049:   WrongTenant,
+	90051:   WrongTenant,
+	900382:  WrongTenant,
 	900023:  WrongTenant,
 	900432:  WrongTenant,
 	700005:  WrongTenant,
@@ -275,6 +313,7 @@ var aadsts = map[int]Reason{
 	28003:   ScopeRefused,
 	50001:   ScopeRefused,
 	500011:  ScopeRefused,
+	500014:  ScopeRefused, // Exchange is switched off in the organisation
 	65002:   ScopeRefused,
 	65005:   ScopeRefused,
 	650052:  ScopeRefused,
@@ -291,6 +330,8 @@ var aadsts = map[int]Reason{
 	700030:  FlowNotAllowed,
 	7000114: FlowNotAllowed,
 	70005:   FlowNotAllowed,
+	70007:   FlowNotAllowed,
+	700054:  FlowNotAllowed,
 	500133:  ClockWrong,
 	700024:  ClockWrong,
 	80013:   ClockWrong,
@@ -307,6 +348,8 @@ var aadsts = map[int]Reason{
 	80001: Passing,
 	80002: Passing,
 	80005: Passing,
+	80007: Passing,
+	80010: Passing,
 	80014: Passing,
 	90006: Passing,
 	90012: Passing,
@@ -351,6 +394,13 @@ var codes = map[string]Reason{
 	"disallowed_useragent":  FlowNotAllowed,
 	"redirect_uri_mismatch": RedirectUnknown,
 	"rate_limit_exceeded":   Passing,
+	"internal_failure":      Passing,
+	"restricted_client":     ScopeRefused, // "Unregistered scope(s) in the request"
+	// Google's APIs, "status" of an error object: https://cloud.google.com/apis/design/errors
+	"unavailable":        Passing,
+	"internal":           Passing,
+	"deadline_exceeded":  Passing,
+	"resource_exhausted": Passing,
 	// Microsoft's "suberror": https://learn.microsoft.com/entra/msal/dotnet/advanced/exceptions/
 	"bad_token":                    ConsentRevoked,
 	"user_password_expired":        PasswordExpired,
@@ -364,6 +414,11 @@ var codes = map[string]Reason{
 	"code_expired":                 ApprovalExpired,
 	// Zoho: https://www.zoho.com/accounts/protocol/oauth.html; with status 200
 	"invalid_code": ConsentRevoked,
+	// GitHub, with status 200: https://docs.github.com/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors
+	"bad_refresh_token":     ConsentRevoked,
+	"incorrect_device_code": ApprovalExpired,
+	"device_flow_disabled":  FlowNotAllowed,
+	"application_suspended": AppDisabled,
 	// Mail.ru, seen with {"error_code": N}: https://github.com/yar229/WebDavMailRuCloud/issues/233
 	"token_not_found":              ConsentRevoked,
 	"invalid_username_or_password": SignInNeeded,
@@ -376,6 +431,18 @@ var codes = map[string]Reason{
 	"invalid_credentials":          WrongSecret,
 	"bad_client_credentials":       WrongSecret,
 	"incorrect_client_credentials": WrongSecret,
+	"invalid_client_credentials":   WrongSecret,
+	"invalid_client_id":            NotRegistered,
+	"unknown_client":               NotRegistered,
+	"too_many_requests":            Passing,
+	"too_many_attempts":            Passing, // Auth0
+	"service_unavailable":          Passing,
+	"internal_server_error":        Passing,
+	"429":                          Passing, // a status of HTTP in the place of a code
+	"500":                          Passing,
+	"502":                          Passing,
+	"503":                          Passing,
+	"504":                          Passing,
 }
 
 // general are the codes of the RFCs, which many causes share: RFC 6749 sections 4.1.2.1 and 5.2, RFC
@@ -407,6 +474,8 @@ var phrases = []struct {
 	words  string
 	reason Reason
 }{
+	{"invalid, expired, revoked", ConsentEnded},    // RFC 6749's own sentence: authentik, GitLab, Hydra
+	{"unknown, invalid, or expired", ConsentEnded}, // Ping
 	{"invalid_rapt", SessionLimited},
 	{"rapt_required", SessionLimited},
 	{"reauth related error", SessionLimited},
@@ -415,6 +484,13 @@ var phrases = []struct {
 	{"account is disabled", UserDisabled},
 	{"user disabled", UserDisabled},
 	{"user account is locked", UserLocked},
+	{"user is disabled", UserDisabled},
+	{"account disabled", UserDisabled},
+	{"user is blocked", UserDisabled},             // Auth0
+	{"account restricted", PolicyBlocks},          // Google
+	{"account is not fully set up", SignInNeeded}, // Keycloak
+	{"not assigned to the client", PolicyBlocks},  // Okta
+	{"policy evaluation failed", PolicyBlocks},    // Okta
 	{`invalid impersonation`, UserUnknown},
 	{"invalid email or user id", UserUnknown},
 	{"user not found", UserUnknown},
@@ -430,6 +506,9 @@ var phrases = []struct {
 	{"oauth client was not found", NotRegistered},
 	{"oauth client was deleted", NotRegistered},
 	{"client not found", NotRegistered},
+	{"invalid value for 'client_id'", NotRegistered}, // Okta
+	{"client is disabled", AppDisabled},
+	{"client disabled", AppDisabled}, // Keycloak
 	{"not enabled for consumers", WrongAccountType},
 	{"restricted to users within its organization", WrongAccountType},
 	{"client_secret is missing", SecretMissing},
@@ -437,11 +516,15 @@ var phrases = []struct {
 	{"client secret is required", SecretMissing},
 	{"client secret is invalid", WrongSecret},
 	{"client secret provided is invalid", WrongSecret},
+	{"client secret supplied for a confidential client is invalid", WrongSecret}, // Okta
 	{"wrong client secret", WrongSecret},
 	{"invalid client secret", WrongSecret},
 	{"client secret has expired", SecretExpired},
 	{"redirect_uri", RedirectUnknown},
 	{"too many requests", Passing}, // Zoho says access_denied to it
+	{"rate limit", Passing},
+	{"temporarily unavailable", Passing},
+	{"backend error", Passing}, // Google
 	{"maximum allowed refresh token reuse", ConsentRevoked},
 	{"user has not consented", ConsentMissing},
 	{"expired or revoked", ConsentEnded},
@@ -451,6 +534,18 @@ var phrases = []struct {
 	{"token is not active", ConsentExpired},
 	{"session not active", ConsentExpired},
 	{"session doesn't have required client", ConsentRevoked},
+	{"stale token", ConsentRevoked}, // Keycloak
+}
+
+// deadTokens are words about the refresh token itself, for codes that are not about consents: Dex
+// answers invalid_request (dexidp/dex#2613), and so did others before they were corrected.
+var deadTokens = []struct {
+	words  *regexp.Regexp
+	reason Reason
+}{
+	{regexp.MustCompile(`refresh[_ ]token (?:is |has been |was )*(?:invalid or expired|expired or revoked)`), ConsentEnded},
+	{regexp.MustCompile(`(?:expired|revoked) refresh[_ ]token|refresh[_ ]token (?:is |has |has been |was )*(?:expired|too old)`), ConsentExpired},
+	{regexp.MustCompile(`(?:invalid|unknown|bad|malformed) refresh[_ ]token|refresh[_ ]token (?:is |has been |was |does )*(?:invalid|not valid|not found|unknown|malformed|revoked|not exist|already)|unable to parse refresh[_ ]token|token was already used`), ConsentRevoked},
 }
 
 // ofClass are the general codes that a phrase of each class may refine: "expired" says nothing of a
@@ -464,6 +559,9 @@ var ofClass = map[string][]Class{
 	"invalid_request":     {ByRegistration, ByAdmin, ByTime},
 }
 
+// ofOthers are the classes for codes that are in none of the tables.
+var ofOthers = []Class{ByRegistration, ByAdmin, ByTime}
+
 var aadstsCode = regexp.MustCompile(`AADSTS(\d{4,8})`)
 
 // said is what an endpoint or the browser's return says of an error, before it is cleaned.
@@ -476,7 +574,7 @@ type said struct {
 // reason brings a provider's words to one of the reasons. It is exact if they name the cause
 // themselves, and not a code that many causes share.
 func (s said) reason() (r Reason, exact bool) {
-	for _, m := range aadstsCode.FindAllStringSubmatch(s.description, 4) {
+	for _, m := range aadstsCode.FindAllStringSubmatch(s.description, maxNumbers) {
 		n, _ := strconv.Atoi(m[1]) // at most eight digits
 		s.numbers = append(s.numbers, n)
 	}
@@ -486,26 +584,42 @@ func (s said) reason() (r Reason, exact bool) {
 		}
 	}
 	code := fold(s.code)
-	for _, word := range append(s.more, code) {
-		if r, ok := codes[fold(word)]; ok {
+	names := append(slices.Clone(s.more), s.code, s.description) // some have their name in the description
+	for _, name := range names {
+		if r, ok := codes[fold(name)]; ok {
 			return r, true
 		}
 	}
-	words := strings.ToLower(s.description)
+	words := strings.ToLower(s.code + ": " + s.description)
+	classes, ok := ofClass[code]
+	if _, known := general[code]; !ok && !known {
+		classes = ofOthers
+	}
 	for _, p := range phrases {
-		for _, class := range ofClass[code] {
-			if class == p.reason.Class() && strings.Contains(words, p.words) {
+		if slices.Contains(classes, p.reason.Class()) && strings.Contains(words, p.words) {
+			return p.reason, true
+		}
+	}
+	if !slices.Contains(classes, ByUser) {
+		for _, p := range deadTokens {
+			if p.words.MatchString(words) {
 				return p.reason, true
 			}
 		}
 	}
-	if r, ok := general[code]; ok {
-		return r, false
+	for _, name := range append([]string{s.code}, names...) {
+		first, _, _ := strings.Cut(name, ":") // "invalid_grant: Bad Request"
+		if r, ok := general[fold(first)]; ok {
+			return r, false
+		}
 	}
 	return Refused, false
 }
 
-// fold writes a code as the RFCs do.
+// fold writes a code as the RFCs do: INVALID_GRANT, Invalid-Grant and invalidGrant are invalid_grant.
 func fold(code string) string {
-	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(code)))
+	code = camelCase.ReplaceAllString(strings.TrimSpace(code), "${1}_${2}")
+	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(code))
 }
+
+var camelCase = regexp.MustCompile(`([a-z])([A-Z])`)

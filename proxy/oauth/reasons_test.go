@@ -11,6 +11,11 @@ import (
 	"unicode/utf8"
 )
 
+// inBubble runs a subtest in a bubble of its own.
+func inBubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+}
+
 // TestReasons has what providers were seen to answer to a refresh.
 func TestReasons(t *testing.T) {
 	microsoft := func(code, words string) string {
@@ -78,6 +83,8 @@ func TestReasons(t *testing.T) {
 		{403, `{"error":"ACCOUNT_NOT_AUTHORIZED","error_description":"The user has not authorized requesting Client ID"}`, ConsentMissing, ErrConsent, "consent"},
 		{401, `{"error":"INVALID_CALLBACK"}`, RedirectUnknown, nil, "redirect"},
 		{400, `{"error":"Invalid-Grant"}`, ConsentEnded, ErrConsent, "Invalid-Grant"},
+		{400, `{"error":"invalidGrant"}`, ConsentEnded, ErrConsent, "invalidGrant"},
+		{401, `{"Error":"InvalidClientSecret"}`, WrongSecret, nil, "InvalidClientSecret"},
 
 		{200, `{"error":"invalid_code"}`, ConsentRevoked, ErrConsent, "invalid_code"},
 		{200, `{"error":"invalid_client_secret"}`, WrongSecret, nil, "client secret"},
@@ -87,9 +94,45 @@ func TestReasons(t *testing.T) {
 		{400, `{"error":"invalid_grant"}`, ConsentEnded, ErrConsent, "no longer accepts the sign-in (invalid_grant)"},
 		{403, `{"error":"access_denied"}`, ConsentEnded, ErrConsent, "access_denied"},
 		{400, `{"error":"unsupported_grant_type"}`, FlowNotAllowed, nil, "does not allow this"},
+		{400, microsoft("interaction_required", "AADSTS530003: Your device is required to be managed to access this resource."), PolicyBlocks, ErrAdmin, "AADSTS530003"},
+		{400, microsoft("invalid_grant", "AADSTS9002313: Invalid request. Request is malformed or invalid."), ConsentEnded, ErrConsent, "AADSTS9002313"},
+		{400, microsoft("invalid_grant", "AADSTS50105: Your administrator has configured the application to block users"), PolicyBlocks, ErrAdmin, "AADSTS50105"},
+		{400, microsoft("invalid_resource", "AADSTS500011: The resource principal named https://outlook.office.com was not found in the tenant"), ScopeRefused, nil, "AADSTS500011"},
+		{400, microsoft("invalid_request", "AADSTS900023: Specified tenant identifier 'x' is neither a valid DNS name, nor a valid external domain."), WrongTenant, nil, "AADSTS900023"},
+		{400, microsoft("invalid_grant", "AADSTS500341: The user account has been deleted from the directory."), UserUnknown, ErrConsent, "AADSTS500341"},
+		{400, microsoft("invalid_grant", "AADSTS500571: The guest user account is disabled."), UserDisabled, ErrAdmin, "AADSTS500571"},
+		{400, microsoft("invalid_client", "AADSTS7000229: The client application is missing service principal in the tenant"), NotRegistered, nil, "AADSTS7000229"},
+		{400, `{"error":"invalid_grant","error_codes":["50173"],"error_description":"?"}`, PasswordChanged, ErrConsent, "changed"},
+
+		{400, `{"error":"invalid_grant","error_description":"Bad Request"}`, ConsentEnded, ErrConsent, "Bad Request"},
+		{400, `{"error":{"code":400,"message":"invalid_grant","status":"INVALID_ARGUMENT"}}`, ConsentEnded, ErrConsent, "invalid_grant"},
+		{403, `{"error":"restricted_client","error_description":"Unregistered scope(s) in the request: https://mail.google.com/"}`, ScopeRefused, nil, "https://mail.google.com/"},
+		{400, `{"error":"invalid_grant","error_description":"Account Restricted"}`, PolicyBlocks, ErrAdmin, "policy"},
+		{200, "error=bad_refresh_token&error_description=The+refresh+token+passed+is+incorrect+or+expired.&error_uri=https%3A%2F%2Fdocs.example%2F", ConsentRevoked, ErrConsent, "bad_refresh_token: The refresh token passed is incorrect or expired."},
+		{400, `{"error":"invalid_grant","error_description":"The provided authorization grant (e.g., authorization code, resource owner credentials) or refresh token is invalid, expired, revoked, does not match the redirection URI used in the authorization request, or was issued to another client."}`, ConsentEnded, ErrConsent, "or was issued to another client"},
+		{400, `{"error":"invalid_request","error_description":"Refresh token is invalid or has already been claimed by another client."}`, ConsentRevoked, ErrConsent, "claimed by another client"},
+		{400, `{"error":"invalid_request","error_description":"The refresh_token is invalid.","status":"error"}`, ConsentRevoked, ErrConsent, "invalid_request"},
+		{400, `{"error":"invalid_request","error_description":"Refresh token expired."}`, ConsentExpired, ErrConsent, "expired"},
+		{400, `{"error":"invalid_grant","error_description":"Stale token"}`, ConsentRevoked, ErrConsent, "Stale token"},
+		{400, `{"error":"invalid_grant","error_description":"Account is not fully set up"}`, SignInNeeded, ErrConsent, "fully set up"},
+		{401, `{"error":"unauthorized","error_description":"User is disabled"}`, UserDisabled, ErrAdmin, "disabled"},
+		{401, `{"error":"invalid_client","error_description":"Client disabled"}`, AppDisabled, nil, "disabled"},
+		{403, `{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}`, ConsentEnded, ErrConsent, "Unknown or invalid"},
+		{403, `{"error":"unauthorized_client","error_description":"Grant type 'refresh_token' not allowed for the client."}`, FlowNotAllowed, nil, "refresh_token"},
+		{400, `{"error":"invalid_grant","error_description":"unknown, invalid, or expired refresh token"}`, ConsentEnded, ErrConsent, "unknown, invalid"},
+		{400, `{"error":"invalid_grant","error_description":"expired_token"}`, ConsentExpired, ErrConsent, "expired"},
+		{400, `{"error_description":"Client not found","error":"invalid_client"}`, NotRegistered, nil, "Client not found"},
+		{400, `{"error":"invalid_grant: Token was revoked"}`, ConsentEnded, ErrConsent, "Token was revoked"},
+		{400, `{"errorCode":"invalid_grant","errorSummary":"The refresh token is invalid or expired."}`, ConsentEnded, ErrConsent, "invalid or expired"},
+		{400, `{"code":"invalid_grant","message":"no"}`, ConsentEnded, ErrConsent, "invalid_grant: no"},
+		{400, `{"error":400,"error_description":"invalid_grant"}`, ConsentEnded, ErrConsent, "invalid_grant"},
+		{400, `{"error":true,"code":"invalid_grant"}`, ConsentEnded, ErrConsent, "invalid_grant"},
+		{400, `{"error":["invalid_grant"],"message":"Invalid refresh token"}`, ConsentRevoked, ErrConsent, "Invalid refresh token"},
+		{404, `{"message":"Not Found"}`, Refused, nil, "Not Found"},
+		{400, "\ufeff" + `{"error":"invalid_grant"}`, ConsentEnded, ErrConsent, "invalid_grant"},
 		{400, `{"error":"x_new"}`, Refused, nil, "x_new"},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		inBubble(t, tt.answer, func(t *testing.T) {
 			r := newRig(t)
 			r.endpoint.says(answers(tt.status, tt.answer))
 			_, err := r.Token(t.Context())
@@ -125,6 +168,12 @@ func TestPassingReasons(t *testing.T) {
 		`{"error":"server_error"}`,
 		`{"error":"invalid_grant","error_description":"AADSTS90033: A transient error has occurred. Please try again."}`,
 		`{"error":"INTERNAL_ERROR"}`,
+		`{"error":"internal_failure","error_description":"Backend Error"}`,
+		`{"error":{"code":503,"message":"The service is currently unavailable.","status":"UNAVAILABLE"}}`,
+		`{"error":503}`,
+		`{"error":"too_many_attempts"}`,
+		`{"error":"x","error_description":"API rate limit exceeded"}`,
+		`error=temporarily_unavailable`,
 		`{"error":"access_denied","error_description":"You have made too many requests continuously. Please try again after some time."}`,
 	} {
 		synctest.Test(t, func(t *testing.T) {

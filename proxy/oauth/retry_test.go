@@ -2,16 +2,20 @@ package oauth
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
@@ -293,11 +297,17 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 			"Fri, 02 Jan 2026 03:03:05 GMT": 0,
 			"soon":                          0,
 			"-5":                            0,
-			"99999999999999999999":          0,
+			"1.5":                           1500 * time.Millisecond,
+			"99999999999999999999":          maxLife * time.Second,
 		} {
 			if got := retryAfter(http.Header{"Retry-After": {v}}, now); got != want {
 				t.Errorf("%q: %v, want %v", v, got, want)
 			}
+		}
+		// By the clock of whoever says so.
+		h := http.Header{"Retry-After": {"Fri, 02 Jan 2026 13:05:05 GMT"}, "Date": {"Fri, 02 Jan 2026 13:04:35 GMT"}}
+		if got := retryAfter(h, now); got != 30*time.Second {
+			t.Errorf("with a clock that is behind: %v, want 30 s", got)
 		}
 	})
 }
@@ -463,4 +473,23 @@ func TestWrongRegistration(t *testing.T) {
 		r.endpoint.says(nil)
 		wantToken(t, r.Grant, "access-2")
 	})
+}
+
+// HTTP/2's client repeats a request by itself after a PROTOCOL_ERROR, though it may have been carried out.
+func TestNoHTTP2(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeToken(w, "access by "+r.Proto, "", 3600)
+	}))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	secrets := keystore.Memory()
+	if err := secrets.Set(t.Context(), "refresh/"+me, "refresh-1"); err != nil {
+		t.Fatal(err)
+	}
+	g := New(Config{TokenURL: srv.URL + "/token", ClientID: clientID}, me, Deps{Secrets: secrets, HTTP: HTTPClient(&tls.Config{RootCAs: roots}, nil)})
+	defer g.Close(t.Context())
+	wantToken(t, g, "access by HTTP/1.1")
 }

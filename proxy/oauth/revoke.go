@@ -38,7 +38,7 @@ func (g *Grant) Revoke(ctx context.Context) error {
 		return ask(ctx, e, question{form: url.Values{"token": {token.value}, "token_type_hint": {"refresh_token"}}, secret: secret}, readRevoked)
 	})
 	// RFC 7009 section 2.2 makes an unknown token a success; Google does not.
-	if code := fold(codeOf(err)); err != nil && code != "invalid_token" && code != "invalid_grant" {
+	if code := nameOf(err); err != nil && code != "invalid_token" && code != "invalid_grant" {
 		return fmt.Errorf("revoke the consent of %s: %w", g.account, err)
 	}
 	return nil
@@ -69,6 +69,6 @@ func readRevoked(r reply) (none struct{}, err error) {
 	if r.status == http.StatusOK || r.status == http.StatusNoContent {
 		return none, nil
 	}
-	var b body
-	return none, b.refusal(r, unreadable(r.body, &b))
+	f, bad := decode(r.body)
+	return none, f.refusal(r, bad)
 }
