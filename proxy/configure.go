@@ -3,20 +3,41 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/machine"
 )
 
 // Settings returns the current settings.
 func (s *Server) Settings() api.Settings {
 	c := s.config()
-	return api.Settings{
-		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS), Metrics: c.Metrics, Keystore: s.secrets.Kind(),
+	settings := api.Settings{
+		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS), AllowRemote: c.AllowRemote, Metrics: c.Metrics, Keystore: s.secrets.Kind(),
 		HTTPProxy: c.HTTPProxy, LogLevel: c.LogLevel, LogFolder: logFolder(s.opts.LogFile), LogFile: s.opts.LogFile, Notifications: c.Notifications,
 	}
+	networks := machine.Networks()
+	for _, n := range networks {
+		settings.Networks = append(settings.Networks, n.String())
+	}
+	if ports := remotePorts(c.Listeners()); len(ports) > 0 && len(networks) > 0 {
+		settings.Firewall = machine.FirewallRule(networks[0], ports)
+	}
+	return settings
+}
+
+// remotePorts are the ports that other computers can connect to, each of them once.
+func remotePorts(listeners []api.Listener) (ports []string) {
+	for _, l := range listeners {
+		host, port, err := net.SplitHostPort(l.Address)
+		if err == nil && !onLoopback(host) && !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
+	}
+	return ports
 }
 
 // Configure changes settings at once, and in the configuration file, which keeps its

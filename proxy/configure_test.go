@@ -63,6 +63,34 @@ func TestConfigureAddresses(t *testing.T) {
 	r.dialTLS().do("QUIT", "221")
 }
 
+// TestConfigureForDevices: one change allows devices on the network and opens ports for them, the next
+// takes both back.
+func TestConfigureForDevices(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	var own []string
+	every := machine.FreeAddress("0.0.0.0:0")
+	if _, err := r.configure(func(s *api.Settings) { own = s.ListenTLS; s.AllowRemote, s.ListenTLS = true, append(own, every) }); err != nil {
+		t.Fatal(err)
+	}
+	s := r.server.Settings()
+	if _, port, _ := net.SplitHostPort(every); !s.AllowRemote || s.Firewall != "" && !strings.Contains(s.Firewall, port) || strings.Contains(s.Firewall, "1465") {
+		t.Errorf("settings: %+v", s)
+	}
+	if text := readText(t, r.config); !strings.Contains(text, "allow_remote = true") || !strings.Contains(text, every) {
+		t.Errorf("the file is\n%s", text)
+	}
+	if _, err := r.configure(func(s *api.Settings) { s.AllowRemote = false }); err == nil {
+		t.Error("an address that others reach stayed without being allowed")
+	}
+	if _, err := r.configure(func(s *api.Settings) { s.AllowRemote, s.ListenTLS = false, own }); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := net.Dial("tcp", strings.Replace(every, "0.0.0.0", "127.0.0.1", 1)); err == nil {
+		c.Close()
+		t.Error("the port for devices is still open")
+	}
+}
+
 // TestConfigureMovesAnAddressToTLS: its listener stays and uses TLS from now on.
 func TestConfigureMovesAnAddressToTLS(t *testing.T) {
 	r := newRig(t, rigOptions{})

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/machine"
 )
 
 // MailSettings returns the settings for a mail program: the addresses where the server
@@ -34,13 +36,16 @@ func (s *Server) places() []api.Listener {
 	return s.config().Listeners()
 }
 
-// mailServers turns listeners into settings for mail programs. IPv4 comes first, because
-// more mail programs reject an IPv6 address than an IPv4 one.
+// mailServers turns listeners into settings for mail programs. Those of this computer come
+// first; and IPv4 does, because more mail programs reject an IPv6 address than an IPv4 one.
 func mailServers(listeners []api.Listener) []api.MailServer {
 	var servers []api.MailServer
 	for _, l := range listeners {
 		host, text, err := net.SplitHostPort(l.Address)
 		port, perr := strconv.Atoi(text)
+		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+			host = hereFromOutside(ip)
+		}
 		if err == nil && perr == nil {
 			servers = append(servers, api.MailServer{Protocol: l.Protocol, Host: host, Port: port, TLS: l.TLS})
 		}
@@ -51,11 +56,30 @@ func mailServers(listeners []api.Listener) []api.MailServer {
 	return servers
 }
 
-// rank orders the servers: IPv4 before IPv6, then STARTTLS before TLS.
+func onLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// hereFromOutside is the address at which other computers reach a listener on every address.
+func hereFromOutside(every netip.Addr) string {
+	for _, n := range machine.Networks() {
+		if n.Addr().Is4() || every.Is6() {
+			return n.Addr().String()
+		}
+	}
+	return every.String() // there is no network now
+}
+
+// rank orders the servers: this computer's own before others, IPv4 before IPv6, then STARTTLS
+// before TLS.
 func rank(s api.MailServer) int {
 	n := 0
+	if !onLoopback(s.Host) {
+		n = 4
+	}
 	if strings.Contains(s.Host, ":") {
-		n = 2
+		n += 2
 	}
 	if s.TLS {
 		n++

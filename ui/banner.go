@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -113,17 +112,8 @@ func (b *banners) changePort() {
 		if err != nil {
 			return err
 		}
-		free := func(list []string) []string {
-			list = slices.Clone(list)
-			for i, address := range list {
-				if address == taken.Address {
-					list[i] = taken.Free
-				}
-			}
-			return list
-		}
 		to := is
-		to.Listen, to.ListenTLS = free(is.Listen), free(is.ListenTLS)
+		to.Listen, to.ListenTLS = replaced(is.Listen, taken), replaced(is.ListenTLS, taken)
 		_, err = b.w.backend.Configure(ctx, is.Change(to))
 		return err
 	}, func(err error) {

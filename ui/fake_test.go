@@ -200,8 +200,10 @@ func applied(s api.Settings, to api.SettingsChange) api.Settings {
 			*at = *word
 		}
 	}
-	if to.Notifications != nil {
-		s.Notifications = *to.Notifications
+	for at, truth := range map[*bool]*bool{&s.Notifications: to.Notifications, &s.AllowRemote: to.AllowRemote} {
+		if truth != nil {
+			*at = *truth
+		}
 	}
 	return s
 }

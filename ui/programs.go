@@ -46,6 +46,9 @@ func (p *programs) draw() {
 	for i, s := range programSteps(p.choice.chosen, p.settings, p.server) {
 		p.steps.Add(numbered(i+1, s))
 	}
+	if p.choice.chosen == scanner {
+		p.steps.Add(newBeside(24, newBody(""), newFlow(8, p.w.kit.button(tr("Open settings"), nil, func() { p.w.show(Page{Name: "settings"}) }))))
+	}
 	p.snippets.Objects = nil
 	for _, s := range snippetsFor(p.choice.chosen, p.settings, p.server) {
 		p.snippets.Add(newSnippet(p.w, s))
@@ -100,10 +103,10 @@ func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 		}
 	case scanner:
 		steps = []string{
-			tr("A device reaches Waxseal over the network. Set allow_remote = true in the configuration file, then add this computer’s address in “Settings”, “Local mail server”, “Implicit TLS”."),
-			tr("On the device, set the mail server to this computer’s address, the port to Waxseal’s, and the security to SSL/TLS."),
+			tr("A device reaches Waxseal over your network. In “Settings”, “Devices on my network”, switch that on. The server’s address, the ports and what the firewall needs are shown there."),
+			tr("On the device, enter that server and port, with SSL/TLS. If it only has STARTTLS, use the other port."),
 			tr("Turn on SMTP authentication with user name {{.User}} and the password shown above. Use the same address as the sender.", v),
-			tr("In this computer’s firewall, allow that port only from your own network."),
+			tr("If the device has a setting for checking the server’s certificate, switch it off: Waxseal’s certificate only names this computer as “localhost”."),
 		}
 	case website:
 		return []string{

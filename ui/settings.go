@@ -27,6 +27,7 @@ type settings struct {
 	openFolder                        *button
 	keystore                          *keystore
 	certificate                       *certificate
+	devices                           *devices
 
 	now     api.Settings // as the engine has them
 	filling bool         // widgets are changed by us, not by a person
@@ -57,12 +58,15 @@ func newSettings(w *window) *settings {
 	s.folder = newText("", kind{mono: true, size: theme.SizeNameCaptionText})
 	s.openFolder = w.kit.button(tr("Open folder"), theme.FolderOpenIcon(), func() { s.showFolder(logged) })
 
+	s.devices = newDevices(s)
+
 	section := func(title string, objects ...fyne.CanvasObject) fyne.CanvasObject {
 		return newCard(newColumn(14, append([]fyne.CanvasObject{newHeading(title)}, objects...)...)).Container
 	}
 	s.all = newColumn(16,
 		section(tr("This computer"), newColumn(0, padded(-8, -4, s.autostart), started.beside(28), padded(-8, -4, s.notify), notified.beside(28))),
 		section(tr("Local mail server"), s.listen.root, s.listenTLS.root),
+		section(tr("Devices on my network"), s.devices.root),
 		section(tr("Certificate"), s.certificate.root),
 		section(tr("Network"), s.proxy.root, s.metrics.root),
 		section(tr("Passwords and sign-ins"), s.keystore.root),
@@ -129,6 +133,7 @@ func (s *settings) fill(p api.Settings) {
 	s.metrics.update(p.Metrics)
 	s.proxy.update(p.HTTPProxy)
 	s.notify.SetChecked(p.Notifications)
+	s.devices.set(p)
 	if i := slices.Index(levels, p.LogLevel); i >= 0 {
 		s.level.SetSelectedIndex(i)
 	}

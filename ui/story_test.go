@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -416,6 +417,16 @@ var stories = []story{
 		p.listen.apply()
 		s.until("the free one is offered", func() bool { return p.listen.free.Visible() })
 	}},
+	{name: "settings devices", page: Page{Name: "settings"}, backend: with(func(b *fake) {
+		b.settings = withDevices(b.settings)
+		b.settings.Firewall = "sudo ufw allow proto tcp from 192.168.1.0/24 to any port 2465,2587"
+	}), act: func(s *stage) {
+		p := configured(s)
+		reveal(p.scroll.bar, p.devices.root)
+	}},
+	{name: "setup scanner", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: busyOffice, act: func(s *stage) {
+		s.w.pages["setup"].(*setup).steps.choice.choose(scanner)
+	}},
 	{name: "settings wrong", page: Page{Name: "settings"}, backend: busyOffice, act: func(s *stage) {
 		configured(s).listen.entry.SetText("127.0.0.1:99999")
 	}},
@@ -510,4 +521,12 @@ func configured(s *stage) *settings {
 	p := s.w.pages["settings"].(*settings)
 	s.until("the settings are there", func() bool { return p.all.Visible() && p.certificate.info.Fingerprint != "" && p.autostart.Checked })
 	return p
+}
+
+// withDevices are settings with which devices on the network may send.
+func withDevices(s api.Settings) api.Settings {
+	s.AllowRemote = true
+	s.Listen, s.ListenTLS = append(slices.Clone(s.Listen), deviceAddress), append(slices.Clone(s.ListenTLS), deviceAddressTLS)
+	s.Networks = []string{"192.168.1.20/24", "10.8.0.4/16", "fd00::2/64"}
+	return s
 }

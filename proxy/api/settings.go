@@ -7,8 +7,16 @@ import "slices"
 type Settings struct {
 	Listen    []string `json:"listen"`
 	ListenTLS []string `json:"listen_tls"`
-	Metrics   string   `json:"metrics"`  // "" turns them off
-	Keystore  string   `json:"keystore"` // "system" or "file"; MoveSecrets changes it, Configure does not
+	// AllowRemote allows addresses that other computers reach; these ask for TLS before a login.
+	AllowRemote bool `json:"allow_remote"`
+	// Networks are this computer's addresses in its networks, with the length of the network's
+	// prefix ("192.168.1.20/24"), the one that leads out first. Configure does not change them.
+	Networks []string `json:"networks,omitempty"`
+	// Firewall is a command that opens the ports for other computers to this computer's
+	// network, "" if there are none or the system has no such command. Configure does not run it.
+	Firewall string `json:"firewall,omitempty"`
+	Metrics  string `json:"metrics"`  // "" turns them off
+	Keystore string `json:"keystore"` // "system" or "file"; MoveSecrets changes it, Configure does not
 	// HTTPProxy is the URL of the proxy through which providers are reached, for
 	// tokens and mail ("http://proxy.corp.example:3128"); "" means the one of the
 	// environment (HTTPS_PROXY).
@@ -24,6 +32,7 @@ type Settings struct {
 type SettingsChange struct {
 	Listen        *[]string `json:"listen,omitempty"`
 	ListenTLS     *[]string `json:"listen_tls,omitempty"`
+	AllowRemote   *bool     `json:"allow_remote,omitempty"`
 	Metrics       *string   `json:"metrics,omitempty"`
 	Keystore      *string   `json:"keystore,omitempty"`
 	HTTPProxy     *string   `json:"http_proxy,omitempty"`
@@ -50,6 +59,9 @@ func (s Settings) Change(to Settings) (c SettingsChange) {
 	c.HTTPProxy, c.LogLevel = word(s.HTTPProxy, to.HTTPProxy), word(s.LogLevel, to.LogLevel)
 	if s.Notifications != to.Notifications {
 		c.Notifications = &to.Notifications
+	}
+	if s.AllowRemote != to.AllowRemote {
+		c.AllowRemote = &to.AllowRemote
 	}
 	return c
 }

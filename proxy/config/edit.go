@@ -216,9 +216,13 @@ func (c Config) Changes(to api.SettingsChange) Changes {
 	word(to.Metrics, "metrics", func(c *Config) *string { return &c.Metrics })
 	word(to.LogLevel, "log_level", func(c *Config) *string { return &c.LogLevel })
 	word(to.HTTPProxy, "http_proxy", func(c *Config) *string { return &c.HTTPProxy })
-	if on := to.Notifications; on != nil && *on != c.Notifications {
-		all = append(all, change{"notifications", fmt.Sprint(*on), func(c *Config) { c.Notifications = *on }})
+	truth := func(to *bool, key string, of func(*Config) *bool) {
+		if to != nil && *of(&c) != *to {
+			all = append(all, change{key, fmt.Sprint(*to), func(c *Config) { *of(c) = *to }})
+		}
 	}
+	truth(to.Notifications, "notifications", func(c *Config) *bool { return &c.Notifications })
+	truth(to.AllowRemote, "allow_remote", func(c *Config) *bool { return &c.AllowRemote })
 	return all
 }
 
