@@ -200,6 +200,8 @@ func domainLen(s string) (int, error) {
 		switch {
 		case label == "":
 			return 0, errors.New("has a dot too many in its domain")
+		case label[0] == '-', label[len(label)-1] == '-':
+			return 0, errors.New("has a part of its domain that begins or ends with a hyphen")
 		case len(label) > longestLabel && strings.IndexFunc(label, func(r rune) bool { return r >= 0x80 }) < 0:
 			return 0, errors.New("has a part of its domain that is too long")
 		}
