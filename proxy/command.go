@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/waxseal/waxseal/proxy/envelope"
 )
@@ -28,13 +29,15 @@ type handling struct {
 	verb    string
 	grouped bool // its reply may wait for those of the commands after it (RFC 2920 section 3.2)
 	waits   bool // it may take a while
+	bare    bool // it takes no parameters, and one with them is refused (RFC 5321 section 4.1.1)
 }
 
 var commands = map[string]handling{
-	"MAIL": {"MAIL", true, true}, "RCPT": {"RCPT", true, true}, "BDAT": {"BDAT", true, true}, "RSET": {"RSET", true, false},
-	"DATA": {"DATA", false, true}, "AUTH": {"AUTH", false, true},
-	"EHLO": {verb: "EHLO"}, "HELO": {verb: "HELO"}, "LHLO": {verb: "LHLO"}, "STARTTLS": {verb: "STARTTLS"},
-	"NOOP": {verb: "NOOP"}, "VRFY": {verb: "VRFY"}, "EXPN": {verb: "EXPN"}, "HELP": {verb: "HELP"}, "QUIT": {verb: "QUIT"},
+	"MAIL": {verb: "MAIL", grouped: true, waits: true}, "RCPT": {verb: "RCPT", grouped: true, waits: true},
+	"DATA": {verb: "DATA", waits: true, bare: true}, "BDAT": {verb: "BDAT", grouped: true, waits: true},
+	"RSET": {verb: "RSET", grouped: true, bare: true}, "AUTH": {verb: "AUTH", waits: true},
+	"EHLO": {verb: "EHLO"}, "HELO": {verb: "HELO"}, "LHLO": {verb: "LHLO"}, "STARTTLS": {verb: "STARTTLS", bare: true},
+	"NOOP": {verb: "NOOP"}, "VRFY": {verb: "VRFY"}, "EXPN": {verb: "EXPN"}, "HELP": {verb: "HELP"}, "QUIT": {verb: "QUIT", bare: true},
 	"SEND": {verb: "SEND"}, "SOML": {verb: "SOML"}, "SAML": {verb: "SAML"}, "TURN": {verb: "TURN"},
 }
 
@@ -100,23 +103,33 @@ func (c *conn) lineFrom(p []byte) (n int, err error) {
 func trimEnd(line []byte) []byte { return bytes.TrimRight(line, " \t\r\n") }
 
 // command judges a command, which lies at the start of p. It puts what go-smtp has to answer there
-// and says how long that is; 0 when the command has been answered.
+// and says how long that is; 0 when the command has been answered. Scripts indent commands, and
+// Postfix and sendmail take them so.
 func (c *conn) command(p, line []byte) (n int, err error) {
+	line = bytes.TrimLeft(line, " \t")
 	h, arg := cutVerb(line)
 	c.grouped = h.grouped
 	if err := c.flushUrgent(h.waits); err != nil {
 		return 0, err
 	}
+	if h.bare && len(arg) > 0 {
+		c.say("501 5.5.4 %s takes no parameter", h.verb)
+		return 0, nil
+	}
 	switch h.verb {
 	case "":
 		return 0, c.unrecognized(line)
 	case "STARTTLS":
-		return 0, c.startTLS(len(arg) > 0)
+		return 0, c.startTLS()
 	case "EHLO", "HELO":
 		return c.hello(p, h.verb, arg), nil
 	case "MAIL", "AUTH":
-		if !c.greeted {
+		switch {
+		case !c.greeted:
 			c.say("503 5.5.1 EHLO comes first")
+			return 0, nil
+		case h.verb == "AUTH" && len(bytes.Fields(arg)) > 2: // half of a response is not one
+			c.say("501 5.5.4 AUTH takes a mechanism and at most one response, without blanks")
 			return 0, nil
 		}
 	case "BDAT":
@@ -171,7 +184,8 @@ func put(p []byte, verb string, arg []byte) int {
 }
 
 // hello passes EHLO or HELO on. A name is not wanted for anything, and devices that have none cannot
-// be told one: they are called by their address.
+// be told one: they are called by their address. So are those whose name is not ASCII, as a reply is
+// (RFC 5321 section 4.2).
 func (c *conn) hello(p []byte, verb string, arg []byte) int {
 	if i := bytes.IndexAny(arg, " \t"); i >= 0 {
 		arg = arg[:i]
@@ -183,7 +197,7 @@ func (c *conn) hello(p []byte, verb string, arg []byte) int {
 	case bytes.ContainsFunc(arg, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		c.say("501 5.5.4 The name after %s holds a control character", verb)
 		return 0
-	case len(arg) == 0:
+	case len(arg) == 0, bytes.ContainsFunc(arg, func(r rune) bool { return r >= utf8.RuneSelf }):
 		host, _, _ := net.SplitHostPort(c.tcp.RemoteAddr().String())
 		arg = []byte("[" + host + "]")
 	}

@@ -127,8 +127,8 @@ func TestOrderOfCommands(t *testing.T) {
 func TestNamesInHello(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	for line, want := range map[string]string{
-		"HELO": "250 2.0.0 Hello [127.0.0.1]", "EHLO": "250-Hello [127.0.0.1]", "EHLO \t ": "250-Hello [127.0.0.1]", "ehlo x": "250-Hello x",
-		"EHLO name.": "250-Hello name.", "EHLO _": "250-Hello _", "EHLO two words": "250-Hello two", "EHLO\tx": "250-Hello x", "EHLO M\xfcller": "250-Hello M\xfcller",
+		"HELO": "250 Hello [127.0.0.1]", "EHLO": "250-Hello [127.0.0.1]", "EHLO \t ": "250-Hello [127.0.0.1]", "ehlo x": "250-Hello x",
+		"EHLO name.": "250-Hello name.", "EHLO _": "250-Hello _", "EHLO two words": "250-Hello two", "EHLO\tx": "250-Hello x", "EHLO M\xfcller": "250-Hello [127.0.0.1]",
 		"EHLO [IPv6:::1]": "250-Hello [IPv6:::1]", "EHLO " + strings.Repeat("a", 255): "250-Hello aaaa", "EHLO " + strings.Repeat("a", 256): "501 5.5.4",
 		"HELO a\x00b": "501 5.5.4", "EHLO a\rb": "501 5.5.4",
 	} {

@@ -96,13 +96,10 @@ func (c *conn) offersTLS() bool {
 // startTLS upgrades the connection (RFC 3207). Whatever the client sent in clear text after the
 // command is thrown away, so that nothing injected before the handshake is taken for a command
 // after it; and what it said in EHLO is forgotten (section 4.2).
-func (c *conn) startTLS(parameter bool) error {
+func (c *conn) startTLS() error {
 	switch {
 	case c.secure:
 		c.say("503 5.5.1 TLS is already active")
-		return nil
-	case parameter:
-		c.say("501 5.5.4 STARTTLS takes no parameter")
 		return nil
 	case c.authed:
 		c.say("503 5.5.1 STARTTLS must come before AUTH")

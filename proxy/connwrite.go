@@ -66,6 +66,10 @@ func (c *conn) reply(line []byte) {
 		}
 	}
 	c.started = c.bodyBegun != nil && (broken || string(line) == "250 2.0.0 Continue\r\n")
+	if name, ok := bytes.CutPrefix(line, helo); ok {
+		c.out = append(append(c.out, "250 Hello "...), name...)
+		return
+	}
 	if better, ok := rephrased[string(line)]; ok {
 		c.out = append(c.out, better...)
 		return
@@ -75,6 +79,9 @@ func (c *conn) reply(line []byte) {
 		c.out = append(c.out, "250-STARTTLS\r\n"...)
 	}
 }
+
+// helo is how go-smtp's reply to HELO begins, which must have no enhanced code (RFC 2034 section 4).
+var helo = []byte("250 2.0.0 Hello ")
 
 // rephrased are go-smtp's replies in better words. Most would mislead: a passing code for a lasting
 // fault, or 502 "not implemented" for commands out of order, which RFC 5321 section 4.2.4 answers with
