@@ -152,11 +152,12 @@ func (d *dotReader) note(came []byte) {
 	copy(d.ends[len(d.ends)-len(came):], came)
 }
 
-// misended reports whether the body stops where a client that ends lines in CR or LF alone would
-// have ended it.
+// misended reports whether the body stops where a client with wrong line ends would have ended it:
+// after a dot alone on its line, whatever it takes for a line end.
 func (d *dotReader) misended() bool {
-	ends := string(d.ends[1:])
-	return ends == "\n.\n" || ends == "\r.\r" || string(d.ends[:]) == "\n.\r\n"
+	line := bytes.TrimRight(d.ends[:], "\r\n")
+	dot := len(line) - 1
+	return dot > 0 && dot < len(d.ends)-1 && line[dot] == '.' && (line[dot-1] == '\n' || line[dot-1] == '\r')
 }
 
 // finish gives the buffer back; what was read beyond the end is the connection's next input.

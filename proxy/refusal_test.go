@@ -210,6 +210,8 @@ func TestWrongLineEnds(t *testing.T) {
 		"LF before .CRLF": {"\r\n", "Subject: alarm\n\nmotion\n.\r\n", 0},
 		"CR":              {"\r\n", "Subject: alarm\r\rmotion\r.\r", 0},
 		"CR CR LF":        {"\r\r\n", "Subject: alarm\r\r\n\r\r\nmotion\r\r\n.\r\r\n", 0},
+		"CR before .CRLF": {"\r\n", "Subject: alarm\r\rmotion\r.\r\n", 0},
+		"LF before .CR":   {"\r\n", "Subject: alarm\n\nmotion\n.\r", 0},
 		"LF of the dot":   {"\r\n", "Subject: alarm\r\n\r\nmotion\r\n.\n", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -238,7 +240,7 @@ func TestWrongLineEnds(t *testing.T) {
 // TestPauseInALineIsNoEnd: only a body that stops where one could have ended is given up early.
 func TestPauseInALineIsNoEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for body, want := range map[string]time.Duration{"a\r\n": 5 * time.Minute, "a\n..\n": 5 * time.Minute, "a\n.": 5 * time.Minute, "a\n.\n": wrongEnd, "a\n.\nb": 5 * time.Minute} {
+		for body, want := range map[string]time.Duration{"a\r\n": 5 * time.Minute, "a\n..\n": 5 * time.Minute, "a\n.": 5 * time.Minute, "a\n.\n": wrongEnd, "a\n.\nb": 5 * time.Minute, "a\r.\r\n": wrongEnd, "a\n.\r": wrongEnd, "a.\r\n": 5 * time.Minute} {
 			c, client := pipe(t)
 			c.authed = true
 			d := c.data()
