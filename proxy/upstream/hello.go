@@ -29,7 +29,10 @@ var privateDomains = []string{"arpa", "corp", "home", "internal", "intranet", "i
 func CheckHello(name string) error {
 	if inner, ok := strings.CutPrefix(name, "["); ok {
 		address, closed := strings.CutSuffix(inner, "]")
-		v6, isV6 := strings.CutPrefix(address, "IPv6:")
+		tag, v6, isV6 := strings.Cut(address, ":")
+		if isV6 = isV6 && strings.EqualFold(tag, "IPv6"); !isV6 {
+			v6 = address
+		}
 		if ip, err := netip.ParseAddr(v6); !closed || err != nil || ip.Is4() == isV6 || ip.Zone() != "" {
 			return fmt.Errorf("%w: %+q is not an address literal such as [192.0.2.1] or [IPv6:2001:db8::1]", ErrHello, name)
 		}

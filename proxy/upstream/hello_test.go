@@ -17,6 +17,7 @@ func TestCheckHello(t *testing.T) {
 		"win_host.corp.example":          true,
 		"[192.0.2.1]":                    true,
 		"[IPv6:2001:db8::1]":             true,
+		"[ipv6:2001:db8::1]":             true,
 		"":                               false,
 		"mail.example.com.":              false,
 		".example.com":                   false,
