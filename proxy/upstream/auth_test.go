@@ -283,7 +283,7 @@ func TestHangUpAfterTheReport(t *testing.T) {
 // Some servers do not look for the response in the AUTH command, and ask for it with an empty
 // challenge (RFC 4954 section 4).
 func TestResponseAskedFor(t *testing.T) {
-	for _, challenge := range []string{"334", "334 ", "334  "} {
+	for _, challenge := range []string{"334", "334 ", "334  ", "334-", "334\t"} {
 		f := start(t, &fake{on: at("AUTH ", challenge)})
 		p := newPool(t, f)
 		mustSend(t, p, "x\r\n")

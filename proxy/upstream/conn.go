@@ -2,11 +2,13 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/foreign"
@@ -145,6 +147,22 @@ func (c *conn) read(ctx context.Context, d time.Duration) (Reply, error) {
 		c.broken = true
 	}
 	return r, nil
+}
+
+// rest adds to a reply that is the only one due what has come with it under the same code: some
+// servers write each line of a greeting, or of the reply to EHLO, as if it were the last.
+func (c *conn) rest(r Reply) (Reply, error) {
+	for code := []byte(strconv.Itoa(r.Code)); ; {
+		next, _ := c.r.Peek(min(c.r.Buffered(), len(code)))
+		if !bytes.Equal(next, code) {
+			return r, nil
+		}
+		more, err := c.readReply()
+		if err != nil {
+			return r, err
+		}
+		r.Code, r.Lines = more.Code, append(r.Lines, more.Lines...)
+	}
 }
 
 // inTime names the time that was waited where err is the end of it.

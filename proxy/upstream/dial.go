@@ -112,6 +112,9 @@ func (p *Pool) introduce(ctx context.Context, c *conn) error {
 		}
 	}
 	r, err := c.read(ctx, c.timeout)
+	if err == nil {
+		r, err = c.rest(r)
+	}
 	if err == nil && r.Code != 220 {
 		err = &ReplyError{r}
 	}
@@ -153,6 +156,9 @@ func (p *Pool) hello(ctx context.Context, c *conn) error {
 	r, err := c.command(ctx, "EHLO", "EHLO "+name, c.timeout)
 	if err != nil {
 		return err
+	}
+	if r, err = c.rest(r); err != nil {
+		return c.fail(ctx, "EHLO", err)
 	}
 	if !r.ok() {
 		return c.fail(ctx, "EHLO", &ReplyError{r})

@@ -23,7 +23,11 @@ func parseExtensions(hello Reply) extensions {
 	if len(hello.Lines) == 0 {
 		return x
 	}
+	code := strconv.Itoa(hello.Code)
 	for _, line := range hello.Lines[1:] {
+		if text, odd := strings.CutPrefix(line, code); odd { // with another separator than "-"
+			line = strings.TrimLeft(text, "_:.")
+		}
 		words := strings.FieldsFunc(strings.ToUpper(line), between)
 		if len(words) == 0 {
 			continue
@@ -52,7 +56,7 @@ func parseExtensions(hello Reply) extensions {
 
 // between reports whether r stands between the words of a line of the EHLO reply. Old servers write
 // "AUTH=LOGIN XOAUTH2", as early drafts of SMTP AUTH had it, often beside the right line.
-func between(r rune) bool { return r == '=' || r == ',' || unicode.IsSpace(r) }
+func between(r rune) bool { return strings.ContainsRune("=,:", r) || unicode.IsSpace(r) }
 
 // Recipient is one RCPT command.
 type Recipient struct {

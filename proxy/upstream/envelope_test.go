@@ -191,6 +191,7 @@ func TestParseExtensions(t *testing.T) {
 		{[]string{"AUTH=XOAUTH2"}, extensions{auth: []string{"XOAUTH2"}}},
 		{[]string{"Auth = Plain,XOAuth2"}, extensions{auth: []string{"PLAIN", "XOAUTH2"}}},
 		{[]string{"AUTH"}, extensions{}},
+		{[]string{"250_PIPELINING", "250:AUTH: XOAUTH2", "250SIZE 5", "250 LESS"}, extensions{pipelining: true, size: true, auth: []string{"XOAUTH2"}}},
 		{[]string{"X-AUTH XOAUTH2", "AUTHENTICATE XOAUTH2", "8 BITMIME", "XXXXXXXA"}, extensions{}},
 	} {
 		got := parseExtensions(Reply{250, append([]string{"smtp.example PIPELINING is my name"}, c.lines...)})

@@ -118,3 +118,37 @@ func TestUnusableHello(t *testing.T) {
 		}
 	}
 }
+
+// Greetings and replies to EHLO that break the grammar of RFC 5321 section 4.2 and can mean one thing
+// only. Some were waited for without an end, since no line said that it was the last.
+func TestOddGrammarBeforeLogin(t *testing.T) {
+	for _, c := range []struct{ greeting, hello string }{
+		{"220", "250-x\r\n250 AUTH XOAUTH2"},
+		{"220-x\r\n220", "250-x\n250-AUTH XOAUTH2\n250"},
+		{"220 x\r\n220 y", "250 x\r\n250 AUTH XOAUTH2\r\n250 SIZE"},
+		{"220-x\r\n220y", "250-x\r\n250-AUTH XOAUTH2\r\n250HELP"},
+		{"220-x\r\n220:y", "250-x\r\n250_AUTH XOAUTH2\r\n250 SIZE"},
+		{"220-x\r\nwelcome\r\n220 y", "250 x\r\n250-SIZE\r\n250 AUTH XOAUTH2"},
+	} {
+		f := start(t, &fake{on: func(_ int, line string) string {
+			switch {
+			case line == "CONNECT":
+				return c.greeting
+			case strings.HasPrefix(line, "EHLO"):
+				return c.hello
+			}
+			return ""
+		}})
+		p := newPool(t, f, func(c *Config) { c.ReplyTimeout = patience })
+		if err := p.Check(t.Context()); err != nil {
+			t.Errorf("%q, %q: %v", c.greeting, c.hello, err)
+			continue
+		}
+		mustSend(t, p, "x\r\n")
+	}
+	// Another code is another reply.
+	f := start(t, &fake{on: at("CONNECT", "220 x\r\n421 4.3.2 too busy")})
+	if err := newPool(t, f).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "421 4.3.2 too busy") {
+		t.Error(err)
+	}
+}

@@ -77,7 +77,9 @@ func (r Reply) refusal() bool { return r.Code >= 400 }
 //   - lines end with LF, with or without CRs before it, and blank lines before a reply are skipped;
 //   - where the lines have different codes, the last line decides: Postfix's postscreen greets with
 //     "220-" before its "521 ";
-//   - a line without a code inside a reply is a line of its text.
+//   - a line without a code inside a reply is a line of its text;
+//   - a line that nothing follows is the last one where it has the reply's code and another separator
+//     ("250OK"), or is a challenge ("334-"), which has one line (RFC 4954 section 4).
 //
 // An error comes with what was read before it, since a refusal that breaks off is one. Control
 // characters in the text become "?", because the text goes on to other programs.
@@ -98,6 +100,9 @@ func readReply(r *bufio.Reader) (Reply, error) {
 			return Reply{}, err
 		case reply.Code == 0:
 			return Reply{}, &malformedError{string(line[:min(len(line), 80)])}
+		}
+		if !last && err == nil && r.Buffered() == 0 {
+			text, last = cutLast(line, reply.Code, text)
 		}
 		reply.Lines = append(reply.Lines, printable(text))
 		if last && (err == nil || len(line) > 3) { // of "250" alone the "-" may still have been to come
@@ -134,6 +139,16 @@ func cutCode(line []byte, inside bool) (code int, text []byte, last bool) {
 		return 0, line, false
 	}
 	return code, line[3:], true
+}
+
+// cutLast judges a line that does not say that it is the last of its reply, and that nothing follows.
+// text is what cutCode has made of it.
+func cutLast(line []byte, code int, text []byte) ([]byte, bool) {
+	odd := len(line) > 3 && line[3] != '-' && (line[3] < '0' || line[3] > '9') && string(line[:3]) == strconv.Itoa(code)
+	if odd {
+		return line[3:], true
+	}
+	return text, code == 334
 }
 
 // readLine reads one line of at most limit bytes and cuts its line end off. The result is good until

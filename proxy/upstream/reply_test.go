@@ -40,6 +40,11 @@ func TestReadReply(t *testing.T) {
 		{"220-host ESMTP\r\n521 5.7.1 blocked\r\n", Reply{521, []string{"host ESMTP", "5.7.1 blocked"}}, nil},
 		{"550-5.7.1 blocked\r\nsee https://x.example/\r\n\r\n550 5.7.1 bye\r\n", Reply{550, []string{"5.7.1 blocked", "see https://x.example/", "", "5.7.1 bye"}}, nil},
 		{"550-no\r\n5501 of them\r\n550OK\r\n999 x\r\n550 bye\r\n", Reply{550, []string{"no", "5501 of them", "550OK", "999 x", "bye"}}, nil},
+		{"250-a\r\n250b\r\n", Reply{250, []string{"a", "b"}}, nil},
+		{"550-a\r\n550:b\r\n", Reply{550, []string{"a", ":b"}}, nil},
+		{"250-a\r\n250_b\r\n250 c\r\n", Reply{250, []string{"a", "250_b", "c"}}, nil},
+		{"334-\r\n", Reply{334, []string{""}}, nil},
+		{"334-eyJ9\r\n334 \r\n", Reply{334, []string{"eyJ9", ""}}, nil},
 		{"250 cut", Reply{250, []string{"cut"}}, nil},
 		{"250-a\r\n250 cut", Reply{250, []string{"a", "cut"}}, nil},
 
