@@ -291,7 +291,7 @@ func explainMessage(s subject, err error) failure {
 	case errors.Is(err, upstream.ErrEnvelope):
 		return failure{s.lasting("", "5.1.3", "The command was not passed on: {{.Why}}.", "", "Why", innermost(err, upstream.ErrEnvelope).Error()), 553}
 	case errors.Is(err, upstream.ErrUTF8):
-		return failure{s.lasting("", "5.6.7", "{{.Provider}} does not accept addresses with characters beyond ASCII (SMTPUTF8).", ""), 550}
+		return failure{s.lasting("", "5.6.7", "{{.Provider}} does not accept addresses or header lines with characters beyond ASCII (SMTPUTF8).", ""), 550}
 	case errors.Is(err, upstream.ErrBareLineEnd), errors.Is(err, errLoneDot):
 		return failure{s.lasting("", "5.6.0", "The message was not sent: it has a line with only a dot next to a bare CR or LF, and servers disagree about where such a message ends.", ""), 554}
 	case errors.Is(err, errCutOff):

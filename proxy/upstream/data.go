@@ -1,9 +1,11 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"sync"
+	"unicode/utf8"
 )
 
 const (
@@ -49,6 +51,9 @@ func (t *Transaction) Data(ctx context.Context, body io.Reader) (Reply, error) {
 	if err := t.awake(ctx); err != nil {
 		return Reply{}, err
 	}
+	if t.opts.UTF8 && !t.c.x.utf8 && !asciiHeader(buf[headRoom:headRoom+n]) {
+		return Reply{}, ErrUTF8
+	}
 	reply, err := t.body(ctx, src, buf, n)
 	if err == nil && reply.ok() {
 		t.c.pending = false
@@ -88,4 +93,13 @@ func (t *Transaction) body(ctx context.Context, src *source, buf *buffer, n int)
 		return Reply{}, err
 	}
 	return t.data(ctx, src, buf, n)
+}
+
+// asciiHeader reports whether the header of a message, as far as it is in p, is ASCII. A header that is
+// not needs SMTPUTF8 all the way (RFC 6531 section 3.6).
+func asciiHeader(p []byte) bool {
+	if end := bytes.Index(p, []byte("\r\n\r\n")); end >= 0 {
+		p = p[:end]
+	}
+	return bytes.IndexFunc(p, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -70,10 +71,7 @@ func mailLine(from string, opts *smtp.MailOptions, x extensions) (string, error)
 	if opts == nil {
 		opts = &smtp.MailOptions{}
 	}
-	if opts.UTF8 && !x.utf8 {
-		return "", ErrUTF8
-	}
-	path, err := quotePath(from, opts.UTF8)
+	path, err := x.path(from, opts.UTF8)
 	if err != nil {
 		return "", err
 	}
@@ -85,7 +83,7 @@ func mailLine(from string, opts *smtp.MailOptions, x extensions) (string, error)
 	if x.eightBit && (opts.Body == smtp.Body7Bit || opts.Body == smtp.Body8BitMIME) {
 		b.WriteString(" BODY=" + string(opts.Body))
 	}
-	if opts.UTF8 {
+	if opts.UTF8 && x.utf8 {
 		b.WriteString(" SMTPUTF8")
 	}
 	if x.dsn && (opts.Return == smtp.DSNReturnFull || opts.Return == smtp.DSNReturnHeaders) {
@@ -95,7 +93,7 @@ func mailLine(from string, opts *smtp.MailOptions, x extensions) (string, error)
 		b.WriteString(" ENVID=" + xtext(opts.EnvelopeID))
 	}
 	if opts.Auth != nil && len(x.auth) > 0 {
-		who, err := quotePath(*opts.Auth, opts.UTF8)
+		who, err := x.path(*opts.Auth, opts.UTF8)
 		if err != nil {
 			return "", err
 		}
@@ -109,7 +107,7 @@ func mailLine(from string, opts *smtp.MailOptions, x extensions) (string, error)
 
 // rcptLine is the RCPT command for one recipient. utf8 means that the message is an SMTPUTF8 one.
 func rcptLine(to Recipient, utf8 bool, x extensions) (string, error) {
-	path, err := quotePath(to.To, utf8)
+	path, err := x.path(to.To, utf8)
 	if err != nil {
 		return "", err
 	}
@@ -134,9 +132,20 @@ func rcptLine(to Recipient, utf8 bool, x extensions) (string, error) {
 	case smtp.DSNAddressTypeRFC822:
 		line += " ORCPT=rfc822;" + xtext(who)
 	case smtp.DSNAddressTypeUTF8:
-		line += " ORCPT=utf-8;" + unitext(who, utf8)
+		line += " ORCPT=utf-8;" + unitext(who, utf8 && x.utf8)
 	}
 	return line, nil
+}
+
+// path is an address as it goes between "<" and ">". utf8 says that the mail program asked for
+// SMTPUTF8. Some programs, Go's net/smtp among them, ask for it with every message: where the server
+// does not offer it, only what needs it is an error.
+func (x extensions) path(address string, utf8 bool) (string, error) {
+	path, err := quotePath(address, utf8 && x.utf8)
+	if utf8 && errors.Is(err, ErrNotASCII) {
+		err = ErrUTF8
+	}
+	return path, err
 }
 
 var notifies = []smtp.DSNNotify{smtp.DSNNotifyNever, smtp.DSNNotifyDelayed, smtp.DSNNotifyFailure, smtp.DSNNotifySuccess}

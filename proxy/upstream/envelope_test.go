@@ -128,12 +128,13 @@ func TestMailLine(t *testing.T) {
 		{"me@x.example", &smtp.MailOptions{Body: smtp.BodyBinaryMIME}, everything, "MAIL FROM:<me@x.example>"},
 		{"me@x.example", &smtp.MailOptions{Body: "8BITMIME\r\nX", Return: "FULL X"}, everything, "MAIL FROM:<me@x.example>"},
 		{"ü@x.example", &smtp.MailOptions{UTF8: true}, everything, "MAIL FROM:<ü@x.example> SMTPUTF8"},
+		{"me@x.example", &smtp.MailOptions{UTF8: true}, extensions{}, "MAIL FROM:<me@x.example>"},
 	} {
 		if got, err := mailLine(c.from, c.opts, c.x); got != c.want || err != nil {
 			t.Errorf("%q %+v: %q, %v; want %q", c.from, c.opts, got, err, c.want)
 		}
 	}
-	if _, err := mailLine("me@x.example", &smtp.MailOptions{UTF8: true}, extensions{}); !errors.Is(err, ErrUTF8) {
+	if _, err := mailLine("ü@x.example", &smtp.MailOptions{UTF8: true}, extensions{}); !errors.Is(err, ErrUTF8) {
 		t.Errorf("UTF8 not offered: %v", err)
 	}
 	evil := "a\r\n@x"
@@ -143,7 +144,7 @@ func TestMailLine(t *testing.T) {
 }
 
 func TestRcptLine(t *testing.T) {
-	dsn := extensions{dsn: true}
+	dsn, both := extensions{dsn: true}, extensions{dsn: true, utf8: true}
 	opts := func(notify string, kind smtp.DSNAddressType, who string) *smtp.RcptOptions {
 		o := &smtp.RcptOptions{OriginalRecipientType: kind, OriginalRecipient: who}
 		for _, n := range strings.Fields(notify) {
@@ -162,7 +163,8 @@ func TestRcptLine(t *testing.T) {
 		{opts("NEVER", "", ""), false, dsn, " NOTIFY=NEVER"},
 		{opts("SUCCESS FAILURE DELAY", smtp.DSNAddressTypeRFC822, "o+o@x"), false, dsn, " NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;o+2Bo@x"},
 		{opts("", smtp.DSNAddressTypeUTF8, "ü@x"), false, dsn, ` ORCPT=utf-8;\x{FC}@x`},
-		{opts("", smtp.DSNAddressTypeUTF8, "ü@x"), true, dsn, " ORCPT=utf-8;ü@x"},
+		{opts("", smtp.DSNAddressTypeUTF8, "ü@x"), true, both, " ORCPT=utf-8;ü@x"},
+		{opts("", smtp.DSNAddressTypeUTF8, "ü@x"), true, dsn, ` ORCPT=utf-8;\x{FC}@x`},
 		{opts("", "x\r\nDATA", "o@x"), false, dsn, ""},
 	} {
 		if got, err := rcptLine(Recipient{"you@x.example", c.opts}, c.utf8, c.x); got != "RCPT TO:<you@x.example>"+c.want || err != nil {
@@ -173,6 +175,39 @@ func TestRcptLine(t *testing.T) {
 		if got, err := rcptLine(r, false, dsn); !errors.Is(err, ErrEnvelope) {
 			t.Errorf("%+v: %q, %v", r, got, err)
 		}
+	}
+}
+
+// Go's net/smtp asks for SMTPUTF8 with every message, and each was refused where the provider does not
+// offer it. Only what is not ASCII needs it.
+func TestUTF8AskedForWithoutNeed(t *testing.T) {
+	f := start(t, &fake{ext: without("SMTPUTF8")})
+	p := newPool(t, f)
+	for _, c := range []struct {
+		to, body string
+		err      error
+	}{
+		{"you@there.example", "Subject: hello\r\n\r\nGrüße\r\n", nil},
+		{"you@there.example", "Grüße, without a header", ErrUTF8},
+		{"you@there.example", "Subject: Grüße\r\n\r\nhello\r\n", ErrUTF8},
+		{"jürgen@there.example", "", ErrUTF8},
+	} {
+		tx, err := p.Begin(t.Context(), "me@corp.example", &smtp.MailOptions{UTF8: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = tx.Rcpt(t.Context(), []Recipient{{To: c.to}}); err == nil {
+			_, err = tx.Data(t.Context(), strings.NewReader(c.body))
+		} else if r, err := tx.Rcpt(t.Context(), recipients(1)); err != nil || !r[0].ok() {
+			t.Errorf("%s took another recipient along: %v, %v", c.to, r, err)
+		}
+		if !errors.Is(err, c.err) {
+			t.Errorf("to %s, %q: %v", c.to, c.body, err)
+		}
+		tx.Close()
+	}
+	if m := f.delivered(); len(m) != 1 || m[0].from != "FROM:<me@corp.example>" || f.connections() != 1 {
+		t.Errorf("delivered %+v over %d connections", m, f.connections())
 	}
 }
 

@@ -21,7 +21,7 @@ var (
 	ErrNoOAuth = errors.New("the server offers neither XOAUTH2 nor OAUTHBEARER")
 	// ErrHello: [Config.Hello] cannot be the name in EHLO.
 	ErrHello = errors.New("unusable name for EHLO")
-	// ErrUTF8: the message needs SMTPUTF8 (RFC 6531) and the server does not offer it.
+	// ErrUTF8: an address or the header needs SMTPUTF8 (RFC 6531) and the server does not offer it.
 	ErrUTF8 = errors.New("the server does not offer SMTPUTF8")
 	// ErrEnvelope: an address or parameter that cannot be put on a command line; nothing of it was
 	// written.

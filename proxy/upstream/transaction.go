@@ -62,8 +62,8 @@ func (t *Transaction) Close() {
 // Rcpt names recipients and gives the provider's answer to each, in their order. The first call brings
 // MAIL along; a refused MAIL is the answer to every recipient, then and later.
 //
-// An error means that there are no answers. The transaction is then over, unless it is [ErrEnvelope]:
-// nothing was written.
+// An error means that there are no answers. The transaction is then over, unless it is [ErrEnvelope] or
+// [ErrUTF8]: nothing was written.
 func (t *Transaction) Rcpt(ctx context.Context, rcpts []Recipient) ([]Reply, error) {
 	switch {
 	case t.err != nil:
@@ -80,7 +80,8 @@ func (t *Transaction) Rcpt(ctx context.Context, rcpts []Recipient) ([]Reply, err
 		}
 	}
 	if err != nil {
-		if !errors.Is(err, ErrEnvelope) {
+		// Where nothing was accepted before, an address that cannot go up concerns these recipients alone.
+		if ours := errors.Is(err, ErrEnvelope) || errors.Is(err, ErrUTF8); !ours || !t.mailed && len(t.accepted) > 0 {
 			t.err = err
 		}
 		return nil, err
