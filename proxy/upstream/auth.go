@@ -73,6 +73,9 @@ func (c *conn) auth(ctx context.Context, mech, response string) (Reply, error) {
 		line, whole = "AUTH "+mech, false
 	}
 	r, err := c.command(ctx, "AUTH", line, c.timeout)
+	if err == nil && !whole && !c.broken && unknownForm(r) {
+		return c.command(ctx, "AUTH", line+" "+response, c.timeout)
+	}
 	if err != nil || r.Code != 334 || whole && strings.TrimSpace(strings.Join(r.Lines, "")) != "" {
 		return r, err
 	}
@@ -80,6 +83,11 @@ func (c *conn) auth(ctx context.Context, mech, response string) (Reply, error) {
 	// not look for it there (RFC 4954 section 4).
 	return c.command(ctx, "AUTH", response, c.timeout)
 }
+
+// unknownForm reports whether a reply refuses AUTH without a response, before it has heard anything that
+// could be wrong. Exchange has answered so with 504 5.7.4, and taken AUTH with the response. The line
+// may then be as long as RFC 4954 section 4 allows.
+func unknownForm(r Reply) bool { return r.Code >= 500 && r.Code <= 504 }
 
 // mechanism chooses among those offered. XOAUTH2 comes first although OAUTHBEARER is the standard:
 // Google and Microsoft document it for SMTP and nearly all clients use it, so it is the better-tested

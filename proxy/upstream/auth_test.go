@@ -294,6 +294,27 @@ func TestResponseAskedFor(t *testing.T) {
 	}
 }
 
+// Exchange has refused AUTH without a response and taken it with one: "504 5.7.4 Unrecognized
+// authentication type" to every token that is long. A refusal of the token itself is final.
+func TestResponseWantedWithTheCommand(t *testing.T) {
+	for refusal, again := range map[string]bool{"504 5.7.4 Unrecognized authentication type": true, "501 5.5.4 Syntax": true, "535 5.7.8 no": false, "454 4.7.0 later": false, "421 4.3.2 bye": false} {
+		f := start(t, &fake{on: func(_ int, line string) string {
+			if line == "AUTH XOAUTH2" {
+				return refusal
+			}
+			return ""
+		}})
+		tokens := &fakeTokens{values: []string{strings.Repeat("t", 3000), strings.Repeat("u", 3000)}}
+		p := newPool(t, f, func(c *Config) { c.Tokens = tokens })
+		err := p.Check(t.Context())
+		said := f.said(1)
+		whole := strings.HasPrefix(said[len(said)-1], "AUTH XOAUTH2 ")
+		if whole != again || (err == nil) != again {
+			t.Errorf("%s: %.60q, %v", refusal, said[len(said)-1], err)
+		}
+	}
+}
+
 // Whatever the code of a refusal, it is the account's: its words come back, the next account on that
 // host is let in, and the breaker between them has nothing to do with it.
 func TestLoginRefusedWithAnyCode(t *testing.T) {
