@@ -106,7 +106,7 @@ func TestUnknownCommand(t *testing.T) {
 		"500 what": true, "501 5.5.4 what": true, "502": true, "502 5.5.1 no": true, "503 bad sequence": true, "504 no": true,
 		"500 5.7.1 spam": false, "505 no": false, "550 5.5.1 no": false, "421 no": false, "250 ok": false, "554 no": false,
 	} {
-		r, err := readReply(bufio.NewReader(strings.NewReader(reply + "\r\n")))
+		r, err := readReply(bufio.NewReader(strings.NewReader(reply+"\r\n")), nil)
 		if err != nil || unknownCommand(r) != want {
 			t.Errorf("%q: %v, %v", reply, r, err)
 		}

@@ -125,7 +125,7 @@ func (c *conn) unasked() bool {
 func (c *conn) outOfTurn() error {
 	c.raw.SetDeadline(time.Now().Add(goodbye))
 	c.until = time.Time{}
-	if r, _ := c.readReply(); r.refusal() {
+	if r, _ := c.readReply(nil); r.refusal() {
 		return fmt.Errorf("%w: %w", errOutOfTurn, &ReplyError{r})
 	}
 	return errOutOfTurn
@@ -138,7 +138,7 @@ func (c *conn) read(ctx context.Context, d time.Duration) (Reply, error) {
 			return Reply{}, err
 		}
 	}
-	r, err := c.readReply()
+	r, err := c.readReply(c.silent)
 	if err != nil && !r.refusal() {
 		return Reply{}, inTime(err, d)
 	}
@@ -149,6 +149,18 @@ func (c *conn) read(ctx context.Context, d time.Duration) (Reply, error) {
 	return r, nil
 }
 
+// restOfReply is how long the rest of a reply is waited for that looks complete and need not be.
+const restOfReply = time.Second
+
+// silent waits for more of a reply, and reports that there is none. What would come later would be
+// taken for the answer to the next command.
+func (c *conn) silent() bool {
+	c.raw.SetReadDeadline(time.Now().Add(restOfReply))
+	_, err := c.r.Peek(1)
+	c.raw.SetReadDeadline(c.until)
+	return err != nil
+}
+
 // rest adds to a reply that is the only one due what has come with it under the same code: some
 // servers write each line of a greeting, or of the reply to EHLO, as if it were the last.
 func (c *conn) rest(r Reply) (Reply, error) {
@@ -157,7 +169,7 @@ func (c *conn) rest(r Reply) (Reply, error) {
 		if !bytes.Equal(next, code) {
 			return r, nil
 		}
-		more, err := c.readReply()
+		more, err := c.readReply(nil)
 		if err != nil {
 			return r, err
 		}
@@ -227,7 +239,7 @@ func (c *conn) quit() {
 	defer c.close()
 	c.raw.SetDeadline(time.Now().Add(goodbye))
 	if _, err := c.rw.Write([]byte("QUIT\r\n")); err == nil {
-		readReply(c.r)
+		readReply(c.r, nil)
 		c.rw.Close()
 	}
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // readReply reads one reply, as it may be shown: without the token, which many servers repeat when
-// they do not understand AUTH.
-func (c *conn) readReply() (Reply, error) {
-	r, err := readReply(c.r)
+// they do not understand AUTH. For quiet see [readReply].
+func (c *conn) readReply(quiet func() bool) (Reply, error) {
+	r, err := readReply(c.r, quiet)
 	if c.secret == nil {
 		return r, err
 	}

@@ -49,7 +49,7 @@ func (l *listener) run() {
 	defer close(l.heard)
 	for n := int64(1); ; n++ {
 		var h heard
-		h.Reply, h.err = l.c.readReply()
+		h.Reply, h.err = l.c.readReply(nil)
 		if h.cut = h.err != nil && h.refusal(); h.cut {
 			h.err = nil
 		}

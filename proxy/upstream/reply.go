@@ -79,11 +79,12 @@ func (r Reply) refusal() bool { return r.Code >= 400 }
 //     "220-" before its "521 ";
 //   - a line without a code inside a reply is a line of its text;
 //   - a line that nothing follows is the last one where it has the reply's code and another separator
-//     ("250OK"), or is a challenge ("334-"), which has one line (RFC 4954 section 4).
+//     ("250OK"), or is a challenge ("334-"), which has one line (RFC 4954 section 4). quiet waits for
+//     what may follow, and reports that nothing does; nil goes by what has been read.
 //
 // An error comes with what was read before it, since a refusal that breaks off is one. Control
 // characters in the text become "?", because the text goes on to other programs.
-func readReply(r *bufio.Reader) (Reply, error) {
+func readReply(r *bufio.Reader, quiet func() bool) (Reply, error) {
 	var reply Reply
 	for left := maxReply; ; {
 		line, err := readLine(r, left)
@@ -102,7 +103,9 @@ func readReply(r *bufio.Reader) (Reply, error) {
 			return Reply{}, &malformedError{string(line[:min(len(line), 80)])}
 		}
 		if !last && err == nil && r.Buffered() == 0 {
-			text, last = cutLast(line, reply.Code, text)
+			if whole, odd := cutLast(line, reply.Code, text); odd {
+				text, last = bytes.Clone(whole), quiet == nil || quiet() // which overwrites line
+			}
 		}
 		reply.Lines = append(reply.Lines, printable(text))
 		if last && (err == nil || len(line) > 3) { // of "250" alone the "-" may still have been to come

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ func TestReadReply(t *testing.T) {
 		{"250 " + strings.Repeat("x", maxReply) + "\r\n", Reply{}, errReplyTooLong},
 		{strings.Repeat("\r\n", maxReply), Reply{}, errReplyTooLong},
 	} {
-		got, err := readReply(bufio.NewReader(strings.NewReader(c.in)))
+		got, err := readReply(bufio.NewReader(strings.NewReader(c.in)), nil)
 		if _, odd := err.(*malformedError); c.err == malformed && odd {
 			err = malformed
 		}
@@ -79,9 +80,23 @@ func TestReadReply(t *testing.T) {
 	}
 }
 
+// A line that only looks like the last one is not, if the rest of the reply comes in the next packet;
+// it would be taken for the answer to the next command.
+func TestRestOfReply(t *testing.T) {
+	packets := []string{"250-x\r\n250odd\r\n", "250 end\r\n354 next\r\n"}
+	r := bufio.NewReader(io.MultiReader(strings.NewReader(packets[0]), strings.NewReader(packets[1])))
+	more := func() bool { _, err := r.Peek(1); return err != nil }
+	if got, err := readReply(r, more); err != nil || !slices.Equal(got.Lines, []string{"x", "odd", "end"}) {
+		t.Errorf("%q, %v", got.Lines, err)
+	}
+	if got, err := readReply(r, more); err != nil || got.Code != 354 {
+		t.Errorf("then %v, %v", got, err)
+	}
+}
+
 // All lines of a reply together are bounded.
 func TestEndlessReply(t *testing.T) {
-	_, err := readReply(bufio.NewReader(strings.NewReader(strings.Repeat("250-"+strings.Repeat("x", 1000)+"\r\n", 100))))
+	_, err := readReply(bufio.NewReader(strings.NewReader(strings.Repeat("250-"+strings.Repeat("x", 1000)+"\r\n", 100))), nil)
 	if !errors.Is(err, errReplyTooLong) {
 		t.Error(err)
 	}
@@ -91,7 +106,7 @@ func TestEndlessReply(t *testing.T) {
 func TestReadReplyLeavesTheNext(t *testing.T) {
 	r := bufio.NewReader(strings.NewReader("250-a\r\n250 b\r\n354 go\r\nrest"))
 	for _, want := range []string{"250 a / b", "354 go"} {
-		if got, err := readReply(r); err != nil || got.String() != want {
+		if got, err := readReply(r, nil); err != nil || got.String() != want {
 			t.Errorf("%q, %v; want %q", got, err, want)
 		}
 	}
@@ -131,7 +146,7 @@ func FuzzReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r := bufio.NewReaderSize(strings.NewReader(string(in)), 16)
 		for {
-			reply, err := readReply(r)
+			reply, err := readReply(r, nil)
 			if err != nil {
 				return
 			}
@@ -150,7 +165,7 @@ func FuzzReply(f *testing.F) {
 				}
 				wire.WriteString(strconv.Itoa(reply.Code) + sep + l + "\r\n")
 			}
-			again, err := readReply(bufio.NewReader(strings.NewReader(wire.String())))
+			again, err := readReply(bufio.NewReader(strings.NewReader(wire.String())), nil)
 			if err == nil && !reflect.DeepEqual(again, reply) || err != nil && !errors.Is(err, errReplyTooLong) {
 				t.Fatalf("%+v came back as %+v, %v", reply, again, err)
 			}
