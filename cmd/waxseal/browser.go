@@ -8,58 +8,108 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
 
-// noBrowser says why no browser can be opened here; nil if one can.
-func (m *Main) noBrowser() error {
-	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+// openers are the commands that may open a page here, the best first; or why there are none.
+func (m *Main) openers(page string) (commands [][]string, err error) {
+	switch runtime.GOOS {
+	case "windows", "darwin":
 		// It would open on a screen that the user is not at.
 		if m.Getenv("SSH_CONNECTION") != "" {
-			return errors.New("this is an ssh session, whose user does not see this computer's screen")
+			return nil, errors.New("this is an ssh session, whose user does not see this computer's screen")
 		}
-		return nil
+		return [][]string{systemOpener(page)}, nil
 	}
-	if m.Getenv("DISPLAY") == "" && m.Getenv("WAYLAND_DISPLAY") == "" {
-		return errors.New("there is no display (DISPLAY is not set)")
+	commands = browsersOf(m.Getenv("BROWSER"), page)
+	hasDisplay := m.Getenv("DISPLAY") != "" || m.Getenv("WAYLAND_DISPLAY") != ""
+	if hasDisplay {
+		commands = append(commands, systemOpener(page), []string{"gio", "open", page}, []string{"x-www-browser", page})
 	}
-	if _, err := exec.LookPath("xdg-open"); err != nil {
-		return errors.New("xdg-open is missing; install xdg-utils")
+	if m.Getenv("WSL_DISTRO_NAME") != "" { // opens it in Windows
+		commands = append(commands, []string{"wslview", page})
 	}
-	return nil
+	commands = slices.DeleteFunc(commands, func(command []string) bool {
+		_, err := exec.LookPath(command[0])
+		return err != nil
+	})
+	switch {
+	case len(commands) > 0:
+		return commands, nil
+	case !hasDisplay:
+		return nil, errors.New("there is no display (DISPLAY is not set)")
+	}
+	return nil, errors.New("xdg-open is missing; install xdg-utils")
+}
+
+// browsersOf reads $BROWSER: commands with colons between them, in which %s stands for the page, which
+// comes last otherwise (catb.org/~esr/BROWSER). Editors that run on another computer set it to a program
+// that opens pages on the user's own screen.
+func browsersOf(list, page string) (commands [][]string) {
+	for _, one := range strings.Split(list, ":") {
+		one = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(one), "&"))
+		words := strings.Fields(one)
+		if len(words) == 0 {
+			continue
+		}
+		if _, err := exec.LookPath(one); err == nil { // spaces are part of its name
+			words = []string{one}
+		}
+		if strings.Contains(one, "%s") {
+			for i, w := range words {
+				words[i] = strings.NewReplacer("%s", page, "%%", "%").Replace(strings.Trim(w, `"'`))
+			}
+		} else {
+			words = append(words, page)
+		}
+		commands = append(commands, words)
+	}
+	return commands
 }
 
 // startBrowser shows a page in the system's own browser (RFC 8252 section 8.12 warns of any other),
-// and reports how the program that opens the browser ended: with an error if it found none. That
+// and reports how the program that opens the browser ended: with an error if none found one. That
 // program may run as long as the browser.
 func (m *Main) startBrowser(page string) (ended <-chan error, err error) {
 	u, err := url.Parse(page)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("this is not the address of a web page")
 	}
-	if err := m.noBrowser(); err != nil {
+	openers, err := m.openers(u.String())
+	if err != nil {
 		return nil, err
 	}
-	if ended, err = open(u.String()); err != nil {
+	if ended, err = launch(openers...); err != nil {
 		return nil, fmt.Errorf("open the browser: %w", err)
 	}
 	return ended, nil
 }
 
-// open has the system open a page or a folder, without waiting for it. ended gets the result of the
-// program that does so, and need not be read.
-func open(what string) (ended <-chan error, err error) {
-	var cmd *exec.Cmd
+// open has the system open a folder or a file, without waiting for it.
+func open(what string) (ended <-chan error, err error) { return launch(systemOpener(what)) }
+
+// systemOpener is the command by which the system opens something.
+func systemOpener(what string) []string {
 	switch runtime.GOOS {
 	case "windows":
-		cmd = exec.Command("rundll32", "url.dll,FileProtocolHandler", what)
+		return []string{"rundll32", "url.dll,FileProtocolHandler", what}
 	case "darwin":
-		cmd = exec.Command("open", what)
-	default:
-		cmd = exec.Command("xdg-open", what)
+		return []string{"open", what}
 	}
+	return []string{"xdg-open", what}
+}
+
+// launch starts the first of the commands, and the next one when it fails at once. ended gets the
+// result: nil, or the first error if all have failed. It need not be read.
+func launch(commands ...[]string) (ended <-chan error, err error) {
+	cmd, more := exec.Command(commands[0][0], commands[0][1:]...), commands[1:]
+	began := time.Now()
 	if err := cmd.Start(); err != nil {
+		if len(more) > 0 {
+			return launch(more...)
+		}
 		return nil, err
 	}
 	end := make(chan error, 1)
@@ -67,6 +117,11 @@ func open(what string) (ended <-chan error, err error) {
 		err := cmd.Wait()
 		if err != nil {
 			err = fmt.Errorf("%s failed: %w", cmd.Args[0], err)
+		}
+		if err != nil && len(more) > 0 && time.Since(began) < browserPatience {
+			if next, startErr := launch(more...); startErr == nil && <-next == nil {
+				err = nil
+			}
 		}
 		end <- err
 	}()

@@ -86,3 +86,55 @@ func TestAddWithoutACode(t *testing.T) {
 	s.sees(`me@corp\.example is ready`)
 	s.ends(0)
 }
+
+// TestAddWithBrowserVariable: without a display, the program that $BROWSER names opens the page, which
+// an editor on another computer relies on. One that fails is followed by the next one, and a pasted
+// address that a terminal broke into lines is whole again.
+func TestAddWithBrowserVariable(t *testing.T) {
+	t.Parallel()
+	_, dir := terminalProvider(t, providertest.Options{ClientID: "waxseal"}, true)
+	bin := t.TempDir()
+	for name, script := range map[string]string{"broken": "exit 1", "helper": `echo "$2" > "$0.page"`} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := sitWith(t, dir, []string{"PATH=" + bin, "BROWSER=missing:broken:helper --new %s &"}, "account", "add", "me@corp.example")
+	s.sees(`Approve in the browser that opens now`)
+	page := s.sees(`\n  (http://\S+)\n`)
+	s.sees(`paste the address of that page here`)
+	address := callback(t, page)
+	s.types(address[:len(address)/2] + "\n" + address[len(address)/2:])
+	s.sees(`me@corp\.example is ready`)
+	s.ends(0)
+	opened, err := os.ReadFile(filepath.Join(bin, "helper.page"))
+	if err != nil || strings.TrimSpace(string(opened)) != page {
+		t.Errorf("opened %s, %v; want %s", opened, err, page)
+	}
+}
+
+func TestBrowsersOf(t *testing.T) {
+	spaced := filepath.Join(t.TempDir(), "fire fox")
+	if err := os.WriteFile(spaced, nil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for list, want := range map[string]string{
+		"":                          "",
+		":":                         "",
+		"firefox":                   "firefox|P",
+		"firefox:chromium":          "firefox|P; chromium|P",
+		"firefox -new-tab %s":       "firefox|-new-tab|P",
+		`firefox -new-tab "%s" &`:   "firefox|-new-tab|P",
+		"chromium --app=%s":         "chromium|--app=P",
+		"lynx --at=100%%:w3m %s -x": "lynx|--at=100%%|P; w3m|P|-x",
+		spaced:                      spaced + "|P",
+	} {
+		var got []string
+		for _, c := range browsersOf(list, "P") {
+			got = append(got, strings.Join(c, "|"))
+		}
+		if strings.Join(got, "; ") != want {
+			t.Errorf("%q: %q, want %q", list, got, want)
+		}
+	}
+}

@@ -196,18 +196,44 @@ func redirectOf(page string) *url.URL {
 	return home
 }
 
+// pasteGap is how long the rest of an address may take that was pasted in several lines: the last of
+// them comes when the user presses Enter.
+const pasteGap = 1500 * time.Millisecond
+
 // takePasted waits for the user to paste the address at which a browser has ended.
 func (m *Main) takePasted(ctx context.Context, page string) {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for {
+			line, err := m.await(ctx, func() (string, error) { return readLine(m.In) })
+			if err != nil {
+				return
+			}
+			select {
+			case lines <- line:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var text string
+	var whole <-chan time.Time
 	for {
-		line, err := m.await(ctx, func() (string, error) { return readLine(m.In) })
-		if err != nil {
-			return
-		}
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		if err := oauth.Paste(ctx, page, line); err != nil && ctx.Err() == nil {
-			m.say("%v", err)
+		select {
+		case line, ok := <-lines:
+			switch {
+			case !ok:
+				return
+			case strings.TrimSpace(line) != "":
+				text += line + "\n"
+				whole = time.After(pasteGap)
+			}
+		case <-whole:
+			if err := oauth.Paste(ctx, page, text); err != nil && ctx.Err() == nil {
+				m.say("%v", err)
+			}
+			text = ""
 		}
 	}
 }
