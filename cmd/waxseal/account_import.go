@@ -166,7 +166,7 @@ func parsePasswords(data []byte) (map[string]string, error) {
 		return nil, fmt.Errorf("mail passwords: %w", err)
 	}
 	passwords := map[string]string{}
-	lines := bufio.NewScanner(strings.NewReader(text))
+	lines := bufio.NewScanner(strings.NewReader(safeio.UnixLines(text)))
 	for n := 1; lines.Scan(); n++ {
 		address, password, ok := strings.Cut(strings.TrimLeft(lines.Text(), " \t"), " ")
 		switch {

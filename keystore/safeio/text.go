@@ -2,9 +2,11 @@ package safeio
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -20,10 +22,10 @@ func (e *NotTextError) Error() string {
 	return fmt.Sprintf("this is %s; save it as plain text in UTF-8", e.Looks)
 }
 
-// Text decodes what editors and shells write as text: UTF-8 with or without a
-// byte order mark, and UTF-16 with one, as Windows' PowerShell and Notepad write
-// it. The byte order mark is removed and line ends stay as they are. Its error is
-// a *[NotTextError], which holds nothing of the content.
+// Text decodes what editors and shells write as text: UTF-8, and UTF-16 as Windows'
+// PowerShell and Notepad write it, each with or without a byte order mark. The byte
+// order mark is removed and line ends stay as they are. Its error is a
+// *[NotTextError], which holds nothing of the content.
 func Text(data []byte) (string, error) {
 	if looks := looksLike(data); looks != "" {
 		return "", &NotTextError{looks}
@@ -36,14 +38,24 @@ func Text(data []byte) (string, error) {
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	switch {
-	case likeUTF16(data):
-		return "", &NotTextError{"probably text in UTF-16 without a byte order mark"}
 	case bytes.IndexByte(data, 0) >= 0:
+		if text, ok := unmarkedUTF16(data); ok {
+			return text, nil
+		}
 		return "", &NotTextError{"binary data"}
 	case !utf8.Valid(data):
 		return "", &NotTextError{"binary data, or text in an older encoding such as Windows-1252"}
 	}
 	return string(data), nil
+}
+
+// UnixLines is a text with LF as its line end if that was CR alone, as in files from
+// old Macs and some devices. Other texts stay as they are.
+func UnixLines(text string) string {
+	if strings.Contains(text, "\n") {
+		return text
+	}
+	return strings.ReplaceAll(text, "\r", "\n")
 }
 
 func fromUTF16(data []byte, order binary.ByteOrder) (string, error) {
@@ -59,20 +71,24 @@ func fromUTF16(data []byte, order binary.ByteOrder) (string, error) {
 	return text, nil
 }
 
-// likeUTF16 reports whether every second byte of data is zero, as in UTF-16 of
-// plain English.
-func likeUTF16(data []byte) bool {
-	if len(data) < 2 || len(data)%2 != 0 {
-		return false
-	}
+// unmarkedUTF16 decodes UTF-16 without a byte order mark. In a text that is mostly
+// Latin, most high bytes are zero, and no low bytes are.
+func unmarkedUTF16(data []byte) (text string, ok bool) {
 	var zeros [2]int
 	for i, b := range data {
 		if b == 0 {
 			zeros[i%2]++
 		}
 	}
-	half := len(data) / 2
-	return zeros[0] == half && zeros[1] == 0 || zeros[1] == half && zeros[0] == 0
+	order, high := binary.ByteOrder(binary.LittleEndian), zeros[1]
+	if zeros[0] > 0 {
+		order, high = binary.BigEndian, zeros[0]
+	}
+	if zeros[0] > 0 && zeros[1] > 0 || high < len(data)/4 {
+		return "", false
+	}
+	text, err := fromUTF16(data, order)
+	return text, err == nil && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
 }
 
 // signatures are the first bytes of files that people mistake for text, or save
@@ -98,6 +114,10 @@ var signatures = []struct{ start, looks string }{
 	{"GIF87a", "a picture (GIF)"},
 	{"SQLite format 3\x00", "an SQLite database"},
 	{"bplist0", "a binary property list (.plist)"},
+	{"L\x00\x00\x00\x01\x14\x02\x00", "a Windows shortcut (.lnk)"},
+	{"\xfe\xed\xfe\xed", "a Java keystore"},
+	{"\x03\xd9\xa2\x9a", "a KeePass database"},
+	{"\x30\x80\x02\x01\x03", "a certificate or a key in binary form (.p12, .pfx or .der)"},
 	{"\x7fELF", "a program"},
 	{"MZ\x90\x00", "a program"},
 }
@@ -126,5 +146,16 @@ func looksLike(data []byte) string {
 		}
 		return s.looks
 	}
+	if isDER(data) {
+		return "a certificate or a key in binary form (.p12, .pfx or .der)"
+	}
 	return ""
+}
+
+// isDER reports whether data is one ASN.1 sequence in DER (X.690), as certificates and
+// keys are.
+func isDER(data []byte) bool {
+	var whole asn1.RawValue
+	rest, err := asn1.Unmarshal(data, &whole)
+	return err == nil && len(rest) == 0 && len(data) > 64 && whole.Tag == asn1.TagSequence && whole.IsCompound
 }

@@ -36,6 +36,22 @@ func TestText(t *testing.T) {
 	}
 }
 
+// Some programs leave out the mark of UTF-16. What is mostly Latin is clear without it.
+func TestTextInUTF16WithoutMark(t *testing.T) {
+	for _, text := range []string{"plain\r\n", "Umläute – „so“ €, 🔑\r\n", "{\"client_id\":\"1\"}"} {
+		for _, big := range []bool{false, true} {
+			if got, err := Text([]byte(utf16Text(text, big)[2:])); err != nil || got != text {
+				t.Errorf("got %q, %v; want %q", got, err, text)
+			}
+		}
+	}
+	for text, want := range map[string]string{"": "", "a\rb\r": "a\nb\n", "a\r\nb\r": "a\r\nb\r", "a\nb": "a\nb"} {
+		if got := UnixLines(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 // What is no text is refused with a word for what it is, and without its content.
 func TestNotText(t *testing.T) {
 	for data, want := range map[string]string{
@@ -53,8 +69,11 @@ func TestNotText(t *testing.T) {
 		"SQLite format 3\x00secret":                                                "an SQLite database",
 		"\xff\xfe\x00\x00s\x00\x00\x00e\x00\x00\x00":                               "text in UTF-32",
 		"\x00\x00\xfe\xff\x00\x00\x00s":                                            "text in UTF-32",
-		"s\x00e\x00c\x00r\x00e\x00t\x00":                                           "UTF-16 without a byte order mark",
-		"\x00s\x00e\x00c\x00r\x00e\x00t":                                           "UTF-16 without a byte order mark",
+		"s\x00e\x00c\x00r\x00e\x00\x01\x00":                                        "binary data",
+		"s\x00e\x00\x00c":                                                          "binary data",
+		"secret\x00":                                                               "binary data",
+		"\x30\x7b" + strings.Repeat("secret\x00", 17) + "secr":                     "a certificate or a key in binary form",
+		"L\x00\x00\x00\x01\x14\x02\x00secret":                                      "a Windows shortcut",
 		"\xff\xfes":                                                                "damaged UTF-16",
 		"\xff\xfes\x00\x00\xd8e\x00":                                               "damaged UTF-16",
 		"se\x00cret":                                                               "binary data",

@@ -16,7 +16,7 @@ import (
 //
 //   - the JSON that Google offers for download, client_secret_*.json, of the type "Desktop app";
 //   - the JSON key of a service account, which is then the secret as a whole;
-//   - what the commands "az ad app create" and "az ad app credential reset" print;
+//   - what Azure's commands print, such as "az ad app create" and "az ad app credential reset";
 //   - any other JSON object with client_id and client_secret; or
 //   - the secret alone. The ID is then "".
 //
@@ -31,8 +31,17 @@ func ReadClient(data []byte) (id, secret string, err error) {
 		return "", "", err
 	}
 	text = strings.TrimSpace(text)
-	if strings.HasPrefix(text, "{") {
+	switch {
+	case strings.HasPrefix(text, "{"):
 		return readClientJSON(text)
+	case strings.HasPrefix(text, "["):
+		var list []json.RawMessage
+		switch err := json.Unmarshal([]byte(text), &list); {
+		case err == nil && len(list) == 1: // of "az ad app list"
+			return readClientJSON(string(list[0]))
+		case err == nil:
+			return "", "", trouble(api.Say("This JSON is a list of several things."), api.Say("Use the part that is for this registration."))
+		}
 	}
 	if kind = cmp.Or(kind, otherText(text)); kind != "" {
 		return "", "", trouble(api.Say("This is {{.Kind}}, and not a client secret or a JSON file with one.", "Kind", kind),
@@ -79,8 +88,10 @@ type clientFields struct {
 	ClientEmail string `json:"client_email"`
 	PrivateKey  string `json:"private_key"`
 
-	AppID    string `json:"appId"`    // of Azure's commands
-	Password string `json:"password"` // of Azure's commands
+	AppID       string `json:"appId"`    // of Azure's commands
+	Password    string `json:"password"` // of Azure's commands
+	SDKClientID string `json:"clientId"` // of Azure's commands with --sdk-auth, and of others
+	SDKSecret   string `json:"clientSecret"`
 
 	Installed *clientFields   `json:"installed"` // Google's type "Desktop app"
 	Web       *clientFields   `json:"web"`       // Google's type "Web application"
@@ -98,6 +109,8 @@ func readClientJSON(text string) (id, secret string, err error) {
 	switch {
 	case c.Installed != nil && c.Installed.ClientID != "":
 		return strings.TrimSpace(c.Installed.ClientID), strings.TrimSpace(c.Installed.ClientSecret), nil
+	case c.AppID != "": // whose JSON has a field "web", too
+		return strings.TrimSpace(c.AppID), strings.TrimSpace(c.Password), nil
 	case c.Web != nil:
 		return "", "", trouble(api.Say("This JSON belongs to a client of the type “Web application”. For those, Google accepts only redirect addresses with the port that was registered, but Waxseal uses any free port."), useDesktop)
 	case isServiceKey(text):
@@ -108,10 +121,9 @@ func readClientJSON(text string) (id, secret string, err error) {
 		return "", "", trouble(api.Say("This JSON is another of Google’s files, without a client that Waxseal can use."), useDesktop)
 	case c.Accounts != nil:
 		return "", "", trouble(api.Say("This JSON is a list of accounts to import, not a registration."), api.Say("Import it instead."))
-	case c.AppID != "":
-		return strings.TrimSpace(c.AppID), strings.TrimSpace(c.Password), nil
-	case c.ClientID != "":
-		return strings.TrimSpace(c.ClientID), strings.TrimSpace(c.ClientSecret), nil
+	}
+	if id = cmp.Or(c.ClientID, c.SDKClientID); id != "" {
+		return strings.TrimSpace(id), strings.TrimSpace(cmp.Or(c.ClientSecret, c.SDKSecret)), nil
 	}
 	return "", "", trouble(api.Say("This JSON has no client ID."), api.Say("Use the file that the provider offered when you created the client."))
 }
@@ -139,14 +151,38 @@ func (p Provider) CheckSecret(secret string) error {
 // otherText names the kind of a text that people mistake for another; "" means that it does not
 // look like any of these.
 func otherText(text string) string {
-	start := strings.ToLower(text[:min(len(text), 512)])
-	switch {
-	case strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html"):
-		return "a web page (HTML)"
-	case strings.HasPrefix(start, "<?xml") || strings.HasPrefix(start, "<!doctype"):
-		return "an XML file"
-	case strings.HasPrefix(start, "-----begin "):
+	start := strings.ToLower(text[:min(len(text), 4096)])
+	if strings.HasPrefix(start, "<!--") { // browsers put a remark before a page that they save
+		_, start, _ = strings.Cut(start, "-->")
+		start = strings.TrimSpace(start)
+	}
+	for _, k := range otherKinds {
+		if strings.HasPrefix(start, k.start) {
+			return k.kind
+		}
+	}
+	if strings.HasPrefix(start, "-----begin ") || strings.Contains(start, "\n-----begin ") {
 		return "a certificate or a key in PEM format"
 	}
 	return ""
+}
+
+// otherKinds are the starts of such texts, in lower case. The first that fits counts.
+var otherKinds = []struct{ start, kind string }{
+	{"<!doctype html", "a web page (HTML)"},
+	{"<html", "a web page (HTML)"},
+	{"<head", "a web page (HTML)"},
+	{"<body", "a web page (HTML)"},
+	{"<script", "a web page (HTML)"},
+	{"<meta", "a web page (HTML)"},
+	{"<title", "a web page (HTML)"},
+	{"<?xml", "an XML file"},
+	{"<!doctype", "an XML file"},
+	{"from: <saved by", "a saved web page (MHTML)"},
+	{"[internetshortcut]", "a shortcut to a web page (.url)"},
+	{"[desktop entry]", "a shortcut (.desktop)"},
+	{"ssh-rsa ", "a public key of SSH"},
+	{"ssh-ed25519 ", "a public key of SSH"},
+	{"ecdsa-sha2-", "a public key of SSH"},
+	{"putty-user-key-file-", "a private key of PuTTY"},
 }

@@ -32,6 +32,18 @@ func TestReadClient(t *testing.T) {
 		"JSON that is cut off":       {text: googleClient[:60], err: "damaged or cut off"},
 		"a web page":                 {text: "<!DOCTYPE html>\n<html>geheim", err: "a web page (HTML)"},
 		"XML":                        {text: `<?xml version="1.0"?><geheim/>`, err: "an XML file"},
+		"a page, as saved":           {text: "<!-- saved from url=(0014)about:internet -->\n<html>geheim", err: "a web page (HTML)"},
+		"a page without a type":      {text: "<head><title>geheim", err: "a web page (HTML)"},
+		"a page in one file":         {text: "From: <Saved by Blink>\nSnapshot-Content-Location: geheim", err: "MHTML"},
+		"a shortcut of Windows":      {text: "[InternetShortcut]\nURL=https://geheim.example/", err: "a shortcut to a web page (.url)"},
+		"a shortcut of Linux":        {text: "[Desktop Entry]\nName=geheim", err: "(.desktop)"},
+		"what openssl prints":        {text: "Bag Attributes\n    friendlyName: geheim\n-----BEGIN CERTIFICATE-----\ngeheim", err: "PEM format"},
+		"a public key":               {text: "ssh-ed25519 geheim me@corp", err: "of SSH"},
+		"all of az ad app create":    {text: `{"appId": "11-22", "id": "3", "publicClient": {"redirectUris": []}, "web": {"homePageUrl": null, "redirectUris": []}}`, id: "11-22"},
+		"az ad app list":             {text: `[{"appId": "11-22", "web": {}}]`, id: "11-22"},
+		"az ad app list, more":       {text: `[{"appId": "geheim"}, {"appId": "33-44"}]`, err: "a list of several things"},
+		"az ad sp create-for-rbac":   {text: `{"appId": "11-22", "displayName": "x", "password": "geheim", "tenant": "3"}`, id: "11-22", secret: "geheim"},
+		"the same with --sdk-auth":   {text: `{"clientId": "11-22", "clientSecret": "geheim", "subscriptionId": "3", "tenantId": "4"}`, id: "11-22", secret: "geheim"},
 		"a key":                      {text: "-----BEGIN PRIVATE KEY-----\ngeheim", err: "PEM format"},
 		"several lines":              {text: "client_id: x\nclient_secret: geheim", err: "several lines"},
 	} {
@@ -47,7 +59,7 @@ func TestReadClient(t *testing.T) {
 	}
 	for data, want := range map[string]string{
 		"PK\x03\x04 xl/workbook.": "an Excel workbook", "%PDF-1.7": "a PDF document", "\x00\x01\x02": "binary data",
-		string([]byte{0, '{', 0, '"'}): "UTF-16 without a byte order mark",
+		string([]byte{0, '{', 0, '"'}): "damaged or cut off",
 	} {
 		if _, _, err := ReadClient([]byte(data)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %q", data, err, want)

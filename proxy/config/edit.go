@@ -119,6 +119,7 @@ func editConfig(path string, change func(text string, c Config) (string, Config)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	before = safeio.UnixLines(before)
 	old, err := decodeConfig(path, []byte(before))
 	if err != nil {
 		return fmt.Errorf("correct the configuration file first:\n%w", err)

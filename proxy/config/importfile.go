@@ -119,7 +119,7 @@ func isClientJSON(object map[string]json.RawMessage) bool {
 	if _, ok := object["accounts"]; ok {
 		return false
 	}
-	for _, name := range []string{"installed", "web", "private_key", "client_id", "appId"} {
+	for _, name := range []string{"installed", "web", "private_key", "client_id", "appId", "clientId"} {
 		if _, ok := object[name]; ok {
 			return true
 		}

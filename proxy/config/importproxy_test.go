@@ -148,7 +148,7 @@ func TestEmailProxyTenant(t *testing.T) {
 func TestEmailProxyLeavesNothingSilently(t *testing.T) {
 	const google = "[me@gmail.com]\nclient_id = id\ntoken_url = https://oauth2.googleapis.com/token\noauth2_scope = https://mail.google.com/\n"
 	const microsoft = "[me@corp.example]\nclient_id = id\ntoken_url = https://login.microsoftonline.com/common/oauth2/v2.0/token\n"
-	const gmailServer = "[SMTP-2465]\nserver_address = smtp.gmail.com\nserver_port = 465\n"
+	const gmailServer = "[SMTP-2465]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = 127.0.0.1\n"
 	const catchAll = "\ntoken_url = https://login.microsoftonline.com/1-2/oauth2/v2.0/token\nclient_id = shared\nclient_secret = SECRET\n[emailproxy]\nallow_catch_all_accounts = "
 	for name, c := range map[string]struct {
 		file      string
@@ -165,14 +165,19 @@ func TestEmailProxyLeavesNothingSilently(t *testing.T) {
 		"other machines": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = 192.0.2.1\n" + google,
 			left: []string{"[SMTP-25] accepts mail programs on other machines (192.0.2.1)"}, warned: []string{"port 25 "}},
 		"only this machine": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = ::1\n" + google, warned: []string{"port 25 "}},
-		"a certificate of its own": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_certificate_path = /c\nplugins = {}\n" + google,
+		"a certificate of its own": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = localhost\nlocal_certificate_path = /c\nplugins = {}\n" + google,
 			left: []string{"[SMTP-25] with TLS", "[SMTP-25] has plugins"}, warned: []string{"port 25 "}},
-		"receiving":      {file: "[IMAP-1993]\nserver_address = imap.gmail.com\nserver_port = 993\n[POP-1995]\n" + google, warned: []string{"not receiving ([IMAP-1993], [POP-1995]); keep email-oauth2-proxy for receiving"}},
-		"a sample":       {file: google + "[your.email@example.com]\nclient_id = *** your client id here ***\n", warned: []string{"[your.email@example.com] was left out: it is a sample"}},
-		"odd sections":   {file: google + "[me]\ntoken_url = x\n[SMTP-1]\nserver_address = x\n" + google, left: []string{"[me] has the settings of an account"}, warned: []string{"[SMTP-1] was left out", "[me@gmail.com] occurs twice"}},
-		"odd settings":   {file: google + "colour = green\n", warned: []string{"the setting [me@gmail.com] colour is not known"}},
-		"only receiving": {file: microsoft + "oauth2_scope = https://outlook.office.com/IMAP.AccessAsUser.All offline_access\nrefresh_token = x\ntoken_salt = eA==\n", left: []string{"may only receive mail, not send it (https://outlook.office.com/IMAP.AccessAsUser.All offline_access); make sure that its registration has the permission https://outlook.office.com/SMTP.Send"}},
-		"another server": {file: "[SMTP-25]\nserver_address = mail.corp.example\nserver_port = 587\nserver_starttls = 1\n" + microsoft + "oauth2_scope = https://outlook.office.com/SMTP.Send\n",
+		"receiving":    {file: "[IMAP-1993]\nserver_address = imap.gmail.com\nserver_port = 993\n[POP-1995]\n" + google, warned: []string{"not receiving ([IMAP-1993], [POP-1995]); keep email-oauth2-proxy for receiving"}},
+		"a sample":     {file: google + "[your.email@example.com]\nclient_id = *** your client id here ***\n", warned: []string{"[your.email@example.com] was left out: it is a sample"}},
+		"odd sections": {file: google + "[me]\ntoken_url = x\n[SMTP-1]\nserver_address = x\n" + google, left: []string{"[me] has the settings of an account"}, warned: []string{"[SMTP-1] was left out", "[me@gmail.com] occurs twice"}},
+		"all machines": {file: strings.Replace(gmailServer, "local_address", "#", 1) + google, warned: []string{"[SMTP-2465] also accepts mail programs on other machines", "port 2465"}},
+		"for all servers": {file: "[DEFAULT]\nlocal_address = 0.0.0.0\nserver_address = smtp.gmail.com\n[SMTP-25]\nserver_port = 465\n" + google,
+			left: []string{"[SMTP-25] accepts mail programs on other machines (0.0.0.0)"}, warned: []string{"port 25 "}},
+		"twice":           {file: google + "Client_ID = other\n", warned: []string{"the setting [me@gmail.com] client_id occurs twice"}},
+		"its own options": {file: google + "[emailproxy]\nencrypt_client_secret_on_first_use = True\nshade = dark\n", warned: []string{"the setting [emailproxy] shade is not known"}},
+		"odd settings":    {file: google + "colour = green\n", warned: []string{"the setting [me@gmail.com] colour is not known"}},
+		"only receiving":  {file: microsoft + "oauth2_scope = https://outlook.office.com/IMAP.AccessAsUser.All offline_access\nrefresh_token = x\ntoken_salt = eA==\n", left: []string{"may only receive mail, not send it (https://outlook.office.com/IMAP.AccessAsUser.All offline_access); make sure that its registration has the permission https://outlook.office.com/SMTP.Send"}},
+		"another server": {file: "[SMTP-25]\nserver_address = mail.corp.example\nserver_port = 587\nserver_starttls = 1\nlocal_address = 127.0.0.1\n" + microsoft + "oauth2_scope = https://outlook.office.com/SMTP.Send\n",
 			left: []string{"me@corp.example now sends through smtp.office365.com:587, which is not one of the file’s SMTP servers"}, warned: []string{"port 25 "}},
 		"its own password": {file: microsoft + "oauth2_flow = password\n", left: []string{"me@corp.example has signed in with its own password (oauth2_flow = password), which Waxseal does not do; sign in with the browser (`waxseal account reauthorize me@corp.example`)"}},
 		"another redirect": {file: google + "redirect_uri = https://localhost\n", left: []string{"has the redirect address https://localhost, which Waxseal cannot use; add http://127.0.0.1 to the registration"}},

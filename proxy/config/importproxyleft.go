@@ -32,6 +32,9 @@ func (m *proxyImport) sections() {
 	for _, name := range m.file.Twice {
 		m.warn("Section [{{.Section}}] occurs twice; the first one counts.", "Section", name)
 	}
+	for _, name := range m.file.Repeated {
+		m.warn("The setting {{.Setting}} occurs twice; the first one counts.", "Setting", name)
+	}
 	for _, name := range m.file.Unknown {
 		m.warn("The setting {{.Setting}} is not known and was left out.", "Setting", name)
 	}
@@ -74,7 +77,12 @@ func (m *proxyImport) ports() {
 	var ports []string
 	for _, s := range m.file.Servers {
 		ports = append(ports, strings.TrimPrefix(s.Section, "SMTP-"))
-		if s.Listen != "" && !isLoopback(s.Listen) {
+		switch {
+		case s.Listen == "": // of those who left it out, few had other machines in mind
+			m.Warnings = append(m.Warnings, *trouble(
+				api.Say("Section [{{.Section}}] also accepts mail programs on other machines, because it has no local_address. Waxseal only accepts those on this one, unless you change that.", "Section", s.Section),
+				api.Say("If other machines send through this one, let Waxseal listen for them too, as docs/configuration.md says.")))
+		case !isLoopback(s.Listen):
 			m.Left = append(m.Left, *trouble(
 				api.Say("Section [{{.Section}}] accepts mail programs on other machines ({{.Address}}). Waxseal only accepts those on this one, unless you change that.", "Section", s.Section, "Address", s.Listen),
 				api.Say("If other machines send through this one, let Waxseal listen for them too, as docs/configuration.md says.")))

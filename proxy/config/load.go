@@ -44,7 +44,7 @@ func Read(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
-	data := []byte(text)
+	data := []byte(safeio.UnixLines(text))
 	c, err := decodeConfig(path, data)
 	if err != nil {
 		return Config{}, err

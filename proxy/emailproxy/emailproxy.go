@@ -46,6 +46,7 @@ type File struct {
 	Unusable  []string // sections of servers without address or with a wrong port
 	Nameless  []string // sections like an account's whose name is not an address
 	Twice     []string // sections whose name occurred before
+	Repeated  []string // settings that occur twice in their section
 	Unknown   []string // settings that this package does not know, such as "[SMTP-1587] colour"
 }
 
@@ -63,12 +64,17 @@ type Server struct {
 
 var serverName = regexp.MustCompile(`^(IMAP|POP|SMTP)-(\d{1,5})$`)
 
-// serverKeys and accountKeys are the settings that this package reads, or that need nothing
-// here: Waxseal always uses PKCE, and gets new access tokens.
+// serverKeys, globalKeys and accountKeys are the settings that this package reads, or that need
+// nothing here: Waxseal always uses PKCE, gets new access tokens, keeps secrets encrypted, and
+// keeps them after a wrong password.
 var (
 	serverKeys = []string{
 		"server_address", "server_port", "server_starttls", "starttls", "local_address", "local_starttls",
 		"local_certificate_path", "local_key_path", "plugins", "documentation",
+	}
+	globalKeys = []string{
+		"delete_account_token_on_password_error", "encrypt_client_secret_on_first_use", "allow_catch_all_accounts",
+		"use_login_password_as_client_credentials_secret", "documentation",
 	}
 	accountKeys = []string{
 		"permission_url", "token_url", "oauth2_scope", "oauth2_resource", "oauth2_flow", "redirect_uri", "redirect_listen_address",
@@ -87,7 +93,8 @@ func decode(data []byte) (string, error) {
 		}
 		data = []byte(string(runes))
 	}
-	return safeio.Text(data)
+	text, err := safeio.Text(data)
+	return safeio.UnixLines(text), err
 }
 
 // Is reports whether data is such a file, as opposed to a file in JSON.
@@ -123,6 +130,12 @@ func Parse(data []byte) (File, error) {
 			continue
 		}
 		seen[s.name] = true
+		for _, key := range s.twice {
+			f.Repeated = append(f.Repeated, "["+s.name+"] "+key)
+		}
+		if serverName.MatchString(s.name) {
+			s = s.withDefaults(sections)
+		}
 		f.add(s, settings)
 	}
 	if len(f.Accounts)+len(f.CatchAll) == 0 {
@@ -145,6 +158,7 @@ func (f *File) add(s section, settings func(section, key string) string) {
 	case m != nil:
 		f.addServer(s, m[2])
 	case s.name == "emailproxy":
+		f.noteUnknown(s, globalKeys)
 		f.CatchAllUsed = truth(s.values["allow_catch_all_accounts"])
 		f.LoginSecret = truth(s.values["use_login_password_as_client_credentials_secret"])
 	case isAddress:
@@ -171,7 +185,7 @@ func (f *File) addServer(s section, local string) {
 	port, err := strconv.Atoi(local)
 	remote, rerr := strconv.Atoi(s.values["server_port"])
 	host := s.values["server_address"]
-	if err != nil || rerr != nil || remote < 1 || remote > 65535 || host == "" {
+	if err != nil || port < 1 || port > 65535 || rerr != nil || remote < 1 || remote > 65535 || host == "" {
 		f.Unusable = append(f.Unusable, s.name)
 		return
 	}

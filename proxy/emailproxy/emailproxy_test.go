@@ -154,8 +154,8 @@ func TestINI(t *testing.T) {
 	const text = "stray = 1\r\n# [no]\r\n[a b]\r\nKey = 1 ; no comment # either\r\n  and more\r\n\r\n   after an empty line\r\nempty =\r\n; x = y\r\nColon: a = b\r\nKey = second\r\nnothing\r\n= x\r\n[]\r\n[x]y] tail\r\n  deep = 1\r\n  same = 2\r\n   more\r\n"
 	got := parseINI(text)
 	want := []section{
-		{"a b", map[string]string{"key": "1 ; no comment # either\nand more\n\nafter an empty line", "empty": "", "colon": "a = b"}, []string{"key", "empty", "colon"}},
-		{"x]y", map[string]string{"deep": "1", "same": "2\nmore"}, []string{"deep", "same"}},
+		{"a b", map[string]string{"key": "1 ; no comment # either\nand more\n\nafter an empty line", "empty": "", "colon": "a = b"}, []string{"key", "empty", "colon"}, []string{"key"}},
+		{"x]y", map[string]string{"deep": "1", "same": "2\nmore"}, []string{"deep", "same"}, nil},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
@@ -246,13 +246,19 @@ func TestEverySectionIsListed(t *testing.T) {
 documentation = see below
 [SMTP-25]
 server_address = mail.corp.example
-[SMTP-99999999]
+[SMTP-99999]
 server_address = mail.corp.example
+server_port = 587
+[DEFAULT]
+local_address = 0.0.0.0
+[emailproxy]
+delete_account_token_on_password_error = False
+shade = dark
 [POP-1995]
 [SMTP-2587]
 server_address = mail.corp.example
 server_port = 587
-local_address = 0.0.0.0
+Server_Port = 465
 local_certificate_path = /cert.pem
 plugins = {'Logger': {}}
 colour = green
@@ -278,8 +284,8 @@ refresh_token = y
 	got.Accounts = nil
 	want := File{
 		Servers:   []Server{{Section: "SMTP-2587", Port: 2587, Address: "mail.corp.example:587", Listen: "0.0.0.0", TLS: true, Plugins: true}},
-		Receiving: []string{"POP-1995"}, Samples: []string{"sample@corp.example"}, Unusable: []string{"SMTP-25", "SMTP-99999999"},
-		Nameless: []string{"boss"}, Unknown: []string{"[SMTP-2587] colour", "[me@corp.example] favourite"},
+		Receiving: []string{"POP-1995"}, Samples: []string{"sample@corp.example"}, Unusable: []string{"SMTP-25", "SMTP-99999"},
+		Nameless: []string{"boss"}, Repeated: []string{"[SMTP-2587] server_port"}, Unknown: []string{"[emailproxy] shade", "[SMTP-2587] colour", "[me@corp.example] favourite"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

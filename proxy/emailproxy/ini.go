@@ -1,12 +1,16 @@
 package emailproxy
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // section is a section of an ini file, with its keys in lower case.
 type section struct {
 	name   string
 	values map[string]string
 	keys   []string // in the order of the file
+	twice  []string // keys that occur again, where configparser gives up
 }
 
 // parseINI reads what Python's configparser reads and writes with its default
@@ -25,6 +29,8 @@ func parseINI(content string) []section {
 			if _, there := s.values[name]; !there {
 				s.values[name] = strings.TrimSpace(strings.Join(lines, "\n"))
 				s.keys = append(s.keys, name)
+			} else {
+				s.twice = append(s.twice, name)
 			}
 		}
 		name, lines = "", nil
@@ -59,6 +65,20 @@ func parseINI(content string) []section {
 	}
 	finish()
 	return sections
+}
+
+// withDefaults is the section with the values of configparser's DEFAULT section where it
+// has none.
+func (s section) withDefaults(sections []section) section {
+	for _, d := range sections {
+		if d.name == "DEFAULT" {
+			values := maps.Clone(d.values)
+			maps.Copy(values, s.values)
+			s.values = values
+			break
+		}
+	}
+	return s
 }
 
 // lookup finds values as that program does: first in the account's section, then in
