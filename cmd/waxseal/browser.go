@@ -25,16 +25,19 @@ func (m *Main) openers(page string) (commands [][]string, err error) {
 	}
 	commands = browsersOf(m.Getenv("BROWSER"), page)
 	hasDisplay := m.Getenv("DISPLAY") != "" || m.Getenv("WAYLAND_DISPLAY") != ""
+	var system [][]string // only the first, because xdg-open has tried the others itself when it fails
 	if hasDisplay {
-		commands = append(commands, systemOpener(page), []string{"gio", "open", page}, []string{"x-www-browser", page})
+		system = append(system, systemOpener(page), []string{"gio", "open", page}, []string{"x-www-browser", page})
 	}
 	if m.Getenv("WSL_DISTRO_NAME") != "" { // opens it in Windows
-		commands = append(commands, []string{"wslview", page})
+		system = append(system, []string{"wslview", page})
 	}
-	commands = slices.DeleteFunc(commands, func(command []string) bool {
+	missing := func(command []string) bool {
 		_, err := exec.LookPath(command[0])
 		return err != nil
-	})
+	}
+	commands, system = slices.DeleteFunc(commands, missing), slices.DeleteFunc(system, missing)
+	commands = append(commands, system[:min(len(system), 1)]...)
 	switch {
 	case len(commands) > 0:
 		return commands, nil

@@ -37,6 +37,7 @@ func TestAddWithoutABrowser(t *testing.T) {
 	for name, tc := range map[string]struct{ opener, says, approve string }{
 		"fails":       {"exit 3", `the browser could not be opened: xdg-open failed: exit status 3\n`, "code"},
 		"fails, page": {"exit 4", `the browser could not be opened: xdg-open failed: exit status 4\n`, "page"},
+		"hangs":       {"exec /bin/sleep 10", `If no browser has opened by now:`, "code"},
 		"missing":     {"", `no browser can be opened here: xdg-open is missing`, "pasted"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,8 +43,8 @@ type signIn struct {
 	page      string
 	codeShown bool
 
-	// browser gets the result of the program that opens the browser. Once hopeful fires, a
-	// failure no longer means that no browser opened.
+	// browser gets the result of the program that opens the browser. Once hopeful fires, it has
+	// not come yet, and a failure no longer means that no browser opened.
 	browser <-chan error
 	hopeful <-chan time.Time
 }
@@ -82,13 +82,15 @@ func (m *Main) authorize(ctx context.Context, c *connection, address string, p a
 		case p := <-s.prompts:
 			s.show(ctx, p)
 		case err := <-s.browser:
-			s.browser = nil
+			s.browser, s.hopeful = nil, nil
 			if err != nil {
 				m.say("the browser could not be opened: %v", err)
 				s.goElsewhere(ctx)
 			}
-		case <-s.hopeful:
+		case <-s.hopeful: // many run as long as their browser, others hang
 			s.browser = nil
+			fmt.Fprintln(m.Out, "If no browser has opened by now:")
+			s.goElsewhere(ctx)
 		case end := <-s.ended:
 			if end.err != nil && end.byCode && !s.codeShown && s.page != "" && ctx.Err() == nil {
 				m.say("a sign-in with a code is not possible now: %v; use the page above", end.err)
