@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -80,7 +78,9 @@ func (s *session) authenticated(username, password string) error {
 	if !box.password.matches(password) {
 		return s.wrongPassword(username, box.address, "wrong local password")
 	}
-	s.srv.guard.passed(s.source(username))
+	if s.srv.guard.remembers() {
+		s.srv.guard.passed(s.source(username))
+	}
 	if limit := int64(s.srv.config().MaxConnectionsPerAccount); box.connections.Add(1) > limit {
 		box.connections.Add(-1)
 		s.srv.stats.refused.Add(1)
@@ -116,7 +116,11 @@ func (s *session) authFailed(box *mailbox, err error) error {
 // slows their source. account is empty when unknown.
 func (s *session) wrongPassword(username, account, why string) error {
 	s.srv.stats.authFailures.Add(1)
-	s.log.Warn("login refused", "account", account, "client", s.c.RemoteAddr().String(), "reason", why)
+	attrs := []any{"account", account, "client", s.c.RemoteAddr().String(), "reason", why}
+	if user := s.c.caller().user; user.IsAnother() {
+		attrs = append(attrs, "user", user.Name())
+	}
+	s.log.Warn("login refused", attrs...)
 	s.srv.changed.wake()
 	s.c.flush() // what the client sent before need not wait
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -141,33 +145,15 @@ func accountOf(box *mailbox) string {
 	return box.address
 }
 
-// source is what is slowed after wrong passwords: the client's host, for the name it gives. Names
-// without an account have a source each, as those with one do: being slowed by others, or not, would
-// tell them apart. Names longer than any account's share one.
-func (s *session) source(username string) string {
+// source is what is slowed after wrong passwords: the caller, for the name it gives. Names without an
+// account have a source each, as those with one do: being slowed by others, or not, would tell them
+// apart. Names longer than any account's share one.
+func (s *session) source(username string) source {
 	name := ""
 	if len(username) <= envelope.MaxAddress {
 		name = config.Fold(username)
 	}
-	return clientHost(s.c.tcp.RemoteAddr()) + " " + name
-}
-
-// clientHost is one name for all addresses that a host can take at will: the whole of 127.0.0.0/8 and ::1
-// are this machine, and an IPv6 host has a /64 (RFC 4291 section 2.5.4).
-func clientHost(client net.Addr) string {
-	addr, err := netip.ParseAddrPort(client.String())
-	if err != nil {
-		return client.String()
-	}
-	ip := addr.Addr().Unmap()
-	switch {
-	case ip.IsLoopback():
-		return "localhost"
-	case ip.Is6():
-		prefix, _ := ip.WithZone("").Prefix(64)
-		return prefix.String()
-	}
-	return ip.String()
+	return source{s.c.caller(), name}
 }
 
 // namable is a user name for the log. A name that is not an address may be a password that somebody

@@ -77,7 +77,10 @@ type conn struct {
 	refusedAt   time.Time                      // when this goroutine noticed
 	told        bool                           // the client has been told in the middle of the body
 
-	stranger *list.Element // in the server's strangers, whose lock guards it
+	asked    sync.Once     // who the caller is
+	who      caller        // see caller()
+	queue    *list.List    // of the server's strangers, whose lock guards it and the next
+	stranger *list.Element // in queue
 	evicted  atomic.Bool   // it has to make room
 }
 

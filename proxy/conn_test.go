@@ -236,7 +236,7 @@ func TestGuard(t *testing.T) {
 		var waits []time.Duration
 		for range 8 {
 			start := time.Now()
-			if err := g.failed(t.Context(), "127.0.0.1 me"); err != nil {
+			if err := g.failed(t.Context(), source{caller{host: "127.0.0.1"}, "me"}); err != nil {
 				t.Fatal(err)
 			}
 			waits = append(waits, time.Since(start))
@@ -247,20 +247,20 @@ func TestGuard(t *testing.T) {
 			}
 		}
 		start := time.Now()
-		g.failed(t.Context(), "127.0.0.1 other")
+		g.failed(t.Context(), source{caller{host: "127.0.0.1"}, "other"})
 		if time.Since(start) != 0 {
 			t.Error("another source was slowed")
 		}
-		g.passed("127.0.0.1 me")
-		g.failed(t.Context(), "127.0.0.1 me")
+		g.passed(source{caller{host: "127.0.0.1"}, "me"})
+		g.failed(t.Context(), source{caller{host: "127.0.0.1"}, "me"})
 		if time.Since(start) != 0 {
 			t.Error("a right password did not clear the source")
 		}
 		for range 20 {
-			g.failed(t.Context(), "127.0.0.1 me")
+			g.failed(t.Context(), source{caller{host: "127.0.0.1"}, "me"})
 		}
 		start = time.Now()
-		g.failed(t.Context(), "127.0.0.1 me")
+		g.failed(t.Context(), source{caller{host: "127.0.0.1"}, "me"})
 		if got := time.Since(start); got != maxGuessWait {
 			t.Errorf("the longest wait is %v, want %v", got, maxGuessWait)
 		}
@@ -270,7 +270,7 @@ func TestGuard(t *testing.T) {
 func TestGuardIsBounded(t *testing.T) {
 	var g guard
 	for i := range maxSources + 100 {
-		g.source(strings.Repeat("x", i%7) + string(rune(i)))
+		g.of(source{name: strings.Repeat("x", i%7) + string(rune(i))})
 	}
 	if n := g.count.Load(); n > maxSources+1 {
 		t.Errorf("%d sources are remembered", n)
@@ -282,20 +282,20 @@ func TestLockout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g guard
 		for range maxGuesses - 1 {
-			g.failed(t.Context(), "192.0.2.1 me")
+			g.failed(t.Context(), source{caller{host: "192.0.2.1"}, "me"})
 		}
-		if g.locked("192.0.2.1 me") {
+		if g.locked(source{caller{host: "192.0.2.1"}, "me"}) {
 			t.Error("locked out too soon")
 		}
-		g.failed(t.Context(), "192.0.2.1 me")
-		if !g.locked("192.0.2.1 me") {
+		g.failed(t.Context(), source{caller{host: "192.0.2.1"}, "me"})
+		if !g.locked(source{caller{host: "192.0.2.1"}, "me"}) {
 			t.Error("not locked out")
 		}
-		if g.locked("192.0.2.1 other") || g.locked("192.0.2.2 me") {
+		if g.locked(source{caller{host: "192.0.2.1"}, "other"}) || g.locked(source{caller{host: "192.0.2.2"}, "me"}) {
 			t.Error("another source is locked out")
 		}
 		time.Sleep(lockout) // the bubble's clock
-		if g.locked("192.0.2.1 me") {
+		if g.locked(source{caller{host: "192.0.2.1"}, "me"}) {
 			t.Error("locked out for ever")
 		}
 	})

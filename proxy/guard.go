@@ -23,14 +23,20 @@ const (
 var errGuesses = errors.New("too many wrong passwords at once")
 
 // guard slows down whoever guesses passwords. Only wrong passwords wait, and only for wrong ones of
-// their own source: nothing delays a right password. A source is a client's host and the name it
-// gives. Remote hosts can be locked out too, see locked.
+// their own source: nothing delays a right password. Remote hosts can be locked out too, see locked.
 type guard struct {
-	sources sync.Map // string -> *source
+	sources sync.Map // source -> *guesses
 	count   atomic.Int64
 }
 
+// source is a caller with a name that it gives.
 type source struct {
+	caller
+	name string
+}
+
+// guesses are a source's wrong passwords.
+type guesses struct {
 	turn    chan struct{} // one wrong password at a time, so that guessing in parallel gains nothing
 	waiting atomic.Int32  // for the turn or in it
 
@@ -41,8 +47,8 @@ type source struct {
 
 // failed counts a wrong password and returns when it may be answered, or with an error when it may
 // not: the context's, or errGuesses.
-func (g *guard) failed(ctx context.Context, key string) error {
-	s := g.source(key)
+func (g *guard) failed(ctx context.Context, key source) error {
+	s := g.of(key)
 	defer s.waiting.Add(-1)
 	if s.waiting.Add(1) > maxWaiting {
 		return errGuesses
@@ -71,8 +77,11 @@ func (g *guard) failed(ctx context.Context, key string) error {
 	}
 }
 
-// passed forgets a source's wrong passwords. It costs one lookup where there are none.
-func (g *guard) passed(key string) {
+// remembers reports whether there are wrong passwords of anybody.
+func (g *guard) remembers() bool { return g.count.Load() > 0 }
+
+// passed forgets a source's wrong passwords.
+func (g *guard) passed(key source) {
 	if _, ok := g.sources.LoadAndDelete(key); ok {
 		g.count.Add(-1)
 	}
@@ -81,42 +90,45 @@ func (g *guard) passed(key string) {
 // locked reports whether a source has guessed so often that not even a right password is accepted from
 // it for a while. The caller asks for remote sources only: all programs of this machine are one host,
 // and a script with an old password would lock out its neighbours.
-func (g *guard) locked(key string) bool {
+func (g *guard) locked(key source) bool {
 	v, ok := g.sources.Load(key)
 	if !ok {
 		return false
 	}
-	s := v.(*source)
+	s := v.(*guesses)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failures >= maxGuesses && time.Since(s.last) < lockout
 }
 
-func (g *guard) source(key string) *source {
+func (g *guard) of(key source) *guesses {
 	if s, ok := g.sources.Load(key); ok {
-		return s.(*source)
+		return s.(*guesses)
 	}
 	if g.count.Load() >= maxSources {
 		g.prune()
-		if g.count.Load() >= maxSources {
-			key = "" // the rest share one source, and its waiting
-		}
 	}
-	s, loaded := g.sources.LoadOrStore(key, &source{turn: make(chan struct{}, 1), last: time.Now()})
+	switch n := g.count.Load(); { // the rest share one source, and its waiting: each caller's, as long as there are few
+	case n >= 2*maxSources:
+		key = source{}
+	case n >= maxSources:
+		key.name = ""
+	}
+	s, loaded := g.sources.LoadOrStore(key, &guesses{turn: make(chan struct{}, 1), last: time.Now()})
 	if !loaded {
 		g.count.Add(1)
 	}
-	return s.(*source)
+	return s.(*guesses)
 }
 
 func (g *guard) prune() {
 	for key, v := range g.sources.Range {
-		s := v.(*source)
+		s := v.(*guesses)
 		s.mu.Lock()
 		old := time.Since(s.last) > guessMemory
 		s.mu.Unlock()
 		if old {
-			g.passed(key.(string))
+			g.passed(key.(source))
 		}
 	}
 }

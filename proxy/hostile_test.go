@@ -95,8 +95,7 @@ func TestUnknownAccountsAreAlike(t *testing.T) {
 	}
 	failures := map[string]int{}
 	for key, s := range r.server.guard.sources.Range {
-		_, name, _ := strings.Cut(key.(string), " ")
-		s := s.(*source)
+		name, s := key.(source).name, s.(*guesses)
 		s.mu.Lock()
 		failures[name] = s.failures
 		s.mu.Unlock()
@@ -201,7 +200,7 @@ func TestNobodyWaitsWithoutEnd(t *testing.T) {
 	eventually(t, "only so many wait", func() bool {
 		turned = 0
 		for _, s := range r.server.guard.sources.Range {
-			turned = int(s.(*source).waiting.Load())
+			turned = int(s.(*guesses).waiting.Load())
 		}
 		return turned <= maxWaiting && r.server.Snapshot().AuthFailures >= freeGuesses+maxWaiting+10
 	})

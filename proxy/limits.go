@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"container/list"
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/localuser"
 	"github.com/waxseal/waxseal/proxy/machine"
 )
 
@@ -38,28 +41,92 @@ func room(files, upstream int) int {
 	return max(files-min(files/2, reservedFiles+min(upstream, files/4)), 1)
 }
 
-// strangers are the connections that have not logged in, the oldest first. When the server is full
-// the oldest makes room, so that idle connections of one user keep nobody else out.
-type strangers struct {
-	mu      sync.Mutex // guards what follows, and each conn's stranger
-	waiting list.List  // of *conn
-	leaving int        // connections that were told to go and are still there
+// caller is who a connection counts for: a host, and on this computer its user, as far as the system
+// tells.
+type caller struct {
+	host string
+	user localuser.ID
 }
+
+// callerOf asks the system who is at the other end. It takes some microseconds, so it is only asked
+// where it matters: after a wrong password, and when the server is full.
+func callerOf(tcp net.Conn) caller {
+	who := caller{host: clientHost(tcp.RemoteAddr())}
+	if who.host == localhost {
+		who.user = localuser.Of(tcp)
+	}
+	return who
+}
+
+// caller is callerOf, asked once.
+func (c *conn) caller() caller {
+	c.asked.Do(func() { c.who = callerOf(c.tcp) })
+	return c.who
+}
+
+// isOwner reports whether this is certainly the user that Waxseal runs as.
+func (c caller) isOwner() bool { return c.user != localuser.Unknown && c.user == localuser.Me() }
+
+const localhost = "localhost"
+
+// clientHost is one name for all addresses that a host can take at will: the whole of 127.0.0.0/8 and ::1
+// are this machine, and an IPv6 host has a /64 (RFC 4291 section 2.5.4).
+func clientHost(client net.Addr) string {
+	addr, err := netip.ParseAddrPort(client.String())
+	if err != nil {
+		return client.String()
+	}
+	ip := addr.Addr().Unmap()
+	switch {
+	case ip.IsLoopback():
+		return localhost
+	case ip.Is6():
+		prefix, _ := ip.WithZone("").Prefix(64)
+		return prefix.String()
+	}
+	return ip.String()
+}
+
+// strangers are the connections that have not logged in. When the server is full, one of them makes
+// room: the oldest of the caller that has most of them, so that idle connections of one caller keep
+// nobody else out. Waxseal's own user has a reserve that others cannot take.
+type strangers struct {
+	mu       sync.Mutex            // guards what follows, and each conn's queue and stranger
+	waiting  list.List             // of *conn whose caller nobody has asked for; the oldest first
+	byCaller map[caller]*list.List // of the others; no list is empty
+	leaving  int                   // connections that were told to go and are still there
+}
+
+// ownReserve is the part of all connections, as 1/n, that Waxseal's own user may have without a login
+// while others have fewer.
+const ownReserve = 4
 
 func (s *strangers) add(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.stranger = s.waiting.PushBack(c)
+	s.put(c, &s.waiting)
+}
+
+func (s *strangers) put(c *conn, queue *list.List) {
+	c.queue, c.stranger = queue, queue.PushBack(c)
 }
 
 // remove forgets a connection that has logged in, or ended.
 func (s *strangers) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.stranger != nil {
-		s.waiting.Remove(c.stranger)
-		c.stranger = nil
+	s.take(c)
+}
+
+func (s *strangers) take(c *conn) {
+	if c.stranger == nil {
+		return
 	}
+	c.queue.Remove(c.stranger)
+	if c.queue != &s.waiting && c.queue.Len() == 0 {
+		delete(s.byCaller, c.caller())
+	}
+	c.queue, c.stranger = nil, nil
 }
 
 // gone forgets a connection that has ended.
@@ -72,20 +139,65 @@ func (s *strangers) gone(c *conn) {
 	}
 }
 
-// makeRoom ends the connection that has been waiting for longest; false where there is none, or where
-// too many are leaving already.
-func (s *strangers) makeRoom() bool {
+// makeRoom ends a connection, so that another one can be served where there are limit of them already.
+// It is false where there is none to end. If many are leaving, the caller that has most is refused until
+// these have gone, and for others one is cut off at once.
+func (s *strangers) makeRoom(next net.Conn, limit int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	oldest := s.waiting.Front()
-	if oldest == nil || s.leaving >= maxLeaving {
+	s.ask()
+	crowd := s.crowd(limit)
+	if crowd == nil {
 		return false
 	}
+	oldest := crowd.Front().Value.(*conn)
+	many := s.leaving >= maxLeaving
+	if many && oldest.caller() == callerOf(next) {
+		return false
+	}
+	s.take(oldest)
 	s.leaving++
-	c := s.waiting.Remove(oldest).(*conn)
-	c.stranger = nil
-	c.evict()
+	oldest.evict()
+	if many {
+		oldest.kill()
+	}
 	return true
+}
+
+// ask asks who the waiting connections belong to, each one once.
+func (s *strangers) ask() {
+	if s.byCaller == nil {
+		s.byCaller = make(map[caller]*list.List)
+	}
+	for e := s.waiting.Front(); e != nil; e = s.waiting.Front() {
+		c := s.waiting.Remove(e).(*conn)
+		queue := s.byCaller[c.caller()]
+		if queue == nil {
+			queue = list.New()
+			s.byCaller[c.caller()] = queue
+		}
+		s.put(c, queue)
+	}
+}
+
+// crowd is the queue of the caller that has most connections, or nil if there is none.
+func (s *strangers) crowd(limit int64) (crowd *list.List) {
+	most := 0
+	for who, queue := range s.byCaller {
+		n := queue.Len()
+		if who.isOwner() {
+			n -= int(limit / ownReserve)
+		}
+		if crowd == nil || n > most || n == most && older(queue, crowd) {
+			crowd, most = queue, n
+		}
+	}
+	return crowd
+}
+
+// older reports whether the first connection of a came before that of b.
+func older(a, b *list.List) bool {
+	return a.Front().Value.(*conn).pace.opened.Before(b.Front().Value.(*conn).pace.opened)
 }
 
 // evict ends the connection from another goroutine: its own says why, and if that takes too long it

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/localuser"
 	"github.com/waxseal/waxseal/proxy/machine"
 )
 
@@ -78,7 +79,7 @@ func TestRoomIsMadeInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, client := pipe(t)
 		c.srv.strangers.add(c)
-		if !c.srv.strangers.makeRoom() || c.srv.strangers.makeRoom() {
+		if !c.srv.strangers.makeRoom(nil, 1) || c.srv.strangers.makeRoom(nil, 1) {
 			t.Error("one connection has to make room, once")
 		}
 		<-c.ctx.Done()
@@ -90,6 +91,64 @@ func TestRoomIsMadeInTime(t *testing.T) {
 			t.Errorf("%d are leaving", c.srv.strangers.leaving)
 		}
 	})
+}
+
+// TestWhoMakesRoom: who has most connections without a login makes room, and Waxseal's own user counts
+// for less by its reserve. Others need not wait until those who have most have gone.
+func TestWhoMakesRoom(t *testing.T) {
+	mallory, bob := caller{localhost, "54321"}, caller{localhost, "54322"}
+	self, unknown := caller{localhost, "54320"}, caller{host: localhost}
+	if localuser.Me() != localuser.Unknown {
+		self.user = localuser.Me()
+	}
+	for _, tc := range []struct {
+		name    string
+		waiting []caller // the oldest first
+		limit   int64
+		want    []int // who makes room first, next, …
+	}{
+		{"one caller", []caller{self, self, self}, 12, []int{0, 1, 2}},
+		{"nobody is known", []caller{unknown, unknown}, 12, []int{0, 1}},
+		{"a flood after one", []caller{bob, mallory, mallory, mallory}, 4, []int{1, 2, 0, 3}},
+		{"the owner has a reserve", []caller{self, self, mallory, mallory}, 8, []int{2, 3, 0, 1}},
+		{"the owner's reserve ends", []caller{self, self, self, self, mallory}, 4, []int{0, 1, 2, 4, 3}},
+		{"somebody elsewhere", []caller{{host: "192.0.2.1"}, mallory, {host: "192.0.2.1"}}, 4, []int{0, 1, 2}},
+	} {
+		if strings.HasPrefix(tc.name, "the owner") && !self.isOwner() {
+			t.Logf("NOT TESTED: %s; this system does not name users", tc.name)
+			continue
+		}
+		t.Run(tc.name, func(t *testing.T) {
+			var s strangers
+			srv := &Server{stats: newStats(), conns: map[*conn]struct{}{}}
+			srv.hard, srv.kill = context.WithCancel(t.Context())
+			defer srv.kill()
+			all := make([]*conn, 0, len(tc.waiting))
+			for i, who := range tc.waiting {
+				ours, theirs := net.Pipe()
+				defer theirs.Close()
+				c := newConn(ours, srv, "1", false)
+				c.asked.Do(func() { c.who = who })
+				c.pace.opened = time.Unix(int64(i), 0)
+				all = append(all, c)
+				s.add(c)
+			}
+			for _, want := range tc.want {
+				if !s.makeRoom(nil, tc.limit) {
+					t.Fatal("nobody makes room")
+				}
+				for i, c := range all {
+					if c.evicted.Load() != (i == want) {
+						t.Errorf("%d of %v makes room: %t", i, tc.want, c.evicted.Load())
+					}
+					c.evicted.Store(false)
+				}
+			}
+			if s.makeRoom(nil, tc.limit) || len(s.byCaller) != 0 {
+				t.Errorf("after the last one: %d callers are left", len(s.byCaller))
+			}
+		})
+	}
 }
 
 // A descriptor limit below max_connections stopped mail, status and health checks without a word.

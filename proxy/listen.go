@@ -77,8 +77,7 @@ func (l *listener) Close() error {
 	return err
 }
 
-// admit counts a connection in; nil when there are too many. The one that has been waiting for its
-// login for longest makes room, if there is one.
+// admit counts a connection in; nil when there are too many and none of those without a login makes room.
 func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 	if limit := s.capacity(); s.stats.connections.Add(1) > limit {
 		s.stats.refused.Add(1)
@@ -86,7 +85,7 @@ func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
 			s.log.Warn("too many connections: closing the oldest without a login, or refusing new ones",
 				"client", tcp.RemoteAddr().String(), "max_connections", limit, "open_files", machine.OpenFiles)
 		}
-		if !s.strangers.makeRoom() {
+		if !s.strangers.makeRoom(tcp, limit) {
 			s.stats.connections.Add(-1)
 			return nil
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/localuser"
 )
 
 // elsewhere is a connection that came in over a network.
@@ -64,10 +66,10 @@ func (r *rig) dialFromElsewhere() *program {
 // source, while others, and this machine, continue.
 func TestLockedOutElsewhere(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"b@corp.test"}})
-	guesses := &source{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
-	r.server.guard.sources.Store("192.0.2.9 "+me, guesses)
-	here := &source{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
-	r.server.guard.sources.Store("localhost "+me, here)
+	wrong := &guesses{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
+	r.server.guard.sources.Store(source{caller{host: "192.0.2.9"}, me}, wrong)
+	here := &guesses{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
+	r.server.guard.sources.Store(source{caller{localhost, localuser.Me()}, me}, here)
 	r.server.guard.count.Store(2)
 
 	p := r.dialFromElsewhere()
