@@ -78,7 +78,10 @@ func TestAnotherUsersGuesses(t *testing.T) {
 	p.do("AUTH PLAIN "+plainResponse(me, "mistyped"), "535")
 	failures := map[bool]int{} // by the owner
 	for key, g := range r.server.guard.sources.Range {
-		failures[key.(source).isOwner()] = g.(*guesses).failures
+		g := g.(*guesses)
+		g.mu.Lock()
+		failures[key.(source).isOwner()] = g.failures
+		g.mu.Unlock()
 	}
 	if failures[true] != 1 || failures[false] != freeGuesses {
 		t.Errorf("counted %v, want %d of the other user's and one of the own user's", failures, freeGuesses)

@@ -409,7 +409,7 @@ var stories = []story{
 	{name: "settings", page: Page{Name: "settings"}, backend: busyOffice, image: true, shot: "settings", act: func(s *stage) { configured(s) }},
 	{name: "settings taken port", page: Page{Name: "settings"}, backend: with(func(b *fake) {
 		b.configure = func(api.Settings) ([]string, error) {
-			return nil, &api.PortTakenError{Address: "127.0.0.1:2525", Owner: "postfix (process 812)", Free: "127.0.0.1:2526"}
+			return nil, &api.PortTakenError{Address: "127.0.0.1:2525", Owner: "postfix", Process: 812, Free: "127.0.0.1:2526"}
 		}
 	}), act: func(s *stage) {
 		p := configured(s)

@@ -3,14 +3,16 @@ package api
 import (
 	"fmt"
 	"net"
+	"strconv"
 )
 
 // PortTakenError says that another program listens on an address, and names a free one.
 type PortTakenError struct {
 	Address string `json:"address"`
 	Owner   string `json:"owner,omitempty"` // the program that uses it, if the system tells
-	User    string `json:"user,omitempty"`  // whose program it is, if it is another user's
-	Free    string `json:"free,omitempty"`  // an address of the same host that is free now
+	Process int    `json:"process,omitempty"`
+	User    string `json:"user,omitempty"` // whose program it is, if it is another user's
+	Free    string `json:"free,omitempty"` // an address of the same host that is free now
 }
 
 // Error is for a terminal: it names the configuration's keys.
@@ -18,7 +20,7 @@ func (e *PortTakenError) Error() string {
 	_, port, _ := net.SplitHostPort(e.Address)
 	by := "another program"
 	if e.Owner != "" {
-		by = e.Owner
+		by = fmt.Sprintf("%s (process %d)", e.Owner, e.Process)
 	}
 	if e.User != "" {
 		by += " of the user " + e.User
@@ -37,11 +39,13 @@ func (e *PortTakenError) Error() string {
 func (e *PortTakenError) Text() Text {
 	switch {
 	case e.User != "" && e.Owner != "":
-		return Say("{{.Address}} is taken by {{.Owner}} of the user {{.User}}.", "Address", e.Address, "Owner", e.Owner, "User", e.User)
+		return Say("{{.Address}} is taken by {{.Owner}} (process {{.Process}}) of the user {{.User}}.",
+			"Address", e.Address, "Owner", e.Owner, "Process", strconv.Itoa(e.Process), "User", e.User)
 	case e.User != "":
 		return Say("{{.Address}} is taken by another program of the user {{.User}}.", "Address", e.Address, "User", e.User)
 	case e.Owner != "":
-		return Say("{{.Address}} is taken by {{.Owner}}.", "Address", e.Address, "Owner", e.Owner)
+		return Say("{{.Address}} is taken by {{.Owner}} (process {{.Process}}).",
+			"Address", e.Address, "Owner", e.Owner, "Process", strconv.Itoa(e.Process))
 	}
 	return Say("{{.Address}} is taken by another program.", "Address", e.Address)
 }

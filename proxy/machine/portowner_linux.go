@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/waxseal/waxseal/proxy/localuser"
 )
 
 // portOwner finds the program that listens on a TCP port, and its user if that is another
@@ -29,9 +30,9 @@ func portOwner(port string) owner {
 		if inode == "" {
 			continue
 		}
-		found := owner{program: socketOwner("socket:[" + inode + "]")}
-		if uid != strconv.Itoa(os.Getuid()) {
-			found.user = userName(uid)
+		found := socketOwner("socket:[" + inode + "]")
+		if user := localuser.ID(uid); user != localuser.Me() {
+			found.user = user.Name()
 		}
 		return found
 	}
@@ -51,15 +52,8 @@ func findListener(table io.Reader, suffix string) (inode, uid string) {
 	return "", ""
 }
 
-// userName returns the name of a user, or the ID if there is no name.
-func userName(uid string) string {
-	if u, err := user.LookupId(uid); err == nil {
-		return u.Username
-	}
-	return uid
-}
-
-func socketOwner(socket string) string {
+// socketOwner finds the process that has a socket open.
+func socketOwner(socket string) owner {
 	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 	for _, fd := range fds {
 		if target, err := os.Readlink(fd); err != nil || target != socket {
@@ -68,9 +62,13 @@ func socketOwner(socket string) string {
 		proc := filepath.Dir(filepath.Dir(fd))
 		name, err := os.ReadFile(filepath.Join(proc, "comm"))
 		if err != nil {
-			return ""
+			return owner{}
 		}
-		return fmt.Sprintf("%s (process %s)", strings.TrimSpace(string(name)), filepath.Base(proc))
+		process, err := strconv.Atoi(filepath.Base(proc))
+		if err != nil {
+			return owner{}
+		}
+		return owner{program: strings.TrimSpace(string(name)), process: process}
 	}
-	return ""
+	return owner{}
 }

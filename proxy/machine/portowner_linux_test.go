@@ -1,10 +1,14 @@
 package machine
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
 	"net"
 	"os"
-	"strconv"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/api"
@@ -31,11 +35,48 @@ func TestPortOwner(t *testing.T) {
 	defer l.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	got := portOwner(port)
-	if !strings.HasSuffix(got.program, "(process "+strconv.Itoa(os.Getpid())+")") || got.user != "" {
+	if got.program == "" || got.process != os.Getpid() || got.user != "" {
 		t.Errorf("the owner of a port of this program is %+v", got)
 	}
-	if userName("0") != "root" || userName("4294967294") != "4294967294" {
-		t.Errorf("users 0 and 4294967294 are %q and %q", userName("0"), userName("4294967294"))
+}
+
+// TestMain also plays another user's program, which listens on a port until it is killed.
+func TestMain(m *testing.M) {
+	if os.Getenv("MACHINE_TEST_LISTEN") != "" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(l.Addr())
+		select {}
+	}
+	os.Exit(m.Run())
+}
+
+func TestPortOfAnotherUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("NOT TESTED: another user's port. It needs root.")
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "MACHINE_TEST_LISTEN=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 54321, Gid: 54321}}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimSpace(line)
+	_, err = net.Listen("tcp", address)
+	taken, ok := errors.AsType[*api.PortTakenError](PortError(address, err))
+	if !ok || taken.User != "54321" || taken.Process != 0 && taken.Process != cmd.Process.Pid { // which may be hidden
+		t.Errorf("got %+v, %v", taken, err)
 	}
 }
 
@@ -47,9 +88,9 @@ func TestPortTakenByAnotherUser(t *testing.T) {
 		text, cure string
 	}{
 		{api.PortTakenError{}, "127.0.0.1:1587 is taken by another program.", "Quit the other program"},
-		{api.PortTakenError{Owner: "postfix (process 812)"}, "127.0.0.1:1587 is taken by postfix (process 812).", "Quit the other program"},
+		{api.PortTakenError{Owner: "postfix", Process: 812}, "127.0.0.1:1587 is taken by postfix (process 812).", "Quit the other program"},
 		{api.PortTakenError{User: "mallory"}, "127.0.0.1:1587 is taken by another program of the user mallory.", "local passwords to mallory"},
-		{api.PortTakenError{Owner: "nc (process 9)", User: "mallory"}, "127.0.0.1:1587 is taken by nc (process 9) of the user mallory.", "local passwords to mallory"},
+		{api.PortTakenError{Owner: "nc", Process: 9, User: "mallory"}, "127.0.0.1:1587 is taken by nc (process 9) of the user mallory.", "local passwords to mallory"},
 	} {
 		c.taken.Address = "127.0.0.1:1587"
 		if got := c.taken.Text().String(); got != c.text {

@@ -28,7 +28,7 @@ func PortError(addr string, err error) error {
 	_, port, _ := net.SplitHostPort(addr)
 	if IsAny(err, InUse) {
 		owner := portOwner(port)
-		return &api.PortTakenError{Address: addr, Owner: owner.program, User: owner.user, Free: FreeAddress(addr)}
+		return &api.PortTakenError{Address: addr, Owner: owner.program, Process: owner.process, User: owner.user, Free: FreeAddress(addr)}
 	}
 	p := &api.Problem{Lasting: true, What: api.Say("Waxseal can’t listen on {{.Address}}: {{.Why}}.", "Address", addr, "Why", err.Error()),
 		Cure: api.Say("Choose another address in the settings."), Do: api.OpenSetting}
@@ -42,6 +42,7 @@ func PortError(addr string, err error) error {
 // owner is who uses a port, as far as this user may know; its fields may be "".
 type owner struct {
 	program string
+	process int
 	user    string // if it is not the one that Waxseal runs as
 }
 
