@@ -45,7 +45,7 @@ func newKeys() fyne.CanvasObject {
 	list := newColumn(6, newText(tr("Keyboard"), kind{bold: true}))
 	for _, k := range [][2]string{
 		{"Ctrl+1 … Ctrl+4", tr("the pages")}, {"Ctrl+N", tr("add an account")}, {"Ctrl+F", tr("search")},
-		{"Esc", tr("back, cancel, close")}, {"Ctrl+W", tr("close the window")}, {"Ctrl+Q", tr("quit Waxseal")},
+		{"PgUp PgDn Home End", tr("scroll")}, {"Esc", tr("back, cancel, close, clear a search")}, {"Ctrl+W", tr("close the window")}, {"Ctrl+Q", tr("quit Waxseal")},
 	} {
 		list.Add(newBeside(140, newText(k[0], kind{mono: true, size: theme.SizeNameCaptionText}), newMuted(k[1])))
 	}

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -28,6 +29,10 @@ type frame struct {
 	banners *banners
 	place   *fyne.Container
 	names   []navigation
+	wheel   *wheel
+	top     float32 // where the page begins, below the banners
+	w       *window
+	tips    *fyne.Container
 }
 
 // navigation is a page's name, once for the side and once for the bottom.
@@ -43,7 +48,7 @@ const (
 )
 
 func newFrame(w *window) *frame {
-	f := &frame{banners: newBanners(w), place: container.NewStack()}
+	f := &frame{w: w, banners: newBanners(w), place: container.NewStack(), tips: w.tips.root}
 	type name struct {
 		page, label string
 		icon        fyne.Resource
@@ -71,7 +76,8 @@ func newFrame(w *window) *frame {
 	f.side = newStack(newSheet(colorSidebar, colorNone, 0),
 		container.New(sidebar{}, newColumn(18, padded(8, 4, brand), side), about))
 	f.foot = newStack(newSheet(colorSidebar, colorNone, 0), padded(6, 4, foot))
-	f.root = container.New(frameLayout{f}, newSheet("background", colorNone, 0), f.banners.root, f.place, f.side, f.foot)
+	f.wheel = newWheel(w)
+	f.root = container.New(frameLayout{f}, newSheet("background", colorNone, 0), f.banners.root, f.place, f.side, f.foot, f.wheel, w.tips.root)
 	return f
 }
 
@@ -84,6 +90,20 @@ func (f *frame) put(name string, root fyne.CanvasObject) {
 		n.foot.choose(n.page == name)
 	}
 }
+
+// hold scrolls the page as far as a banner has moved it, so that nobody clicks on what
+// has just come under the pointer. A page that has only just opened may move.
+func (f *frame) hold(moved float32) {
+	if moved == 0 || f.w.now().Sub(f.w.shown) < held {
+		return
+	}
+	if bar := f.w.mainScroll(); bar != nil {
+		bar.Scrolled(&fyne.ScrollEvent{Scrolled: fyne.Delta{DY: -moved}})
+	}
+}
+
+// held is how long after a page has opened it begins to stay in place.
+const held = time.Second
 
 func (f *frame) draw(v view) { f.banners.draw(v) }
 
@@ -117,9 +137,13 @@ func (l frameLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 		y = setWidth(f.banners.root, size.Width-x)
 		f.banners.root.Move(fyne.NewPos(x, 0))
 	}
+	defer f.hold(y - f.top)
+	f.top = y
 	f.place.Move(fyne.NewPos(x, y))
 	inner := fyne.NewSize(size.Width-x, high-y)
 	f.place.Resize(inner)
+	f.wheel.Resize(size)
+	f.tips.Resize(size)
 	for _, o := range f.place.Objects {
 		o.Resize(inner)
 		if c, ok := o.(*fyne.Container); ok {

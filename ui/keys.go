@@ -41,15 +41,19 @@ func (w *window) shortcut(s fyne.Shortcut) bool {
 	return f != nil
 }
 
-// otherKey handles a key that no control uses.
+// otherKey handles a key that no control uses, and reports whether it did.
 func (w *window) otherKey(e *fyne.KeyEvent) bool {
 	if e.Name != fyne.KeyEscape {
-		return false
+		return w.scrollKey(e.Name)
 	}
 	if w.closeOverlays() {
 		return true
 	}
 	if p, ok := w.current.(interface{ escape() bool }); ok && p.escape() {
+		return true
+	}
+	if p, ok := w.current.(interface{ searchField() *entry }); ok && p.searchField().Text != "" {
+		p.searchField().SetText("")
 		return true
 	}
 	if w.name != "overview" {

@@ -96,9 +96,11 @@ func (k *keystore) begin(to string) {
 		if err != nil {
 			k.result.Hide()
 			k.notice.tell(k.w.explain(err))
+			k.w.bringUp(k.notice.Container)
 			return
 		}
 		k.say(trn("Moved {{.N}} secrets.", int64(moved)), good)
+		k.w.bringUp(k.result)
 	})
 	k.w.settle()
 }

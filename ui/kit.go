@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 )
@@ -13,12 +14,15 @@ type kit struct {
 	reveal   func(fyne.CanvasObject)
 	otherKey func(*fyne.KeyEvent) bool
 	shortcut func(fyne.Shortcut) bool
+	press    func(*button)                   // by keyboard
+	tip      func(fyne.CanvasObject, string) // says what an icon means; "" is over
 }
 
 type button struct {
 	widget.Button
-	kit *kit
-	say string // what a screen reader says if there is only an icon
+	kit     *kit
+	say     string // what a screen reader and the tip say if there is only an icon
+	focused bool
 }
 
 func (k *kit) button(label string, icon fyne.Resource, tapped func()) *button {
@@ -59,15 +63,42 @@ func (b *button) AccessibilityLabel() string {
 
 // FocusGained implements fyne.Focusable.
 func (b *button) FocusGained() {
+	b.focused = true
 	b.Button.FocusGained()
 	b.kit.reveal(b)
+	b.kit.tip(b, b.say)
+}
+
+// FocusLost implements fyne.Focusable.
+func (b *button) FocusLost() {
+	b.focused = false
+	b.Button.FocusLost()
+	b.kit.tip(b, "")
+}
+
+// MouseIn implements desktop.Hoverable.
+func (b *button) MouseIn(e *desktop.MouseEvent) {
+	b.Button.MouseIn(e)
+	b.kit.tip(b, b.say)
+}
+
+// MouseOut implements desktop.Hoverable.
+func (b *button) MouseOut() {
+	b.Button.MouseOut()
+	b.kit.tip(b, "")
+}
+
+// Tapped implements fyne.Tappable.
+func (b *button) Tapped(e *fyne.PointEvent) {
+	b.kit.tip(b, "")
+	b.Button.Tapped(e)
 }
 
 // TypedKey implements fyne.Focusable.
 func (b *button) TypedKey(e *fyne.KeyEvent) {
 	switch e.Name {
 	case fyne.KeyReturn, fyne.KeyEnter, fyne.KeySpace:
-		b.Tapped(nil)
+		b.kit.press(b)
 	default:
 		b.kit.otherKey(e)
 	}
@@ -86,7 +117,8 @@ func (b *button) enable(on bool) {
 
 type entry struct {
 	widget.Entry
-	kit *kit
+	kit     *kit
+	focused bool
 }
 
 func (k *kit) entry(placeholder string, changed func(string)) *entry {
@@ -110,14 +142,24 @@ func (k *kit) secret(placeholder string) *entry {
 
 // FocusGained implements fyne.Focusable.
 func (e *entry) FocusGained() {
+	e.focused = true
 	e.Entry.FocusGained()
 	e.kit.reveal(e)
 }
 
+// FocusLost implements fyne.Focusable.
+func (e *entry) FocusLost() {
+	e.focused = false
+	e.Entry.FocusLost()
+}
+
 // TypedKey implements fyne.Focusable.
 func (e *entry) TypedKey(ev *fyne.KeyEvent) {
-	if ev.Name == fyne.KeyEscape && e.kit.otherKey(ev) {
-		return
+	switch ev.Name {
+	case fyne.KeyEscape, fyne.KeyPageUp, fyne.KeyPageDown: // of no use in one line
+		if e.kit.otherKey(ev) {
+			return
+		}
 	}
 	e.Entry.TypedKey(ev)
 }
@@ -131,7 +173,8 @@ func (e *entry) TypedShortcut(s fyne.Shortcut) {
 
 type check struct {
 	widget.Check
-	kit *kit
+	kit     *kit
+	focused bool
 }
 
 func (k *kit) check(label string, changed func(bool)) *check {
@@ -143,8 +186,15 @@ func (k *kit) check(label string, changed func(bool)) *check {
 
 // FocusGained implements fyne.Focusable.
 func (c *check) FocusGained() {
+	c.focused = true
 	c.Check.FocusGained()
 	c.kit.reveal(c)
+}
+
+// FocusLost implements fyne.Focusable.
+func (c *check) FocusLost() {
+	c.focused = false
+	c.Check.FocusLost()
 }
 
 // TypedKey implements fyne.Focusable.
@@ -160,7 +210,8 @@ func (c *check) TypedKey(e *fyne.KeyEvent) {
 
 type choice struct {
 	widget.Select
-	kit *kit
+	kit     *kit
+	focused bool
 }
 
 func (k *kit) choice(options []string, changed func(string)) *choice {
@@ -172,8 +223,15 @@ func (k *kit) choice(options []string, changed func(string)) *choice {
 
 // FocusGained implements fyne.Focusable.
 func (c *choice) FocusGained() {
+	c.focused = true
 	c.Select.FocusGained()
 	c.kit.reveal(c)
+}
+
+// FocusLost implements fyne.Focusable.
+func (c *choice) FocusLost() {
+	c.focused = false
+	c.Select.FocusLost()
 }
 
 // TypedKey implements fyne.Focusable.
@@ -182,7 +240,7 @@ func (c *choice) TypedKey(e *fyne.KeyEvent) {
 		c.Select.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
 		return
 	}
-	if !c.kit.otherKey(e) {
+	if e.Name == fyne.KeyUp || e.Name == fyne.KeyDown || !c.kit.otherKey(e) {
 		c.Select.TypedKey(e)
 	}
 }

@@ -1,8 +1,11 @@
 package ui
 
 import (
+	"slices"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/widget"
 )
 
 // scroll is a page's scrolling content with a maximum width.
@@ -78,4 +81,88 @@ func reveal(bar *container.Scroll, o fyne.CanvasObject) {
 		return
 	}
 	bar.Refresh()
+}
+
+// wheel lies over the whole window and sees nothing but the mouse's wheel. Fyne gives
+// that to the innermost object that scrolls: it would end at the first text field, and do
+// nothing over the page names.
+type wheel struct {
+	widget.BaseWidget
+	w *window
+}
+
+var _ fyne.Scrollable = (*wheel)(nil)
+
+func newWheel(w *window) *wheel {
+	h := &wheel{w: w}
+	h.ExtendBaseWidget(h)
+	return h
+}
+
+// CreateRenderer implements fyne.Widget.
+func (h *wheel) CreateRenderer() fyne.WidgetRenderer {
+	return widget.NewSimpleRenderer(container.NewWithoutLayout())
+}
+
+// Scrolled implements fyne.Scrollable.
+func (h *wheel) Scrolled(e *fyne.ScrollEvent) {
+	h.w.tips.hide()
+	page := h.w.current.root()
+	at := e.AbsolutePosition.Subtract(h.w.app.Driver().AbsolutePositionForObject(page))
+	if bar := scrollAt(page, at); bar != nil {
+		bar.Scrolled(e)
+	} else if bar := h.w.mainScroll(); bar != nil {
+		bar.Scrolled(e)
+	}
+}
+
+// scrollAt finds the scroll at a position within o.
+func scrollAt(o fyne.CanvasObject, at fyne.Position) *container.Scroll {
+	if size := o.Size(); !o.Visible() || at.X < 0 || at.Y < 0 || at.X >= size.Width || at.Y >= size.Height {
+		return nil
+	}
+	switch o := o.(type) {
+	case *container.Scroll:
+		return o
+	case *fyne.Container:
+		for _, child := range slices.Backward(o.Objects) {
+			if bar := scrollAt(child, at.Subtract(child.Position())); bar != nil {
+				return bar
+			}
+		}
+	}
+	return nil
+}
+
+// mainScroll is the scroll of the page itself.
+func (w *window) mainScroll() *container.Scroll {
+	if s, ok := w.current.(interface{ scroller() *scroll }); ok {
+		return s.scroller().bar
+	}
+	return nil
+}
+
+// lineHeight is how far the arrow keys scroll.
+const lineHeight = 48
+
+// scrollKey scrolls the page with the keyboard, and reports whether the key does that.
+func (w *window) scrollKey(key fyne.KeyName) bool {
+	bar := w.mainScroll()
+	if bar == nil || w.win.Canvas().Overlays().Top() != nil {
+		return false
+	}
+	page, all := max(lineHeight, bar.Size().Height-lineHeight), bar.Content.Size().Height
+	down, ok := map[fyne.KeyName]float32{fyne.KeyPageDown: page, fyne.KeyPageUp: -page, fyne.KeyHome: -all, fyne.KeyEnd: all,
+		fyne.KeyDown: lineHeight, fyne.KeyUp: -lineHeight}[key]
+	if ok {
+		w.tips.hide()
+		bar.Scrolled(&fyne.ScrollEvent{Scrolled: fyne.Delta{DY: -down}})
+	}
+	return ok
+}
+
+// bringUp scrolls to a result that has just appeared.
+func (w *window) bringUp(o fyne.CanvasObject) {
+	w.settle()
+	w.reveal(o)
 }

@@ -16,7 +16,7 @@ func newSegments(k *kit, names []string, then func(int)) *segments {
 	s := &segments{then: then, root: newFlow(6)}
 	for i, name := range names {
 		t := k.tile(padded(12, 6, newWord(name, kind{})), name, func() { s.choose(i) })
-		t.edge = colorCardBorder
+		t.edge = "inputBorder"
 		s.tiles = append(s.tiles, t)
 		s.root.Add(t)
 	}

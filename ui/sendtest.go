@@ -100,5 +100,5 @@ func (t *sendTest) ended(err error) {
 		t.verdict.set(words)
 	}
 	t.verdict.Show()
-	t.w.settle()
+	t.w.bringUp(t.verdict)
 }

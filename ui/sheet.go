@@ -11,11 +11,12 @@ type sheet struct {
 	widget.BaseWidget
 	fill, edge fyne.ThemeColorName
 	radius     float32
+	thick      float32 // of the edge
 	least      fyne.Size
 }
 
 func newSheet(fill, edge fyne.ThemeColorName, radius float32) *sheet {
-	s := &sheet{fill: fill, edge: edge, radius: radius}
+	s := &sheet{fill: fill, edge: edge, radius: radius, thick: 1}
 	s.ExtendBaseWidget(s)
 	return s
 }
@@ -54,7 +55,7 @@ func (r *sheetRenderer) Refresh() {
 	r.area.StrokeColor = paint(r.sheet.edge)
 	r.area.StrokeWidth = 0
 	if r.sheet.edge != colorNone {
-		r.area.StrokeWidth = 1
+		r.area.StrokeWidth = r.sheet.thick
 	}
 	r.area.Refresh()
 }

@@ -24,7 +24,8 @@ const (
 	colorNone       fyne.ThemeColorName = "waxsealNone"
 	colorCurtain    fyne.ThemeColorName = "waxsealCurtain"
 	colorTrack      fyne.ThemeColorName = "waxsealTrack"
-	colorWax        fyne.ThemeColorName = "waxsealWax" // the chosen page, the chart
+	colorFocusRing  fyne.ThemeColorName = "waxsealFocusRing" // never the colour of an error
+	colorWax        fyne.ThemeColorName = "waxsealWax"       // the chosen page, the chart
 	colorWaxTint    fyne.ThemeColorName = "waxsealWaxTint"
 	colorGoodTint   fyne.ThemeColorName = "waxsealGoodTint"
 	colorCareTint   fyne.ThemeColorName = "waxsealCareTint"
@@ -46,7 +47,9 @@ func rgba(hex uint32, alpha uint8) color.NRGBA {
 	return c
 }
 
-// shades gives every text a contrast of 4.5:1 or more with its background.
+// shades gives every text a contrast of 4.5:1 or more with its background, and the
+// borders of inputs and the ring around what has the focus 3:1 (WCAG 2.2, 1.4.3 and
+// 1.4.11).
 var shades = map[fyne.ThemeColorName]shade{
 	theme.ColorNameBackground:          {rgb(0xfaf7f3), rgb(0x191513)},
 	theme.ColorNameForeground:          {rgb(0x2a2320), rgb(0xf1e9e2)},
@@ -57,12 +60,12 @@ var shades = map[fyne.ThemeColorName]shade{
 	theme.ColorNamePrimary:             {rgb(0xa91d2b), rgb(0xc5394a)},
 	theme.ColorNameForegroundOnPrimary: {rgb(0xfffaf5), rgb(0xfffaf5)},
 	theme.ColorNameHyperlink:           {rgb(0xa91d2b), rgb(0xf08d97)},
-	theme.ColorNameFocus:               {rgba(0xa91d2b, 0x33), rgba(0xf08d97, 0x44)},
+	theme.ColorNameFocus:               {rgba(0x1d5fb8, 0x26), rgba(0x8ab8ff, 0x33)},
 	theme.ColorNameSelection:           {rgba(0xa91d2b, 0x26), rgba(0xf08d97, 0x3a)},
 	theme.ColorNameHover:               {rgba(0x5a3a2a, 0x0d), rgba(0xffeedd, 0x0d)},
 	theme.ColorNamePressed:             {rgba(0x5a3a2a, 0x1f), rgba(0xffeedd, 0x22)},
 	theme.ColorNameInputBackground:     {rgb(0xffffff), rgb(0x14110f)},
-	theme.ColorNameInputBorder:         {rgb(0xcdc1b6), rgb(0x655950)},
+	theme.ColorNameInputBorder:         {rgb(0x8c7f75), rgb(0x857a71)},
 	theme.ColorNameSeparator:           {rgb(0xe9e1d9), rgb(0x352d28)},
 	theme.ColorNameMenuBackground:      {rgb(0xffffff), rgb(0x2a2420)},
 	theme.ColorNameOverlayBackground:   {rgb(0xffffff), rgb(0x231e1b)},
@@ -78,6 +81,7 @@ var shades = map[fyne.ThemeColorName]shade{
 	colorCard:       {rgb(0xffffff), rgb(0x231e1b)},
 	colorCardBorder: {rgb(0xe9e1d9), rgb(0x352d28)},
 	colorSidebar:    {rgb(0xf4eee7), rgb(0x14110f)},
+	colorFocusRing:  {rgb(0x1d5fb8), rgb(0x8ab8ff)},
 	colorNone:       {},
 	colorCurtain:    {rgba(0x3a2a20, 0x66), rgba(0x000000, 0x99)},
 	colorTrack:      {rgb(0xefe8e0), rgb(0x352d28)},

@@ -102,7 +102,8 @@ func (t *tile) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleR
 
 // CreateRenderer implements fyne.Widget.
 func (t *tile) CreateRenderer() fyne.WidgetRenderer {
-	r := &tileRenderer{tile: t, back: newSheet(t.fill, t.edge, t.radius), over: newSheet(colorNone, colorNone, t.radius)}
+	r := &tileRenderer{tile: t, back: newSheet(t.fill, t.edge, t.radius), over: newSheet(colorNone, colorNone, t.radius), ring: newSheet(colorNone, colorNone, t.radius)}
+	r.ring.thick = ringWidth
 	r.Refresh()
 	r.Layout(t.Size())
 	return r
@@ -110,12 +111,13 @@ func (t *tile) CreateRenderer() fyne.WidgetRenderer {
 
 type tileRenderer struct {
 	tile       *tile
-	back, over *sheet // over shows where the mouse and the keyboard are
+	back, over *sheet // over shows where the mouse is
+	ring       *sheet // shows where the keyboard is
 }
 
 func (r *tileRenderer) Refresh() {
 	t := r.tile
-	fill, edge, over := t.fill, t.edge, colorNone
+	fill, over, ring := t.fill, colorNone, colorNone
 	if t.chosen {
 		fill = colorWaxTint
 	}
@@ -123,15 +125,17 @@ func (r *tileRenderer) Refresh() {
 		over = "hover"
 	}
 	if t.focused {
-		edge = "primary"
+		ring = colorFocusRing
 	}
-	r.back.color(fill, edge)
+	r.back.color(fill, t.edge)
 	r.over.color(over, colorNone)
+	r.ring.color(colorNone, ring)
 }
 
 func (r *tileRenderer) Layout(size fyne.Size) {
 	r.back.Resize(size)
 	r.over.Resize(size)
+	r.ring.Resize(size)
 	setWidth(r.tile.content, size.Width)
 	r.tile.content.Resize(size)
 }
@@ -139,7 +143,7 @@ func (r *tileRenderer) Layout(size fyne.Size) {
 func (r *tileRenderer) MinSize() fyne.Size { return r.tile.content.MinSize() }
 
 func (r *tileRenderer) Objects() []fyne.CanvasObject {
-	return []fyne.CanvasObject{r.back, r.tile.content, r.over}
+	return []fyne.CanvasObject{r.back, r.tile.content, r.over, r.ring}
 }
 
 func (r *tileRenderer) Destroy() {}

@@ -28,12 +28,14 @@ type window struct {
 	work    *work
 	feed    feed
 	kit     *kit
+	tips    *tips
 	view    view // as drawn last
 
 	frame   *frame
 	pages   map[string]page
 	current page
-	name    string // of the current page
+	name    string    // of the current page
+	shown   time.Time // when it was opened
 }
 
 func newWindow(a fyne.App, b Backend, o Options) *window {
@@ -53,7 +55,8 @@ func newWindow(a fyne.App, b Backend, o Options) *window {
 	w.win = a.NewWindow("Waxseal")
 	w.win.SetIcon(fyne.NewStaticResource("waxseal.png", assets.Icon))
 	w.win.SetPadded(false)
-	w.kit = &kit{reveal: w.reveal, otherKey: w.otherKey, shortcut: w.shortcut}
+	w.tips = newTips(w)
+	w.kit = &kit{reveal: w.reveal, otherKey: w.otherKey, shortcut: w.shortcut, press: w.press, tip: w.tips.say}
 	w.frame = newFrame(w)
 	w.pages = map[string]page{
 		"overview": newOverview(w),
@@ -115,6 +118,7 @@ func (w *window) draw(v view) {
 func (w *window) settle() {
 	c := w.frame.root
 	c.Layout.Layout(c.Objects, c.Size())
+	w.keepFocus()
 }
 
 // show brings a page to the front.
@@ -127,7 +131,7 @@ func (w *window) show(p Page) {
 		w.closeOverlays()
 		w.current.leave()
 	}
-	w.current, w.name = next, p.Name
+	w.current, w.name, w.shown = next, p.Name, w.now()
 	switch next := next.(type) {
 	case *setup:
 		next.account = p.Account
@@ -136,11 +140,32 @@ func (w *window) show(p Page) {
 	case *add:
 		next.begin(p.Account)
 	}
-	w.win.Canvas().Focus(nil)
+	w.tips.hide()
+	c := w.win.Canvas()
+	typed := c.Focused() != nil // with the keyboard: a click on a button takes the focus away
 	w.frame.put(p.Name, next.root())
 	next.draw(w.view)
+	if o, ok := c.Focused().(fyne.CanvasObject); ok && !w.isShown(o) {
+		c.Focus(nil) // it went with its page
+	}
 	next.enter()
 	w.settle()
+	if typed && c.Focused() == nil {
+		c.FocusNext()
+	}
+}
+
+// press presses a button by keyboard. Fyne takes the focus away from a button that is
+// pressed; here it stays, unless the button moves it.
+func (w *window) press(b *button) {
+	b.Tapped(nil)
+	c := w.win.Canvas()
+	if c.Focused() != nil || c.Overlays().Top() != nil {
+		return
+	}
+	if c.Focus(b); c.Focused() == nil { // it is gone, or disabled
+		c.FocusNext()
+	}
 }
 
 func (w *window) now() time.Time { return w.options.now() }
