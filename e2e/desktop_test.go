@@ -23,7 +23,7 @@ func TestDesktop(t *testing.T) {
 	p := newPerson(t)
 	p.open(page)
 	p.approve(dee)
-	p.reads("Waxseal may now send for " + dee)
+	p.reads("Waxseal can now send mail for " + dee)
 	traytest.Until(t, "the menu has the account", func() bool { return item.Has(dee + " · ready") })
 
 	settings, err := client.MailSettings(t.Context(), dee, false)

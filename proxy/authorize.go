@@ -2,21 +2,87 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/signin"
 )
 
 // Authorize asks the user for consent. It calls show with the address of the provider's
 // page, then with each stage as it ends. Before it reports success it tries the new
 // token at the provider's mail server, so that a mailbox that may not send is reported
 // now and not at the first message. consented is true once the provider has granted the
-// consent. With device the user enters a code on another device instead (RFC 8628).
-func (s *Server) Authorize(ctx context.Context, address string, device bool, show func(api.Prompt) error) (consented bool, err error) {
+// consent. With to.Device the user enters a code on another device instead (RFC 8628).
+//
+// The sign-in belongs to the server: if ctx ends, or show fails, it goes on. Whoever asks for
+// the same account in the same way joins it. It ends after [oauth.ConsentTimeout], or when
+// the code expires, and with [Server.CancelSignIn]. An account that it added and that nobody
+// has signed in to is removed again.
+func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt) error) (consented bool, err error) {
+	way := "browser"
+	if to.Device {
+		way = "code"
+	}
+	added := false
+	return s.signIns.Join(ctx, config.Fold(to.Account.Address), way, signin.Work{
+		Begin: func(ctx context.Context) error {
+			if !to.New && s.mailbox(to.Account.Address) == nil {
+				return unknownAccount(to.Account.Address)
+			}
+			if !to.New {
+				return nil
+			}
+			_, err := s.Add(ctx, to.Account, to.ClientSecret)
+			added = err == nil
+			return err
+		},
+		Run: func(ctx context.Context, show func(api.Prompt)) (bool, error) { return s.signIn(ctx, to, show) },
+		Undo: func(ctx context.Context) {
+			if added {
+				s.removeUnapproved(ctx, to.Account.Address)
+			}
+		},
+	}, show)
+}
+
+// CancelSignIn ends the sign-in of an account, if there is one, and waits until it has ended.
+func (s *Server) CancelSignIn(ctx context.Context, address string) error {
+	return s.signIns.Cancel(ctx, config.Fold(address))
+}
+
+// OnApproved has f called with the account when the user has approved a sign-in that a window
+// asked for.
+func (s *Server) OnApproved(f func(address string)) { s.approved.Store(&f) }
+
+// removeTimeout limits the removal of an account that nobody has approved.
+const removeTimeout = 10 * time.Second
+
+// removeUnapproved removes an account that was added for a sign-in, unless it has got a token
+// in the meantime, as from an import.
+func (s *Server) removeUnapproved(ctx context.Context, address string) {
+	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	defer cancel()
 	box := s.mailbox(address)
 	if box == nil {
-		return false, unknownAccount(address)
+		return
+	}
+	if granted, err := box.grant.Granted(ctx); granted && err == nil {
+		return
+	}
+	if _, err := s.Remove(ctx, address); err != nil {
+		s.log.Error("could not remove an account that nobody has signed in to", "account", address, "err", err)
+	}
+}
+
+// signIn asks the user in one way.
+func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (consented bool, err error) {
+	box := s.mailbox(to.Account.Address)
+	if box == nil {
+		return false, unknownAccount(to.Account.Address)
 	}
 	c := &checker{ctx: ctx, report: func(ch api.Check) { show(api.Prompt{Check: &ch}) }}
 	if box.provider.Grant != "" { // an administrator has consented; there is nobody to ask
@@ -33,36 +99,45 @@ func (s *Server) Authorize(ctx context.Context, address string, device bool, sho
 		return true, s.tryLogin(c, box)
 	}
 	start := time.Now()
-	if device {
+	var notReady error
+	tryIt := func(context.Context) error {
+		show(api.Prompt{Check: &api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: time.Since(start)}})
+		s.log.Info("signed in", "account", box.address)
+		if tell := s.approved.Load(); tell != nil && to.Window {
+			(*tell)(box.address)
+		}
+		if now := s.mailbox(box.address); now != nil { // the account may have been changed in the meantime
+			box = now
+		}
+		notReady = s.tryLogin(c, box)
+		return pageOf(notReady, c.last)
+	}
+	if to.Device {
 		err = box.grant.Device(ctx, func(d oauth.DeviceCode) error {
 			code := api.DeviceCode(d)
-			return show(api.Prompt{Device: &code})
+			show(api.Prompt{Device: &code, Ends: d.Expires})
+			return nil
 		})
+		if err == nil {
+			tryIt(ctx)
+		}
 	} else {
-		err = box.grant.Consent(ctx, func(url string) error { return show(api.Prompt{URL: url}) })
+		err = box.grant.Consent(ctx, func(url string) error {
+			show(api.Prompt{URL: url, Ends: start.Add(oauth.ConsentTimeout)})
+			return nil
+		}, tryIt)
 	}
-	check := api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: time.Since(start)}
-	if err != nil {
-		check = failedCheck(check, box, err)
+	if err == nil {
+		return true, notReady
 	}
-	switch {
-	case err != nil && ctx.Err() != nil: // ended by the user, or approved another way
+	check := failedCheck(api.Check{Name: api.CheckConsent, Took: time.Since(start)}, box, err)
+	if ctx.Err() != nil { // ended by the user, or approved another way
 		s.log.Info("sign-in ended", "account", box.address)
-	case err != nil:
+	} else {
 		s.log.Warn("sign-in failed", "account", box.address, "err", err)
-	default:
-		s.log.Info("signed in", "account", box.address)
 	}
-	if serr := show(api.Prompt{Check: &check}); serr != nil && err == nil {
-		err = serr
-	}
-	if err != nil {
-		return false, err
-	}
-	if now := s.mailbox(address); now != nil { // the account may have been changed in the meantime
-		box = now
-	}
-	return true, s.tryLogin(c, box)
+	show(api.Prompt{Check: &check})
+	return false, err
 }
 
 // tryLogin checks that mail can be sent with the new token.
@@ -74,4 +149,18 @@ func (s *Server) tryLogin(c *checker, box *mailbox) error {
 		return &api.Problem{Account: box.address, What: api.Say("You are signed in, but {{.Provider}} does not let {{.Account}} send yet.", "Provider", box.providerName(), "Account", box.address)}
 	}
 	return nil
+}
+
+// pageOf is a failure after the sign-in in sentences, for the browser: what the window says, and
+// then what the failed check says.
+func pageOf(err error, check api.Check) error {
+	p, ok := errors.AsType[*api.Problem](err)
+	if !ok {
+		return err
+	}
+	words := []string{p.What.String()}
+	if check.Problem != nil {
+		words = append(words, check.Problem.What.String(), check.Problem.Cure.String())
+	}
+	return errors.New(strings.TrimSpace(strings.Join(words, " ")))
 }

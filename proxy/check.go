@@ -29,6 +29,7 @@ type checker struct {
 	ctx    context.Context
 	report func(api.Check)
 	failed int
+	last   api.Check
 }
 
 // run makes one check and reports whether it passed. subject is the account or server,
@@ -44,6 +45,7 @@ func (c *checker) run(name, subject string, box *mailbox, do func(ctx context.Co
 		check = failedCheck(check, box, err)
 		c.failed++
 	}
+	c.last = check
 	c.report(check)
 	return err == nil
 }

@@ -198,15 +198,15 @@ func TestAuthorizeTriesTheToken(t *testing.T) {
 	}
 	approve := browser(func(url string) (string, error) { return r.provider.Approve(url, "new@corp.test") })
 	r.provider.SetFaults(providertest.Faults{SMTP: at(providertest.StepAuth, providertest.Action{Code: 535, Text: "5.7.139 switched off"})})
-	consented, err := r.server.Authorize(t.Context(), "new@corp.test", false, approve)
+	consented, err := r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: "new@corp.test"}}, approve)
 	if !consented || err == nil || !strings.Contains(err.Error(), "does not let new@corp.test send yet") {
 		t.Errorf("with SMTP AUTH switched off: %t, %v", consented, err)
 	}
 	r.provider.SetFaults(providertest.Faults{})
-	if consented, err = r.server.Authorize(t.Context(), "new@corp.test", false, approve); !consented || err != nil {
+	if consented, err = r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: "new@corp.test"}}, approve); !consented || err != nil {
 		t.Errorf("%t, %v", consented, err)
 	}
-	if consented, err = r.server.Authorize(t.Context(), "new@corp.test", false, browser(r.provider.Deny)); consented || err == nil {
+	if consented, err = r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: "new@corp.test"}}, browser(r.provider.Deny)); consented || err == nil {
 		t.Errorf("denied: %t, %v", consented, err)
 	}
 }
@@ -218,7 +218,7 @@ func TestAuthorizeByCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown := 0
-	consented, err := r.server.Authorize(t.Context(), "new@corp.test", true, func(p api.Prompt) error {
+	consented, err := r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: "new@corp.test"}, Device: true}, func(p api.Prompt) error {
 		if p.Device == nil {
 			return nil
 		}
@@ -258,7 +258,7 @@ func TestServiceAccount(t *testing.T) {
 	if _, err := r.server.Add(t.Context(), api.Account{Address: me}, string(key)); err != nil {
 		t.Fatal(err)
 	}
-	if consented, err := r.server.Authorize(t.Context(), me, false, func(api.Prompt) error { return nil }); !consented || err != nil {
+	if consented, err := r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: me}}, func(api.Prompt) error { return nil }); !consented || err != nil {
 		t.Errorf("%t, %v", consented, err)
 	}
 }
@@ -286,7 +286,7 @@ func TestAppOnlyAccount(t *testing.T) {
 		}
 		return nil
 	}
-	if consented, err := r.server.Authorize(t.Context(), me, false, show); consented || err == nil {
+	if consented, err := r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: me}}, show); consented || err == nil {
 		t.Errorf("with a wrong secret: %t, %v", consented, err)
 	}
 	if _, err := r.server.Remove(t.Context(), me); err != nil {
@@ -296,7 +296,7 @@ func TestAppOnlyAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if consented, err := r.server.Authorize(t.Context(), me, false, show); !consented || err != nil {
+	if consented, err := r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: me}}, show); !consented || err != nil {
 		t.Fatalf("%t, %v", consented, err)
 	}
 	p := r.dial()
@@ -309,7 +309,7 @@ func TestAppOnlyAccount(t *testing.T) {
 		if err := r.server.SetClientSecret(t.Context(), me, secret); err != nil {
 			t.Fatal(err)
 		}
-		if consented, err := r.server.Authorize(t.Context(), me, false, show); consented != (secret == "app-secret") {
+		if consented, err := r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: me}}, show); consented != (secret == "app-secret") {
 			t.Errorf("with the secret %s: %t, %v", secret, consented, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/signin"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -92,7 +93,7 @@ func (s subject) explain(err error) *api.Problem {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		return p
 	}
-	for _, try := range []func(subject, error) *api.Problem{explainToken, explainKeystore, explainLogin, explainConnection} {
+	for _, try := range []func(subject, error) *api.Problem{explainSignIn, explainToken, explainKeystore, explainLogin, explainConnection} {
 		if p := try(s, err); p != nil {
 			return p
 		}
@@ -136,6 +137,21 @@ func explainToken(s subject, err error) *api.Problem {
 	}
 	p.Do = p.State.Action()
 	return p
+}
+
+// explainSignIn explains why a sign-in has ended that the provider did not refuse.
+func explainSignIn(s subject, err error) *api.Problem {
+	switch {
+	case errors.Is(err, signin.ErrCancelled):
+		return s.passing("", "", "The sign-in was cancelled.", "")
+	case errors.Is(err, signin.ErrOtherWay):
+		return s.passing("", "", "The account was approved another way.", "")
+	case errors.Is(err, signin.ErrStopping):
+		return s.passing("", "", "Waxseal is stopping.", "")
+	case errors.Is(err, oauth.ErrNoApproval):
+		return s.passing("", "", "Nobody approved the sign-in within 10 minutes.", "Sign in again.")
+	}
+	return nil
 }
 
 // proxyCure is what to do where an HTTP proxy does not lead to a provider.

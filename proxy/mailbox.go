@@ -73,6 +73,7 @@ func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox, error) 
 		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,
 	}, config.Fold(a.Address), oauth.Deps{
 		Secrets: s.secrets, Now: s.opts.Now, HTTP: client, Timeout: s.opts.Timeouts.Token, Breaker: s.tokenBreakers.Get(tokenBreaker(p)), Log: s.log,
+		LatePages: s.latePages,
 		OnRefresh: func(result string) { s.stats.refreshed(p.ID, result) },
 		OnChange:  s.changed.wake,
 	})

@@ -40,7 +40,7 @@ func TestAccountChangesDuringItsSignIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, rigOptions{})
-			_, err := r.server.Authorize(t.Context(), me, false, func(p api.Prompt) error {
+			_, err := r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: me}}, func(p api.Prompt) error {
 				if p.URL == "" {
 					return nil
 				}

@@ -29,6 +29,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/machine"
+	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/signin"
 )
 
 // Options are the parts and settings of a Server.
@@ -77,6 +79,10 @@ type Server struct {
 	boxes atomic.Pointer[map[string]*mailbox] // by folded address; replaced, never changed
 
 	ages *ages // when consents were last used
+
+	signIns   signin.Desk
+	latePages *oauth.LatePages
+	approved  atomic.Pointer[func(address string)] // see OnApproved
 
 	edit    sync.Mutex // one change at a time of cfg, boxes, the file and the fields below
 	clients clients
@@ -131,6 +137,7 @@ func New(o Options) (*Server, error) {
 		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(), watch: machine.NewWatch(),
 		conns: make(map[*conn]struct{}), ready: make(chan struct{}), stopped: make(chan struct{}),
 		configured:  make(chan struct{}, 1),
+		latePages:   oauth.NewLatePages(),
 		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
 	}
 	s.watch.Now = o.Now

@@ -63,6 +63,8 @@ func (s *Server) shutdown(ctx context.Context) error {
 		s.log.Error("connections did not end after they were cut off", "connections", s.stats.connections.Load())
 	}
 
+	s.signIns.Close() // which may have an account to remove
+	s.latePages.Close()
 	s.edit.Lock() // a change in progress has been told to end
 	boxes := append(slices.Collect(maps.Values(*s.boxes.Load())), s.retired...)
 	s.edit.Unlock()

@@ -13,6 +13,9 @@ import (
 
 // add is the page that adds an account: first its address, then the provider's page in
 // the browser. The second step alone signs an existing account in again.
+//
+// A sign-in goes on while other pages are shown, and after the window was closed. What was
+// typed stays until the account has been added.
 type add struct {
 	w      *window
 	scroll *scroll
@@ -22,7 +25,7 @@ type add struct {
 	wait   *addWait
 
 	again  string             // the account that is signed in again
-	cancel context.CancelFunc // of what is in progress; nil if nothing is
+	cancel context.CancelFunc // of what this page asks the engine for; nil if nothing
 }
 
 // patience is how long after the last key the provider is looked for.
@@ -41,32 +44,48 @@ func newAdd(w *window) *add {
 func (a *add) root() fyne.CanvasObject { return a.scroll.Container }
 func (a *add) scroller() *scroll       { return a.scroll }
 func (a *add) draw(view)               {}
-func (a *add) leave()                  { a.stop() }
 
-// begin chooses the first step. For an existing account that is the browser.
+func (a *add) leave() {
+	if !a.wait.running {
+		a.stop()
+	}
+}
+
+// begin chooses the first step. For an existing account that is the browser. A sign-in that
+// is going on stays.
 func (a *add) begin(address string) {
+	if a.wait.running && address == "" || a.wait.follows(address) {
+		return
+	}
 	a.stop()
+	a.wait.running = false
 	a.again = address
 	show(a.who.root, address == "")
 	show(a.wait.root, address != "")
 	a.title.set(tr("Add an account"))
-	a.who.clear()
 	if address != "" {
 		a.title.set(tr("Sign in again"))
 	}
 }
 
 func (a *add) enter() {
-	if a.again == "" {
+	switch {
+	case a.wait.running:
+	case a.again == "":
 		a.w.win.Canvas().Focus(a.who.address)
-		return
+		a.who.lookAgain()
+	default:
+		a.wait.begin(api.ConsentRequest{Account: api.Account{Address: a.again}}, api.Preflight{})
 	}
-	a.wait.begin(api.Account{Address: a.again}, api.Preflight{}, "", false)
 }
 
-// escape goes one step back, and reports whether there was one.
+// escape cancels the sign-in, or goes one step back, and reports whether there was one.
 func (a *add) escape() bool {
-	if a.wait.root.Visible() && a.again == "" {
+	switch {
+	case a.wait.running:
+		a.wait.stop()
+		return true
+	case a.wait.root.Visible() && a.again == "":
 		a.back()
 		return true
 	}
@@ -86,7 +105,7 @@ func (a *add) back() {
 	a.w.win.Canvas().Focus(a.who.address)
 }
 
-// stop cancels whatever is in progress.
+// stop ends what this page asks for. A sign-in goes on; addWait.stop cancels it.
 func (a *add) stop() {
 	if a.cancel != nil {
 		a.cancel()
@@ -162,6 +181,18 @@ func (s *addWho) forget() {
 	s.choose.Hide()
 	s.instead.say("", "")
 	s.field.refuse("")
+}
+
+// lookAgain looks for the provider of an address that was typed before another page was shown.
+func (s *addWho) lookAgain() {
+	account := api.Account{Address: strings.TrimSpace(s.address.Text)}
+	if !complete(account.Address) {
+		return
+	}
+	if s.choose.Visible() {
+		account.Provider = s.prospect.Provider
+	}
+	s.look(s.a.under(), account)
 }
 
 // typed looks for the provider once typing has paused.
@@ -251,17 +282,17 @@ func (s *addWho) submit() {
 }
 
 func (s *addWho) proceed(device bool) {
-	account := api.Account{Address: strings.TrimSpace(s.address.Text), Provider: s.prospect.Provider}
-	secret := ""
+	to := api.ConsentRequest{New: !s.prospect.There, Device: device,
+		Account: api.Account{Address: strings.TrimSpace(s.address.Text), Provider: s.prospect.Provider}}
 	if s.register.root.Visible() {
-		account.ClientID = strings.TrimSpace(s.register.id.Text)
+		to.Account.ClientID = strings.TrimSpace(s.register.id.Text)
 		if s.register.needs.Secret != "none" {
-			secret = strings.TrimSpace(s.register.secret.Text)
+			to.ClientSecret = strings.TrimSpace(s.register.secret.Text)
 		}
 	}
 	s.root.Hide()
 	s.a.wait.root.Show()
-	s.a.wait.begin(account, s.prospect, secret, device)
+	s.a.wait.begin(to, s.prospect)
 }
 
 // complete reports whether an address looks complete.

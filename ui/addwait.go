@@ -3,7 +3,6 @@ package ui
 import (
 	"context"
 	"strings"
-	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
@@ -18,6 +17,7 @@ type addWait struct {
 	root   *fyne.Container
 	where  *text
 	checks *checks
+	until  *text
 	link   *fyne.Container
 	device *deviceCode
 	notice *notice
@@ -26,129 +26,96 @@ type addWait struct {
 	cancel *button
 	finish *button
 
-	account  api.Account
+	to       api.ConsentRequest
 	prospect api.Preflight
-	secret   string
-	byCode   bool
-	url      string          // the provider's page
-	tried    map[string]bool // accounts that this page added and that can't send yet
-	before   chan struct{}   // closed when the previous attempt has ended
+	url      string // the provider's page
+	running  bool   // it follows a sign-in
+	joined   bool   // that somebody else has begun, with a browser
 }
 
 func newAddWait(a *add) *addWait {
 	k := a.w.kit
-	s := &addWait{a: a, tried: map[string]bool{}, checks: newChecks(a.w), device: newDeviceCode(a.w), where: newText("", kind{bold: true, single: true})}
+	s := &addWait{a: a, checks: newChecks(a.w), device: newDeviceCode(a.w), where: newText("", kind{bold: true, single: true}), until: newCaption("")}
 	s.link = newFlow(8,
 		k.button(tr("Open browser"), theme.LoginIcon(), func() { s.browse() }),
 		a.w.copyButton(tr("Copy link"), "", func() string { return s.url }))
-	s.retry = k.primary(tr("Try again"), theme.ViewRefreshIcon(), func() { s.run(s.byCode) })
+	s.retry = k.primary(tr("Try again"), theme.ViewRefreshIcon(), func() { s.run(s.to.Device) })
 	s.other = k.button(tr("Sign in on another device"), nil, func() { s.run(true) })
 	s.notice = newNotice(a.w)
-	s.cancel = k.button(tr("Cancel"), nil, func() { s.a.back() })
+	s.cancel = k.button(tr("Cancel"), nil, func() { s.stop() })
 	s.finish = k.button(tr("Show settings"), nil, func() { s.done() })
-	card := newCard(newColumn(16, s.where, s.checks.root, s.device.root, s.link, s.notice.Container))
+	card := newCard(newColumn(16, s.where, s.checks.root, s.device.root, s.link, s.until, s.notice.Container))
 	s.root = newColumn(16, card.Container, newActions(s.cancel, s.other, s.finish, s.retry))
 	return s
 }
 
-// begin adds an account, unless it exists, and starts the sign-in.
-func (s *addWait) begin(account api.Account, p api.Preflight, secret string, device bool) {
-	s.account, s.prospect, s.secret = account, p, secret
-	s.where.set(clean(account.Address))
-	s.run(device)
+// begin starts a sign-in, or joins the one that is going on for this account.
+func (s *addWait) begin(to api.ConsentRequest, p api.Preflight) {
+	s.to, s.prospect = to, p
+	s.to.Window = true
+	s.where.set(clean(to.Account.Address))
+	s.run(to.Device)
 }
 
-// removeTimeout limits the cleaning up after a cancelled sign-in.
-const removeTimeout = 10 * time.Second
-
-// exists reports whether the account existed before this page added it.
-func (s *addWait) exists() bool {
-	if s.tried[s.account.Address] {
-		return false
-	}
-	for _, a := range s.a.w.view.snapshot.Accounts {
-		if strings.EqualFold(a.Address, s.account.Address) {
-			return true
-		}
-	}
-	return s.a.again != ""
+// follows reports whether it follows the sign-in of an account.
+func (s *addWait) follows(address string) bool {
+	return s.running && address != "" && strings.EqualFold(s.to.Account.Address, address)
 }
 
 func (s *addWait) run(device bool) {
 	w := s.a.w
-	s.byCode = device
+	s.to.Device, s.joined, s.running = device, false, true
 	s.checks.clear()
 	s.checks.wait(tr("Connecting to the provider…"))
 	s.notice.say("", "")
 	s.device.root.Hide()
 	s.link.Hide()
+	s.until.set("")
+	s.until.Hide()
 	s.retry.Hide()
 	s.other.Hide()
 	s.finish.Hide()
 	s.cancel.Show()
 	w.settle()
-	w.win.Canvas().Focus(s.cancel)
-	job := authorization{account: s.account, secret: s.secret, exists: s.exists(), device: device, before: s.before, done: make(chan struct{})}
-	s.before = job.done
-	if !job.exists {
-		s.tried[job.account.Address] = true
-	}
-	w.work.start(s.a.under(), func(ctx context.Context, screen func(func())) { s.authorize(ctx, screen, job) })
+	w.win.Canvas().Focus(nil) // Enter must not cancel
+	to, ctx := s.to, s.a.under()
+	w.work.start(ctx, func(ctx context.Context, screen func(func())) {
+		consented, err := w.backend.Authorize(ctx, to, func(p api.Prompt) { screen(func() { s.prompt(p) }) })
+		screen(func() {
+			s.running = false
+			if err != nil {
+				s.failed(consented, err)
+				return
+			}
+			s.done()
+		})
+	})
 }
 
-// authorization is one attempt to sign in.
-type authorization struct {
-	account        api.Account
-	secret         string
-	exists, device bool
-	before, done   chan struct{}
-}
-
-// authorize runs in the background. It removes an account that it added and that
-// nobody signed in to, even after a cancellation; the next attempt waits for that.
-func (s *addWait) authorize(ctx context.Context, screen func(func()), job authorization) {
-	defer close(job.done)
-	if job.before != nil {
-		<-job.before
+// stop cancels the sign-in. The engine removes an account that was added for it; another try
+// waits for that.
+func (s *addWait) stop() {
+	s.a.stop()
+	if s.running {
+		s.running = false
+		w, address := s.a.w, s.to.Account.Address
+		w.inBackground(func(ctx ctx) error { return w.backend.CancelSignIn(ctx, address) }, w.frame.banners.fail)
 	}
-	if ctx.Err() != nil {
-		return
-	}
-	b, address := s.a.w.backend, job.account.Address
-	if !job.exists {
-		if _, err := b.Add(ctx, job.account, job.secret); err != nil {
-			screen(func() { s.failed(false, err) })
-			return
-		}
-	}
-	consented, err := b.Authorize(ctx, address, job.device, func(p api.Prompt) {
-		screen(func() { s.prompt(p) })
-	})
-	if !consented && !job.exists {
-		rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
-		b.Remove(rest, address) // it was never able to send
-		cancel()
-	}
-	screen(func() {
-		if consented {
-			delete(s.tried, address)
-		}
-		if err != nil {
-			s.failed(consented, err)
-			return
-		}
-		s.done()
-	})
+	s.a.back()
 }
 
 // prompt shows what the engine asks to show.
 func (s *addWait) prompt(p api.Prompt) {
 	switch {
+	case p.Joined:
+		s.joined = true
 	case p.URL != "":
 		s.url = p.URL
 		s.link.Show()
 		s.checks.wait(tr("Waiting for you to sign in in the browser…"))
-		s.browse()
+		if !s.joined {
+			s.browse()
+		}
 	case p.Device != nil:
 		s.device.show(*p.Device)
 		s.checks.wait(tr("Waiting for you to sign in on the other device…"))
@@ -157,6 +124,10 @@ func (s *addWait) prompt(p api.Prompt) {
 		s.device.root.Hide()
 		s.checks.add(*p.Check)
 		s.checks.wait(only(p.Check.OK, tr("Checking that mail can be sent…")))
+	}
+	if show(s.until, !p.Ends.IsZero()) {
+		s.until.set(tr("Waxseal waits until {{.Time}}. You can look at other pages or close this window in the meantime.",
+			values{"Time": p.Ends.In(s.a.w.now().Location()).Format("15:04")}))
 	}
 	s.a.w.settle()
 }
@@ -171,6 +142,7 @@ func (s *addWait) browse() {
 func (s *addWait) failed(consented bool, err error) {
 	s.checks.wait("")
 	s.link.Hide()
+	s.until.Hide()
 	s.device.root.Hide()
 	e := s.a.w.explain(err)
 	if said(s.checks.all, e.words) { // the last check says it already
@@ -178,10 +150,12 @@ func (s *addWait) failed(consented bool, err error) {
 	}
 	s.notice.say(e.words, e.cure) // this page has its own buttons
 	s.retry.Show()
-	show(s.other, !s.byCode && s.prospect.Device && !consented)
+	show(s.other, !s.to.Device && s.prospect.Device && !consented)
 	show(s.finish, consented)
 	s.a.w.settle()
-	s.a.w.win.Canvas().Focus(s.retry)
+	if s.a.w.current == page(s.a) {
+		s.a.w.win.Canvas().Focus(s.retry)
+	}
 }
 
 func said(list []api.Check, words string) bool {
@@ -196,7 +170,9 @@ func said(list []api.Check, words string) bool {
 // done goes on to the settings for the mail program.
 func (s *addWait) done() {
 	s.checks.wait("")
-	s.a.w.show(Page{Name: "setup", Account: s.account.Address})
+	s.to = api.ConsentRequest{Account: s.to.Account} // the secret is in the keystore now
+	s.a.who.clear()
+	s.a.w.show(Page{Name: "setup", Account: s.to.Account.Address})
 	s.a.w.pages["setup"].(*setup).welcome(s.a.again != "")
 }
 

@@ -103,16 +103,17 @@ func (f *fake) Preflight(_ context.Context, a api.Account) (api.Preflight, error
 	return unknown, nil
 }
 
-func (f *fake) Add(_ context.Context, a api.Account, secret string) (string, error) {
-	return "pw", f.ask(strings.TrimSpace("add " + a.Address + " " + a.Provider + " " + a.ClientID + " " + secret))
-}
-
-func (f *fake) Authorize(ctx context.Context, address string, device bool, show func(api.Prompt)) (bool, error) {
+func (f *fake) Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (bool, error) {
+	if a := to.Account; to.New {
+		if err := f.ask(strings.TrimSpace("add " + a.Address + " " + a.Provider + " " + a.ClientID + " " + to.ClientSecret)); err != nil {
+			return false, err
+		}
+	}
 	what := "authorize "
-	if device {
+	if to.Device {
 		what = "device "
 	}
-	if err := f.ask(what + address); err != nil {
+	if err := f.ask(what + to.Account.Address); err != nil {
 		return false, err
 	}
 	for _, p := range f.prompts {
@@ -122,8 +123,12 @@ func (f *fake) Authorize(ctx context.Context, address string, device bool, show 
 		return f.consent(ctx)
 	}
 	<-ctx.Done()
-	f.ask("cancelled " + address)
+	f.ask("left " + to.Account.Address)
 	return false, ctx.Err()
+}
+
+func (f *fake) CancelSignIn(_ context.Context, address string) error {
+	return f.ask("cancel " + address)
 }
 
 func (f *fake) MailSettings(_ context.Context, address string, renew bool) (api.MailSettings, error) {

@@ -320,7 +320,7 @@ var stories = []story{
 	{name: "add there", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[1].There = true }),
 		act: func(s *stage) { typeAddress(s, "ada@corp.example") }},
 	{name: "add waiting", page: Page{Name: "add"}, backend: with(func(b *fake) {
-		b.prompts = []api.Prompt{{URL: "https://login.example/authorize?x"}}
+		b.prompts = []api.Prompt{{URL: "https://login.example/authorize?x", Ends: noon.Add(10 * time.Minute)}}
 	}), act: func(s *stage) {
 		typeAddress(s, "grace@corp.example").submit()
 		waitFor(s, "the link is there", func(a *addWait) bool { return a.link.Visible() })
@@ -332,7 +332,7 @@ var stories = []story{
 		waitFor(s, "there is a check", func(a *addWait) bool { return len(a.checks.all) == 1 })
 	}},
 	{name: "add device code", page: Page{Name: "add"}, image: true, backend: with(func(b *fake) {
-		b.prompts = []api.Prompt{{Device: &api.DeviceCode{UserCode: "WDJB-MJHT", VerificationURL: "https://login.example/device"}}}
+		b.prompts = []api.Prompt{{Device: &api.DeviceCode{UserCode: "WDJB-MJHT", VerificationURL: "https://login.example/device"}, Ends: noon.Add(15 * time.Minute)}}
 	}), act: func(s *stage) {
 		typeAddress(s, "grace@corp.example").proceed(true)
 		waitFor(s, "the code is there", func(a *addWait) bool { return a.device.root.Visible() })

@@ -33,9 +33,9 @@ type Backend interface {
 	Watch(ctx context.Context) iter.Seq2[api.Snapshot, error]
 	Activity(ctx context.Context, after uint64) ([]api.Activity, error)
 	Preflight(ctx context.Context, a api.Account) (api.Preflight, error)
-	Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error)
 	SetClientSecret(ctx context.Context, address, secret string) error
-	Authorize(ctx context.Context, address string, device bool, show func(api.Prompt)) (consented bool, err error)
+	Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (consented bool, err error)
+	CancelSignIn(ctx context.Context, address string) error
 	MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error)
 	SendTest(ctx context.Context, address, to string, report func(api.Check)) error
 	Remove(ctx context.Context, address string) (note string, err error)
@@ -68,7 +68,8 @@ type Options struct {
 }
 
 // Page names a page: "overview" (or ""), "add", "setup" or "register" with the
-// account it is about, "activity", "settings", "check" or "about".
+// account it is about, "activity", "settings", "check" or "about". "signed-in" is the
+// page that follows an account's approval: the sign-in, or the settings for mail programs.
 type Page struct {
 	Name    string
 	Account string

@@ -91,9 +91,7 @@ func (w *window) start() {
 				return // the feed tells that the engine is gone
 			}
 			screen(func() {
-				if p.Name != "" { // or it stays where it is
-					w.show(p)
-				}
+				w.bring(p)
 				w.win.RequestFocus()
 			})
 		}
@@ -121,8 +119,24 @@ func (w *window) settle() {
 	w.keepFocus()
 }
 
+// bring shows the page that another process asks for. Without one the window stays where it is,
+// and so it does after a sign-in that it has followed to its end.
+func (w *window) bring(p Page) {
+	shown := w.name == "setup" && w.pages["setup"].(*setup).account == p.Account
+	if p.Name == "" || p.Name == "signed-in" && shown {
+		return
+	}
+	w.show(p)
+}
+
 // show brings a page to the front.
 func (w *window) show(p Page) {
+	if p.Name == "signed-in" {
+		p.Name = "setup"
+		if w.pages["add"].(*add).wait.follows(p.Account) {
+			p.Name = "add"
+		}
+	}
 	if p.Name == "" || w.pages[p.Name] == nil {
 		p.Name = "overview"
 	}

@@ -86,7 +86,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 						return err
 					}
 				}
-				if _, err := m.authorize(ctx, c, args[0], p, how); err != nil {
+				if _, err := m.authorize(ctx, c, api.ConsentRequest{Account: api.Account{Address: args[0]}}, p, how); err != nil {
 					return err
 				}
 				fmt.Fprintf(m.Out, "%s is ready\n", args[0])
@@ -127,20 +127,15 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	if err != nil {
 		return err
 	}
-	if p.There && f.login != "" { // it is there, and its user signs in under another name
+	signInAgain := p.There && f.login != ""
+	if signInAgain { // it is there, and its user signs in under another name
 		if err := c.SetLogin(ctx, address, f.login); err != nil {
 			return err
 		}
-	} else if _, err := c.Add(ctx, account, secret); err != nil {
-		return err
 	}
-	consented, err := m.authorize(ctx, c, address, p, f.how)
-	if err != nil && !consented && !p.There {
-		// An account that nobody has approved does not stay, also after Ctrl-C.
-		if _, rerr := c.Remove(context.WithoutCancel(ctx), address); rerr != nil {
-			return errors.Join(err, rerr)
-		}
-		return err
+	consented, err := m.authorize(ctx, c, api.ConsentRequest{Account: account, New: !signInAgain, ClientSecret: secret}, p, f.how)
+	if err != nil && !consented && !signInAgain {
+		return err // the engine has removed it again
 	}
 	if err != nil {
 		return withCure(err, "the account is kept; once this is fixed, `waxseal doctor` checks it again")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -28,19 +29,22 @@ func (f *consentFlags) add(cmd *cobra.Command) {
 // signIn is one sign-in for an account. Its user has up to two ways: the provider's page and,
 // where no browser can be opened here, a code to enter on another device. The first way to end
 // decides.
+//
+// The engine keeps it going. Ctrl-C cancels it if this command began it.
 type signIn struct {
 	m       *Main
 	c       *connection
-	address string
+	to      api.ConsentRequest
 	how     consentFlags
 	hasCode bool // the provider can sign in with a code
+	joined  bool // it was going on already
 
 	ways    sync.WaitGroup
 	prompts chan wayPrompt
 	ended   chan wayEnd
 
-	began     time.Time
 	page      string
+	pageEnds  time.Time
 	codeShown bool
 
 	// browser gets the result of the program that opens the browser. Once hopeful fires, it has
@@ -66,16 +70,24 @@ type wayEnd struct {
 // opened. After that, the user may have closed it.
 const browserPatience = 5 * time.Second
 
-// pagePatience is how long [oauth.Grant.Consent] waits for the user.
-const pagePatience = 10 * time.Minute
+// cancelPatience limits a request to end the sign-in, after which its account may be removed.
+const cancelPatience = 15 * time.Second
 
-// authorize has the user approve an account.
-func (m *Main) authorize(ctx context.Context, c *connection, address string, p api.Preflight, f consentFlags) (consented bool, err error) {
-	s := &signIn{m: m, c: c, address: address, how: f, hasCode: p.Device, began: time.Now(),
+// authorize has the user approve an account, which is added first if to.New says so.
+func (m *Main) authorize(ctx context.Context, c *connection, to api.ConsentRequest, p api.Preflight, f consentFlags) (consented bool, err error) {
+	s := &signIn{m: m, c: c, to: to, how: f, hasCode: p.Device,
 		prompts: make(chan wayPrompt), ended: make(chan wayEnd, 2)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.ways.Wait()
-	defer cancel() // ends the way that was not taken, and the wait for a pasted address
+	defer cancel() // ends the wait for a pasted address
+	defer func() {
+		if consented || s.joined {
+			return
+		}
+		end, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelPatience)
+		defer stop()
+		err = errors.Join(err, c.CancelSignIn(end, to.Account.Address))
+	}()
 	s.begin(ctx, f.device)
 	for {
 		select {
@@ -103,8 +115,10 @@ func (m *Main) authorize(ctx context.Context, c *connection, address string, p a
 
 // begin starts one way.
 func (s *signIn) begin(ctx context.Context, byCode bool) {
+	to := s.to
+	to.Device = byCode
 	s.ways.Go(func() {
-		consented, err := s.c.Authorize(ctx, s.address, byCode, func(p api.Prompt) {
+		consented, err := s.c.Authorize(ctx, to, func(p api.Prompt) {
 			select {
 			case s.prompts <- wayPrompt{byCode, p}:
 			case <-ctx.Done():
@@ -116,7 +130,11 @@ func (s *signIn) begin(ctx context.Context, byCode bool) {
 
 func (s *signIn) show(ctx context.Context, p wayPrompt) {
 	switch {
+	case p.Joined:
+		s.joined = true
+		s.m.say("a sign-in to %s is going on already; this command waits for it too", clean(s.to.Account.Address))
 	case p.URL != "":
+		s.pageEnds = p.Ends
 		s.showPage(ctx, p.URL)
 	case p.Device != nil:
 		s.showCode(*p.Device)
@@ -130,7 +148,7 @@ func (s *signIn) show(ctx context.Context, p wayPrompt) {
 func (s *signIn) showPage(ctx context.Context, page string) {
 	s.page = page
 	m := s.m
-	if !s.how.noBrowser {
+	if !s.how.noBrowser && !s.joined { // whoever began it has opened the browser
 		opener, err := m.startBrowser(page)
 		if err != nil {
 			m.say("no browser can be opened here: %v", err)
@@ -246,8 +264,8 @@ func (s *signIn) showCode(d api.DeviceCode) {
 	open, expires := "On any device, open", d.Expires
 	if s.page != "" {
 		open = "Or, on any device, open"
-		if end := s.began.Add(pagePatience); end.Before(expires) {
-			expires = end // the page's way ends then, and so does the sign-in
+		if s.pageEnds.Before(expires) {
+			expires = s.pageEnds // the page's way ends then, and so does the sign-in
 		}
 	}
 	code := clean(d.UserCode)

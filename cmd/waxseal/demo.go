@@ -205,7 +205,7 @@ func (d *demo) consent(ctx context.Context) error {
 	defer cancel(nil)
 	var browser sync.WaitGroup
 	defer browser.Wait()
-	_, err := d.server.Authorize(ctx, demoAddress, false, func(p api.Prompt) error {
+	_, err := d.server.Authorize(ctx, api.ConsentRequest{Account: api.Account{Address: demoAddress}}, func(p api.Prompt) error {
 		if p.URL == "" {
 			return nil
 		}

@@ -30,8 +30,9 @@ type desktop struct {
 	tray   *tray.Tray
 	hidden bool // started at login: never open the window unasked
 
-	notices chan tray.Notice
-	working sync.WaitGroup
+	notices  chan tray.Notice
+	approved chan string // accounts whose user has just approved
+	working  sync.WaitGroup
 
 	mu          sync.Mutex
 	windowFault bool
@@ -136,7 +137,13 @@ func showRunning(ctx context.Context, path string, hidden bool) error {
 
 func newDesktop(path string, server *proxy.Server, log *slog.Logger, hidden bool, windowArgs []string) *desktop {
 	d := &desktop{path: path, server: server, log: log, hidden: hidden,
-		notices: make(chan tray.Notice, 8), changed: make(chan struct{}, 1)}
+		notices: make(chan tray.Notice, 8), approved: make(chan string, 4), changed: make(chan struct{}, 1)}
+	server.OnApproved(func(address string) {
+		select {
+		case d.approved <- address:
+		default: // several windows are on their way to the front
+		}
+	})
 	d.window = &window{args: windowArgs, log: log, failed: d.windowFailed}
 	return d
 }
@@ -243,6 +250,8 @@ func (d *desktop) follow(ctx context.Context) {
 			show(s)
 		case <-d.changed:
 			show(d.server.Snapshot())
+		case address := <-d.approved: // in the browser, behind which the window may be, if it is open at all
+			d.show("signed-in", address)
 		case <-overdue.C:
 			show(d.server.Snapshot())
 		}

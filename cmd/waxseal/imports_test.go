@@ -13,7 +13,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
 	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
 	engine := append([]string{"proxy/api", "proxy/config", "proxy/emailproxy", "proxy/envelope", "proxy/localtls", "proxy/machine",
-		"proxy/oauth", "proxy/tcp", "proxy/upstream"}, base...)
+		"proxy/oauth", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...)
 	allowed := map[string][]string{
 		"keystore/safeio":    {},
 		"keystore":           {"keystore/safeio"},
@@ -29,6 +29,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/machine":      {"proxy/api", "proxy/localuser"},
 		"proxy/tcp":          {},
 		"proxy/oauth":        base,
+		"proxy/signin":       {"proxy/api"},
 		"proxy/upstream":     append([]string{"proxy/oauth", "proxy/tcp"}, base...),
 		"proxy/config":       append([]string{"proxy/api", "proxy/emailproxy", "proxy/oauth", "proxy/upstream", "proxy/tcp"}, base...),
 		"proxy":              engine,

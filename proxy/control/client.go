@@ -141,14 +141,20 @@ func (c *Client) SetLogin(ctx context.Context, address, login string) error {
 	return c.call(ctx, http.MethodPost, "/login", loginRequest{address, login}, nil)
 }
 
-// Authorize asks an account's user for consent; see [proxy.Server.Authorize].
-func (c *Client) Authorize(ctx context.Context, address string, device bool, show func(api.Prompt)) (consented bool, err error) {
-	last, err := c.follow(ctx, "/authorize", addressRequest{Address: address, Device: device}, func(e event) {
+// Authorize asks an account's user for consent; see [proxy.Server.Authorize]. If ctx ends, the
+// sign-in goes on.
+func (c *Client) Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (consented bool, err error) {
+	last, err := c.follow(ctx, "/authorize", to, func(e event) {
 		if e.Prompt != nil {
 			show(*e.Prompt)
 		}
 	})
 	return last.Consented, err
+}
+
+// CancelSignIn ends an account's sign-in, and returns when it has ended.
+func (c *Client) CancelSignIn(ctx context.Context, address string) error {
+	return c.call(ctx, http.MethodPost, "/cancel-sign-in", addressRequest{Address: address}, nil)
 }
 
 // Doctor checks everything that must work and returns how many checks failed.

@@ -41,7 +41,8 @@ type Backend interface {
 	Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error)
 	SetClientSecret(ctx context.Context, address, secret string) error
 	SetLogin(ctx context.Context, address, login string) error
-	Authorize(ctx context.Context, address string, device bool, show func(api.Prompt) error) (consented bool, err error)
+	Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt) error) (consented bool, err error)
+	CancelSignIn(ctx context.Context, address string) error
 	Doctor(ctx context.Context, report func(api.Check)) (failed int)
 	SendTest(ctx context.Context, address, to string, report func(api.Check)) error
 	Import(ctx context.Context, data []byte) (api.ImportReport, error)
@@ -70,7 +71,7 @@ type Desktop struct {
 
 // Page is what a window is asked to show.
 type Page struct {
-	Page    string `json:"page"` // "overview", "add", "activity", "settings" or "setup"
+	Page    string `json:"page"` // "overview", "add", "activity", "settings", "setup" or "signed-in"
 	Account string `json:"account,omitempty"`
 }
 
@@ -127,7 +128,6 @@ type (
 	addressRequest struct {
 		Address string `json:"address"`
 		Renew   bool   `json:"renew,omitempty"`
-		Device  bool   `json:"device,omitempty"`
 	}
 	addRequest struct {
 		Account      api.Account `json:"account"`

@@ -76,11 +76,15 @@ func (f *fake) SetLogin(_ context.Context, address, login string) error {
 	return f.ask("login %s %s", address, login)
 }
 
-func (f *fake) Authorize(_ context.Context, address string, device bool, show func(api.Prompt) error) (bool, error) {
+func (f *fake) Authorize(_ context.Context, to api.ConsentRequest, show func(api.Prompt) error) (bool, error) {
 	if err := show(api.Prompt{URL: "https://login.corp.example/"}); err != nil {
 		return false, err
 	}
-	return true, f.ask("authorize %s %t", address, device)
+	return true, f.ask("authorize %s %t", to.Account.Address, to.Device)
+}
+
+func (f *fake) CancelSignIn(_ context.Context, address string) error {
+	return f.ask("cancel sign-in %s", address)
 }
 
 func (f *fake) Doctor(_ context.Context, report func(api.Check)) int {
@@ -256,9 +260,12 @@ func TestRequests(t *testing.T) {
 				t.Errorf("Reload: %q, %v", notes, err)
 			}
 			var urls []string
-			consented, err := c.Authorize(ctx, "a@b", true, func(p api.Prompt) { urls = append(urls, p.URL) })
+			consented, err := c.Authorize(ctx, api.ConsentRequest{Account: api.Account{Address: "a@b"}, Device: true}, func(p api.Prompt) { urls = append(urls, p.URL) })
 			if !consented || err != nil || !reflect.DeepEqual(urls, []string{"https://login.corp.example/"}) {
 				t.Errorf("Authorize: %t, %v, shown %q", consented, err, urls)
+			}
+			if err := c.CancelSignIn(ctx, "a@b"); err != nil {
+				t.Errorf("CancelSignIn: %v", err)
 			}
 			var checks []api.Check
 			failed, err := c.Doctor(ctx, func(ch api.Check) { checks = append(checks, ch) })
@@ -268,7 +275,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch api.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"preflight a@b", "add a@b corp 3 s", "client secret a@b s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "doctor", "send a@b c@d"}
+			want := []string{"preflight a@b", "add a@b corp 3 s", "client secret a@b s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "cancel sign-in a@b", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}
@@ -282,7 +289,7 @@ func TestErrorsKeepTheirTextAndCure(t *testing.T) {
 			err := fmt.Errorf("password of a@b: %w", keystore.ErrLocked)
 			c := dial(t, &fake{err: err})
 			defer c.Close()
-			_, grown := c.Authorize(t.Context(), "a@b", false, func(api.Prompt) {})
+			_, grown := c.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: "a@b"}}, func(api.Prompt) {})
 			_, once := c.Remove(t.Context(), "a@b")
 			for _, got := range []error{once, grown} {
 				var answered *Error

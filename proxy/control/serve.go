@@ -103,9 +103,12 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 	h.mux.HandleFunc("POST /login", with(func(ctx context.Context, a loginRequest) (any, error) {
 		return nil, b.SetLogin(ctx, a.Address, a.Login)
 	}))
-	h.mux.HandleFunc("POST /authorize", growing(func(ctx context.Context, a addressRequest, send func(event) error) event {
-		consented, err := b.Authorize(ctx, a.Address, a.Device, func(p api.Prompt) error { return send(event{Prompt: &p}) })
+	h.mux.HandleFunc("POST /authorize", growing(func(ctx context.Context, to api.ConsentRequest, send func(event) error) event {
+		consented, err := b.Authorize(ctx, to, func(p api.Prompt) error { return send(event{Prompt: &p}) })
 		return event{Consented: consented, Error: errorOf(err)}
+	}))
+	h.mux.HandleFunc("POST /cancel-sign-in", with(func(ctx context.Context, a addressRequest) (any, error) {
+		return nil, b.CancelSignIn(ctx, a.Address)
 	}))
 	h.mux.HandleFunc("POST /doctor", growing(func(ctx context.Context, _ struct{}, send func(event) error) event {
 		return event{Failed: b.Doctor(ctx, func(c api.Check) { send(event{Check: &c}) })}

@@ -105,7 +105,7 @@ func TestAppNeedsNoConsent(t *testing.T) {
 	if _, err := r.Accept(t.Context(), "x"); !errors.Is(err, errNoSignIn) {
 		t.Errorf("Accept = %v", err)
 	}
-	if err := r.Consent(t.Context(), nil); !errors.Is(err, errNoSignIn) {
+	if err := r.Consent(t.Context(), nil, nil); !errors.Is(err, errNoSignIn) {
 		t.Errorf("Consent = %v", err)
 	}
 	if err := r.Device(t.Context(), nil); !errors.Is(err, errNoSignIn) {

@@ -16,21 +16,21 @@ import (
 )
 
 // redirection is where the provider sends the browser back to: a server on this machine that takes one
-// answer.
+// answer, and tells the browser what became of it.
 type redirection struct {
 	url      string
 	callback chan url.Values // gets the query of the answer
 	server   *http.Server
 	serving  sync.WaitGroup
 
-	ended chan struct{} // closed when the outcome is known, or there will be none
-	shown chan struct{} // closed when a browser has seen the outcome
+	known chan struct{} // closed when there is a page to show
+	shown chan struct{} // closed when a browser has seen the last page
 
-	mu      sync.Mutex
-	taken   url.Values // the answer; nil before there is one
-	twice   bool       // another answer came for the same sign-in
-	outcome page
-	seen    bool
+	mu    sync.Mutex
+	taken url.Values // the answer; nil before there is one
+	twice bool       // another answer came for the same sign-in
+	page  page       // what to show; the zero value before there is something
+	seen  bool       // the last page
 }
 
 // listen opens a port of the system's choice on the loopback interface.
@@ -57,8 +57,7 @@ func listen(ctx context.Context, host, path, state string) (*redirection, error)
 
 func newRedirection(address string) *redirection {
 	return &redirection{
-		url: address, callback: make(chan url.Values, 1), outcome: abandoned,
-		ended: make(chan struct{}), shown: make(chan struct{}),
+		url: address, callback: make(chan url.Values, 1), known: make(chan struct{}), shown: make(chan struct{}),
 	}
 }
 
@@ -131,7 +130,7 @@ func (r *redirection) handler(hostPort, path, state string) http.Handler {
 		case err != nil || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) != 1:
 			strange.write(w, http.StatusBadRequest)
 		case !r.take(query):
-			used.write(w, http.StatusGone)
+			used.write(w, http.StatusConflict)
 		default:
 			lockDown(w.Header())
 			http.Redirect(w, req, donePath, http.StatusSeeOther)
@@ -141,11 +140,15 @@ func (r *redirection) handler(hostPort, path, state string) http.Handler {
 
 // take takes the answer to a sign-in. The same one again is fine: browsers reload. Another one means
 // that two people have answered, of whom one is not the user: the state is known to whoever could read
-// the address that the browser was started with. Then neither is good.
+// the address that the browser was started with. Then neither is good. An answer that comes after the
+// end is not used, and the page says so.
 func (r *redirection) take(query url.Values) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.taken == nil {
+	switch {
+	case r.taken == nil && r.page.Last:
+		return true
+	case r.taken == nil:
 		r.taken = query
 		r.callback <- query
 		return true
@@ -162,21 +165,28 @@ func (r *redirection) disputed() bool {
 	return r.twice
 }
 
-// show waits for the outcome and shows it. Before there is an answer to the sign-in there is nothing
-// to see.
+// show waits until there is a page, and shows it. Before there is an answer to the sign-in there is
+// nothing to see.
 func (r *redirection) show(w http.ResponseWriter) {
 	r.mu.Lock()
-	answered := r.taken != nil
+	answered := r.taken != nil || r.page.Last
 	r.mu.Unlock()
 	if !answered {
 		strange.write(w, http.StatusNotFound)
 		return
 	}
-	<-r.ended
+	<-r.known
 	r.mu.Lock()
-	p := r.outcome
+	p, unused := r.page, r.taken == nil
 	r.mu.Unlock()
-	p.write(w, http.StatusOK)
+	status := http.StatusOK
+	if unused {
+		status = http.StatusGone
+	}
+	p.write(w, status)
+	if !p.Last {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.seen {
@@ -185,23 +195,25 @@ func (r *redirection) show(w http.ResponseWriter) {
 	}
 }
 
-// answer shows the browser how it ended.
-func (r *redirection) answer(account string, err error) {
-	p := granted(account)
-	if err != nil {
-		p = failed(account, err)
-	}
+// tell sets the page that browsers see from now on. The last one stays.
+func (r *redirection) tell(p page) {
 	r.mu.Lock()
-	r.outcome = p
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if r.page.Last {
+		return
+	}
+	if r.page == (page{}) {
+		close(r.known)
+	}
+	r.page = p
 }
 
-// showTime is how long a browser that brought the answer has to come for the outcome.
+// showTime is how long a browser that brought the answer has to come for the last page.
 const showTime = 3 * time.Second
 
-// close closes the port, once the browser has seen the outcome.
+// close closes the port, once the browser has seen the last page.
 func (r *redirection) close() {
-	close(r.ended)
+	r.tell(ended)
 	ctx, cancel := context.WithTimeout(context.Background(), showTime)
 	defer cancel()
 	r.mu.Lock()

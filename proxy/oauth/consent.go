@@ -13,8 +13,10 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// consentTimeout is how long the user has in the browser.
-const consentTimeout = 10 * time.Minute
+// ConsentTimeout is how long the user has in the browser, and ErrNoApproval says that it has passed.
+const ConsentTimeout = 10 * time.Minute
+
+var ErrNoApproval = errors.New("nobody approved it within 10 minutes")
 
 // exchangeTimeout is how long the answer to an approval is awaited. The browser waits for it.
 const exchangeTimeout = time.Minute
@@ -25,23 +27,26 @@ const exchangeTimeout = time.Minute
 // it. Then it waits for the browser to come back, until ctx ends or ten minutes have passed. Another
 // user than the account's is refused with an [*IdentityError], where the provider tells who it is.
 //
+// Once the account has its token, check finds out whether mail can be sent with it. Its error is what
+// the browser shows in the end, in sentences, and is not Consent's. Nil checks nothing.
+//
 // Several may run at once, for one account or many: each has its own port, state and verifier. Until
 // one succeeds the account stays as it is. When the keystore does not take the new token, the error
 // says so, and the account works from memory.
-func (g *Grant) Consent(ctx context.Context, open func(url string) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, consentTimeout, errors.New("nobody approved it within 10 minutes"))
+func (g *Grant) Consent(ctx context.Context, open func(url string) error, check func(context.Context) error) error {
+	asking, cancel := context.WithTimeoutCause(ctx, ConsentTimeout, ErrNoApproval)
 	defer cancel()
 	if g.cfg.GrantType != "" {
 		return errNoSignIn
 	}
-	ctx, over := g.whileOpen(ctx)
+	asking, over := g.whileOpen(asking)
 	defer over()
 	state, nonce, verifier := rand.Text(), rand.Text(), oauth2.GenerateVerifier()
-	back, err := listen(ctx, g.cfg.RedirectHost, g.cfg.RedirectPath, state)
+	back, err := listen(asking, g.cfg.RedirectHost, g.cfg.RedirectPath, state)
 	if err != nil {
 		return fmt.Errorf("listen for the browser's return: %w", err)
 	}
-	defer back.close()
+	defer g.deps.LatePages.keep(back)
 
 	if err := open(g.consentURL(back.url, state, nonce, verifier)); err != nil {
 		return fmt.Errorf("open the browser: %w", err)
@@ -49,12 +54,19 @@ func (g *Grant) Consent(ctx context.Context, open func(url string) error) error 
 	var callback url.Values
 	select {
 	case callback = <-back.callback:
-	case <-ctx.Done():
-		return fmt.Errorf("wait for the user's approval: %w", context.Cause(ctx))
+	case <-asking.Done():
+		return fmt.Errorf("wait for the user's approval: %w", context.Cause(asking))
 	}
-	err = g.finish(ctx, back, callback, nonce, verifier)
-	back.answer(g.account, err)
-	return err
+	if err := g.finish(asking, back, callback, nonce, verifier); err != nil {
+		back.tell(failed(g.account, err))
+		return err
+	}
+	if check == nil {
+		check = func(context.Context) error { return nil }
+	}
+	back.tell(checking(g.account))
+	back.tell(granted(g.account, check(ctx)))
+	return nil
 }
 
 // whileOpen is ctx, which ends with the Grant too.

@@ -157,7 +157,7 @@ func TestConsentGranted(t *testing.T) {
 			err := g.Consent(t.Context(), func(address string) error {
 				back = redirectOf(t, address)
 				return b.open(address)
-			})
+			}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -214,7 +214,7 @@ func TestConsentNotGiven(t *testing.T) {
 			err := g.Consent(t.Context(), func(address string) error {
 				back = redirectOf(t, address)
 				return b.open(address)
-			})
+			}, nil)
 			if isConsent(err) != (tt.name != "refused") || ReasonOf(err) != tt.reason || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("Consent = %v, want %q", err, tt.want)
 			}
@@ -278,7 +278,7 @@ func TestConsentCallbackIsPicky(t *testing.T) {
 			}
 		}
 		return b.open(address)
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +343,7 @@ func TestConsentCallbackTwice(t *testing.T) {
 		}
 		close(release)
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +372,7 @@ func TestConsentAnsweredTwice(t *testing.T) {
 		}
 		close(release)
 		return nil
-	})
+	}, nil)
 	if !isConsent(err) || ReasonOf(err) != AnsweredTwice {
 		t.Errorf("Consent = %v", err)
 	}
@@ -397,7 +397,7 @@ func TestCodeLeavesTheAddressBar(t *testing.T) {
 			}
 		})
 		return nil
-	})
+	}, nil)
 	all.Wait()
 	if err != nil {
 		t.Error(err)
@@ -425,7 +425,7 @@ func TestConsentOfAnotherIssuer(t *testing.T) {
 		g := p.grant(t, me, keystore.Memory())
 		g.cfg.Issuer, g.cfg.UserinfoURL = site.URL, p.URL+"/userinfo"
 		p.Config.Handler.(*http.ServeMux).HandleFunc("GET /userinfo", answers(200, `{"sub":"1","email":"`+me+`"}`))
-		err := g.Consent(t.Context(), b.open)
+		err := g.Consent(t.Context(), b.open, nil)
 		if (err == nil) != tt.good || !tt.good && ReasonOf(err) != WrongIssuer {
 			t.Errorf("iss=%s: %v", tt.iss, err)
 		}
@@ -464,7 +464,7 @@ func TestBoxNotTicked(t *testing.T) {
 			site := httptest.NewServer(answers(200, `{"access_token":"a","refresh_token":"r","expires_in":60,"scope":`+tt.scope+`}`))
 			defer site.Close()
 			g.endpoint.url = site.URL
-			err := g.Consent(t.Context(), b.open)
+			err := g.Consent(t.Context(), b.open, nil)
 			if tt.missing == "" {
 				if err != nil {
 					t.Error(err)
@@ -513,7 +513,7 @@ func TestConsentTimesOut(t *testing.T) {
 		back = redirectOf(t, address)
 		cancel(errCtrlC)
 		return nil
-	})
+	}, nil)
 	if !errors.Is(err, errCtrlC) {
 		t.Errorf("Consent = %v, want why ctx ended", err)
 	}
@@ -528,7 +528,7 @@ func TestConsentWithoutBrowser(t *testing.T) {
 	err := g.Consent(t.Context(), func(address string) error {
 		back = redirectOf(t, address)
 		return errNone
-	})
+	}, nil)
 	if !errors.Is(err, errNone) {
 		t.Errorf("Consent = %v, want the opener's error", err)
 	}
@@ -548,7 +548,7 @@ func TestConsentsDoNotMix(t *testing.T) {
 				opened.Done()
 				opened.Wait() // all of them wait for their browsers at once
 				return b.open(address)
-			})
+			}, nil)
 			if err != nil {
 				t.Errorf("%s: %v", account, err)
 				return
@@ -573,7 +573,7 @@ func TestConsentEndsRevocation(t *testing.T) {
 	g.Token(t.Context())
 	wantState(t, g, NeedsConsent, "invalid_grant")
 	g.endpoint.url = endpoint
-	if err := g.Consent(t.Context(), b.open); err != nil {
+	if err := g.Consent(t.Context(), b.open, nil); err != nil {
 		t.Fatal(err)
 	}
 	wantState(t, g, Ready, "")
@@ -591,7 +591,7 @@ func TestConsentWithLockedKeystore(t *testing.T) {
 	err := g.Consent(t.Context(), func(address string) error {
 		secrets.Fail(keystore.ErrLocked)
 		return b.open(address)
-	})
+	}, nil)
 	if !errors.Is(err, keystore.ErrLocked) || !g.Status().Unsaved {
 		t.Errorf("Consent = %v, Status = %+v; want both to tell", err, g.Status())
 	}
@@ -611,7 +611,7 @@ func TestConsentWithoutRefreshToken(t *testing.T) {
 	bare := httptest.NewServer(answers(200, `{"access_token":"a","expires_in":60}`))
 	defer bare.Close()
 	g.endpoint.url = bare.URL
-	if err := g.Consent(t.Context(), b.open); err == nil || !strings.Contains(err.Error(), "no refresh token") {
+	if err := g.Consent(t.Context(), b.open, nil); err == nil || !strings.Contains(err.Error(), "no refresh token") {
 		t.Errorf("Consent = %v", err)
 	}
 }

@@ -122,7 +122,7 @@ func TestIdentity(t *testing.T) {
 			p := startProvider(t, providertest.Options{})
 			p.SetFaults(providertest.Faults{Identity: tt.claims})
 			g, secrets := grantAt(t, p, tt.config)
-			err := g.Consent(t.Context(), as(p, tt.user))
+			err := g.Consent(t.Context(), as(p, tt.user), nil)
 			if tt.want == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -146,7 +146,7 @@ func TestIdentityErrorNamesBoth(t *testing.T) {
 	p := startProvider(t, providertest.Options{})
 	g, _ := grantAt(t, p, nil)
 	var wrong *IdentityError
-	if err := g.Consent(t.Context(), as(p, "you@corp.example")); !errors.As(err, &wrong) || wrong.Want != me || wrong.Got != "you@corp.example" {
+	if err := g.Consent(t.Context(), as(p, "you@corp.example"), nil); !errors.As(err, &wrong) || wrong.Want != me || wrong.Got != "you@corp.example" {
 		t.Errorf("Consent = %#v", err)
 	}
 }
@@ -155,11 +155,11 @@ func TestIdentityErrorNamesBoth(t *testing.T) {
 func TestIdentityKeepsTheOldConsent(t *testing.T) {
 	p := startProvider(t, providertest.Options{})
 	g, secrets := grantAt(t, p, nil)
-	if err := g.Consent(t.Context(), as(p, me)); err != nil {
+	if err := g.Consent(t.Context(), as(p, me), nil); err != nil {
 		t.Fatal(err)
 	}
 	kept, _ := secrets.Get(t.Context(), "refresh/"+me)
-	if err := g.Consent(t.Context(), as(p, "you@corp.example")); err == nil {
+	if err := g.Consent(t.Context(), as(p, "you@corp.example"), nil); err == nil {
 		t.Fatal("another user was let in")
 	}
 	if now, _ := secrets.Get(t.Context(), "refresh/"+me); now != kept || kept == "" {
@@ -190,7 +190,7 @@ func TestIdentityOfManyTenants(t *testing.T) {
 			defer site.Close()
 			p.SetFaults(providertest.Faults{Identity: func(c map[string]any) { c["iss"], c["tid"] = site.URL+tt.issuer, "T1" }})
 			g, _ := grantAt(t, p, func(c *Config) { c.Issuer = site.URL + "/common/v2.0" })
-			err := g.Consent(t.Context(), as(p, me))
+			err := g.Consent(t.Context(), as(p, me), nil)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Consent = %v, want %q", err, tt.want)
 			}
@@ -205,7 +205,7 @@ func TestIdentityNotForThisToken(t *testing.T) {
 	defer closed.Close()
 	p.SetFaults(providertest.Faults{Identity: func(c map[string]any) { delete(c, "email") }})
 	g, _ := grantAt(t, p, func(c *Config) { c.UserinfoURL = closed.URL })
-	if err := g.Consent(t.Context(), as(p, me)); err != nil {
+	if err := g.Consent(t.Context(), as(p, me), nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -218,7 +218,7 @@ func TestIdentityWithoutIDToken(t *testing.T) {
 	g.cfg.Issuer = oidcSite.URL
 	g.cfg.UserinfoURL = p.URL + "/userinfo"
 	p.Config.Handler.(*http.ServeMux).HandleFunc("GET /userinfo", answers(200, `{"sub":"1","email":"you@corp.example"}`))
-	if _, ok := errors.AsType[*IdentityError](g.Consent(t.Context(), b.open)); !ok {
+	if _, ok := errors.AsType[*IdentityError](g.Consent(t.Context(), b.open, nil)); !ok {
 		t.Error("another user was let in")
 	}
 	if page := <-b.pages; !strings.Contains(page, "Somebody else signed in") || !strings.Contains(page, "you@corp.example") || !strings.Contains(page, me) {
@@ -240,7 +240,7 @@ func TestSignedIn(t *testing.T) {
 		p := startProvider(t, providertest.Options{})
 		p.SetFaults(providertest.Faults{Identity: func(c map[string]any) { c["preferred_username"] = upn }})
 		g, _ := grantAt(t, p, nil)
-		if err := g.Consent(t.Context(), as(p, me)); err != nil {
+		if err := g.Consent(t.Context(), as(p, me), nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := g.Status().SignedIn; got != upn {
@@ -301,7 +301,7 @@ func TestWrongClock(t *testing.T) {
 		g, secrets := grantAt(t, p, nil)
 		inner := g.endpoint.http.Transport
 		g.endpoint.http.Transport = dated{inner, tt.off}
-		err := g.Consent(t.Context(), as(p, me))
+		err := g.Consent(t.Context(), as(p, me), nil)
 		if tt.want == "" {
 			if err != nil {
 				t.Errorf("%v: %v", tt.off, err)

@@ -38,7 +38,7 @@ func victim(path, url string) {
 		err = g.Consent(context.Background(), func(url string) error {
 			fmt.Println("open " + url)
 			return nil
-		})
+		}, nil)
 	}
 	if err != nil {
 		fmt.Println("error:", err)

@@ -121,6 +121,9 @@ type Deps struct {
 	// endpoint did wrong, so it needs no Classify. Nil means one for this Grant alone.
 	Breaker *breaker.Breaker
 
+	// LatePages keeps the last page of each sign-in for browsers that come late. Nil keeps none.
+	LatePages *LatePages
+
 	Log *slog.Logger
 
 	// Now tells the time; nil means time.Now.

@@ -7,10 +7,12 @@ import (
 	"net/http"
 )
 
-// page is what the browser shows at the end of a consent.
+// page is what the browser shows at the end of a consent. One that is not the last loads itself again
+// after a second.
 type page struct {
 	Title, Text string
 	Tone        tone
+	Last        bool
 }
 
 // tone is the page's class: colour and mark.
@@ -23,32 +25,40 @@ const (
 )
 
 var (
-	strange   = page{Title: "Nothing here", Text: "This address only takes the answer to a sign-in that Waxseal started.", Tone: plain}
-	notYours  = page{Title: "Another user’s sign-in", Text: "Another user of this computer started this sign-in, so this browser can’t finish it. If that was you, copy the address of this page into the terminal where Waxseal is waiting, or sign in with that user’s browser.", Tone: bad}
-	used      = page{Title: "Already answered", Text: "Another answer to this sign-in has come already. If that was not you, somebody else on this computer may have interfered: start the sign-in again in Waxseal.", Tone: bad}
-	abandoned = page{Title: "Too late", Text: "Waxseal no longer waits for this sign-in. Start it again in Waxseal.", Tone: bad}
+	strange  = page{Title: "Nothing here", Text: "This address only takes the answer to a sign-in that Waxseal started.", Tone: plain, Last: true}
+	notYours = page{Title: "Another user’s sign-in", Text: "Another user of this computer started this sign-in, so this browser can’t finish it. If that was you, copy the address of this page into the terminal where Waxseal is waiting, or sign in with that user’s browser.", Tone: bad, Last: true}
+	used     = page{Title: "Already answered", Text: "Another answer to this sign-in has come already. If that was not you, somebody else on this computer may have interfered: start the sign-in again in Waxseal.", Tone: bad, Last: true}
+	ended    = page{Title: "This sign-in has ended", Text: "Waxseal no longer waits for it: it was cancelled, or it took longer than ten minutes. Start it again in Waxseal.", Tone: bad, Last: true}
 )
 
-func granted(account string) page {
-	return page{Title: "Signed in", Text: "Waxseal may now send for " + account + ". You can close this window.", Tone: good}
+func checking(account string) page {
+	return page{Title: "Approved", Text: "Now checking that mail can be sent for " + account + "…", Tone: plain}
+}
+
+// granted is the end of a sign-in that succeeded. trouble is why mail cannot be sent all the same.
+func granted(account string, trouble error) page {
+	if trouble != nil {
+		return page{Title: "Signed in, but not ready", Text: trouble.Error(), Tone: bad, Last: true}
+	}
+	return page{Title: "Signed in", Text: "Waxseal can now send mail for " + account + ". You can close this window.", Tone: good, Last: true}
 }
 
 func failed(account string, err error) page {
 	text := err.Error()
 	switch e := err.(type) {
 	case *IdentityError:
-		return page{Title: "Somebody else signed in", Tone: bad,
+		return page{Title: "Somebody else signed in", Tone: bad, Last: true,
 			Text: "You signed in as " + e.Got + ", but Waxseal waits for " + e.Want + ". Nothing was stored. Go back to Waxseal to try again."}
 	case *ConsentError:
 		if e.Reason == DeniedByUser {
-			return page{Title: "Declined", Tone: plain,
+			return page{Title: "Declined", Tone: plain, Last: true,
 				Text: account + ": " + e.Why() + ". Nothing was changed. You can close this window."}
 		}
 		text = e.Why()
 	case *AdminError:
 		text = e.Why()
 	}
-	return page{Title: "Not signed in", Text: account + ": " + text + ". Go back to Waxseal to try again.", Tone: bad}
+	return page{Title: "Not signed in", Text: account + ": " + text + ". Go back to Waxseal to try again.", Tone: bad, Last: true}
 }
 
 const pageStyle = `
@@ -65,7 +75,7 @@ p { margin: 0 }
 
 var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en" class="{{.Tone}}">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}} - Waxseal</title><style>` + pageStyle + `</style></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">{{if not .Last}}<meta http-equiv="refresh" content="1">{{end}}<title>{{.Title}} - Waxseal</title><style>` + pageStyle + `</style></head>
 <body><main><h1>{{.Title}}</h1><p>{{.Text}}</p></main></body>
 </html>
 `))

@@ -56,6 +56,9 @@ func Paste(ctx context.Context, page, address string) error {
 		return fmt.Errorf("nothing waits for this sign-in any more: %w", inner(err))
 	}
 	res.Body.Close()
+	if res.StatusCode == http.StatusGone {
+		return errors.New("nothing waits for this sign-in any more")
+	}
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%w: it is of another sign-in, or was used already", ErrNotCallback)
 	}

@@ -85,7 +85,7 @@ func TestPaste(t *testing.T) {
 					}
 				})
 				return nil
-			})
+			}, nil)
 			pasting.Wait()
 			if err != nil {
 				t.Fatal(err)
@@ -158,7 +158,7 @@ func TestPasteOfSomethingElse(t *testing.T) {
 			}
 		})
 		return nil
-	})
+	}, nil)
 	pasting.Wait()
 	if err != nil {
 		t.Fatal(err)

@@ -90,7 +90,7 @@ func TestRevokeAtAProvider(t *testing.T) {
 	p := startProvider(t, providertest.Options{ClientID: clientID, ClientSecret: "client-secret"})
 	g, secrets := grantAt(t, p, nil)
 	secrets.Set(t.Context(), ClientKey(p.TokenURL(), clientID), "client-secret")
-	if err := g.Consent(t.Context(), as(p, me)); err != nil {
+	if err := g.Consent(t.Context(), as(p, me), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Revoke(t.Context()); err != nil {
