@@ -15,6 +15,7 @@ import (
 const (
 	windowTries = 3                // at opening a window that fails soon after its start
 	soon        = 15 * time.Second // how soon that is
+	closing     = 5 * time.Second  // how long a window may take to close
 )
 
 // window is the window's process. There is at most one at a time.
@@ -28,6 +29,8 @@ type window struct {
 	closed      bool
 	process     *os.Process
 	ended       chan struct{}
+	next        func() error // opens the window on the page that was asked for while another one ran
+	asked       time.Time    // when
 }
 
 func (w *window) setTrayMissing(missing bool) {
@@ -36,12 +39,16 @@ func (w *window) setTrayMissing(missing bool) {
 	w.trayMissing = missing
 }
 
-// open starts the window with a page. While a window runs it does nothing: that window is about
-// to ask which page to show.
+// open starts the window with a page. A window that runs is about to ask which page to show, or is
+// closing; then another one opens after it.
 func (w *window) open(page, account string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.process != nil || w.closed {
+	if w.closed {
+		return nil
+	}
+	if w.process != nil {
+		w.next, w.asked = func() error { return w.start(page, account, windowTries) }, time.Now()
 		return nil
 	}
 	return w.start(page, account, windowTries)
@@ -74,6 +81,14 @@ func (w *window) start(page, account string, tries int) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.process = nil
+		next := w.next
+		w.next = nil
+		if err == nil && !w.closed && next != nil && time.Since(w.asked) < closing {
+			if err := next(); err != nil {
+				w.log.Error("the window could not be shown", "err", err)
+			}
+			return
+		}
 		if err == nil || w.closed { // closed by its user, or by us
 			return
 		}
