@@ -12,7 +12,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/signin"
 )
 
-// Authorize asks the user for consent. It calls show with the address of the provider's
+// Authorize asks the user for consent, once the provider has taken the registration. It calls show with the address of the provider's
 // page, then with each stage as it ends. Before it reports success it tries the new
 // token at the provider's mail server, so that a mailbox that may not send is reported
 // now and not at the first message. consented is true once the provider has granted the
@@ -99,6 +99,23 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 		return true, s.tryLogin(c, box)
 	}
 	start := time.Now()
+	fail := func(name string, err error) {
+		check := failedCheck(api.Check{Name: name, Took: time.Since(start)}, box, err)
+		if to.New {
+			p := *check.Problem
+			p.Do = "" // the account is not going to be there
+			check.Problem = &p
+		}
+		show(api.Prompt{Check: &check})
+	}
+	if !to.Device { // the code's way begins by asking the provider
+		if err := box.grant.TryClient(ctx); err != nil {
+			s.log.Warn("the provider does not take the registration", "account", box.address, "err", err)
+			fail(api.CheckRegistration, err)
+			return false, err
+		}
+	}
+	start = time.Now()
 	var notReady error
 	tryIt := func(context.Context) error {
 		show(api.Prompt{Check: &api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: time.Since(start)}})
@@ -130,13 +147,12 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 	if err == nil {
 		return true, notReady
 	}
-	check := failedCheck(api.Check{Name: api.CheckConsent, Took: time.Since(start)}, box, err)
 	if ctx.Err() != nil { // ended by the user, or approved another way
 		s.log.Info("sign-in ended", "account", box.address)
 	} else {
 		s.log.Warn("sign-in failed", "account", box.address, "err", err)
 	}
-	show(api.Prompt{Check: &check})
+	fail(api.CheckConsent, err)
 	return false, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/providertest"
 	"github.com/waxseal/waxseal/proxy/signin"
 )
@@ -138,5 +139,47 @@ func TestBrowserSaysWhatTheWindowSays(t *testing.T) {
 	}
 	if got := pageOf(err, failed).Error(); !strings.HasPrefix(got, p.What.String()) || !strings.Contains(got, failed.Problem.What.String()) {
 		t.Errorf("the browser is shown %q", got)
+	}
+}
+
+// A wrong registration is told before a browser opens, and fields can be corrected: nothing stays of it.
+func TestRegistrationIsTriedFirst(t *testing.T) {
+	r := newRig(t, rigOptions{provider: providertest.Options{ClientID: "waxseal-test", ClientSecret: "right"}})
+	const address = "new@corp.test"
+	for _, tt := range []struct {
+		id, secret string
+		want       oauth.Reason
+	}{
+		{"another-id", "", oauth.NotRegistered},
+		{"", "wrong", oauth.Refused},
+		{"", "right", ""},
+	} {
+		var failed *api.Check
+		opened := false
+		consented, err := r.server.Authorize(t.Context(), api.ConsentRequest{
+			Account: api.Account{Address: address, ClientID: tt.id}, ClientSecret: tt.secret, New: true,
+		}, func(p api.Prompt) error {
+			if p.URL != "" {
+				opened = true
+				_, err := r.provider.Approve(p.URL, address)
+				return err
+			}
+			if p.Check != nil && !p.Check.OK {
+				failed = p.Check
+			}
+			return nil
+		})
+		if tt.want == "" {
+			if !consented || err != nil {
+				t.Errorf("the right one: %t, %v", consented, err)
+			}
+			continue
+		}
+		if opened || consented || oauth.ReasonOf(err) != tt.want || r.server.mailbox(address) != nil {
+			t.Errorf("%s %s: opened %t, %v", tt.id, tt.secret, opened, err)
+		}
+		if failed == nil || failed.Name != api.CheckRegistration || failed.Problem.Cure.IsZero() || failed.Problem.Do != "" {
+			t.Errorf("it is told %+v", failed)
+		}
 	}
 }

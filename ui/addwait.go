@@ -75,7 +75,7 @@ func (s *addWait) run(device bool) {
 	s.retry.Hide()
 	s.other.Hide()
 	s.finish.Hide()
-	s.cancel.Show()
+	s.cancel.SetText(tr("Cancel"))
 	w.settle()
 	w.win.Canvas().Focus(nil) // Enter must not cancel
 	to, ctx := s.to, s.a.under()
@@ -149,6 +149,7 @@ func (s *addWait) failed(consented bool, err error) {
 		e = explained{words: tr("That didn’t work.")}
 	}
 	s.notice.say(e.words, e.cure) // this page has its own buttons
+	s.cancel.SetText(tr("Back")) // to what was entered
 	s.retry.Show()
 	show(s.other, !s.to.Device && s.prospect.Device && !consented)
 	show(s.finish, consented)

@@ -347,6 +347,19 @@ var stories = []story{
 		typeAddress(s, "grace@corp.example").submit()
 		waitFor(s, "it failed", func(a *addWait) bool { return a.notice.Visible() })
 	}},
+	{name: "add wrong secret", page: Page{Name: "add"}, backend: with(func(b *fake) {
+		b.prospects[0].NoClientID = true
+		wrong := problem(api.RegistrationRefused, "ada@gmail.com", "5.7.8", engines(oauth.WrongSecret.What()), "invalid_client (Unauthorized)", engines(oauth.WrongSecret.Cure()))
+		wrong.Do = ""
+		b.prompts = []api.Prompt{failed(api.CheckRegistration, "", wrong, 180*time.Millisecond)}
+		b.consent = func(context.Context) (bool, error) { return false, wrong }
+	}), act: func(s *stage) {
+		who := typeAddress(s, "ada@gmail.com")
+		who.register.id.SetText("1234-abcd.apps.googleusercontent.com")
+		who.register.secret.SetText("GOCSPX-mistyped")
+		who.submit()
+		waitFor(s, "it failed", func(a *addWait) bool { return a.notice.Visible() })
+	}},
 
 	{name: "setup", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: busyOffice, image: true, shot: "setup"},
 	{name: "setup first", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: alone, act: func(s *stage) {
