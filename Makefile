@@ -62,7 +62,7 @@ build: ## build bin/waxseal, with its window if there is a display (or GUI=yes, 
 
 package: ## build the desktop packages in dist/: Linux archive, .deb and Windows program
 	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 zip
-	@.ci/package "$(VERSION)" dist
+	@CLIENTS='$(CLIENTS)' .ci/package "$(VERSION)" dist
 
 measure-desktop: ## measure what the program uses while its window is closed
 	@.ci/packages $(WINDOW) $(DESKTOP)
