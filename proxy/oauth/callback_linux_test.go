@@ -45,7 +45,7 @@ func TestConsentAnswersItsOwnUserOnly(t *testing.T) {
 			}
 		}
 		return b.open(address)
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
