@@ -147,7 +147,10 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 	if err == nil {
 		return true, notReady
 	}
-	if ctx.Err() != nil { // ended by the user, or approved another way
+	if errors.Is(context.Cause(ctx), signin.ErrOtherWay) {
+		return false, err // the other way tells how it ends
+	}
+	if ctx.Err() != nil { // ended by the user
 		s.log.Info("sign-in ended", "account", box.address)
 	} else {
 		s.log.Warn("sign-in failed", "account", box.address, "err", err)

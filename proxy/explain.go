@@ -144,8 +144,6 @@ func explainSignIn(s subject, err error) *api.Problem {
 	switch {
 	case errors.Is(err, signin.ErrCancelled):
 		return s.passing("", "", "The sign-in was cancelled.", "")
-	case errors.Is(err, signin.ErrOtherWay):
-		return s.passing("", "", "The account was approved another way.", "")
 	case errors.Is(err, signin.ErrStopping):
 		return s.passing("", "", "Waxseal is stopping.", "")
 	case errors.Is(err, oauth.ErrNoApproval):

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -142,9 +141,9 @@ func replaced(list []string, taken *api.PortTakenError) []string {
 // fromOutside are those of some addresses that other computers can connect to.
 func fromOutside(addresses []string) []string {
 	return slices.DeleteFunc(slices.Clone(addresses), func(address string) bool {
-		host, _, err := net.SplitHostPort(address)
-		ip, bad := netip.ParseAddr(host)
-		return err != nil || host == "localhost" || bad == nil && ip.IsLoopback()
+		host := address[:max(strings.LastIndexByte(address, ':'), 0)]
+		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		return host == "" || host == "localhost" || err == nil && ip.IsLoopback()
 	})
 }
 

@@ -271,7 +271,7 @@ func isPage(data []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(data), []
 const defaultLife = time.Hour
 
 // lifetime reads a number of seconds. RFC 6749 section 5.1 makes it a number; some providers send a
-// string. What is no number, or less than a second, says nothing: a token that somebody issues just
+// string. Anything else, or less than a second, says nothing: a token that somebody issues just
 // now is good for something, and to some zero means that it does not end.
 func lifetime(raw json.RawMessage, otherwise time.Duration) time.Duration {
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(text(raw)), 64)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// LatePages keeps the last page of each sign-in for some minutes after its end. A browser that is
+// LatePages keeps the last page of each sign-in for a few minutes after its end. A browser that is
 // reloaded, or comes back from a sign-in that was cancelled or took too long, then shows what became
 // of it, and not that there is no such server.
 type LatePages struct {

@@ -32,7 +32,7 @@ func (g *Grant) TryClient(ctx context.Context) error {
 	}
 	_, err = g.endpoint.post(ctx, question{secret: secret, form: url.Values{
 		"grant_type":    {"authorization_code"},
-		"code":          {"x"},
+		"code":          {"not-a-code"},
 		"redirect_uri":  {"http://" + g.cfg.RedirectHost + ":49152" + g.cfg.RedirectPath}, // any port will do
 		"code_verifier": {oauth2.GenerateVerifier()},
 	}})

@@ -17,7 +17,7 @@ import (
 var (
 	// ErrCancelled says that somebody cancelled the sign-in.
 	ErrCancelled = errors.New("the sign-in was cancelled")
-	// ErrOtherWay says that the user has approved in another way.
+	// ErrOtherWay is why a way's context ends when the user has approved in another way.
 	ErrOtherWay = errors.New("the account was approved another way")
 	// ErrStopping says that the Desk was closed.
 	ErrStopping = errors.New("Waxseal is stopping")
@@ -54,6 +54,7 @@ type signIn struct {
 	ways     map[string]*way // guarded by the Desk's mu, like what follows
 	left     int             // ways that have not ended
 	approved bool
+	outcome  error // of the way in which the user approved: nil if mail can be sent
 }
 
 // way is one way in which the user is asked: in the browser, or with a code.
@@ -156,19 +157,23 @@ func (d *Desk) begin(s *signIn, account, by string, work Work) *way {
 		if why := context.Cause(ctx); err != nil && why != nil && !errors.Is(err, why) && errors.Is(err, context.Canceled) {
 			err = why
 		}
-		d.end(s, account, w, approved)
+		lost := errors.Is(context.Cause(ctx), ErrOtherWay)
+		approved, err = d.end(s, account, w, approved, lost, err)
 		w.end(approved, err)
 	})
 	return w
 }
 
-// end takes a way out of its sign-in. With the last one the sign-in ends.
-func (d *Desk) end(s *signIn, account string, w *way, approved bool) {
+// end takes a way out of its sign-in. With the last one the sign-in ends. It returns how the way
+// has ended: those in which the user did not approve end like the one in which the user did.
+func (d *Desk) end(s *signIn, account string, w *way, approved, lost bool, err error) (bool, error) {
 	d.mu.Lock()
 	s.left--
-	s.approved = s.approved || approved
 	last := s.left == 0
-	if approved {
+	if lost && !approved {
+		approved, err = s.approved, s.outcome
+	} else if approved && !s.approved {
+		s.approved, s.outcome = true, err
 		for _, other := range s.ways {
 			if other != w {
 				other.cancel(ErrOtherWay)
@@ -177,7 +182,7 @@ func (d *Desk) end(s *signIn, account string, w *way, approved bool) {
 	}
 	d.mu.Unlock()
 	if !last {
-		return
+		return approved, err
 	}
 	if s.err == nil && !s.approved {
 		s.undo(context.Background())
@@ -186,6 +191,7 @@ func (d *Desk) end(s *signIn, account string, w *way, approved bool) {
 	delete(d.all, account)
 	d.mu.Unlock()
 	close(s.over)
+	return approved, err
 }
 
 // Cancel ends the sign-in of an account, if there is one, and waits until it has ended.
