@@ -18,6 +18,7 @@ func (s *Server) Settings() api.Settings {
 	settings := api.Settings{
 		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS), AllowRemote: c.AllowRemote, Metrics: c.Metrics, Keystore: s.secrets.Kind(),
 		HTTPProxy: c.HTTPProxy, LogLevel: c.LogLevel, LogFolder: logFolder(s.opts.LogFile), LogFile: s.opts.LogFile, Notifications: c.Notifications,
+		Theme: c.Theme, Language: c.Language,
 	}
 	networks := machine.Networks()
 	for _, n := range networks {

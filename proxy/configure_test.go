@@ -227,20 +227,22 @@ func TestConfigureTheRest(t *testing.T) {
 	level := &slog.LevelVar{}
 	r := newRig(t, rigOptions{})
 	r.server.opts.LogLevel = level
-	notes, err := r.configure(func(s *api.Settings) { s.LogLevel, s.Notifications = "debug", false })
+	notes, err := r.configure(func(s *api.Settings) { s.LogLevel, s.Notifications, s.Theme, s.Language = "debug", false, "dark", "de" })
 	if err != nil || len(notes) != 0 || level.Level() != slog.LevelDebug {
 		t.Errorf("notes %q, %v, level %v", notes, err, level)
 	}
-	if s := r.server.Settings(); s.LogLevel != "debug" || s.Notifications || s.Keystore != "memory" {
+	if s := r.server.Settings(); s.LogLevel != "debug" || s.Notifications || s.Theme != "dark" || s.Language != "de" || s.Keystore != "memory" {
 		t.Errorf("%+v", s)
 	}
 	c, err := config.Load(r.config)
-	if err != nil || c.LogLevel != "debug" || c.Notifications || len(c.Accounts) != 1 {
+	if err != nil || c.LogLevel != "debug" || c.Notifications || c.Theme != "dark" || c.Language != "de" || len(c.Accounts) != 1 {
 		t.Errorf("the file: %+v, %v", c, err)
 	}
 	before := readText(t, r.config)
 	for name, change := range map[string]func(*api.Settings){
 		"log_level":  func(s *api.Settings) { s.LogLevel = "loud" },
+		"theme":      func(s *api.Settings) { s.Theme = "loud" },
+		"language":   func(s *api.Settings) { s.Language = "tlh" },
 		"keystore":   func(s *api.Settings) { s.Keystore = "file" },
 		"http_proxy": func(s *api.Settings) { s.HTTPProxy = "http://me:secret-word@proxy.corp.test:3128" },
 	} {

@@ -200,7 +200,7 @@ func applied(s api.Settings, to api.SettingsChange) api.Settings {
 			*at = *list
 		}
 	}
-	for at, word := range map[*string]*string{&s.Metrics: to.Metrics, &s.HTTPProxy: to.HTTPProxy, &s.LogLevel: to.LogLevel} {
+	for at, word := range map[*string]*string{&s.Metrics: to.Metrics, &s.HTTPProxy: to.HTTPProxy, &s.LogLevel: to.LogLevel, &s.Theme: to.Theme, &s.Language: to.Language} {
 		if word != nil {
 			*at = *word
 		}

@@ -107,8 +107,10 @@ func (w *window) keepFocus() {
 	}
 }
 
-// isShown reports whether an object and all around it are visible. Fyne gives no other
-// object of this window the position 0, 0.
+// isShown reports whether an object and all around it are visible. Fyne answers with the
+// position 0, 0, where no control of this window is, if something around it is hidden;
+// and it knows no canvas of what it has not drawn yet.
 func (w *window) isShown(o fyne.CanvasObject) bool {
-	return w.app.Driver().AbsolutePositionForObject(o) != fyne.Position{}
+	driver := w.app.Driver()
+	return driver.CanvasForObject(o) == nil || driver.AbsolutePositionForObject(o) != fyne.Position{}
 }

@@ -46,14 +46,21 @@ func (l column) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	}
 }
 
+// heightAt gives an object a width, and returns the height that it then needs. An object
+// that has the width already keeps its size: a change, even one that is taken back at
+// once, makes Fyne draw the whole window again.
+func heightAt(o fyne.CanvasObject, width float32) (height float32) {
+	if o.Size().Width != width {
+		o.Resize(fyne.NewSize(width, o.MinSize().Height))
+	} else if c, ok := o.(*fyne.Container); ok {
+		c.Layout.Layout(c.Objects, c.Size()) // what is inside may have changed
+	}
+	return o.MinSize().Height
+}
+
 // setWidth gives an object a width and the height that it then needs.
 func setWidth(o fyne.CanvasObject, width float32) (height float32) {
-	if c, ok := o.(*fyne.Container); ok && c.Size().Width == width {
-		c.Layout.Layout(c.Objects, c.Size()) // what is inside may have changed
-	} else {
-		o.Resize(fyne.NewSize(width, o.MinSize().Height))
-	}
-	h := o.MinSize().Height
+	h := heightAt(o, width)
 	o.Resize(fyne.NewSize(width, h))
 	return h
 }
@@ -70,7 +77,7 @@ func (l inset) MinSize(objects []fyne.CanvasObject) fyne.Size {
 }
 
 func (l inset) Layout(objects []fyne.CanvasObject, size fyne.Size) {
-	setWidth(objects[0], size.Width-2*l.x)
+	heightAt(objects[0], size.Width-2*l.x)
 	objects[0].Resize(size.SubtractWidthHeight(2*l.x, 2*l.y))
 	objects[0].Move(fyne.NewPos(l.x, l.y))
 }
@@ -94,7 +101,7 @@ func (stack) MinSize(objects []fyne.CanvasObject) fyne.Size {
 
 func (stack) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	for _, o := range objects {
-		setWidth(o, size.Width)
+		heightAt(o, size.Width)
 		o.Resize(size)
 		o.Move(fyne.NewPos(0, 0))
 	}
@@ -233,7 +240,7 @@ func (l *grid) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 		row := seen[i:min(i+cols, len(seen))]
 		var high float32
 		for _, o := range row {
-			high = max(high, setWidth(o, each))
+			high = max(high, heightAt(o, each))
 		}
 		for j, o := range row {
 			o.Resize(fyne.NewSize(each, high))

@@ -22,7 +22,8 @@ type settings struct {
 
 	listen, listenTLS, metrics, proxy *setting
 	notify, autostart                 *check
-	level                             *choice
+	level, theme, language            *choice
+	themed, spoken                    *remark
 	folder                            *text
 	openFolder                        *button
 	keystore                          *keystore
@@ -30,6 +31,7 @@ type settings struct {
 	devices                           *devices
 
 	now     api.Settings // as the engine has them
+	known   bool         // now has been read
 	filling bool         // widgets are changed by us, not by a person
 	said    answer       // the last one that says something
 	cancel  context.CancelFunc
@@ -37,6 +39,12 @@ type settings struct {
 
 // levels are the log's, in the order of the list.
 var levels = []string{"debug", "info", "warn", "error"}
+
+// themes and languages are those of the window, in the order of their lists.
+var (
+	themes    = []string{"system", "light", "dark"}
+	languages = []string{"system", "en", "de"}
+)
 
 func newSettings(w *window) *settings {
 	s := &settings{w: w, notice: newNotice(w), loading: newMuted(tr("Loading the settings…")), certificate: newCertificate(w), keystore: newKeystore(w)}
@@ -55,6 +63,14 @@ func newSettings(w *window) *settings {
 	s.level = w.kit.choice([]string{tr("Debug"), tr("Normal"), tr("Warnings"), tr("Errors")}, func(string) {
 		s.change(func(p *api.Settings) { p.LogLevel = levels[s.level.SelectedIndex()] }, logged)
 	})
+	s.themed, s.spoken = newRemark(), newRemark()
+	s.theme = w.kit.choice([]string{tr("Like the desktop"), tr("Light"), tr("Dark")}, func(string) {
+		s.change(func(p *api.Settings) { p.Theme = themes[s.theme.SelectedIndex()] }, s.themed)
+	})
+	// Everybody finds their own language under its own name.
+	s.language = w.kit.choice([]string{tr("Like the desktop"), "English", "Deutsch"}, func(string) {
+		s.change(func(p *api.Settings) { p.Language = languages[s.language.SelectedIndex()] }, s.spoken)
+	})
 	s.folder = newText("", kind{mono: true, size: theme.SizeNameCaptionText})
 	s.openFolder = w.kit.button(tr("Open folder"), theme.FolderOpenIcon(), func() { s.showFolder(logged) })
 
@@ -64,7 +80,9 @@ func newSettings(w *window) *settings {
 		return newCard(newColumn(14, append([]fyne.CanvasObject{newHeading(title)}, objects...)...)).Container
 	}
 	s.all = newColumn(16,
-		section(tr("This computer"), newColumn(0, padded(-8, -4, s.autostart), started.beside(28), padded(-8, -4, s.notify), notified.beside(28))),
+		section(tr("This computer"), newColumn(0, padded(-8, -4, s.autostart), started.beside(28), padded(-8, -4, s.notify), notified.beside(28)),
+			newGrid(220, 14, 2, newColumn(6, newField(tr("Theme"), "", s.theme.framed()).Container, s.themed.text),
+				newColumn(6, newField(tr("Language"), "", s.language.framed()).Container, s.spoken.text))),
 		section(tr("Local mail server"), s.listen.root, s.listenTLS.root),
 		section(tr("Devices on my network"), s.devices.root),
 		section(tr("Certificate"), s.certificate.root),
@@ -98,15 +116,16 @@ func (s *settings) hush() {
 func (s *settings) enter() {
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancel(s.w.work.ctx)
-	s.all.Hide()
-	s.loading.Show()
+	show(s.all, s.known)
+	show(s.loading, !s.known)
 	s.notice.say("", "")
 	s.keystore.clear()
 	ask(s.w.work, ctx, s.w.backend.Settings, func(p api.Settings, err error) {
 		s.loading.Hide()
 		s.notice.tell(s.w.explain(err))
-		show(s.all, err == nil)
-		s.fill(p)
+		if show(s.all, err == nil); err == nil {
+			s.fill(p)
+		}
 		s.w.settle()
 	})
 	ask(s.w.work, ctx, s.w.backend.Certificate, func(c api.Certificate, err error) {
@@ -126,7 +145,7 @@ func (s *settings) enter() {
 
 // fill shows what the engine has. What somebody is typing stays.
 func (s *settings) fill(p api.Settings) {
-	s.now = p
+	s.now, s.known = p, true
 	s.filling = true
 	s.listen.update(strings.Join(p.Listen, ", "))
 	s.listenTLS.update(strings.Join(p.ListenTLS, ", "))
@@ -134,8 +153,14 @@ func (s *settings) fill(p api.Settings) {
 	s.proxy.update(p.HTTPProxy)
 	s.notify.SetChecked(p.Notifications)
 	s.devices.set(p)
-	if i := slices.Index(levels, p.LogLevel); i >= 0 {
-		s.level.SetSelectedIndex(i)
+	for _, list := range []struct {
+		choice *choice
+		names  []string
+		is     string
+	}{{s.level, levels, p.LogLevel}, {s.theme, themes, p.Theme}, {s.language, languages, p.Language}} {
+		if i := slices.Index(list.names, list.is); i >= 0 {
+			list.choice.SetSelectedIndex(i)
+		}
 	}
 	s.folder.set(p.LogFolder)
 	show(s.openFolder, p.LogFolder != "" && s.w.options.OpenFolder != nil)
@@ -168,8 +193,25 @@ func (s *settings) change(edit func(*api.Settings), at answer) {
 			return
 		}
 		at.accept(saved(notes))
+		was := s.now
 		s.fill(now)
+		if was.Theme != now.Theme || was.Language != now.Language {
+			s.w.rebuild(now)
+			s.w.pages["settings"].(*settings).rebuilt(change)
+		}
 	})
+}
+
+// rebuilt confirms a change in the page that was made anew because of it.
+func (s *settings) rebuilt(by api.SettingsChange) {
+	choice, remark := s.theme, s.themed
+	if by.Language != nil {
+		choice, remark = s.language, s.spoken
+	}
+	remark.accept(saved(nil))
+	s.said = remark
+	s.w.win.Canvas().Focus(choice)
+	s.w.settle()
 }
 
 // saved says that a change was made, and when it takes effect if not now.

@@ -81,7 +81,7 @@ func base() *fake {
 				Cure: api.Say("Create an app-specific password at account.apple.com and enter it in your mail program, with the server smtp.mail.me.com and port 587.")}},
 		},
 		settings: api.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
-			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true},
+			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true, Theme: "system", Language: "system"},
 		mail: api.MailSettings{Password: "k7mq-x2vd-9hfw-tj4c", Servers: []api.MailServer{
 			{Protocol: "smtp", Host: "127.0.0.1", Port: 1587}, {Protocol: "smtp", Host: "127.0.0.1", Port: 1465, TLS: true}}},
 		cert: api.Certificate{PEM: "-----BEGIN CERTIFICATE-----\n", File: "/home/me/.config/waxseal/localhost.crt",

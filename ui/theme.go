@@ -11,10 +11,29 @@ import (
 // The reds and the cream are those of assets/icon/waxseal.svg.
 type look struct {
 	fyne.Theme
-	always *fyne.ThemeVariant // instead of the system's, for pictures
+	always *fyne.ThemeVariant // instead of the desktop's
 }
 
 func newLook() *look { return &look{Theme: theme.DefaultTheme()} }
+
+// useTheme makes the window light or dark, or like the desktop. A desktop that says
+// nothing counts as light.
+func (w *window) useTheme(name string) {
+	if w.look == nil || name == "" {
+		return
+	}
+	w.look.always = nil
+	if name == "system" && w.options.NoScheme {
+		name = "light"
+	}
+	switch name {
+	case "light":
+		w.look.always = new(theme.VariantLight)
+	case "dark":
+		w.look.always = new(theme.VariantDark)
+	}
+	w.app.Settings().SetTheme(w.look)
+}
 
 // Colours beside Fyne's own.
 const (

@@ -57,8 +57,10 @@ type Options struct {
 	OpenFolder   func(string) error                           // in the system's own file manager
 	Autostart    func() (bool, error)                         // whether Waxseal starts at login
 	SetAutostart func(bool) error                             //
-	Language     string                                       // "de"; "" goes by the system
+	Language     string                                       // "en", "de"; "system" and "" go by the system
+	Theme        string                                       // "light", "dark"; "system" goes by the desktop, "" keeps the application's
 	Cure         func(error) string                           // what to do about an error; "" if unknown
+	NoScheme     bool                                         // the desktop does not say whether it is light or dark
 	TrayMissing  bool                                         // no panel shows the icon: the window says so
 	Page         Page                                         // the first to show
 	Pages        func(context.Context) iter.Seq2[Page, error] // pages that other processes ask for

@@ -7,6 +7,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 
 	"github.com/waxseal/waxseal/assets"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/ui/speech"
 )
 
@@ -27,15 +28,17 @@ type window struct {
 	options Options
 	work    *work
 	feed    feed
+	look    *look
 	kit     *kit
 	tips    *tips
 	view    view // as drawn last
 
-	frame   *frame
-	pages   map[string]page
-	current page
-	name    string    // of the current page
-	shown   time.Time // when it was opened
+	frame    *frame
+	pages    map[string]page
+	variants map[string]fyne.ThemeVariant // in which each page was drawn last
+	current  page
+	name     string    // of the current page
+	shown    time.Time // when it was opened
 }
 
 func newWindow(a fyne.App, b Backend, o Options) *window {
@@ -45,16 +48,30 @@ func newWindow(a fyne.App, b Backend, o Options) *window {
 	if o.do == nil {
 		o.do = fyne.Do
 	}
-	if err := speech.Use(o.Language); err != nil {
-		fyne.LogError("loading the texts", err)
-	}
-	if _, ours := a.Settings().Theme().(*look); !ours {
-		a.Settings().SetTheme(newLook())
-	}
 	w := &window{app: a, backend: b, options: o, work: newWork(o.do)}
+	w.look, _ = a.Settings().Theme().(*look)
+	if w.look == nil {
+		w.look = newLook()
+		a.Settings().SetTheme(w.look)
+	}
+	w.useTheme(o.Theme)
 	w.win = a.NewWindow("Waxseal")
 	w.win.SetIcon(fyne.NewStaticResource("waxseal.png", assets.Icon))
 	w.win.SetPadded(false)
+	w.build(o.Language)
+	w.win.Resize(w.lastSize())
+	w.win.SetOnClosed(w.keepSize)
+	w.win.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) { w.otherKey(e) })
+	w.addShortcuts()
+	w.show(o.Page)
+	return w
+}
+
+// build makes everything in the window, in a language.
+func (w *window) build(language string) {
+	if err := speech.Use(language); err != nil {
+		fyne.LogError("loading the texts", err)
+	}
 	w.tips = newTips(w)
 	w.kit = &kit{reveal: w.reveal, otherKey: w.otherKey, shortcut: w.shortcut, press: w.press, tip: w.tips.say}
 	w.frame = newFrame(w)
@@ -68,12 +85,47 @@ func newWindow(a fyne.App, b Backend, o Options) *window {
 		"check":    newCheck(w),
 		"about":    newAbout(w),
 	}
+	w.variants = map[string]fyne.ThemeVariant{}
+	for name := range w.pages {
+		w.variants[name] = w.app.Settings().ThemeVariant()
+	}
 	w.win.SetContent(w.frame.root)
-	w.win.Resize(fyne.NewSize(900, 640))
-	w.win.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) { w.otherKey(e) })
-	w.addShortcuts()
-	w.show(o.Page)
-	return w
+}
+
+// rebuild shows the settings in another theme or language. Pages are made in one
+// language, and those that are not shown would keep the old colours.
+func (w *window) rebuild(now api.Settings) {
+	w.closeOverlays()
+	w.current.leave()
+	w.useTheme(now.Theme)
+	w.build(now.Language)
+	w.frame.draw(w.view)
+	p := w.pages["settings"].(*settings)
+	p.fill(now)
+	w.current = nil
+	w.show(Page{Name: "settings"})
+}
+
+// The window's size is kept in the desktop's preferences for the application: it says
+// nothing about mail, and another screen has another one.
+const (
+	widthKey, highKey     = "window.width", "window.height"
+	defaultWidth          = 900
+	defaultHeight         = 640
+	leastWidth, leastHigh = 360, 480
+)
+
+// lastSize is the size that the window had when it was last closed.
+func (w *window) lastSize() fyne.Size {
+	p := w.app.Preferences()
+	width, high := p.FloatWithFallback(widthKey, defaultWidth), p.FloatWithFallback(highKey, defaultHeight)
+	return fyne.NewSize(max(leastWidth, float32(width)), max(leastHigh, float32(high)))
+}
+
+func (w *window) keepSize() {
+	size := w.win.Canvas().Size()
+	w.app.Preferences().SetFloat(widthKey, float64(size.Width))
+	w.app.Preferences().SetFloat(highKey, float64(size.Height))
 }
 
 // start starts watching the backend.
@@ -158,6 +210,10 @@ func (w *window) show(p Page) {
 	c := w.win.Canvas()
 	typed := c.Focused() != nil // with the keyboard: a click on a button takes the focus away
 	w.frame.put(p.Name, next.root())
+	if v := w.app.Settings().ThemeVariant(); w.variants[p.Name] != v {
+		w.variants[p.Name] = v // the desktop has changed while another page was shown
+		w.app.Settings().SetTheme(w.look)
+	}
 	next.draw(w.view)
 	if o, ok := c.Focused().(fyne.CanvasObject); ok && !w.isShown(o) {
 		c.Focus(nil) // it went with its page

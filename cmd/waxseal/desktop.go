@@ -168,6 +168,9 @@ func (d *desktop) run(ctx context.Context, w work) (begun bool, err error) {
 		cancel() // the tray goes once the last message is done
 		ended <- err
 	}()
+	if err := tray.Speak(d.server.Settings().Language); err != nil {
+		d.log.Error("the texts could not be loaded", "err", err)
+	}
 	d.settle(ctx)
 	if ctx.Err() != nil {
 		return false, <-ended
@@ -220,6 +223,9 @@ func (d *desktop) begin(ctx context.Context) {
 func (d *desktop) follow(ctx context.Context) {
 	var told tray.Told
 	show := func(s api.Snapshot) {
+		if err := tray.Speak(d.server.Settings().Language); err != nil {
+			d.log.Error("the texts could not be loaded", "err", err)
+		}
 		d.mu.Lock()
 		state := tray.State{Snapshot: s, WindowFailed: d.windowFault, Now: time.Now()}
 		d.mu.Unlock()

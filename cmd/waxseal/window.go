@@ -53,15 +53,22 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		return err
 	}
 	defer client.Close()
+	settings, err := client.Settings(ctx)
+	if err != nil {
+		return err
+	}
 	a := newApp()
 	failed := false
 	a.Lifecycle().SetOnStarted(func() {
 		if failed = !onScreen(a.Driver()); failed {
 			a.Quit()
+			return
 		}
+		beStill(a)
 	})
 	ui.Run(a, client, ui.Options{
-		Version: versionText(), OpenURL: m.openBrowser, OpenFolder: openFolder,
+		Version: versionText(), Language: settings.Language, Theme: settings.Theme, NoScheme: saysNoScheme(ctx),
+		OpenURL: m.openBrowser, OpenFolder: openFolder,
 		Autostart: autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
 		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client),
 	})
@@ -80,6 +87,30 @@ func newApp() fyne.App {
 	})
 	return app.NewWithID(appID)
 }
+
+// beStill keeps a running application's controls from moving by themselves. Before it runs, Fyne
+// compares the application's settings with its own, to decide whether to follow the desktop.
+func beStill(a fyne.App) {
+	fyne.SetCurrentApp(still{a})
+	for _, w := range a.Driver().AllWindows() { // a cursor may be blinking already
+		focused := w.Canvas().Focused()
+		w.Canvas().Unfocus()
+		w.Canvas().Focus(focused)
+	}
+}
+
+// still is an application whose controls do not move by themselves. A cursor that fades in and
+// out has Fyne draw the whole window many times a second, which takes a fifth of a core where
+// OpenGL draws in software.
+type still struct{ fyne.App }
+
+// Settings implements fyne.App.
+func (s still) Settings() fyne.Settings { return stillSettings{s.App.Settings()} }
+
+type stillSettings struct{ fyne.Settings }
+
+// ShowAnimations implements fyne.Settings.
+func (stillSettings) ShowAnimations() bool { return false }
 
 // showFault shows why the program cannot start, and waits until the user has read it. A program
 // that was started with a double click has nowhere else to say so.

@@ -25,6 +25,8 @@ type Settings struct {
 	LogFolder     string `json:"log_folder"` // the folder of the log file, "" if there is none; Configure does not change it
 	LogFile       string `json:"log_file"`   // the log file itself
 	Notifications bool   `json:"notifications"`
+	Theme         string `json:"theme"`    // of the window: "system", "light" or "dark"
+	Language      string `json:"language"` // of window, tray and notifications: "system", "en" or "de"
 }
 
 // SettingsChange changes some settings: nil leaves a setting as it is. Two windows or
@@ -38,6 +40,8 @@ type SettingsChange struct {
 	HTTPProxy     *string   `json:"http_proxy,omitempty"`
 	LogLevel      *string   `json:"log_level,omitempty"`
 	Notifications *bool     `json:"notifications,omitempty"`
+	Theme         *string   `json:"theme,omitempty"`
+	Language      *string   `json:"language,omitempty"`
 }
 
 // Change is what to changes in s.
@@ -57,6 +61,7 @@ func (s Settings) Change(to Settings) (c SettingsChange) {
 	c.Listen, c.ListenTLS = list(s.Listen, to.Listen), list(s.ListenTLS, to.ListenTLS)
 	c.Metrics, c.Keystore = word(s.Metrics, to.Metrics), word(s.Keystore, to.Keystore)
 	c.HTTPProxy, c.LogLevel = word(s.HTTPProxy, to.HTTPProxy), word(s.LogLevel, to.LogLevel)
+	c.Theme, c.Language = word(s.Theme, to.Theme), word(s.Language, to.Language)
 	if s.Notifications != to.Notifications {
 		c.Notifications = &to.Notifications
 	}

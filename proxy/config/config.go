@@ -32,7 +32,9 @@ type Config struct {
 	// applies. NO_PROXY names exceptions to both; this machine always is one.
 	HTTPProxy string `toml:"http_proxy"`
 
-	Notifications bool `toml:"notifications"` // show desktop notifications when somebody has to do something
+	Notifications bool   `toml:"notifications"`      // show desktop notifications when somebody has to do something
+	Theme         string `toml:"theme,omitempty"`    // of the window: "system", "light" or "dark"
+	Language      string `toml:"language,omitempty"` // of window, tray and notifications: "system", "en" or "de"
 
 	// AllowRemote allows addresses above that are not loopback. On those the server
 	// requires TLS before AUTH.
@@ -129,6 +131,8 @@ func Default() Config {
 		Keystore:                 keystore.SystemKind,
 		LogLevel:                 "info",
 		Notifications:            true,
+		Theme:                    "system",
+		Language:                 "system",
 		MaxConnections:           10_000,
 		MaxConnectionsPerAccount: 100,
 		IdleTimeout:              Duration(5 * time.Minute), // RFC 5321 section 4.5.3.2.7
@@ -144,6 +148,12 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.LogLevel == "" {
 		c.LogLevel = d.LogLevel
+	}
+	if c.Theme == "" {
+		c.Theme = d.Theme
+	}
+	if c.Language == "" {
+		c.Language = d.Language
 	}
 	if c.MaxConnections == 0 {
 		c.MaxConnections = d.MaxConnections

@@ -216,6 +216,8 @@ func (c Config) Changes(to api.SettingsChange) Changes {
 	list(to.ListenTLS, "listen_tls", func(c *Config) *[]string { return &c.ListenTLS })
 	word(to.Metrics, "metrics", func(c *Config) *string { return &c.Metrics })
 	word(to.LogLevel, "log_level", func(c *Config) *string { return &c.LogLevel })
+	word(to.Theme, "theme", func(c *Config) *string { return &c.Theme })
+	word(to.Language, "language", func(c *Config) *string { return &c.Language })
 	word(to.HTTPProxy, "http_proxy", func(c *Config) *string { return &c.HTTPProxy })
 	truth := func(to *bool, key string, of func(*Config) *bool) {
 		if to != nil && *of(&c) != *to {

@@ -30,9 +30,15 @@ func (c Config) problems() []problem {
 		found = append(found, problem{key: "keystore",
 			text: fmt.Sprintf("keystore is %q; use %s", c.Keystore, keystore.Choice(false))})
 	}
-	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
-		found = append(found, problem{key: "log_level",
-			text: fmt.Sprintf(`log_level is %q; use "debug", "info", "warn" or "error"`, c.LogLevel)})
+	for _, word := range []struct{ key, is, last, use string }{
+		{"log_level", c.LogLevel, "error", "debug info warn"},
+		{"theme", c.Theme, "dark", "system light"},
+		{"language", c.Language, "de", "system en"},
+	} {
+		if use := strings.Fields(word.use); word.is != word.last && !slices.Contains(use, word.is) {
+			found = append(found, problem{key: word.key,
+				text: fmt.Sprintf(`%s is %q; use "%s" or %q`, word.key, word.is, strings.Join(use, `", "`), word.last)})
+		}
 	}
 	if err := checkHTTPProxy(c.HTTPProxy); err != nil {
 		found = append(found, problem{key: "http_proxy", text: err.Error()})

@@ -7,6 +7,7 @@ package speech
 
 import (
 	"embed"
+	"strings"
 	"sync"
 
 	"fyne.io/fyne/v2"
@@ -23,17 +24,19 @@ var (
 	language = "none"
 )
 
-// Use loads the texts of a language ("de"); "" is the system's language.
+// Use loads the texts of a language ("de"); "" and "system" are the system's language, or
+// English if there are no texts in it. The caller makes sure that nobody reads texts
+// meanwhile.
 func Use(name string) error {
 	mu.Lock()
 	defer mu.Unlock()
+	if name == "" || name == "system" {
+		name = system()
+	}
 	if language == name {
 		return nil
 	}
 	language = name
-	if name == "" {
-		return lang.AddTranslationsFS(translations, "translation")
-	}
 	data, err := translations.ReadFile("translation/" + name + ".json")
 	if err != nil {
 		return err
@@ -44,6 +47,15 @@ func Use(name string) error {
 		return err
 	}
 	return lang.AddTranslationsForLocale(data, fyne.Locale(locale.LanguageString()))
+}
+
+// system is the system's language, if there are texts in it.
+func system() string {
+	name, _, _ := strings.Cut(lang.SystemLocale().LanguageString(), "-")
+	if _, err := translations.Open("translation/" + name + ".json"); err != nil {
+		return "en"
+	}
+	return name
 }
 
 // Say translates a text of the engine's into the person's language.

@@ -61,11 +61,18 @@ type drawn struct {
 	none     *line // "No accounts yet"
 	more     *line
 	pause    *line
+	always   []always
 
 	mu       sync.Mutex
 	pages    [maxFaults]string   // where each fault's line leads
 	address  [maxAccounts]string // whose each account's line is
 	isPaused bool
+}
+
+// always is an item whose label only changes with the language.
+type always struct {
+	item  *systray.MenuItem
+	label func() string
 }
 
 // build makes all items, and calls click with each item and what to do when it is
@@ -75,10 +82,13 @@ func build(click func(item *systray.MenuItem, do func(Actions))) *drawn {
 	fixed := func(label string) *line {
 		return &line{item: systray.AddMenuItem(literal(label), ""), label: label, visible: true}
 	}
-	leading := func(label, page string) *line {
-		l := fixed(label)
-		click(l.item, func(a Actions) { a.Show(page, "") })
-		return l
+	named := func(item *systray.MenuItem, label func() string) *systray.MenuItem {
+		d.always = append(d.always, always{item, label})
+		return item
+	}
+	leading := func(page string, label func() string) {
+		item := named(systray.AddMenuItem("", ""), label)
+		click(item, func(a Actions) { a.Show(page, "") })
 	}
 	d.status = fixed("Waxseal")
 	d.status.item.Disable()
@@ -90,25 +100,25 @@ func build(click func(item *systray.MenuItem, do func(Actions))) *drawn {
 	systray.AddSeparator()
 	for i := range d.address {
 		l := fixed("")
-		sub := func(label string, do func(Actions, string)) {
-			click(l.item.AddSubMenuItem(literal(label), ""), func(a Actions) { do(a, d.addressOf(i)) })
+		sub := func(label func() string, do func(Actions, string)) {
+			click(named(l.item.AddSubMenuItem("", ""), label), func(a Actions) { do(a, d.addressOf(i)) })
 		}
-		sub(lang.L("Mail settings…"), func(a Actions, who string) { a.Show("setup", who) })
-		sub(lang.L("Send a test"), func(a Actions, who string) { a.SendTest(who) })
-		sub(lang.L("Sign in again…"), func(a Actions, who string) { a.Show("add", who) })
+		sub(func() string { return lang.L("Mail settings…") }, func(a Actions, who string) { a.Show("setup", who) })
+		sub(func() string { return lang.L("Send a test") }, func(a Actions, who string) { a.SendTest(who) })
+		sub(func() string { return lang.L("Sign in again…") }, func(a Actions, who string) { a.Show("add", who) })
 		d.accounts = append(d.accounts, l)
 	}
-	d.none = fixed(lang.L("No accounts yet"))
+	d.none = fixed("")
 	d.none.item.Disable()
-	d.more = leading("", "overview")
+	d.more = fixed("")
+	click(d.more.item, func(a Actions) { a.Show("overview", "") })
 	systray.AddSeparator()
-	leading(lang.L("Add account…"), "add")
-	d.pause = fixed(lang.L("Pause"))
+	leading("add", func() string { return lang.L("Add account…") })
+	d.pause = fixed("")
 	click(d.pause.item, func(a Actions) { a.SetPaused(!d.pausedNow()) })
-	leading(lang.L("Open Waxseal"), "")
+	leading("", func() string { return lang.L("Open Waxseal") })
 	systray.AddSeparator()
-	quit := fixed(lang.L("Quit"))
-	click(quit.item, func(a Actions) { a.Quit() })
+	click(named(systray.AddMenuItem("", ""), func() string { return lang.L("Quit") }), func(a Actions) { a.Quit() })
 	return d
 }
 
@@ -143,6 +153,9 @@ func (d *drawn) draw(m menu) {
 	d.isPaused = m.paused
 	d.mu.Unlock()
 
+	if !d.begun || m.language != d.last.language {
+		d.relabel()
+	}
 	d.status.show(m.status)
 	for i, l := range d.faults {
 		if i < len(m.faults) {
@@ -158,21 +171,31 @@ func (d *drawn) draw(m menu) {
 			l.hide()
 		}
 	}
+	words.RLock()
+	none, pause := "", lang.L("Pause")
 	if len(m.accounts) == 0 {
-		d.none.show(lang.L("No accounts yet"))
-	} else {
-		d.none.hide()
+		none = lang.L("No accounts yet")
 	}
-	d.more.showIf(m.more)
 	if m.paused {
-		d.pause.show(lang.L("Resume"))
-	} else {
-		d.pause.show(lang.L("Pause"))
+		pause = lang.L("Resume")
 	}
+	words.RUnlock()
+	d.none.showIf(none)
+	d.more.showIf(m.more)
+	d.pause.show(pause)
 	if !d.begun || m.status != d.last.status || m.icon != d.last.icon {
 		m.drawIcon()
 	}
 	d.last, d.begun = m, true
+}
+
+// relabel names the items that are always there in the language of now.
+func (d *drawn) relabel() {
+	words.RLock()
+	defer words.RUnlock()
+	for _, a := range d.always {
+		a.item.SetTitle(literal(a.label()))
+	}
 }
 
 func (m menu) drawIcon() {

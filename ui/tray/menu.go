@@ -32,6 +32,7 @@ type State struct {
 // menu is the content of the menu, as a value: the same State gives the same menu, and
 // only a different menu is drawn.
 type menu struct {
+	language string // of the lines that are always there
 	icon     icon
 	status   string // "3 accounts · 2 connections · 1 message"
 	faults   []entry
@@ -54,7 +55,9 @@ type account struct {
 
 // menuOf makes the menu of a State.
 func menuOf(s State) menu {
-	m := menu{icon: iconOf(s), status: statusLine(s), paused: s.State == api.Paused}
+	words.RLock()
+	defer words.RUnlock()
+	m := menu{language: spoken, icon: iconOf(s), status: statusLine(s), paused: s.State == api.Paused}
 	if s.PortTaken != nil {
 		m.faults = append(m.faults, entry{lang.L("A port is taken. Choose another…"), "settings"})
 	}

@@ -59,6 +59,8 @@ func (n Notice) Page() string {
 
 // text is what the notification says.
 func (n Notice) text() (title, body string) {
+	words.RLock()
+	defer words.RUnlock()
 	switch n.Kind {
 	case AccountFault:
 		if n.State == api.NeedsConsent {

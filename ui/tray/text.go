@@ -6,5 +6,22 @@ import (
 	"github.com/waxseal/waxseal/ui/speech"
 )
 
-// speak loads the texts in the user's language.
-var speak = sync.OnceValue(func() error { return speech.Use("") })
+var (
+	words  sync.RWMutex // held for reading while texts are made, and guards the language
+	spoken string
+)
+
+// Speak sets the language of menu and notifications: "en", "de", or "system".
+func Speak(name string) error {
+	words.Lock()
+	defer words.Unlock()
+	spoken = name
+	return speech.Use(name)
+}
+
+// speak loads the texts, unless they are loaded.
+func speak() error {
+	words.Lock()
+	defer words.Unlock()
+	return speech.Use(spoken)
+}
