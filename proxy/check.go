@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -48,6 +49,36 @@ func (c *checker) run(name, subject string, box *mailbox, do func(ctx context.Co
 	c.last = check
 	c.report(check)
 	return err == nil
+}
+
+// each makes rounds of checks, at most so many at once. It reports the checks of a round
+// together, when the round ends.
+func (c *checker) each(atOnce int, rounds []func(*checker)) {
+	var mu sync.Mutex // held while c is used
+	var working sync.WaitGroup
+	free := make(chan struct{}, atOnce)
+	for _, round := range rounds {
+		select {
+		case free <- struct{}{}:
+		case <-c.ctx.Done():
+		}
+		if c.ctx.Err() != nil {
+			break
+		}
+		working.Go(func() {
+			defer func() { <-free }()
+			var done []api.Check
+			own := &checker{ctx: c.ctx, report: func(ch api.Check) { done = append(done, ch) }}
+			round(own)
+			mu.Lock()
+			defer mu.Unlock()
+			c.failed += own.failed
+			for _, ch := range done {
+				c.report(ch)
+			}
+		})
+	}
+	working.Wait()
 }
 
 // failedCheck turns check into one that failed with err.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,33 @@ func TestDoctorNamesTheCure(t *testing.T) {
 		t.Errorf("keystore: %+v", c)
 	}
 	r.secrets.Fail(nil)
+}
+
+// TestDoctorChecksAccountsAtOnce: accounts whose provider is slow do not wait for each other, and
+// the checks of each stay together.
+func TestDoctorChecksAccountsAtOnce(t *testing.T) {
+	addresses := []string{"a@corp.test", "b@corp.test", "c@corp.test"}
+	r := newRig(t, rigOptions{accounts: addresses})
+	var waiting sync.WaitGroup
+	waiting.Add(len(addresses))
+	r.provider.SetFaults(providertest.Faults{SMTP: func(e providertest.Event) (none providertest.Action) {
+		if e.Step == providertest.StepAuth && slices.Contains(addresses, e.Account) {
+			waiting.Done()
+			waiting.Wait() // until all have come this far
+		}
+		return none
+	}})
+	var order []string
+	if failed := r.server.Doctor(t.Context(), func(c api.Check) {
+		if strings.Contains(c.Subject, "@") {
+			order = append(order, c.Subject)
+		}
+	}); failed != 0 {
+		t.Errorf("%d checks failed", failed)
+	}
+	if seen := slices.Compact(slices.Clone(order)); len(order) != 3*len(seen) || len(seen) != len(addresses)+1 {
+		t.Errorf("the checks come in the order %q", order)
+	}
 }
 
 // TestDoctorLooksAtTheConfiguration: doctor checks the configuration and its registrations.

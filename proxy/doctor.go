@@ -21,9 +21,14 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
+// accountsAtOnce is how many accounts Doctor checks at the same time: enough that 200 of them
+// take no longer than a few slow ones, and few enough for a provider and its limits.
+const accountsAtOnce = 8
+
 // Doctor checks everything that must work before mail can be sent: the keystore, the
 // listeners, and for each account network, token and login. It reports each check as it
-// ends and returns how many failed.
+// ends; those of one account stay together. It never calls report twice at the same time, and
+// returns how many checks failed.
 func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int) {
 	c := &checker{ctx: ctx, report: report}
 	c.run(api.CheckVersion, "", nil, func(context.Context) (finding, error) {
@@ -39,20 +44,24 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 			return found("There is no account yet. Add one in the window, or with `waxseal account add ADDRESS`."), nil
 		})
 	}
+	var rounds []func(*checker)
 	reached := map[string]bool{}
 	for _, a := range snap.Accounts {
 		box := s.mailbox(a.Address)
-		if box == nil || ctx.Err() != nil {
+		if box == nil {
 			continue
 		}
 		for _, endpoint := range []string{config.HostOf(box.provider.TokenURL), box.provider.SMTP} {
 			if endpoint != "" && !reached[endpoint] {
 				reached[endpoint] = true
-				c.run(api.CheckReach, endpoint, box, func(ctx context.Context) (finding, error) { return s.reach(ctx, endpoint) })
+				rounds = append(rounds, func(c *checker) {
+					c.run(api.CheckReach, endpoint, box, func(ctx context.Context) (finding, error) { return s.reach(ctx, endpoint) })
+				})
 			}
 		}
-		s.checkAccount(c, box)
+		rounds = append(rounds, func(c *checker) { s.checkAccount(c, box) })
 	}
+	c.each(accountsAtOnce, rounds)
 	return c.failed
 }
 

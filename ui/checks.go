@@ -20,6 +20,8 @@ type checks struct {
 	spinner *widget.Activity
 	now     *text
 	all     []api.Check
+	brief   bool      // only failures are listed; those that passed are counted
+	passed  *text     // how many
 	acts    []*button // start what a check's cure says
 	w       *window
 }
@@ -28,12 +30,15 @@ func newChecks(w *window) *checks {
 	c := &checks{w: w, done: newColumn(12), spinner: widget.NewActivity(), now: newMuted("")}
 	c.waiting = newLine(10, []fyne.CanvasObject{container.New(exactly(20), c.spinner)}, c.now)
 	c.waiting.Hide()
-	c.root = newColumn(12, c.done, c.waiting)
+	c.passed = newMuted("")
+	c.passed.Hide()
+	c.root = newColumn(12, c.done, c.passed, c.waiting)
 	return c
 }
 
 func (c *checks) clear() {
 	c.all, c.acts, c.done.Objects = nil, nil, nil
+	c.passed.Hide()
 	c.done.Refresh()
 	c.wait("")
 }
@@ -53,7 +58,18 @@ func (c *checks) wait(what string) {
 // add shows a check that has ended.
 func (c *checks) add(ch api.Check) {
 	c.all = append(c.all, ch)
-	c.done.Add(c.line(ch))
+	if !c.brief || !ch.OK {
+		c.done.Add(c.line(ch))
+		return
+	}
+	ok := 0
+	for _, ch := range c.all {
+		if ch.OK {
+			ok++
+		}
+	}
+	c.passed.set(trn("{{.N}} checks passed.", int64(ok)))
+	c.passed.Show()
 }
 
 func (c *checks) line(ch api.Check) fyne.CanvasObject {

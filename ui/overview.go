@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +99,7 @@ func (o *overview) draw(v view) {
 	passed := o.w.now().Sub(v.arrived)
 	o.gauges.draw(s, passed, o.w.now())
 	o.breakers.draw(s.Breakers, passed)
-	o.all = s.Accounts
+	o.arrange(s.Accounts)
 	some := len(o.all) > 0
 	show(o.empty, v.known && !some)
 	show(o.heading, some)
@@ -105,6 +107,36 @@ func (o *overview) draw(v view) {
 	show(o.add, some)
 	show(o.search, len(o.all) > 6)
 	o.list()
+}
+
+// arrange puts the accounts that need somebody first. While the pointer or the focus is
+// on one, all stay where they are, so that nobody chooses another one than was seen.
+func (o *overview) arrange(accounts []api.AccountStatus) {
+	at := make(map[string]int, len(o.all))
+	for i, a := range o.all {
+		at[a.Address] = i
+	}
+	stay := o.rows.used() && len(accounts) == len(o.all) &&
+		!slices.ContainsFunc(accounts, func(a api.AccountStatus) bool { _, there := at[a.Address]; return !there })
+	o.all = slices.Clone(accounts)
+	slices.SortStableFunc(o.all, func(a, b api.AccountStatus) int {
+		if stay {
+			return cmp.Compare(at[a.Address], at[b.Address])
+		}
+		return cmp.Compare(urgency(a), urgency(b))
+	})
+}
+
+// urgency sorts accounts: first those that need somebody, then those that wait for
+// something to pass.
+func urgency(a api.AccountStatus) int {
+	switch a.State.Severity() {
+	case api.NeedsSomebody:
+		return 0
+	case api.Passing:
+		return 1
+	}
+	return 2
 }
 
 // list shows the accounts that match the search.

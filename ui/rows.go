@@ -50,6 +50,16 @@ func (r *rows) set(count int) {
 	}
 }
 
+// used reports whether the pointer or the focus is on a row.
+func (r *rows) used() bool {
+	for _, o := range r.shown {
+		if u, ok := o.(interface{ used() bool }); ok && u.used() {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *rows) columns(width float32) int {
 	if r.least == 0 {
 		return 1

@@ -35,6 +35,7 @@ func (y story) stage(t testing.TB, g staging) *stage {
 	g.options = y.options
 	g.options.OpenURL = func(string) error { return nil }
 	g.options.OpenFolder = func(string) error { return nil }
+	g.options.SaveReport = func(context.Context, string) (string, error) { return "/home/me/Downloads/waxseal-report.txt", nil }
 	g.options.Autostart = func() (bool, error) { return true, nil }
 	g.options.SetAutostart = func(bool) error { return nil }
 	g.options.Version = "1.0.0"

@@ -51,6 +51,9 @@ func (t *tile) choose(chosen bool) {
 	}
 }
 
+// used reports whether the pointer or the focus is on the tile.
+func (t *tile) used() bool { return t.hovered || t.focused }
+
 // Tapped implements fyne.Tappable.
 func (t *tile) Tapped(*fyne.PointEvent) {
 	if t.onTapped != nil {

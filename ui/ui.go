@@ -53,17 +53,18 @@ type Backend interface {
 // left out then.
 type Options struct {
 	Version      string
-	OpenURL      func(string) error                           // a page in the system's own browser
-	OpenFolder   func(string) error                           // in the system's own file manager
-	Autostart    func() (bool, error)                         // whether Waxseal starts at login
-	SetAutostart func(bool) error                             //
-	Language     string                                       // "en", "de"; "system" and "" go by the system
-	Theme        string                                       // "light", "dark"; "system" goes by the desktop, "" keeps the application's
-	Cure         func(error) string                           // what to do about an error; "" if unknown
-	NoScheme     bool                                         // the desktop does not say whether it is light or dark
-	TrayMissing  bool                                         // no panel shows the icon: the window says so
-	Page         Page                                         // the first to show
-	Pages        func(context.Context) iter.Seq2[Page, error] // pages that other processes ask for
+	OpenURL      func(string) error                                                // a page in the system's own browser
+	OpenFolder   func(string) error                                                // in the system's own file manager
+	SaveReport   func(ctx context.Context, checks string) (file string, err error) // of a bug: the checks, the versions, the end of the log
+	Autostart    func() (bool, error)                                              // whether Waxseal starts at login
+	SetAutostart func(bool) error                                                  //
+	Language     string                                                            // "en", "de"; "system" and "" go by the system
+	Theme        string                                                            // "light", "dark"; "system" goes by the desktop, "" keeps the application's
+	Cure         func(error) string                                                // what to do about an error; "" if unknown
+	NoScheme     bool                                                              // the desktop does not say whether it is light or dark
+	TrayMissing  bool                                                              // no panel shows the icon: the window says so
+	Page         Page                                                              // the first to show
+	Pages        func(context.Context) iter.Seq2[Page, error]                      // pages that other processes ask for
 
 	now func() time.Time // for pictures that are the same tomorrow
 	do  func(func())     // fyne.Do; the tests' driver has no goroutine of its own

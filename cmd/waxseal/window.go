@@ -69,6 +69,7 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 	ui.Run(a, client, ui.Options{
 		Version: versionText(), Language: settings.Language, Theme: settings.Theme, NoScheme: saysNoScheme(ctx),
 		OpenURL: m.openBrowser, OpenFolder: openFolder,
+		SaveReport: func(ctx context.Context, checks string) (string, error) { return m.saveReport(ctx, client, checks) },
 		Autostart: autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
 		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client),
 	})
