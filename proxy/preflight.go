@@ -39,8 +39,9 @@ func (s *Server) Preflight(ctx context.Context, a api.Account) (api.Preflight, e
 }
 
 func preflightOf(p config.Provider) api.Preflight {
+	errors, _ := p.PageErrors()
 	return api.Preflight{
 		Provider: p.ID, Name: p.Name, Device: p.DeviceURL != "" && p.Grant == "", NoSignIn: p.Grant != "",
-		NoClientID: p.ClientID == "", Registration: p.Registration(),
+		NoClientID: p.ClientID == "", Registration: p.Registration(), PageErrors: errors,
 	}
 }

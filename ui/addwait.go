@@ -20,6 +20,7 @@ type addWait struct {
 	until  *text
 	link   *fyne.Container
 	device *deviceCode
+	errors *pageErrors
 	notice *notice
 	retry  *button
 	other  *button
@@ -41,10 +42,11 @@ func newAddWait(a *add) *addWait {
 		a.w.copyButton(tr("Copy link"), "", func() string { return s.url }))
 	s.retry = k.primary(tr("Try again"), theme.ViewRefreshIcon(), func() { s.run(s.to.Device) })
 	s.other = k.button(tr("Sign in on another device"), nil, func() { s.run(true) })
+	s.errors = newPageErrors(a.w, func() api.Account { return s.to.Account })
 	s.notice = newNotice(a.w)
 	s.cancel = k.button(tr("Cancel"), nil, func() { s.stop() })
 	s.finish = k.button(tr("Show settings"), nil, func() { s.done() })
-	card := newCard(newColumn(16, s.where, s.checks.root, s.device.root, s.link, s.until, s.notice.Container))
+	card := newCard(newColumn(16, s.where, s.checks.root, s.device.root, s.link, s.until, s.notice.Container, s.errors.root))
 	s.root = newColumn(16, card.Container, newActions(s.cancel, s.other, s.finish, s.retry))
 	return s
 }
@@ -72,6 +74,8 @@ func (s *addWait) run(device bool) {
 	s.link.Hide()
 	s.until.set("")
 	s.until.Hide()
+	s.errors.close()
+	s.errors.root.Hide()
 	s.retry.Hide()
 	s.other.Hide()
 	s.finish.Hide()
@@ -112,16 +116,19 @@ func (s *addWait) prompt(p api.Prompt) {
 	case p.URL != "":
 		s.url = p.URL
 		s.link.Show()
+		s.errors.root.Show()
 		s.checks.wait(tr("Waiting for you to sign in in the browser…"))
 		if !s.joined {
 			s.browse()
 		}
 	case p.Device != nil:
 		s.device.show(*p.Device)
+		s.errors.root.Show()
 		s.checks.wait(tr("Waiting for you to sign in on the other device…"))
 	case p.Check != nil:
 		s.link.Hide()
 		s.device.root.Hide()
+		show(s.errors.root, s.errors.root.Visible() && !p.Check.OK)
 		s.checks.add(*p.Check)
 		s.checks.wait(only(p.Check.OK, tr("Checking that mail can be sent…")))
 	}
@@ -149,7 +156,7 @@ func (s *addWait) failed(consented bool, err error) {
 		e = explained{words: tr("That didn’t work.")}
 	}
 	s.notice.say(e.words, e.cure) // this page has its own buttons
-	s.cancel.SetText(tr("Back")) // to what was entered
+	s.cancel.SetText(tr("Back"))  // to what was entered
 	s.retry.Show()
 	show(s.other, !s.to.Device && s.prospect.Device && !consented)
 	show(s.finish, consented)

@@ -69,16 +69,10 @@ func registrationSteps(w *window, r api.Registration) (lines []fyne.CanvasObject
 func registrationStep(w *window, n int, s api.Step) fyne.CanvasObject {
 	column := newColumn(4, numbered(n, say(s.Text)))
 	if s.Link != "" {
-		open := w.kit.button(tr("Open the provider’s page"), nil, func() {
-			if w.open(s.Link) != nil {
-				w.copy(s.Link)
-			}
-		})
-		column.Add(newBeside(24, newBody(""), newFlow(8, open)))
+		column.Add(newBeside(24, newBody(""), newFlow(8, linkButton(w, s.Link))))
 	}
 	if s.Copy != "" {
-		value := newText(clean(s.Copy), kind{mono: true})
-		column.Add(newBeside(24, newBody(""), newLine(4, nil, value, w.copyButton("", tr("Copy"), func() string { return s.Copy }))))
+		column.Add(newBeside(24, newBody(""), copyLine(w, s.Copy)))
 	}
 	return column
 }

@@ -54,21 +54,28 @@ func (y story) stage(t testing.TB, g staging) *stage {
 }
 
 func google() prospect {
-	return prospect{domains: []string{"gmail.com"}, Preflight: api.Preflight{Provider: "google", Name: "Google", Registration: registrationAt("google")}}
+	return prospect{domains: []string{"gmail.com"}, Preflight: api.Preflight{Provider: "google", Name: "Google", Registration: registrationAt("google"), PageErrors: pageErrorsAt("google")}}
 }
 
 func microsoft() prospect {
-	return prospect{domains: []string{"corp.example"}, Preflight: api.Preflight{Provider: "microsoft", Name: "Microsoft 365", Device: true, Registration: registrationAt("microsoft")}}
+	return prospect{domains: []string{"corp.example"}, Preflight: api.Preflight{Provider: "microsoft", Name: "Microsoft 365", Device: true, Registration: registrationAt("microsoft"), PageErrors: pageErrorsAt("microsoft")}}
 }
 
-// registrationAt is how the real engine has a provider registered.
-func registrationAt(id string) api.Registration {
-	for _, p := range (config.Config{}).Catalogue() {
-		if p.ID == id {
-			return p.Registration()
-		}
+// registrationAt is how the real engine has a provider registered, and pageErrorsAt what its page may
+// say.
+func registrationAt(id string) api.Registration { return providerAt(id).Registration() }
+func pageErrorsAt(id string) []api.PageError {
+	list, _ := providerAt(id).PageErrors()
+	return list
+}
+
+func providerAt(id string) config.Provider {
+	p, ok := (config.Config{}).Provider(id)
+	if !ok {
+		panic("no provider " + id)
 	}
-	panic("no provider " + id)
+	p.ClientID = "2f1c6d0e-7a55-4b07-9d0c-3c1f7f1b9a42"
+	return p
 }
 
 // base is a backend with nothing wrong and no account.
@@ -325,6 +332,22 @@ var stories = []story{
 	}), act: func(s *stage) {
 		typeAddress(s, "grace@corp.example").submit()
 		waitFor(s, "the link is there", func(a *addWait) bool { return a.link.Visible() })
+	}},
+	{name: "add browser says", page: Page{Name: "add"}, backend: with(func(b *fake) {
+		b.prompts = []api.Prompt{{URL: "https://login.example/authorize?x", Ends: noon.Add(10 * time.Minute)}}
+	}), act: func(s *stage) {
+		typeAddress(s, "grace@corp.example").submit()
+		waitFor(s, "the link is there", func(a *addWait) bool { return a.link.Visible() })
+		test.Tap(s.w.pages["add"].(*add).wait.errors.open)
+		waitFor(s, "the list is there", func(a *addWait) bool { return a.errors.list.Visible() })
+	}},
+	{name: "add google says", page: Page{Name: "add"}, backend: with(func(b *fake) {
+		b.prompts = []api.Prompt{{URL: "https://login.example/authorize?x", Ends: noon.Add(10 * time.Minute)}}
+	}), act: func(s *stage) {
+		typeAddress(s, "grace@gmail.com").submit()
+		waitFor(s, "the link is there", func(a *addWait) bool { return a.link.Visible() })
+		test.Tap(s.w.pages["add"].(*add).wait.errors.open)
+		waitFor(s, "the list is there", func(a *addWait) bool { return a.errors.list.Visible() })
 	}},
 	{name: "add checking", page: Page{Name: "add"}, backend: with(func(b *fake) {
 		b.prompts = []api.Prompt{{URL: "https://login.example/"}, {Check: &api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: 9400 * time.Millisecond}}}

@@ -174,6 +174,7 @@ func (s *signIn) showPage(ctx context.Context, page string) {
 		fmt.Fprintln(m.Out, "Open this page in a browser and approve:")
 	}
 	fmt.Fprintf(m.Out, "\n  %s\n\n", clean(page))
+	fmt.Fprintln(m.Out, "If the page shows an error instead, `waxseal explain ERROR` says what to do.")
 	asked := m.interactive()
 	if asked && m.copyText(ctx, page) { // it holds a state and a challenge, but no secret
 		fmt.Fprintln(m.Out, "The address is also in the clipboard.")

@@ -59,7 +59,7 @@ and passes on the provider's answer.`,
 	root.Flags().BoolVar(&hidden, "hidden", false, "start without a window, as at login")
 	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(),
-		m.reloadCommand(), m.sendTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.versionCommand())
+		m.reloadCommand(), m.sendTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())
 	root.SetHelpCommand(helpCommand())
 	return root, started
 }

@@ -18,6 +18,18 @@ type Preflight struct {
 	// Registration how to change that.
 	NoClientID   bool         `json:"no_client_id,omitempty"`
 	Registration Registration `json:"registration"`
+
+	PageErrors []PageError `json:"page_errors,omitempty"` // what the sign-in page may say instead
+}
+
+// PageError is an error or a warning that a provider's own page shows, and which Waxseal does not
+// hear of.
+type PageError struct {
+	Code  string `json:"code,omitempty"` // as the page shows it, or several with commas; "" if it has none
+	Means Text   `json:"means"`
+	Cure  Text   `json:"cure"`
+	Link  string `json:"link,omitempty"` // where to do it
+	Copy  string `json:"copy,omitempty"` // a value to enter, or to send to somebody
 }
 
 // Choice is a provider to choose.

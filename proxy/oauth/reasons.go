@@ -616,6 +616,20 @@ func (s said) reason() (r Reason, exact bool) {
 	return Refused, false
 }
 
+// ReasonFor is the reason in an error that somebody read on a page, such as "AADSTS50011" or
+// "redirect_uri_mismatch"; "" if it is not known.
+func ReasonFor(text string) Reason {
+	for _, word := range append(strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,;:()'\"", r) }), "") {
+		if r, exact := (said{code: word, description: text}).reason(); exact {
+			return r
+		}
+		if r, ok := general[fold(word)]; ok {
+			return r
+		}
+	}
+	return ""
+}
+
 // fold writes a code as the RFCs do: INVALID_GRANT, Invalid-Grant and invalidGrant are invalid_grant.
 func fold(code string) string {
 	code = camelCase.ReplaceAllString(strings.TrimSpace(code), "${1}_${2}")
