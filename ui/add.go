@@ -159,6 +159,7 @@ func newAddWho(a *add) *addWho {
 	s.register.secret.OnChanged = func(string) { s.ready() }
 	s.register.id.OnSubmitted = func(string) { s.submit() }
 	s.register.secret.OnSubmitted = func(string) { s.submit() }
+	s.register.tenant.OnSubmitted = func(string) { s.submit() }
 	s.next = k.primary(tr("Sign in"), theme.LoginIcon(), func() { s.submit() })
 	s.code = k.quiet(tr("Sign in on another device"), nil, func() { s.proceed(true) })
 	s.root = newColumn(16,
@@ -288,6 +289,9 @@ func (s *addWho) proceed(device bool) {
 		to.Account.ClientID = strings.TrimSpace(s.register.id.Text)
 		if s.register.needs.Secret != "none" {
 			to.ClientSecret = strings.TrimSpace(s.register.secret.Text)
+		}
+		if s.register.needs.Tenant {
+			to.Account.Tenant = strings.TrimSpace(s.register.tenant.Text)
 		}
 	}
 	s.root.Hide()

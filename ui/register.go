@@ -19,26 +19,30 @@ type register struct {
 	id          *entry
 	secret      *entry
 	secretField *fyne.Container
+	tenant      *entry
+	tenantField *fyne.Container
 
 	needs api.Registration
 }
 
 func newRegister(w *window) *register {
 	r := &register{w: w, how: newColumn(8), title: newText("", kind{bold: true})}
-	r.id, r.secret = w.kit.entry("", nil), w.kit.secret("")
+	r.id, r.secret, r.tenant = w.kit.entry("", nil), w.kit.secret(""), w.kit.entry("", nil)
 	r.once = newMuted(tr("Your provider requires every program to be registered. You do this once; it takes a few minutes."))
 	r.secretField = newField(tr("Client secret"), tr("Waxseal stores it in the keystore."), r.secret).Container
+	r.tenantField = newField(tr("Tenant"), tr("Only if the registration is for one directory: its ID or domain."), r.tenant).Container
 	r.root = newStack(newSheet(colorCard, colorCardBorder, 12), padded(16, 14, newColumn(14,
 		r.title, r.once,
 		r.how,
 		newField(tr("Client ID"), "", r.id).Container,
-		r.secretField)))
+		r.secretField, r.tenantField)))
 	return r
 }
 
 func (r *register) clear() {
 	r.id.SetText("")
 	r.secret.SetText("")
+	r.tenant.SetText("")
 }
 
 // show asks for a client ID if the provider has none yet.
@@ -51,6 +55,7 @@ func (r *register) show(p api.Preflight) {
 	r.title.set(tr("Register Waxseal with {{.Name}}", values{"Name": clean(p.Name)}))
 	show(r.once, r.needs.Closed.IsZero())
 	show(r.secretField, r.needs.Secret != "none")
+	show(r.tenantField, r.needs.Tenant)
 	r.how.Objects = registrationSteps(r.w, r.needs)
 }
 

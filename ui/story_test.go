@@ -322,6 +322,8 @@ var stories = []story{
 	{name: "add without oauth", page: Page{Name: "add"}, backend: base, act: func(s *stage) { typeAddress(s, "ada@icloud.com") }},
 	{name: "add register", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[0].NoClientID = true }),
 		act: func(s *stage) { typeAddress(s, "ada@gmail.com") }},
+	{name: "add register microsoft", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[1].NoClientID = true }),
+		act: func(s *stage) { typeAddress(s, "ada@corp.example") }},
 	{name: "add register nowhere", page: Page{Name: "add"}, backend: with(func(b *fake) {
 		b.prospects[0] = prospect{domains: []string{"yahoo.com"}, Preflight: api.Preflight{Provider: "yahoo", Name: "Yahoo", NoClientID: true, Registration: registrationAt("yahoo")}}
 	}), act: func(s *stage) { typeAddress(s, "ada@yahoo.com") }},

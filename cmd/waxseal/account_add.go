@@ -19,6 +19,7 @@ type addFlags struct {
 	provider   string
 	login      string
 	clientID   string
+	tenant     string
 	secretFile string
 	how        consentFlags
 }
@@ -51,6 +52,7 @@ which you enter on any other device.`,
 	cmd.Flags().StringVar(&f.provider, "provider", "", "the provider's `ID` (`waxseal providers` lists them)")
 	cmd.Flags().StringVar(&f.login, "login", "", "the `USER` who signs in, if that is not the address (shared mailbox, alias)")
 	cmd.Flags().StringVar(&f.clientID, "client-id", "", "the client `ID` of your registration")
+	cmd.Flags().StringVar(&f.tenant, "tenant", "", "the `ID` or domain of the Microsoft directory, if your registration is for that one only")
 	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", "`FILE` with the registration's client secret or a service account's key; - for standard input")
 	f.how.add(cmd)
 	return cmd
@@ -114,7 +116,7 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 		return err
 	}
 	defer c.Close()
-	account := api.Account{Address: address, Provider: f.provider, Login: f.login, ClientID: id}
+	account := api.Account{Address: address, Provider: f.provider, Login: f.login, ClientID: id, Tenant: f.tenant}
 	p, err := c.Preflight(ctx, account)
 	if err == nil && p.Provider == "" {
 		if account.Provider, err = m.chooseProvider(ctx, p); err == nil {
@@ -123,6 +125,9 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 	}
 	if err == nil && p.NoClientID && !p.There {
 		account.ClientID, secret, err = m.register(ctx, p, secret)
+		if err == nil && p.Registration.Tenant && account.Tenant == "" {
+			account.Tenant, err = m.ask(ctx, "tenant (only if the registration is for one directory; leave empty otherwise):")
+		}
 	}
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ type Account struct {
 	// These replace the provider's settings if they are set.
 	ClientID       string `toml:"client_id,omitempty"`
 	TokenURL       string `toml:"token_url,omitempty"`
-	SMTP           string `toml:"smtp,omitempty"` // host:port; see Config.Resolve for its TLS
+	Tenant         string `toml:"tenant,omitempty"` // ID or domain of Microsoft's directory that the registration is for
+	SMTP           string `toml:"smtp,omitempty"`   // host:port; see Config.Resolve for its TLS
 	MaxConnections int    `toml:"max_connections,omitempty"`
 }

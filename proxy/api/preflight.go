@@ -43,8 +43,10 @@ type Choice struct {
 // it. It is complete; docs/providers.md explains more.
 type Registration struct {
 	Steps  []Step `json:"steps"`
-	Secret string `json:"secret"`          // "none", "needed" or "maybe": whether a client secret comes with the ID
-	Closed Text   `json:"closed,omitzero"` // why nobody can register, and what to do instead
+	Secret string `json:"secret"` // "none", "needed" or "maybe": whether a client secret comes with the ID
+	// Tenant says that a registration may be for one directory only, which must then be named.
+	Tenant bool `json:"tenant,omitempty"`
+	Closed Text `json:"closed,omitzero"` // why nobody can register, and what to do instead
 }
 
 // Step is one step of a registration: one page and what to do there.

@@ -100,6 +100,9 @@ func (l Catalogue) Resolve(a api.Account) (Provider, error) {
 	if err := p.checkOAuth(); err != nil {
 		return Provider{}, err
 	}
+	if p, err = p.forTenant(cmp.Or(a.Tenant, p.Tenant)); err != nil {
+		return Provider{}, err
+	}
 	if a.TokenURL != "" && a.TokenURL != p.TokenURL {
 		if err := checkURL("token_url", a.TokenURL); err != nil {
 			return Provider{}, err

@@ -88,6 +88,7 @@ type Provider struct {
 	Scopes       []string          `toml:"scopes,omitempty" json:"scopes,omitempty"`
 	AuthParams   map[string]string `toml:"auth_params,omitempty" json:"auth_params,omitempty"` // additional parameters for AuthURL
 	ClientID     string            `toml:"client_id,omitempty" json:"client_id,omitempty"`
+	Tenant       string            `toml:"tenant,omitempty" json:"tenant,omitempty"`               // Microsoft's directory that the registration is for; "": any
 	RedirectHost string            `toml:"redirect_host,omitempty" json:"redirect_host,omitempty"` // as registered: "127.0.0.1" or "localhost"
 	RedirectPath string            `toml:"redirect_path,omitempty" json:"redirect_path,omitempty"` // as registered: "/"
 

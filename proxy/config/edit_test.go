@@ -20,7 +20,7 @@ func TestAddAccountsCreatesTheFile(t *testing.T) {
 	path := filepath.Join(safeiotest.Dir(t), "new folder", "ünï", "config.toml")
 	add := []api.Account{
 		{Address: "a@gmail.com", Provider: "google"},
-		{Address: `b@corp.example`, Provider: "microsoft", Login: `c"\é@corp.example`, ClientID: "id", TokenURL: "https://t.example/", SMTP: "s.example:465", MaxConnections: 9},
+		{Address: `b@corp.example`, Provider: "microsoft", Login: `c"\é@corp.example`, ClientID: "id", Tenant: "corp.example", TokenURL: "https://t.example/", SMTP: "s.example:465", MaxConnections: 9},
 	}
 	if err := AddAccounts(path, nil, add); err != nil {
 		t.Fatal(err)
@@ -34,6 +34,7 @@ address = "b@corp.example"
 provider = "microsoft"
 login = "c\"\\é@corp.example"
 client_id = "id"
+tenant = "corp.example"
 token_url = "https://t.example/"
 smtp = "s.example:465"
 max_connections = 9

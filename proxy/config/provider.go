@@ -59,6 +59,7 @@ func merge(own, base Provider) Provider {
 		p.AuthParams = base.AuthParams
 	}
 	p.ClientID = cmp.Or(own.ClientID, base.ClientID)
+	p.Tenant = cmp.Or(own.Tenant, base.Tenant)
 	p.RedirectHost = cmp.Or(own.RedirectHost, base.RedirectHost)
 	p.RedirectPath = cmp.Or(own.RedirectPath, base.RedirectPath)
 	p.Hello = cmp.Or(own.Hello, base.Hello)

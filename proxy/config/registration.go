@@ -31,14 +31,14 @@ var registrations = map[string]api.Registration{
 		{Link: "https://console.cloud.google.com/auth/clients",
 			Text: api.Say("Create a client of the type “Desktop app”, and download its JSON file or copy the client ID and the client secret. Google needs both.")},
 	}},
-	"microsoft": {Secret: "none", Steps: append([]api.Step{shellStep}, microsoftSteps("https://entra.microsoft.com/")...)},
+	"microsoft": {Secret: "none", Tenant: true, Steps: append([]api.Step{shellStep}, microsoftSteps("https://entra.microsoft.com/")...)},
 	"outlook": {Secret: "none", Steps: append([]api.Step{
 		{Link: "https://azure.microsoft.com/free/",
 			Text: api.Say("Microsoft only registers programs in a directory, and a personal account alone no longer has one. Use an account of an organization, or sign up for Azure with your personal account, which creates a directory.")},
 		shellStep}, microsoftSteps("https://entra.microsoft.com/")...)},
-	"microsoft-gcc-high": {Secret: "none", Steps: microsoftSteps("https://portal.azure.us/")},
-	"microsoft-dod":      {Secret: "none", Steps: microsoftSteps("https://portal.azure.us/")},
-	"microsoft-china":    {Secret: "none", Steps: microsoftSteps("https://portal.azure.cn/")},
+	"microsoft-gcc-high": {Secret: "none", Tenant: true, Steps: microsoftSteps("https://portal.azure.us/")},
+	"microsoft-dod":      {Secret: "none", Tenant: true, Steps: microsoftSteps("https://portal.azure.us/")},
+	"microsoft-china":    {Secret: "none", Tenant: true, Steps: microsoftSteps("https://portal.azure.cn/")},
 	"fastmail": {Secret: "none", Steps: []api.Step{
 		{Link: "https://www.fastmail.com/for-developers/oauth/", Copy: "http://localhost/",
 			Text: api.Say("Fastmail registers programs by hand. Write to its developers, with this redirect address.")},

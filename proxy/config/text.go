@@ -102,7 +102,7 @@ func accountBlock(a api.Account) string {
 	out.WriteString("[[account]]\n")
 	for _, f := range []struct{ key, value string }{
 		{"address", a.Address}, {"provider", a.Provider}, {"login", a.Login},
-		{"client_id", a.ClientID}, {"token_url", a.TokenURL}, {"smtp", a.SMTP},
+		{"client_id", a.ClientID}, {"tenant", a.Tenant}, {"token_url", a.TokenURL}, {"smtp", a.SMTP},
 	} {
 		if f.value != "" {
 			fmt.Fprintf(&out, "%s = %s\n", f.key, quote(f.value))

@@ -179,6 +179,9 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 	if err := checkClientID(p.ClientID); err != nil {
 		report("client_id", "%v", err)
 	}
+	if _, err := p.forTenant(p.Tenant); err != nil {
+		report("tenant", "%v", err)
+	}
 	if p.Hello != "" {
 		if err := upstream.CheckHello(p.Hello); err != nil {
 			report("hello", "hello: %v", err)

@@ -105,7 +105,7 @@ var reasons = map[Reason]struct {
 	SecretMissing:     {ByRegistration, "the provider wants a client secret", "give the client secret, or allow public client flows in the registration"},
 	SecretUnwanted:    {ByRegistration, "the registration is a public client, which has no secret", "remove the secret"},
 	RedirectUnknown:   {ByRegistration, "the redirect address is not registered", "register it for mobile and desktop programs"},
-	WrongTenant:       {ByRegistration, "the registration or the consent is for another tenant", "use the tenant's own addresses (auth_url, token_url), or a registration for all directories"},
+	WrongTenant:       {ByRegistration, "the registration or the consent is for another tenant", "name the tenant in the configuration (tenant), or use a registration for all directories"},
 	WrongAccountType:  {ByRegistration, "the registration does not allow this type of account (personal, or of an organisation)", "change the supported account types of the registration, or sign in with the other type of account"},
 	ScopeRefused:      {ByRegistration, "the provider does not grant the permissions that Waxseal asks for", "check the provider's scopes, and that the registration has them"},
 	AppDisabled:       {ByRegistration, "the program's registration is disabled", "ask whoever registered the program to enable it"},
