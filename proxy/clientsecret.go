@@ -68,6 +68,13 @@ func (s *Server) shareSecrets(ctx context.Context, known config.Catalogue, entri
 	return all
 }
 
+// ReadClient finds the client ID and the client secret in the provider's file or a pasted text; see
+// [config.ReadClient].
+func (s *Server) ReadClient(_ context.Context, text string) (c api.Client, err error) {
+	c.ID, c.Secret, err = config.ReadClient([]byte(text))
+	return c, err
+}
+
 // SetClientSecret gives an account's registration another client secret, for all
 // accounts that use it, such as one that takes the place of an expired one. The text is the
 // secret or the provider's JSON; see [config.ReadClient].

@@ -51,6 +51,13 @@ func (a *add) leave() {
 	}
 }
 
+// drop takes the provider's file while one is asked for.
+func (a *add) drop(files []fyne.URI) {
+	if a.who.root.Visible() && a.who.register.root.Visible() {
+		a.who.register.file.drop(files)
+	}
+}
+
 // begin chooses the first step. For an existing account that is the browser. A sign-in that
 // is going on stays.
 func (a *add) begin(address string) {
@@ -155,8 +162,12 @@ func newAddWho(a *add) *addWho {
 	s.choice.PlaceHolder = tr("Choose a provider")
 	s.choose = newField(tr("Provider"), tr("We couldn’t detect the provider. Choose who hosts this mailbox."), s.choice.framed()).Container
 	s.instead = newNotice(a.w)
-	s.register.id.OnChanged = func(string) { s.ready() }
-	s.register.secret.OnChanged = func(string) { s.ready() }
+	for _, e := range []*entry{s.register.id, s.register.secret} {
+		e.OnChanged = func(string) {
+			s.register.typed(e)
+			s.ready()
+		}
+	}
 	s.register.id.OnSubmitted = func(string) { s.submit() }
 	s.register.secret.OnSubmitted = func(string) { s.submit() }
 	s.register.tenant.OnSubmitted = func(string) { s.submit() }

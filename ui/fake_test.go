@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 )
 
 // prospect is what the fake says of an account.
@@ -156,6 +157,14 @@ func (f *fake) SendTest(ctx context.Context, address, to string, report func(api
 	<-ctx.Done()
 	f.ask("cancelled test")
 	return ctx.Err()
+}
+
+func (f *fake) ReadClient(_ context.Context, text string) (api.Client, error) {
+	if err := f.ask("read client"); err != nil {
+		return api.Client{}, err
+	}
+	id, secret, err := config.ReadClient([]byte(text))
+	return api.Client{ID: id, Secret: secret}, err
 }
 
 func (f *fake) SetClientSecret(_ context.Context, address, secret string) error {

@@ -21,6 +21,8 @@ type register struct {
 	secretField *fyne.Container
 	tenant      *entry
 	tenantField *fyne.Container
+	file        *clientFile
+	trouble     *notice // with the file
 
 	needs api.Registration
 }
@@ -30,10 +32,13 @@ func newRegister(w *window) *register {
 	r.id, r.secret, r.tenant = w.kit.entry("", nil), w.kit.secret(""), w.kit.entry("", nil)
 	r.once = newMuted(tr("Your provider requires every program to be registered. You do this once; it takes a few minutes."))
 	r.secretField = newField(tr("Client secret"), tr("Waxseal stores it in the keystore."), r.secret).Container
+	r.trouble = newNotice(w)
+	r.file = newClientFile(w, func(_ string, c api.Client) { r.fill(c) }, r.trouble.tell)
 	r.tenantField = newField(tr("Tenant"), tr("Only if the registration is for one directory: its ID or domain."), r.tenant).Container
 	r.root = newStack(newSheet(colorCard, colorCardBorder, 12), padded(16, 14, newColumn(14,
 		r.title, r.once,
 		r.how,
+		r.file.root, r.trouble.Container,
 		newField(tr("Client ID"), "", r.id).Container,
 		r.secretField, r.tenantField)))
 	return r
@@ -43,6 +48,25 @@ func (r *register) clear() {
 	r.id.SetText("")
 	r.secret.SetText("")
 	r.tenant.SetText("")
+	r.trouble.say("", "")
+}
+
+// fill enters what a file has.
+func (r *register) fill(c api.Client) {
+	if c.ID != "" {
+		r.id.SetText(c.ID)
+	}
+	if c.Secret != "" {
+		r.secret.SetText(c.Secret)
+	}
+}
+
+// typed takes the text of a file that was pasted into a field, in place of an ID or a secret.
+func (r *register) typed(into *entry) {
+	if text := into.Text; isClientJSON(text) {
+		into.SetText("")
+		r.file.take(text)
+	}
 }
 
 // show asks for a client ID if the provider has none yet.
@@ -56,6 +80,7 @@ func (r *register) show(p api.Preflight) {
 	show(r.once, r.needs.Closed.IsZero())
 	show(r.secretField, r.needs.Secret != "none")
 	show(r.tenantField, r.needs.Tenant)
+	show(r.file.root, r.needs.Secret != "none")
 	r.how.Objects = registrationSteps(r.w, r.needs)
 }
 

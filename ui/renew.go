@@ -2,14 +2,11 @@ package ui
 
 import (
 	"context"
-	"io"
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 
-	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
@@ -25,6 +22,7 @@ type renewal struct {
 	all     *fyne.Container // what needs the provider's answer
 	how     *fyne.Container
 	secret  *entry
+	file    *clientFile
 	field   *fyne.Container
 	next    *button
 
@@ -36,11 +34,20 @@ func newRenewal(w *window) *renewal {
 	r := &renewal{w: w, trouble: newNotice(w), notice: newNotice(w), how: newColumn(8)}
 	r.loading = newMuted(tr("Loading the registration…"))
 	r.secret = w.kit.secret("")
-	r.secret.OnChanged = func(string) { r.ready() }
+	r.secret.OnChanged = func(text string) {
+		if isClientJSON(text) {
+			r.file.take(text)
+		}
+		r.ready()
+	}
 	r.secret.OnSubmitted = func(string) { r.submit() }
-	file := w.kit.button(tr("Choose file…"), theme.FolderOpenIcon(), r.choose)
+	r.file = newClientFile(w, func(text string, _ api.Client) { // whole, so that the engine sees whose it is
+		if r.secret.Text != text {
+			r.secret.SetText(strings.TrimSpace(text))
+		}
+	}, r.notice.tell)
 	r.field = newColumn(8, newField(tr("New client secret"), tr("Waxseal stores it in the keystore and uses it for every account with this registration."), r.secret).Container,
-		newFlow(8, file))
+		r.file.root)
 	r.next = w.kit.primary("", theme.LoginIcon(), func() { r.submit() })
 	r.all = newColumn(16, newCard(newColumn(14, newHeading(tr("How to register")), r.how, r.field)).Container, newActions(r.next))
 	back := w.kit.quiet(tr("Back"), theme.NavigateBackIcon(), func() { w.show(Page{Name: "setup", Account: r.account}) })
@@ -131,31 +138,11 @@ func (r *renewal) submit() {
 	})
 }
 
-// longestSecret is as much of a file as is read: a service account's key has a few
-// kilobytes.
-const longestSecret = 64 << 10
-
-// choose takes the secret from a file.
-func (r *renewal) choose() {
-	dialog.ShowFileOpen(func(f fyne.URIReadCloser, err error) {
-		if err == nil && f == nil {
-			return // cancelled
-		}
-		text := ""
-		if err == nil {
-			var data []byte
-			data, err = io.ReadAll(io.LimitReader(f, longestSecret))
-			f.Close()
-			if err == nil {
-				text, err = safeio.Text(data)
-			}
-		}
-		r.notice.tell(r.w.explain(err))
-		if err == nil {
-			r.secret.SetText(strings.TrimSpace(text))
-		}
-		r.w.settle()
-	}, r.w.win)
+// drop takes the provider's file with the new secret.
+func (r *renewal) drop(files []fyne.URI) {
+	if r.all.Visible() && r.field.Visible() {
+		r.file.drop(files)
+	}
 }
 
 // draw says what is wrong, as long as it is.

@@ -33,6 +33,7 @@ type Backend interface {
 	Watch(ctx context.Context) iter.Seq2[api.Snapshot, error]
 	Activity(ctx context.Context, after uint64) ([]api.Activity, error)
 	Preflight(ctx context.Context, a api.Account) (api.Preflight, error)
+	ReadClient(ctx context.Context, text string) (api.Client, error)
 	SetClientSecret(ctx context.Context, address, secret string) error
 	Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (consented bool, err error)
 	CancelSignIn(ctx context.Context, address string) error

@@ -62,6 +62,7 @@ func newWindow(a fyne.App, b Backend, o Options) *window {
 	w.win.Resize(w.lastSize())
 	w.win.SetOnClosed(w.keepSize)
 	w.win.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) { w.otherKey(e) })
+	w.win.SetOnDropped(func(_ fyne.Position, files []fyne.URI) { w.dropped(files) })
 	w.addShortcuts()
 	w.show(o.Page)
 	return w
@@ -169,6 +170,13 @@ func (w *window) settle() {
 	c := w.frame.root
 	c.Layout.Layout(c.Objects, c.Size())
 	w.keepFocus()
+}
+
+// dropped hands files that were dropped on the window to its page, if that can take them.
+func (w *window) dropped(files []fyne.URI) {
+	if p, ok := w.current.(interface{ drop([]fyne.URI) }); ok {
+		p.drop(files)
+	}
 }
 
 // bring shows the page that another process asks for. Without one the window stays where it is,

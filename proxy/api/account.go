@@ -1,5 +1,11 @@
 package api
 
+// Client is what a provider knows a registered program by.
+type Client struct {
+	ID     string `json:"id,omitempty"`
+	Secret string `json:"secret,omitempty"`
+}
+
 // Account is one mail address that sends through Waxseal.
 type Account struct {
 	Address  string `toml:"address"`

@@ -130,6 +130,12 @@ func (c *Client) Add(ctx context.Context, a api.Account, clientSecret string) (s
 	return out.Password, err
 }
 
+// ReadClient finds a client ID and secret in a text; see [proxy.Server.ReadClient].
+func (c *Client) ReadClient(ctx context.Context, text string) (found api.Client, err error) {
+	err = c.call(ctx, http.MethodPost, "/read-client", readClientRequest{text}, &found)
+	return found, err
+}
+
 // SetClientSecret gives an account's registration another client secret; see
 // [proxy.Server.SetClientSecret].
 func (c *Client) SetClientSecret(ctx context.Context, address, secret string) error {

@@ -39,6 +39,7 @@ type Backend interface {
 	Reload(ctx context.Context) (notes []string, err error)
 	Preflight(ctx context.Context, a api.Account) (api.Preflight, error)
 	Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error)
+	ReadClient(ctx context.Context, text string) (api.Client, error)
 	SetClientSecret(ctx context.Context, address, secret string) error
 	SetLogin(ctx context.Context, address, login string) error
 	Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt) error) (consented bool, err error)
@@ -132,6 +133,9 @@ type (
 	addRequest struct {
 		Account      api.Account `json:"account"`
 		ClientSecret string      `json:"client_secret,omitempty"`
+	}
+	readClientRequest struct {
+		Text string `json:"text"`
 	}
 	loginRequest struct {
 		Address string `json:"address"`

@@ -68,6 +68,10 @@ func (f *fake) Add(_ context.Context, a api.Account, clientSecret string) (strin
 	return "added", f.ask("add %s %s %d %s", a.Address, a.Provider, a.MaxConnections, clientSecret)
 }
 
+func (f *fake) ReadClient(_ context.Context, text string) (api.Client, error) {
+	return api.Client{ID: "id", Secret: "secret"}, f.ask("read client %s", text)
+}
+
 func (f *fake) SetClientSecret(_ context.Context, address, secret string) error {
 	return f.ask("client secret %s %s", address, secret)
 }
@@ -240,6 +244,9 @@ func TestRequests(t *testing.T) {
 			if p, err := c.Add(ctx, api.Account{Address: "a@b", Provider: "corp", MaxConnections: 3}, "s"); p != "added" || err != nil {
 				t.Errorf("Add: %q, %v", p, err)
 			}
+			if got, err := c.ReadClient(ctx, "{}"); got != (api.Client{ID: "id", Secret: "secret"}) || err != nil {
+				t.Errorf("ReadClient: %+v, %v", got, err)
+			}
 			if err := c.SetClientSecret(ctx, "a@b", "s"); err != nil {
 				t.Errorf("SetClientSecret: %v", err)
 			}
@@ -275,7 +282,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch api.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"preflight a@b", "add a@b corp 3 s", "client secret a@b s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "cancel sign-in a@b", "doctor", "send a@b c@d"}
+			want := []string{"preflight a@b", "add a@b corp 3 s", "read client {}", "client secret a@b s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "cancel sign-in a@b", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}

@@ -97,6 +97,9 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 		password, err := b.Add(ctx, a.Account, a.ClientSecret)
 		return passwordAnswer{password}, err
 	}))
+	h.mux.HandleFunc("POST /read-client", with(func(ctx context.Context, a readClientRequest) (any, error) {
+		return b.ReadClient(ctx, a.Text)
+	}))
 	h.mux.HandleFunc("POST /client-secret", with(func(ctx context.Context, a clientSecretRequest) (any, error) {
 		return nil, b.SetClientSecret(ctx, a.Address, a.ClientSecret)
 	}))
