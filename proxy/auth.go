@@ -7,6 +7,9 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/config"
@@ -21,7 +24,17 @@ const authTimeout = 55 * time.Second
 // usable token, and one login with it that the provider accepted. So a fault shows when the mail
 // program connects, with its cause.
 func (s *session) authenticate(username, password string) error {
-	return apart(func() error { return s.authenticated(username, password) })
+	return apart(func() error { return s.authenticated(inUTF8(username), inUTF8(password)) })
+}
+
+// inUTF8 is what a mail program sent as user name or password. AUTH has no encoding before UTF-8
+// (RFC 4616 section 2), and programs that are older send that of their system, mostly Windows-1252.
+func inUTF8(sent string) string {
+	if utf8.ValidString(sent) {
+		return sent
+	}
+	text, _ := charmap.Windows1252.NewDecoder().String(sent) // knows every byte
+	return text
 }
 
 // apart runs f on a goroutine of its own and waits for its end. A login reaches deep, into keystore,

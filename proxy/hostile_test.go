@@ -78,6 +78,20 @@ func TestSyntaxOfPlain(t *testing.T) {
 	p.do("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("other\x00"+me+"\x00"+password)), "535 5.7.8")
 }
 
+// A password beyond ASCII was wrong from every program that does not write UTF-8, or takes accents
+// apart.
+func TestPasswordsInOtherEncodings(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.server.mailbox(me).password.set("p\u00e4ss§w€rt-1")
+	for sent, reply := range map[string]string{"p\u00e4ss§w€rt-1": "235", "pa\u0308ss§w€rt-1": "235", "p\xe4ss\xa7w\x80rt-1": "235", "p\xe4ss\xa7wert-1": "535", "p?ss?w?rt-1": "535"} {
+		p := r.dial()
+		p.do("EHLO x", "250")
+		p.do("AUTH LOGIN "+inBase64(me), "334")
+		p.do(inBase64(sent), reply)
+		p.do("QUIT", "221")
+	}
+}
+
 // TestUnknownAccountsAreAlike: neither the answer nor the delay tells which names have an account.
 // Names without one shared a source, so a guesser whose next name was answered at once had found an
 // account.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/config"
 )
@@ -22,8 +24,14 @@ type localPassword struct {
 }
 
 func (l *localPassword) set(password string) {
-	sum := sha256.Sum256([]byte(password))
+	sum := hashOf(password)
 	l.sum.Store(&sum)
+}
+
+// hashOf is a password's hash. A letter with an accent is the same whether it is written as one
+// character or as two (RFC 8265 section 4.2.2).
+func hashOf(password string) [sha256.Size]byte {
+	return sha256.Sum256([]byte(norm.NFC.String(password)))
 }
 
 // matches compares in constant time. Nothing matches a password that was not loaded.
@@ -33,7 +41,7 @@ func (l *localPassword) matches(password string) bool {
 	if known != nil {
 		want = *known
 	}
-	got := sha256.Sum256([]byte(password))
+	got := hashOf(password)
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && known != nil
 }
 
