@@ -34,6 +34,7 @@ func TestDeadWarmConnection(t *testing.T) {
 		{"MAIL", "421 4.4.2 idle for too long"}, {"RCPT", "421 4.4.2 idle for too long"}, {"DATA", "421 4.4.2 idle for too long"},
 		{"MAIL", "drop"}, {"RCPT", "drop"}, {"DATA", "drop"},
 		{"MAIL", "what?"}, {"MAIL", "354 go"}, {"DATA", "250 ok"},
+		{"MAIL", "530 5.7.57 Client not authenticated to send mail"}, // it has ended the login alone
 	} {
 		for _, ext := range [][]string{without("CHUNKING"), {"AUTH XOAUTH2"}} {
 			t.Run(c.at+" "+c.reply, func(t *testing.T) {

@@ -218,6 +218,9 @@ func (t *Transaction) judge(ctx context.Context, mail Reply, replies []Reply, ag
 		}
 	}
 	if !mail.ok() {
+		// "Authentication required" on a connection that has logged in: the server has ended the
+		// login, and not the connection.
+		t.c.broken = t.c.broken || mail.Code == 530
 		t.verdict = &mail
 		return repeat(mail, nil, len(replies)), nil
 	}
