@@ -231,8 +231,8 @@ func explainConnection(s subject, err error) *api.Problem {
 		return p
 	case refused && said.Reply.Code/100 == 5:
 		cure := "Its words say why. Check that the provider’s smtp in the configuration is right."
-		if lost.Op == "EHLO" || lost.Op == "HELO" {
-			cure = "If it wants another name for this computer, set hello of the provider in the configuration to a full host name."
+		if lost.Op == "EHLO" {
+			cure = helloCure
 		}
 		p := s.lasting(api.TurnedAway, "5.7.0", "{{.Provider}} refuses connections from this computer.", cure)
 		p.Said = said.Reply.String()
@@ -251,6 +251,9 @@ func explainConnection(s subject, err error) *api.Problem {
 	p.Said = ""
 	return p
 }
+
+// helloCure is what to do where a server does not like the name in EHLO.
+const helloCure = "If it wants another name for this computer, set hello of the provider in the configuration to a full host name."
 
 // untrusted explains a certificate that is not trusted, of a mail server or a sign-in
 // server; nil for other errors. It passes: a hotel's login page goes away, an expired

@@ -40,6 +40,9 @@ func TestProvidersAnswers(t *testing.T) {
 		{535, "5.7.3999 nobody's", "token_refused", "sign in again", "its words", "5.7.8", "Sign in again"},
 		{454, "4.7.0 see 5.7.139", "provider_busy", "a few minutes", "a few minutes", "4.7.0", "other side said"},
 		{451, "see 5.7.139", "provider_busy", "a few minutes", "his passes", "4.7.0", "other side said"},
+		{504, "5.5.2 <pc7>: Helo command rejected: need fully-qualified hostname", "token_refused", "set hello of the provider", "set hello of the provider", "5.5.2", "name that this computer gives"},
+		{450, "4.7.1 <[192.0.2.7]>: Helo command rejected: Host not found", "provider_busy", "few minutes", "set hello of the provider", "4.7.0", "Helo command"},
+		{550, "5.7.1 blocked", "token_refused", "sign in again", "its words", "5.7.1", "blocked"},
 		{535, "", "token_refused", "sign in again", "its words", "5.7.8", "Sign in again"},
 	} {
 		r := upstream.Reply{Code: c.code, Lines: []string{c.text}}

@@ -21,7 +21,8 @@ type meaning struct {
 }
 
 // meanings are the answers whose own words do not say what to do. They are
-// Exchange's, except that 5.4.5 and 4.7.0 are Google's too. Of several with the
+// Exchange's, except that 5.4.5 and 4.7.0 are Google's too, and Postfix refuses
+// the name in EHLO only at MAIL or RCPT (smtpd_delay_reject). Of several with the
 // same code the first whose words fit is meant.
 var meanings = []meaning{
 	{"5.7.139", "did not meet the criteria", api.SMTPDisabled, "A policy of the organisation blocks {{.Account}} from sending.", "Ask an administrator to allow this mailbox in the Conditional Access or authentication policy that blocks it."},
@@ -38,10 +39,15 @@ var meanings = []meaning{
 	{"5.2.3", "", "", "The message is larger than the provider accepts.", "Send less, or a link."},
 	{"5.1.10", "", "", "There is no such recipient.", "Check the address."},
 	{"5.1.1", "", "", "There is no such recipient.", "Check the address."},
+	{"5.5.2", "helo command rejected", "", helloRefused, helloCure},
+	{"5.7.1", "helo command rejected", "", helloRefused, helloCure},
+	{"4.7.1", "helo command rejected", "", helloRefused, helloCure},
 	{"4.3.2", "", api.ProviderBusy, "Too many messages are being sent from {{.Account}} at once.", "Send fewer at a time, or lower max_connections."},
 	{"4.7.0", "", api.ProviderBusy, "{{.Provider}} asks to slow down, or can’t check the sign-in right now.", "Try again in a few minutes."},
 	{"4.2.0", "", api.ProviderBusy, "{{.Provider}} can’t sign the mailbox in right now.", "Try again in a few minutes."},
 }
+
+const helloRefused = "{{.Provider}} does not accept the name that this computer gives in EHLO."
 
 // meaningOf finds the meaning of a reply. Exchange has been seen to put the code
 // not first, so it counts wherever it stands as a word.
