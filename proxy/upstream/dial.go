@@ -157,7 +157,13 @@ func (p *Pool) hello(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	if r, err = c.rest(r); err != nil {
+	if r.Code == 220 { // a second greeting; some servers greet again after STARTTLS
+		r, err = c.read(ctx, c.timeout)
+	}
+	if err == nil {
+		r, err = c.rest(r)
+	}
+	if err != nil {
 		return c.fail(ctx, "EHLO", err)
 	}
 	if !r.ok() {

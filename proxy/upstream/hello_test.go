@@ -128,6 +128,7 @@ func TestOddGrammarBeforeLogin(t *testing.T) {
 		{"220 x\r\n220 y", "250 x\r\n250 AUTH XOAUTH2\r\n250 SIZE"},
 		{"220-x\r\n220y", "250-x\r\n250-AUTH XOAUTH2\r\n250HELP"},
 		{"220-x\r\n220:y", "250-x\r\n250_AUTH XOAUTH2\r\n250 SIZE"},
+		{"220 x", "220 x again\r\n250-x\r\n250 AUTH XOAUTH2"},
 		{"220-x\r\nwelcome\r\n220 y", "250 x\r\n250-SIZE\r\n250 AUTH XOAUTH2"},
 	} {
 		f := start(t, &fake{on: func(_ int, line string) string {
