@@ -224,6 +224,12 @@ func explainConnection(s subject, err error) *api.Problem {
 	}
 	said, refused := errors.AsType[*upstream.ReplyError](lost)
 	via, proxied := errors.AsType[*upstream.ProxyError](lost)
+	if odd := oddAnswer(lost); odd != "" {
+		p := s.passing(api.MailServerDown, "4.7.0", "{{.Provider}}’s mail server {{.Host}} does not answer as a mail server should.",
+			"Check that the provider’s smtp in the configuration is right, and that no virus scanner or firewall changes what it says.")
+		p.Said = odd
+		return p
+	}
 	switch {
 	case proxied:
 		p := s.passing(api.MailServerDown, "4.7.0", "{{.Provider}}’s mail server can’t be reached through the proxy {{.Proxy}}.", "", "Proxy", via.Proxy)
@@ -250,6 +256,18 @@ func explainConnection(s subject, err error) *api.Problem {
 	p := s.passing(api.MailServerDown, "4.4.1", "{{.Provider}}’s mail server {{.Host}} can’t be reached.", "Check the network, or try again in a minute.")
 	p.Said = ""
 	return p
+}
+
+// oddAnswer is what a server said that is not a reply, or not one to the command; "" where it said no
+// such thing.
+func oddAnswer(lost *upstream.ConnError) string {
+	if line, ok := errors.AsType[*upstream.NotSMTPError](lost); ok {
+		return line.Line
+	}
+	if said, ok := errors.AsType[*upstream.ReplyError](lost); ok && said.Reply.Code < 400 {
+		return said.Reply.String()
+	}
+	return ""
 }
 
 // helloCure is what to do where a server does not like the name in EHLO.

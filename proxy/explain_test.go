@@ -8,6 +8,17 @@ import (
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
+// Of a server that spoke another protocol people heard that it cannot be reached, and were sent to check
+// the network.
+func TestServersOfOtherProtocols(t *testing.T) {
+	for _, line := range []string{"* OK IMAP4rev1", "+OK POP3 ready", "HTTP/1.1 400 Bad Request", "SSH-2.0-OpenSSH_9"} {
+		p := explain(nil, &upstream.ConnError{Op: "greeting", Err: &upstream.NotSMTPError{Line: line}})
+		if p.State != api.MailServerDown || p.Said != line || !strings.Contains(p.Error(), "as a mail server should") || p.Lasting {
+			t.Errorf("%s: %+v", line, p.Problem)
+		}
+	}
+}
+
 // TestProvidersAnswers has real answers of providers, and what a person is told to do.
 func TestProvidersAnswers(t *testing.T) {
 	for _, c := range []struct {

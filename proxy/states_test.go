@@ -74,6 +74,11 @@ func TestFailuresBecomeStates(t *testing.T) {
 			reply: "454 4.7.0 ", state: api.TurnedAway, do: api.RunChecks,
 			what: "for now", cure: "few minutes", said: "Too many connections",
 		},
+		"greeting 250": {
+			smtp:  at(providertest.StepGreeting, providertest.Action{Code: 250, Text: "mail filter, please wait"}),
+			reply: "454 4.7.0 ", state: api.MailServerDown, do: api.RunChecks,
+			what: "does not answer as a mail server should", cure: "virus scanner", said: "250 mail filter",
+		},
 		"mail server's breaker open": {
 			upset: func(r *rig) { openBreaker(r.server.smtpBreakers.Get("smtp " + r.provider.SMTPAddr)) },
 			reply: "454 4.7.0 ", state: api.MailServerDown, do: api.RunChecks,

@@ -20,8 +20,8 @@ func (c *conn) readReply(quiet func() bool) (Reply, error) {
 	if r.refusal() || r.Code == 334 || mayHold(r.Lines, c.secret) {
 		r.Lines = withoutToken(r.Lines, c.token)
 	}
-	if bad, ok := errors.AsType[*malformedError](err); ok {
-		err = &malformedError{foreign.Clean(bad.line, c.token, bearer+c.token)}
+	if bad, ok := errors.AsType[*NotSMTPError](err); ok {
+		err = &NotSMTPError{foreign.Clean(bad.Line, c.token, bearer+c.token)}
 	}
 	return r, err
 }

@@ -65,6 +65,15 @@ type ReplyError struct{ Reply Reply }
 
 func (e *ReplyError) Error() string { return "the server said: " + e.Reply.String() }
 
+// NotSMTPError is an answer that is not an SMTP reply. It comes inside a [ConnError].
+type NotSMTPError struct {
+	Line string // its first line, at most 80 bytes of it, without control characters
+}
+
+func (e *NotSMTPError) Error() string {
+	return fmt.Sprintf("the server's reply is malformed: %q", e.Line)
+}
+
 // timeoutError is the end of a wait of that length.
 type timeoutError time.Duration
 

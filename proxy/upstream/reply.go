@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -18,13 +17,6 @@ import (
 const maxReply = 64 << 10
 
 var errReplyTooLong = errors.New("the server's reply is longer than 64 KiB")
-
-// malformedError is a line that is not the first of a reply.
-type malformedError struct{ line string }
-
-func (e *malformedError) Error() string {
-	return fmt.Sprintf("the server's reply is malformed: %q", e.line)
-}
 
 // Reply is a server's answer to one command (RFC 5321 section 4.2).
 type Reply struct {
@@ -100,7 +92,7 @@ func readReply(r *bufio.Reader, quiet func() bool) (Reply, error) {
 		case reply.Code == 0 && err != nil:
 			return Reply{}, err
 		case reply.Code == 0:
-			return Reply{}, &malformedError{string(line[:min(len(line), 80)])}
+			return Reply{}, &NotSMTPError{printable(line[:min(len(line), 80)])}
 		}
 		if !last && err == nil && r.Buffered() == 0 {
 			if whole, odd := cutLast(line, reply.Code, text); odd {

@@ -71,7 +71,7 @@ func TestReadReply(t *testing.T) {
 		{strings.Repeat("\r\n", maxReply), Reply{}, errReplyTooLong},
 	} {
 		got, err := readReply(bufio.NewReader(strings.NewReader(c.in)), nil)
-		if _, odd := err.(*malformedError); c.err == malformed && odd {
+		if _, odd := err.(*NotSMTPError); c.err == malformed && odd {
 			err = malformed
 		}
 		if !reflect.DeepEqual(got, c.want) || !errors.Is(err, c.err) {
