@@ -224,10 +224,10 @@ func explainConnection(s subject, err error) *api.Problem {
 	}
 	said, refused := errors.AsType[*upstream.ReplyError](lost)
 	via, proxied := errors.AsType[*upstream.ProxyError](lost)
-	if odd := oddAnswer(lost); odd != "" {
+	if answer, odd := oddAnswer(lost); odd {
 		p := s.passing(api.MailServerDown, "4.7.0", "{{.Provider}}’s mail server {{.Host}} does not answer as a mail server should.",
 			"Check that the provider’s smtp in the configuration is right, and that no virus scanner or firewall changes what it says.")
-		p.Said = odd
+		p.Said = answer
 		return p
 	}
 	switch {
@@ -258,16 +258,16 @@ func explainConnection(s subject, err error) *api.Problem {
 	return p
 }
 
-// oddAnswer is what a server said that is not a reply, or not one to the command; "" where it said no
-// such thing.
-func oddAnswer(lost *upstream.ConnError) string {
+// oddAnswer reports whether a server said what is not a reply, or not one to the command, and what that
+// was, where it is known.
+func oddAnswer(lost *upstream.ConnError) (said string, odd bool) {
 	if line, ok := errors.AsType[*upstream.NotSMTPError](lost); ok {
-		return line.Line
+		return line.Line, true
 	}
-	if said, ok := errors.AsType[*upstream.ReplyError](lost); ok && said.Reply.Code < 400 {
-		return said.Reply.String()
+	if reply, ok := errors.AsType[*upstream.ReplyError](lost); ok {
+		return reply.Reply.String(), reply.Reply.Code < 400
 	}
-	return ""
+	return "", errors.Is(lost, upstream.ErrOutOfTurn)
 }
 
 // helloCure is what to do where a server does not like the name in EHLO.

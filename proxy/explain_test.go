@@ -11,6 +11,9 @@ import (
 // Of a server that spoke another protocol people heard that it cannot be reached, and were sent to check
 // the network.
 func TestServersOfOtherProtocols(t *testing.T) {
+	if p := explain(nil, &upstream.ConnError{Op: "RCPT", Err: upstream.ErrOutOfTurn}); !strings.Contains(p.Error(), "as a mail server should") {
+		t.Errorf("out of turn: %s", p)
+	}
 	for _, line := range []string{"* OK IMAP4rev1", "+OK POP3 ready", "HTTP/1.1 400 Bad Request", "SSH-2.0-OpenSSH_9"} {
 		p := explain(nil, &upstream.ConnError{Op: "greeting", Err: &upstream.NotSMTPError{Line: line}})
 		if p.State != api.MailServerDown || p.Said != line || !strings.Contains(p.Error(), "as a mail server should") || p.Lasting {

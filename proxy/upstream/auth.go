@@ -48,7 +48,7 @@ func (p *Pool) login(ctx context.Context, c *conn, token string) error {
 		// cancel the exchange and lose the 535.
 		text := c.hide(string(reportText(c.challenge)))
 		report = readReport(text)
-		if r, err = c.command(ctx, "AUTH", acknowledgement(mech), c.timeout); err != nil {
+		if r, err = c.ask(ctx, "AUTH", acknowledgement(mech)); err != nil {
 			if ctx.Err() == nil && *report != (Report{}) {
 				said := Reply{334, []string{shown(text, maxReport)}}
 				return &AuthError{Reply: said, Report: report}
@@ -72,16 +72,16 @@ func (c *conn) auth(ctx context.Context, mech, response string) (Reply, error) {
 	if len(line)+2 > maxAuthLine {
 		line, whole = "AUTH "+mech, false
 	}
-	r, err := c.command(ctx, "AUTH", line, c.timeout)
+	r, err := c.ask(ctx, "AUTH", line)
 	if err == nil && !whole && !c.broken && unknownForm(r) {
-		return c.command(ctx, "AUTH", line+" "+response, c.timeout)
+		return c.ask(ctx, "AUTH", line+" "+response)
 	}
 	if err != nil || r.Code != 334 || whole && strings.TrimSpace(strings.Join(r.Lines, "")) != "" {
 		return r, err
 	}
 	// An empty challenge asks for the response, even where it came with the command: some servers do
 	// not look for it there (RFC 4954 section 4).
-	return c.command(ctx, "AUTH", response, c.timeout)
+	return c.ask(ctx, "AUTH", response)
 }
 
 // unknownForm reports whether a reply refuses AUTH without a response, before it has heard anything that

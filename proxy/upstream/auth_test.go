@@ -294,6 +294,19 @@ func TestResponseAskedFor(t *testing.T) {
 	}
 }
 
+// A reply to AUTH whose lines have a blank after each code.
+func TestRepliesToAuthInLines(t *testing.T) {
+	for reply, want := range map[string]string{"235 welcome\r\n235 back": "", "535 5.7.8 no\r\n535 5.7.8 no such user": "535 5.7.8 no / 5.7.8 no such user"} {
+		f := start(t, &fake{on: at("AUTH ", reply)})
+		p := newPool(t, f)
+		if want == "" {
+			mustSend(t, p, "x\r\n")
+		} else if err := p.Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", reply, err)
+		}
+	}
+}
+
 // Exchange has refused AUTH without a response and taken it with one: "504 5.7.4 Unrecognized
 // authentication type" to every token that is long. A refusal of the token itself is final.
 func TestResponseWantedWithTheCommand(t *testing.T) {
@@ -437,17 +450,18 @@ func TestRepeatedTokenIsNotShown(t *testing.T) {
 		url.QueryEscape(token), hex.EncodeToString([]byte(token)), fmt.Sprintf("%q", "auth=Bearer "+token), html.EscapeString(token), strings.Join(strings.Split(token, ""), "\x00"),
 	} {
 		for at, scripted := range map[string]string{
-			"AUTH":    "500 5.5.1 Command unrecognized: %s",
-			"AUTH ":   "%s",
-			"AUTH  ":  "535-5.7.8 no\r\n535 5.7.8 to %s",
-			"AUTH X":  "334 " + b64(`{"status":"401","scope":"`) + "%s",
-			"AUTH XO": "421 4.7.0 %s",
-			"MAIL":    "501 5.5.2 Syntax error: %s",
-			"RCPT":    "550-5.1.1 no\r\n550-%s\r\n550 bye",
-			"RCPT ":   "%s",
-			"DATA":    "451 4.3.0 %s",
-			"END":     "554 5.7.1 <%s>",
-			"END ":    "drop 554 5.7.1 <%s>",
+			"AUTH":     "500 5.5.1 Command unrecognized: %s",
+			"AUTH ":    "%s",
+			"AUTH  ":   "535-5.7.8 no\r\n535 5.7.8 to %s",
+			"AUTH XOA": "535 5.7.8 no\r\n535 to\r\n535 %s",
+			"AUTH X":   "334 " + b64(`{"status":"401","scope":"`) + "%s",
+			"AUTH XO":  "421 4.7.0 %s",
+			"MAIL":     "501 5.5.2 Syntax error: %s",
+			"RCPT":     "550-5.1.1 no\r\n550-%s\r\n550 bye",
+			"RCPT ":    "%s",
+			"DATA":     "451 4.3.0 %s",
+			"END":      "554 5.7.1 <%s>",
+			"END ":     "drop 554 5.7.1 <%s>",
 		} {
 			f := start(t, &fake{ext: without("CHUNKING"), on: func(_ int, line string) string {
 				if strings.HasPrefix(line, strings.TrimSpace(at)) {

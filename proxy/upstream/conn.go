@@ -126,9 +126,9 @@ func (c *conn) outOfTurn() error {
 	c.raw.SetDeadline(time.Now().Add(goodbye))
 	c.until = time.Time{}
 	if r, _ := c.readReply(nil); r.refusal() {
-		return fmt.Errorf("%w: %w", errOutOfTurn, &ReplyError{r})
+		return fmt.Errorf("%w: %w", ErrOutOfTurn, &ReplyError{r})
 	}
-	return errOutOfTurn
+	return ErrOutOfTurn
 }
 
 // read waits for one reply. A refusal that breaks off is one all the same.
@@ -162,7 +162,7 @@ func (c *conn) silent() bool {
 }
 
 // rest adds to a reply that is the only one due what has come with it under the same code: some
-// servers write each line of a greeting, or of the reply to EHLO, as if it were the last.
+// servers write each line of a reply as if it were the last.
 func (c *conn) rest(r Reply) (Reply, error) {
 	for code := []byte(strconv.Itoa(r.Code)); ; {
 		next, _ := c.r.Peek(min(c.r.Buffered(), len(code)))
@@ -174,6 +174,9 @@ func (c *conn) rest(r Reply) (Reply, error) {
 			return r, err
 		}
 		r.Code, r.Lines = more.Code, append(r.Lines, more.Lines...)
+		if c.secret != nil { // it may be in all lines together
+			r.Lines = withoutToken(r.Lines, c.token)
+		}
 	}
 }
 
@@ -194,6 +197,18 @@ func (c *conn) command(ctx context.Context, op, line string, d time.Duration) (R
 	}
 	if err != nil {
 		return Reply{}, c.fail(ctx, op, err)
+	}
+	return r, nil
+}
+
+// ask sends a line that no other follows before its reply.
+func (c *conn) ask(ctx context.Context, op, line string) (Reply, error) {
+	r, err := c.command(ctx, op, line, c.timeout)
+	if err != nil {
+		return r, err
+	}
+	if r, err = c.rest(r); err != nil {
+		return r, c.fail(ctx, op, err)
 	}
 	return r, nil
 }

@@ -153,18 +153,14 @@ func (p *Pool) hello(ctx context.Context, c *conn) error {
 	} else if err := CheckHello(name); err != nil {
 		return err
 	}
-	r, err := c.command(ctx, "EHLO", "EHLO "+name, c.timeout)
+	r, err := c.ask(ctx, "EHLO", "EHLO "+name)
 	if err != nil {
 		return err
 	}
 	if r.Code == 220 { // a second greeting; some servers greet again after STARTTLS
-		r, err = c.read(ctx, c.timeout)
-	}
-	if err == nil {
-		r, err = c.rest(r)
-	}
-	if err != nil {
-		return c.fail(ctx, "EHLO", err)
+		if r, err = c.read(ctx, c.timeout); err != nil {
+			return c.fail(ctx, "EHLO", err)
+		}
 	}
 	if !r.ok() {
 		return c.fail(ctx, "EHLO", &ReplyError{r})

@@ -33,10 +33,12 @@ var (
 	// Servers disagree on whether it ends the message (SMTP smuggling), so DATA cannot carry it.
 	ErrBareLineEnd = errors.New("a line with only a dot, with a bare CR or LF")
 
+	// ErrOutOfTurn: the server said something that nothing was asked for.
+	ErrOutOfTurn = errors.New("the server spoke out of turn")
+
 	errNoRecipient = errors.New("upstream: Data without an accepted recipient")
 	errOver        = errors.New("upstream: the transaction's body was sent")
 	errClosed      = errors.New("upstream: the transaction was closed")
-	errOutOfTurn   = errors.New("the server spoke out of turn")
 	errBrokeOff    = errors.New("the connection broke in the middle of a reply")
 	errInjected    = errors.New("the server sent plain text after its reply to STARTTLS")
 )

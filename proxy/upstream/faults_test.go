@@ -190,7 +190,7 @@ func TestOutOfTurn(t *testing.T) {
 		p := newPool(t, f)
 		_, err := send(p, strings.NewReader(long), "you@there.example")
 		var lost *ConnError
-		if !errors.As(err, &lost) || !errors.Is(err, errOutOfTurn) || lost.Unknown {
+		if !errors.As(err, &lost) || !errors.Is(err, ErrOutOfTurn) || lost.Unknown {
 			t.Errorf("%s: %v", c.at, err)
 		}
 		if len(f.delivered()) != 0 || p.Status().Warm != 0 {

@@ -46,7 +46,7 @@ func (t *Transaction) data(ctx context.Context, src *source, buf *buffer, n int)
 	defer c.guard(ctx)()
 	switch {
 	case c.unasked():
-		return t.lastWords(ctx, "DATA", errOutOfTurn, nil)
+		return t.lastWords(ctx, "DATA", ErrOutOfTurn, nil)
 	case !last:
 		return t.dataInPieces(ctx, &body, p)
 	}

@@ -54,7 +54,7 @@ func (l *listener) run() {
 			h.err = nil
 		}
 		if h.err == nil && !h.refusal() && n > l.due.Load() {
-			h.err = errOutOfTurn
+			h.err = ErrOutOfTurn
 		}
 		bad := h.err != nil || !h.ok()
 		h.early = bad && !l.all.Load()
