@@ -227,7 +227,7 @@ func literalLen(s string) (int, error) {
 		if ip, err := netip.ParseAddr(content); err != nil || !ip.Is6() || ip.Zone() != "" {
 			return 0, errBadLiteral
 		}
-	case tag == "" || content == "" || strings.ContainsFunc(tag, func(r rune) bool { return r >= utf8.RuneSelf || !isAlnum(byte(r)) && r != '-' }):
+	case tag == "" || content == "" || strings.HasSuffix(tag, "-") || strings.ContainsFunc(tag, func(r rune) bool { return r >= utf8.RuneSelf || !isAlnum(byte(r)) && r != '-' }):
 		return 0, errBadLiteral
 	case strings.ContainsFunc(content, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`<>()[]",;\@`, r) }):
 		return 0, errBadLiteral

@@ -104,6 +104,7 @@ func TestPath(t *testing.T) {
 		"<me@[IPv6:192.0.2.1]>":                   "!literal",
 		"<me@[IPv6:fe80::1%eth0]>":                "!literal",
 		"<me@[x:]>":                               "!literal",
+		"<me@[x-:y]>":                             "!literal",
 		"<me@[x:<>]>":                             "!literal",
 		"<me@[192.0.2.1]x>":                       "!malformed",
 		"<@a.test you@there.test>":                "!source route",
