@@ -74,7 +74,10 @@ func (c *conn) auth(ctx context.Context, mech, response string) (Reply, error) {
 	}
 	r, err := c.ask(ctx, "AUTH", line)
 	if err == nil && !whole && !c.broken && unknownForm(r) {
-		return c.ask(ctx, "AUTH", line+" "+response)
+		if again, err := c.ask(ctx, "AUTH", line+" "+response); err == nil || ctx.Err() != nil {
+			return again, err
+		}
+		return r, nil // what it hung up on is the long line
 	}
 	if err != nil || r.Code != 334 || whole && strings.TrimSpace(strings.Join(r.Lines, "")) != "" {
 		return r, err

@@ -326,6 +326,19 @@ func TestResponseWantedWithTheCommand(t *testing.T) {
 			t.Errorf("%s: %.60q, %v", refusal, said[len(said)-1], err)
 		}
 	}
+	f := start(t, &fake{on: func(_ int, line string) string {
+		switch {
+		case line == "AUTH XOAUTH2":
+			return "504 5.5.4 Unrecognized authentication type"
+		case strings.HasPrefix(line, "AUTH XOAUTH2 "):
+			return "drop"
+		}
+		return ""
+	}})
+	p := newPool(t, f, func(c *Config) { c.Tokens = &fakeTokens{values: []string{strings.Repeat("t", 3000)}} })
+	if err := p.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "504 5.5.4") {
+		t.Errorf("a line too long for the server: %v", err)
+	}
 }
 
 // Whatever the code of a refusal, it is the account's: its words come back, the next account on that
