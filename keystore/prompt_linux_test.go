@@ -288,7 +288,7 @@ func (r *rig) inherited() error {
 		return fmt.Errorf("its name is %q", name)
 	}
 	limits, errLimits := os.ReadFile(proc + "limits")
-	if !regexp.MustCompile(`(?m)^Max core file size +0 +0 `).Match(limits) {
+	if !regexp.MustCompile(`(?m)^Max core file size +1 +1 |^Max core file size +0 +0 `).Match(limits) {
 		return fmt.Errorf("a core dump is allowed: %s", limits)
 	}
 	return errors.Join(err, errLimits)

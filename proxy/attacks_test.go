@@ -319,3 +319,15 @@ func (b breaking) Data(r io.Reader) error {
 	}
 	return b.session.Data(r)
 }
+
+// A name in the log could turn the direction of the rest of its line.
+func TestNamesInTheLog(t *testing.T) {
+	for name, want := range map[string]string{
+		"me@corp.test": "me@corp.test", "m\u202ee@corp.test": "m?e@corp.test", "mü@bücher.test": "mü@bücher.test",
+		"letmein": "a name that is not an address", "a@b": "a name that is not an address", "a@b\u0085c.test": "a name that is not an address",
+	} {
+		if got := namable(name); got != want {
+			t.Errorf("%q is logged as %q, want %q", name, got, want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
@@ -80,8 +81,9 @@ func (s *session) authenticated(username, password string) error {
 	ctx, cancel := context.WithTimeout(s.ctx, authTimeout)
 	defer cancel()
 	defer context.AfterFunc(s.srv.serving, cancel)() // a stop waits for messages, not for logins
-	if err := box.password.load(ctx, s.srv.secrets, box.address); err != nil {
+	if err := box.password.ready(ctx, s.srv.secrets, box.address); err != nil {
 		if errors.Is(err, keystore.ErrNotFound) {
+			box.password.matches(password) // as above
 			box.trouble.Store(noPassword(box.address))
 			s.srv.changed.wake()
 			return s.wrongPassword(username, box.address, "the account has no local password")
@@ -129,11 +131,7 @@ func (s *session) authFailed(box *mailbox, err error) error {
 // slows their source. account is empty when unknown.
 func (s *session) wrongPassword(username, account, why string) error {
 	s.srv.stats.authFailures.Add(1)
-	attrs := []any{"account", account, "client", s.c.RemoteAddr().String(), "reason", why}
-	if user := s.c.caller().user; user.IsAnother() {
-		attrs = append(attrs, "user", user.Name())
-	}
-	s.log.Warn("login refused", attrs...)
+	s.logRefusal("account", account, "client", s.c.RemoteAddr().String(), "reason", why)
 	s.srv.changed.wake()
 	s.c.flush() // what the client sent before need not wait
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -144,6 +142,26 @@ func (s *session) wrongPassword(username, account, why string) error {
 		return errLockedOut
 	}
 	return answer(535, "5.7.8", "Wrong user name or local password; `waxseal account password ADDRESS` shows the right ones")
+}
+
+// maxRefusals is how many refused logins are logged per minute. Those of Waxseal's own user do not count:
+// what somebody else does must neither hide them nor push everything else out of the log.
+const maxRefusals = 100
+
+func (s *session) logRefusal(attrs ...any) {
+	who := s.c.caller()
+	if who.user.IsAnother() {
+		attrs = append(attrs, "user", who.user.Name())
+	}
+	if !who.isOwner() {
+		switch n := s.srv.refusals.count(); {
+		case n == maxRefusals:
+			attrs = append(attrs, "note", "that is the last of this minute; others are not logged")
+		case n > maxRefusals:
+			return
+		}
+	}
+	s.log.Warn("login refused", attrs...)
 }
 
 var errLockedOut = answer(421, "4.7.0", "Too many wrong passwords; try again later")
@@ -182,13 +200,13 @@ func namable(username string) string {
 // printable makes a client's words safe for a log: short, and without control characters.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) { // such as one that turns the direction of the line
 			return '?'
 		}
 		return r
 	}, s)
 	if len(s) > 100 {
-		s = s[:100] + "…"
+		s = strings.ToValidUTF8(s[:100], "") + "…"
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -90,4 +91,29 @@ func TestAnotherUsersGuesses(t *testing.T) {
 		t.Errorf("the log does not say whose they are:\n%s", log)
 	}
 	p.do("AUTH PLAIN "+plainResponse(me, password), "235")
+}
+
+// Wrong logins under ever new names rolled the log over in minutes.
+func TestAnotherUsersGuessesInTheLog(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	const all = 2*maxRefusals + 1
+	var guesses strings.Builder
+	for i := range all {
+		fmt.Fprintln(&guesses, "echo AUTH PLAIN "+plainResponse(fmt.Sprintf("me%d@corp.test", i), "guess")+" >&3")
+	}
+	said := mallory(t, r.plain, "exec 3<>/dev/tcp/127.0.0.1/$1\necho EHLO x >&3\n"+guesses.String()+`while read -r line <&3; do echo "$line"; done`)
+	for n := 0; n < all && said.Scan(); {
+		if strings.HasPrefix(said.Text(), "535") {
+			n++
+		}
+	}
+	if n := strings.Count(r.log.String(), `msg="login refused"`); n != maxRefusals {
+		t.Errorf("the log has %d of %d refused logins, want %d", n, all, maxRefusals)
+	}
+	p := r.dial()
+	p.do("EHLO x", "250")
+	p.do("AUTH PLAIN "+plainResponse(me, "mistyped"), "535")
+	if !strings.Contains(r.log.String(), `reason="wrong local password"`) {
+		t.Error("the log leaves out the own user's refused login")
+	}
 }

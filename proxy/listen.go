@@ -131,21 +131,26 @@ func (l *listener) reject(tcp net.Conn) {
 	})
 }
 
-// perMinute lets one through each minute: what can happen thousands of times is logged no more often.
+// perMinute counts what can happen thousands of times, so that the log does not say it as often.
 type perMinute struct {
-	mu   sync.Mutex
-	last time.Time // guarded by mu
+	mu    sync.Mutex // guards what follows
+	began time.Time  // the minute
+	n     int
 }
 
-func (p *perMinute) first() bool {
+// count counts one, and returns how many there are in this minute.
+func (p *perMinute) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if time.Since(p.last) < time.Minute {
-		return false
+	if time.Since(p.began) >= time.Minute {
+		p.began, p.n = time.Now(), 0
 	}
-	p.last = time.Now()
-	return true
+	p.n++
+	return p.n
 }
+
+// first counts one, and reports whether it is the first of this minute.
+func (p *perMinute) first() bool { return p.count() == 1 }
 
 // pause waits; false when ctx ended first.
 func pause(ctx context.Context, d time.Duration) bool {

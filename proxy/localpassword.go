@@ -19,13 +19,15 @@ import (
 // localPassword is an account's local password as memory keeps it: a hash, loaded from the keystore
 // once, so that no keychain is asked while mail flows.
 type localPassword struct {
-	sum  atomic.Pointer[[sha256.Size]byte]
-	once chan struct{} // one load at a time; capacity 1
+	sum     atomic.Pointer[[sha256.Size]byte]
+	missing atomic.Bool   // the keystore had none when it was last asked
+	once    chan struct{} // one load at a time; capacity 1
 }
 
 func (l *localPassword) set(password string) {
 	sum := hashOf(password)
 	l.sum.Store(&sum)
+	l.missing.Store(false)
 }
 
 // hashOf is a password's hash. A letter with an accent is the same whether it is written as one
@@ -73,6 +75,15 @@ func putSecret(ctx context.Context, secrets *keystore.Store, key, secret string)
 	return true, secrets.Set(ctx, key, secret)
 }
 
+// ready is load for a login. A password that was missing is missing until somebody else asks the
+// keystore: the time that this takes would tell such an account from one that does not exist.
+func (l *localPassword) ready(ctx context.Context, secrets *keystore.Store, address string) error {
+	if l.missing.Load() {
+		return fmt.Errorf("local password of %s: %w", address, keystore.ErrNotFound)
+	}
+	return l.load(ctx, secrets, address)
+}
+
 // load reads the password from the keystore unless it is in memory.
 func (l *localPassword) load(ctx context.Context, secrets *keystore.Store, address string) error {
 	if l.sum.Load() != nil {
@@ -88,6 +99,7 @@ func (l *localPassword) load(ctx context.Context, secrets *keystore.Store, addre
 		return nil
 	}
 	password, err := secrets.Get(ctx, passwordKey(address))
+	l.missing.Store(errors.Is(err, keystore.ErrNotFound))
 	if err != nil {
 		return fmt.Errorf("local password of %s: %w", address, err)
 	}

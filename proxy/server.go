@@ -71,6 +71,7 @@ type Server struct {
 	changed       notifier
 	guard         guard
 	full          perMinute // limits log lines about max_connections
+	refusals      perMinute // and those about wrong passwords
 	strangers     strangers
 	tokenBreakers *breaker.Set
 	smtpBreakers  *breaker.Set

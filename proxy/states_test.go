@@ -193,6 +193,11 @@ func TestNoLocalPassword(t *testing.T) {
 	if slowed != 2 {
 		t.Errorf("the guard counts guesses of %d accounts, want 2", slowed)
 	}
+	r.secrets.Fail(keystore.ErrLocked) // to ask it again would take time, and tell the accounts apart
+	if got := p.do("AUTH PLAIN "+plainResponse(me, password), "535 5.7.8 "); got != unknown {
+		t.Errorf("once more: %q", got)
+	}
+	r.secrets.Fail(nil)
 	made, err := r.server.Password(t.Context(), me, true)
 	if err != nil {
 		t.Fatal(err)

@@ -393,12 +393,11 @@ func TestFoldingIsBounded(t *testing.T) {
 		"xn--" + strings.Repeat("a", 64<<10) + ".example",
 		strings.Repeat("ü。", 20<<10) + strings.Repeat("é", 10<<10),
 	} {
-		start := time.Now()
+		if foldable(domain) {
+			t.Errorf("%d bytes are given to IDNA", len(domain))
+		}
 		if !sameUser("me@"+domain, "ME@"+domain) || sameUser("me@"+domain, "you@"+domain) {
 			t.Error("a name is not itself")
-		}
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("%d bytes took %v", len(domain), took)
 		}
 	}
 }
