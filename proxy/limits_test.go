@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -112,6 +113,8 @@ func TestWhoMakesRoom(t *testing.T) {
 		{"a flood after one", []caller{bob, mallory, mallory, mallory}, 4, []int{1, 2, 0, 3}},
 		{"the owner has a reserve", []caller{self, self, mallory, mallory}, 8, []int{2, 3, 0, 1}},
 		{"the owner's reserve ends", []caller{self, self, self, self, mallory}, 4, []int{0, 1, 2, 4, 3}},
+		{"the owner's come first", append(slices.Repeat([]caller{self}, 2*askedAtOnce+1), mallory), 4096, []int{2*askedAtOnce + 1}},
+		{"a flood is seen in its first connections", append([]caller{bob}, slices.Repeat([]caller{mallory}, 3*askedAtOnce)...), 4096, []int{1, 2, 3}},
 		{"somebody elsewhere", []caller{{host: "192.0.2.1"}, mallory, {host: "192.0.2.1"}}, 4, []int{0, 1, 2}},
 	} {
 		if strings.HasPrefix(tc.name, "the owner") && !self.isOwner() {
@@ -144,7 +147,7 @@ func TestWhoMakesRoom(t *testing.T) {
 					c.evicted.Store(false)
 				}
 			}
-			if s.makeRoom(nil, tc.limit) || len(s.byCaller) != 0 {
+			if len(tc.want) == len(tc.waiting) && (s.makeRoom(nil, tc.limit) || len(s.byCaller) != 0) {
 				t.Errorf("after the last one: %d callers are left", len(s.byCaller))
 			}
 		})
