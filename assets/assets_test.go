@@ -207,7 +207,7 @@ func TestUnitAndDesktopEntry(t *testing.T) {
 		{unit, "Service", "ExecStart", "waxseal serve"},
 		{unit, "Service", "Restart", "on-failure"},
 		{unit, "Service", "NoNewPrivileges", "yes"},
-		{unit, "Service", "LimitCORE", "0"},
+		{unit, "Service", "LimitCORE", "1"},
 		{unit, "Service", "UMask", "0077"},
 		{unit, "Install", "WantedBy", "default.target"},
 		{desktop, "Desktop Entry", "Type", "Application"},
