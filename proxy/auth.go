@@ -15,6 +15,7 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/envelope"
+	"github.com/waxseal/waxseal/proxy/localuser"
 )
 
 // authTimeout bounds everything AUTH may wait for: the keystore, a token, a login at the provider. Mail
@@ -150,7 +151,7 @@ const maxRefusals = 100
 
 func (s *session) logRefusal(attrs ...any) {
 	who := s.c.caller()
-	if who.user.IsAnother() {
+	if who.user.IsAnother() && who.user != localuser.Gone {
 		attrs = append(attrs, "user", who.user.Name())
 	}
 	if !who.isOwner() {

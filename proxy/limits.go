@@ -190,11 +190,11 @@ func (s *strangers) ask() {
 
 // crowd is the caller that has most connections, and its queue, or nil if there is none.
 func (s *strangers) crowd(limit int64) (who caller, crowd *list.List) {
-	most := 0
+	var most int64
 	for next, queue := range s.byCaller {
-		n := queue.Len()
+		n := int64(queue.Len())
 		if next.isOwner() {
-			n -= int(limit / ownReserve)
+			n -= limit / ownReserve
 		}
 		if crowd == nil || n > most || n == most && older(queue, crowd) {
 			who, crowd, most = next, queue, n
