@@ -234,6 +234,9 @@ func (f fields) refusal(r reply, bad error) error {
 	code, description := r.clean(s.code), r.clean(s.description)
 	fault := &EndpointError{Status: r.status, Reason: Passing, Code: code, Description: description, name: fold(s.code)}
 	switch {
+	case r.status == http.StatusNetworkAuthenticationRequired: // RFC 6585 section 6
+		fault.Reason = WebPage
+		return fault
 	case transient(r.status) || code != "" && reason.Class() == ByTime:
 		fault.RetryAfter = retryAfter(r.header, time.Now())
 		return fault
@@ -254,6 +257,9 @@ func (f fields) refusal(r reply, bad error) error {
 		return nil
 	}
 	fault.Reason = OddAnswer
+	if isPage(r.body) || r.status >= 300 && r.status <= 399 { // of a hotel's network, a filter, or another address
+		fault.Reason = WebPage
+	}
 	return fault
 }
 

@@ -71,6 +71,34 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
+// TestWebPages: what stands on the way answers with pages and redirects. People were only told that the
+// server does not respond.
+func TestWebPages(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer http.HandlerFunc
+		reason Reason
+	}{
+		"a hotel's page":       {answers(200, page200, "Content-Type", "text/html"), WebPage},
+		"a filter's page":      {answers(403, page200, "Content-Type", "text/html"), WebPage},
+		"no such page":         {answers(404, page200), WebPage},
+		"a redirect":           {answers(302, "", "Location", "https://portal.example/login?next=x"), WebPage},
+		"RFC 6585":             {answers(511, page200), WebPage},
+		"a gateway's page":     {answers(502, page200), Passing},
+		"a page of the server": {answers(503, page200, "Retry-After", "3600"), Passing},
+		"text":                 {answers(200, "welcome"), OddAnswer},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			r := newRig(t)
+			r.endpoint.says(tt.answer)
+			_, err := r.Token(t.Context())
+			if ReasonOf(err) != tt.reason || strings.Contains(err.Error(), "next=") {
+				t.Errorf("Token = %s, %v; want %s", ReasonOf(err), err, tt.reason)
+			}
+			r.wantKept(t, "refresh-1")
+		})
+	}
+}
+
 // Answers that are fine although others would not send them.
 func TestFineAnswers(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -57,6 +57,7 @@ const (
 	Lost              Reason = "lost"             // the answer; what became of the request is unknown
 	Unreachable       Reason = "unreachable"      // the request was not sent
 	OddAnswer         Reason = "odd_answer"       // one that is not of OAuth
+	WebPage           Reason = "web_page"         // or a redirect, in the place of an answer
 )
 
 // Class says who can help.
@@ -118,6 +119,7 @@ var reasons = map[Reason]struct {
 	Lost:              {ByTime, "no answer came", ""},
 	Unreachable:       {ByTime, "the provider cannot be reached", ""},
 	OddAnswer:         {ByTime, "the answer makes no sense", ""},
+	WebPage:           {ByTime, "a web page or a redirect came instead of an answer", ""},
 }
 
 // Class says who can help.
