@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
 	"net"
@@ -295,9 +296,14 @@ func (s subject) untrusted(err error) *api.Problem {
 		}
 	}
 	s.host = host
+	cure := "If your network or virus scanner inspects TLS, name its certificate as ca_file of the provider in the configuration. Otherwise check the network."
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](failed.Err); ok && invalid.Reason == x509.Expired {
+		cure = "Check this computer’s clock. If it is right, whoever issued the certificate must renew it."
+	} else if _, ok := errors.AsType[x509.HostnameError](failed.Err); ok {
+		cure = "If this network asks you to sign in, do so in a browser. Otherwise check the name of the server in the configuration."
+	}
 	return s.passing(api.Untrusted, "4.7.0", "The certificate for {{.Host}}, issued to {{.Subject}} by {{.Issuer}}, isn’t trusted ({{.Why}}).",
-		"If your network or virus scanner inspects TLS, name its certificate as ca_file of the provider in the configuration. Otherwise check the network.",
-		"Subject", subject, "Issuer", issuer, "Why", failed.Err.Error())
+		cure, "Subject", subject, "Issuer", issuer, "Why", failed.Err.Error())
 }
 
 // nameOf is what to call the holder of a certificate.

@@ -1,10 +1,14 @@
 package proxy
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"strings"
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -75,6 +79,23 @@ func TestProvidersAnswers(t *testing.T) {
 		}
 		if said.Code != want || !strings.HasPrefix(said.Message, c.enhanced+" ") || !strings.Contains(said.Message, c.word) || !strings.Contains(said.Message, c.text) {
 			t.Errorf("%d %s: the mail program is told %d %s", c.code, c.text, said.Code, said.Message)
+		}
+	}
+}
+
+// TestUntrustedCertificates: a certificate that has expired or is of another host was said to be of
+// whoever inspects TLS.
+func TestUntrustedCertificates(t *testing.T) {
+	leaf := &x509.Certificate{Subject: pkix.Name{CommonName: "login.hotel.example"}, Issuer: pkix.Name{Organization: []string{"Hotel"}}}
+	for want, reason := range map[string]error{
+		"Check this computer’s clock.":             x509.CertificateInvalidError{Cert: leaf, Reason: x509.Expired},
+		"asks you to sign in, do so in a browser.": x509.HostnameError{Certificate: leaf, Host: "login.example"},
+		"name its certificate as ca_file":          x509.UnknownAuthorityError{Cert: leaf},
+	} {
+		failed := &tls.CertificateVerificationError{UnverifiedCertificates: []*x509.Certificate{leaf}, Err: reason}
+		p := Explain(&oauth.EndpointError{URL: "login.example", Reason: oauth.Unreachable, Err: failed})
+		if p.State != api.Untrusted || !strings.Contains(p.Cure.String(), want) || !strings.Contains(p.What.String(), "for login.example, issued to login.hotel.example by Hotel") {
+			t.Errorf("%v: %s %s; want %q", reason, p.What, p.Cure, want)
 		}
 	}
 }
