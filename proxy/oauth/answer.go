@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
 )
@@ -211,11 +212,12 @@ func parse(r reply) (answer, error) {
 // scopeList reads the scope of an answer: a list in a string (RFC 6749 section 3.3), with commas at
 // some providers, or in JSON.
 func scopeList(raw json.RawMessage) []string {
+	all := text(raw)
 	var list []string
 	if json.Unmarshal(raw, &list) == nil {
-		return list
+		all = strings.Join(list, " ")
 	}
-	return strings.FieldsFunc(text(raw), func(r rune) bool { return r == ' ' || r == ',' })
+	return strings.FieldsFunc(all, func(r rune) bool { return unicode.IsSpace(r) || r == ',' })
 }
 
 // refusal is what is wrong with an answer that is not a success (RFC 6749 section 5.2), nil for one

@@ -433,6 +433,7 @@ var codes = map[string]Reason{
 	"invalid_credentials":          WrongSecret,
 	"bad_client_credentials":       WrongSecret,
 	"incorrect_client_credentials": WrongSecret,
+	"authentication_expired":       ApprovalExpired, // Keycloak, beside temporarily_unavailable
 	"invalid_client_credentials":   WrongSecret,
 	"invalid_client_id":            NotRegistered,
 	"unknown_client":               NotRegistered,

@@ -248,6 +248,17 @@ func TestReasonsOfASignIn(t *testing.T) {
 		{"admin_policy_enforced", "", PolicyBlocks},
 		{"INVALID_SCOPE", "", ScopeRefused},
 		{"interaction_required", "AADSTS50076", MFANeeded},
+		{"temporarily_unavailable", "authentication_expired", ApprovalExpired},
+		{"access_denied", "User is not assigned to the client application.", PolicyBlocks},
+		{"access_denied", "Policy evaluation failed for this request, please check the policy configurations.", PolicyBlocks},
+		{"unauthorized", "user is blocked", UserDisabled},
+		{"application_suspended", "Your application has been suspended.", AppDisabled},
+		{"ACCESS_DENIED", "", DeniedByUser},
+		{"accessDenied", "", DeniedByUser},
+		{"access_denied", "AADSTS65004: User declined to consent to access the app.\r\nTrace ID: 1\r\nTimestamp: 2026-11-01 17:44:37Z", DeniedByUser},
+		{"invalid_client", "AADSTS650052: The app needs access to a service that your organization has not subscribed to or enabled.", ScopeRefused},
+		{"invalid_request", "AADSTS700009: Reply address must be provided.", RedirectUnknown},
+		{"server_error", "AADSTS5000224: We are sorry, this resource is not available.", PolicyBlocks},
 		{"temporarily_unavailable", "", Passing},
 	} {
 		quoted, _ := json.Marshal(tt.description)

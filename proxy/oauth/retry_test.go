@@ -1,14 +1,17 @@
 package oauth
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -492,4 +495,57 @@ func TestNoHTTP2(t *testing.T) {
 	g := New(Config{TokenURL: srv.URL + "/token", ClientID: clientID}, me, Deps{Secrets: secrets, HTTP: HTTPClient(&tls.Config{RootCAs: roots}, nil)})
 	defer g.Close(t.Context())
 	wantToken(t, g, "access by HTTP/1.1")
+}
+
+// Before an HTTP proxy has made the tunnel nothing was sent, whatever it says.
+func TestNothingIsSentWithoutATunnel(t *testing.T) {
+	for name, proxy := range map[string]func(c net.Conn){
+		"407":               proxySays("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"),
+		"502":               proxySays("HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"),
+		"503, to repeat":    proxySays("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 9\r\n\r\n"),
+		"hangs up":          func(c net.Conn) {},
+		"what is no proxy":  proxySays("SSH-2.0-x\r\n"),
+		"hangs up after it": proxySays("HTTP/1.1 200 OK\r\n\r\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var serving sync.WaitGroup
+			serving.Go(func() {
+				for {
+					c, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					proxy(c)
+					c.Close()
+				}
+			})
+			defer serving.Wait()
+			defer ln.Close()
+			via := &url.URL{Scheme: "http", Host: ln.Addr().String()}
+			secrets := keystore.Memory()
+			if err := secrets.Set(t.Context(), "refresh/"+me, "refresh-1"); err != nil {
+				t.Fatal(err)
+			}
+			g := New(Config{TokenURL: "https://login.example/token", ClientID: clientID}, me, Deps{Secrets: secrets, Timeout: 100 * time.Millisecond, HTTP: HTTPClient(nil, http.ProxyURL(via))})
+			defer g.Close(t.Context())
+			_, err = g.Token(t.Context())
+			fault, ok := errors.AsType[*EndpointError](err)
+			if !ok || fault.Sent || fault.Reason != Unreachable {
+				t.Errorf("Token = %+v, %v; want one that was not sent", fault, err)
+			}
+		})
+	}
+}
+
+// proxySays makes a proxy that reads a request and gives this answer.
+func proxySays(answer string) func(net.Conn) {
+	return func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			io.WriteString(c, answer)
+		}
+	}
 }
