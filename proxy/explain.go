@@ -124,10 +124,10 @@ func explainToken(s subject, err error) *api.Problem {
 		p.State = api.RegistrationRefused
 	default:
 		p.State, p.Lasting, p.Code = api.SignInDown, false, "4.7.0"
-		via, proxied := errors.AsType[*upstream.ProxyError](err)
+		via, proxied := proxyOf(err)
 		switch {
 		case proxied:
-			p.What, p.Cure = s.say("{{.Provider}}’s sign-in server can’t be reached through the proxy {{.Proxy}}.", "Proxy", via.Proxy), api.Say(proxyCure)
+			p.What, p.Cure = s.say("{{.Provider}}’s sign-in server can’t be reached through the proxy {{.Proxy}}.", "Proxy", via), api.Say(proxyCure)
 		case offline(err):
 			return s.offline()
 		case s.untrusted(err) != nil:

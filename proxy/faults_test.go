@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,6 +46,9 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"MAIL", fmt.Errorf("x: %w", &oauth.ConsentError{Account: me, Reason: oauth.ConsentUnused}), "550 5.7.8 The consent was not used"},
 		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: secret}, "454 4.7.0"},
 		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: errHTTPSProxy}, "454 4.7.0 Corp Mail’s sign-in server can’t be reached through the proxy in HTTPS_PROXY. Check"},
+		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: tunnelAnswer(t.Context(), &url.URL{Host: "proxy.test:3128"}, nil, &http.Response{StatusCode: 407})}, "454 4.7.0 Corp Mail’s sign-in server can’t be reached through the proxy proxy.test:3128. Check"},
+		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: &net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 3128}, Err: errors.New("refused")}}}, "454 4.7.0 Corp Mail’s sign-in server can’t be reached through the proxy 192.0.2.1:3128. Check"},
+		{"AUTH", &oauth.EndpointError{Reason: oauth.WebPage, Status: 200}, "454 4.7.0 A web page or a redirect came instead of an answer from Corp Mail’s sign-in server. If this network asks you to sign in, do so in a browser."},
 		{"AUTH", fmt.Errorf("x: %w", &oauth.AdminError{Account: me, Reason: oauth.AdminConsent}), "535 5.7.8 The password is correct. An administrator"},
 		{"AUTH", fmt.Errorf("x: %w", keystore.ErrLocked), "454 4.7.0"},
 		{"MAIL", upstream.ErrBusy, "451 4.3.2"},

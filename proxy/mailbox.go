@@ -170,6 +170,7 @@ func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
 		c.byCA = make(map[string]client)
 	}
 	made := client{oauth.HTTPClient(&tls.Config{RootCAs: roots}, c.outbound.forRequest), roots}
+	made.http.Transport.(*http.Transport).OnProxyConnectResponse = tunnelAnswer
 	c.byCA[caFile] = made
 	return made.http, made.roots, nil
 }

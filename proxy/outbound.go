@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -66,3 +69,30 @@ func (o *outbound) proxy(u *url.URL) (*url.URL, error) { return (*o.via.Load())(
 
 // forRequest is proxy in the form of [http.Transport].
 func (o *outbound) forRequest(r *http.Request) (*url.URL, error) { return o.proxy(r.URL) }
+
+// tunnelAnswer says for [http.Transport] what an HTTP proxy answered that makes no tunnel. Its own words
+// are left out.
+func tunnelAnswer(_ context.Context, via *url.URL, _ *http.Request, res *http.Response) error {
+	if res.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &upstream.ProxyError{Proxy: via.Host, Err: fmt.Errorf("it answered %d %s", res.StatusCode, http.StatusText(res.StatusCode))}
+}
+
+// proxyOf names the HTTP proxy that an error is about.
+func proxyOf(err error) (name string, ok bool) {
+	if via, ok := errors.AsType[*upstream.ProxyError](err); ok {
+		return via.Proxy, true
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "proxyconnect" { // of net/http, around what kept it from the proxy
+		return "", false
+	}
+	if lookup, ok := errors.AsType[*net.DNSError](op.Err); ok {
+		return lookup.Name, true
+	}
+	if dial, ok := errors.AsType[*net.OpError](op.Err); ok && dial.Addr != nil {
+		return dial.Addr.String(), true
+	}
+	return "", false
+}
