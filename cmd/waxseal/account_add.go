@@ -251,7 +251,7 @@ func (m *Main) readClientSecret(file string) (string, error) {
 		return "", withCure(errors.New("the client secret is empty"), "leave out --client-secret-file if the registration has no secret")
 	case secret == "":
 		return "", withCure(fmt.Errorf("%s has the client ID %s, but no client secret", file, id),
-			"Google only offers the secret when it is created: add a new one to the client and download its file; or use --client-id if the registration has no secret")
+			"if the registration has no secret, use --client-id "+id+" instead; otherwise add a new secret to it, because Google and Microsoft only show one when it is created")
 	}
 	return text, nil
 }

@@ -42,6 +42,9 @@ func Text(data []byte) (string, error) {
 		if text, ok := unmarkedUTF16(data); ok {
 			return text, nil
 		}
+		if rest := bytes.ReplaceAll(data, []byte{0}, nil); utf8.Valid(rest) && printable(string(rest)) {
+			return "", &NotTextError{"text with NUL bytes in it"}
+		}
 		return "", &NotTextError{"binary data"}
 	case !utf8.Valid(data):
 		return "", &NotTextError{"binary data, or text in an older encoding such as Windows-1252"}
@@ -88,7 +91,12 @@ func unmarkedUTF16(data []byte) (text string, ok bool) {
 		return "", false
 	}
 	text, err := fromUTF16(data, order)
-	return text, err == nil && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
+	return text, err == nil && printable(text)
+}
+
+// printable reports whether a text has no control characters but white space.
+func printable(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
 }
 
 // signatures are the first bytes of files that people mistake for text, or save

@@ -70,13 +70,13 @@ func TestNotText(t *testing.T) {
 		"\xff\xfe\x00\x00s\x00\x00\x00e\x00\x00\x00":                               "text in UTF-32",
 		"\x00\x00\xfe\xff\x00\x00\x00s":                                            "text in UTF-32",
 		"s\x00e\x00c\x00r\x00e\x00\x01\x00":                                        "binary data",
-		"s\x00e\x00\x00c":                                                          "binary data",
-		"secret\x00":                                                               "binary data",
+		"s\x00e\x00\x00c":                                                          "text with NUL bytes in it",
+		"secret\x00":                                                               "text with NUL bytes in it",
 		"\x30\x7b" + strings.Repeat("secret\x00", 17) + "secr":                     "a certificate or a key in binary form",
 		"L\x00\x00\x00\x01\x14\x02\x00secret":                                      "a Windows shortcut",
 		"\xff\xfes":                                                                "damaged UTF-16",
 		"\xff\xfes\x00\x00\xd8e\x00":                                               "damaged UTF-16",
-		"se\x00cret":                                                               "binary data",
+		"se\x00cret":                                                               "text with NUL bytes in it",
 		"s\xe9cret":                                                                "an older encoding such as Windows-1252",
 	} {
 		got, err := Text([]byte(data))

@@ -34,14 +34,8 @@ func ReadClient(data []byte) (id, secret string, err error) {
 	switch {
 	case strings.HasPrefix(text, "{"):
 		return readClientJSON(text)
-	case strings.HasPrefix(text, "["):
-		var list []json.RawMessage
-		switch err := json.Unmarshal([]byte(text), &list); {
-		case err == nil && len(list) == 1: // of "az ad app list"
-			return readClientJSON(string(list[0]))
-		case err == nil:
-			return "", "", trouble(api.Say("This JSON is a list of several things."), api.Say("Use the part that is for this registration."))
-		}
+	case strings.HasPrefix(text, "[") && json.Valid([]byte(text)):
+		return readClientList(text)
 	}
 	if kind = cmp.Or(kind, otherText(text)); kind != "" {
 		return "", "", trouble(api.Say("This is {{.Kind}}, and not a client secret or a JSON file with one.", "Kind", kind),
@@ -52,6 +46,23 @@ func ReadClient(data []byte) (id, secret string, err error) {
 			api.Say("Copy the secret alone, or use the provider’s JSON file."))
 	}
 	return "", text, nil
+}
+
+// readClientList reads what "az ad app list" prints: a list, which may have one registration.
+func readClientList(text string) (id, secret string, err error) {
+	var list []clientFields
+	_ = json.Unmarshal([]byte(text), &list)
+	switch {
+	case len(list) == 1 && list[0].AppID != "":
+		return strings.TrimSpace(list[0].AppID), strings.TrimSpace(list[0].Password), nil
+	case len(list) > 0 && list[0].Email != "":
+		return "", "", isImportFile()
+	}
+	return "", "", trouble(api.Say("This JSON is a list of several things."), api.Say("Use the part that is for this registration."))
+}
+
+func isImportFile() error {
+	return trouble(api.Say("This JSON is a list of accounts to import, not a registration."), api.Say("Import it instead."))
 }
 
 // ReadClientFields is [ReadClient] for two fields, of a client ID and of a secret. People paste
@@ -97,6 +108,7 @@ type clientFields struct {
 	Web       *clientFields   `json:"web"`       // Google's type "Web application"
 	Project   json.RawMessage `json:"project_info"`
 	Accounts  json.RawMessage `json:"accounts"`
+	Email     string          `json:"email"` // of an account to import
 }
 
 func readClientJSON(text string) (id, secret string, err error) {
@@ -120,7 +132,7 @@ func readClientJSON(text string) (id, secret string, err error) {
 	case c.Type != "" || c.Project != nil:
 		return "", "", trouble(api.Say("This JSON is another of Google’s files, without a client that Waxseal can use."), useDesktop)
 	case c.Accounts != nil:
-		return "", "", trouble(api.Say("This JSON is a list of accounts to import, not a registration."), api.Say("Import it instead."))
+		return "", "", isImportFile()
 	}
 	if id = cmp.Or(c.ClientID, c.SDKClientID); id != "" {
 		return strings.TrimSpace(id), strings.TrimSpace(cmp.Or(c.ClientSecret, c.SDKSecret)), nil

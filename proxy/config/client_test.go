@@ -42,6 +42,8 @@ func TestReadClient(t *testing.T) {
 		"all of az ad app create":    {text: `{"appId": "11-22", "id": "3", "publicClient": {"redirectUris": []}, "web": {"homePageUrl": null, "redirectUris": []}}`, id: "11-22"},
 		"az ad app list":             {text: `[{"appId": "11-22", "web": {}}]`, id: "11-22"},
 		"az ad app list, more":       {text: `[{"appId": "geheim"}, {"appId": "33-44"}]`, err: "a list of several things"},
+		"an import file, bare":       {text: `[{"email": "me@corp.example", "client_id": "1", "refresh_token": "geheim"}]`, err: "list of accounts to import"},
+		"an empty list":              {text: `[]`, err: "a list of several things"},
 		"az ad sp create-for-rbac":   {text: `{"appId": "11-22", "displayName": "x", "password": "geheim", "tenant": "3"}`, id: "11-22", secret: "geheim"},
 		"the same with --sdk-auth":   {text: `{"clientId": "11-22", "clientSecret": "geheim", "subscriptionId": "3", "tenantId": "4"}`, id: "11-22", secret: "geheim"},
 		"a key":                      {text: "-----BEGIN PRIVATE KEY-----\ngeheim", err: "PEM format"},

@@ -116,8 +116,10 @@ func importList(raw []byte) (list []json.RawMessage, warnings []api.Problem, err
 
 // isClientJSON reports whether an object is one of those that ReadClient reads or explains.
 func isClientJSON(object map[string]json.RawMessage) bool {
-	if _, ok := object["accounts"]; ok {
-		return false
+	for _, name := range []string{"accounts", "email"} {
+		if _, ok := object[name]; ok {
+			return false
+		}
 	}
 	for _, name := range []string{"installed", "web", "private_key", "client_id", "appId", "clientId"} {
 		if _, ok := object[name]; ok {

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -207,10 +208,24 @@ func (m *proxyImport) checkSignIn(a emailproxy.Account, e ImportEntry) {
 	}
 }
 
+// anyPort reports whether a provider ignores the port of every loopback address that is registered, as
+// Microsoft does (learn.microsoft.com/entra/identity-platform/reply-url#localhost-exceptions).
+func anyPort(p Provider) bool {
+	return strings.HasPrefix(HostOf(p.TokenURL), "login.microsoftonline.") || strings.HasPrefix(HostOf(p.TokenURL), "login.partner.microsoftonline.")
+}
+
 // checkRedirect names a registration that probably does not have the redirect address that
 // Waxseal uses. That matters when the account signs in the next time.
 func (m *proxyImport) checkRedirect(a emailproxy.Account, p Provider, e ImportEntry) {
-	if p.Grant != "" || a.Redirect == "" || a.Flow == emailproxy.Device || isLoopbackURL(a.Redirect) {
+	if p.Grant != "" || a.Redirect == "" || a.Flow == emailproxy.Device {
+		return
+	}
+	if u, err := url.Parse(a.Redirect); err == nil && isLoopbackURL(a.Redirect) {
+		if u.Port() != "" && !anyPort(p) {
+			m.Warnings = append(m.Warnings, *trouble(
+				api.Say("The redirect address of {{.Account}} has a port ({{.Redirect}}), but Waxseal uses any free port.", "Account", a.Address, "Redirect", a.Redirect),
+				api.Say("If the provider refuses that when the account signs in again, register the address without a port, or a desktop program.")))
+		}
 		return
 	}
 	found := *trouble(

@@ -180,6 +180,8 @@ func TestEmailProxyLeavesNothingSilently(t *testing.T) {
 		"another server": {file: "[SMTP-25]\nserver_address = mail.corp.example\nserver_port = 587\nserver_starttls = 1\nlocal_address = 127.0.0.1\n" + microsoft + "oauth2_scope = https://outlook.office.com/SMTP.Send\n",
 			left: []string{"me@corp.example now sends through smtp.office365.com:587, which is not one of the file’s SMTP servers"}, warned: []string{"port 25 "}},
 		"its own password": {file: microsoft + "oauth2_flow = password\n", left: []string{"me@corp.example has signed in with its own password (oauth2_flow = password), which Waxseal does not do; sign in with the browser (`waxseal account reauthorize me@corp.example`)"}},
+		"a port for it":    {file: google + "redirect_uri = http://localhost:8080\n", warned: []string{"the redirect address of me@gmail.com has a port (http://localhost:8080), but Waxseal uses any free port"}},
+		"any port for it":  {file: microsoft + "redirect_uri = http://localhost:8080\n"},
 		"another redirect": {file: google + "redirect_uri = https://localhost\n", left: []string{"has the redirect address https://localhost, which Waxseal cannot use; add http://127.0.0.1 to the registration"}},
 	} {
 		file, err := emailproxy.Parse([]byte(c.file))
