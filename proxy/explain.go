@@ -34,6 +34,8 @@ type subject struct {
 
 	login    string // the name that the account logs in with at the mail server
 	signedIn string // the name by which the provider knows who signed in, where it told
+
+	scopes []string // what is asked for at a sign-in
 }
 
 func subjectOf(box *mailbox) subject {
@@ -41,7 +43,7 @@ func subjectOf(box *mailbox) subject {
 		return subject{account: "this account", provider: "The provider"}
 	}
 	host, _, _ := net.SplitHostPort(box.provider.SMTP)
-	s := subject{account: box.address, provider: box.providerName(), host: host, login: box.account.Login}
+	s := subject{account: box.address, provider: box.providerName(), host: host, login: box.account.Login, scopes: box.provider.Scopes}
 	if s.login == "" {
 		s.login = box.address
 	}

@@ -99,3 +99,26 @@ func TestUntrustedCertificates(t *testing.T) {
 		}
 	}
 }
+
+// TestPermissionThatTheMailServerWants: the report of a refused token names the permission, but nobody
+// was told. One that is asked for may have been left out by the user.
+func TestPermissionThatTheMailServerWants(t *testing.T) {
+	const mail, send = "https://mail.google.com/", "https://www.googleapis.com/auth/gmail.send"
+	for _, tt := range []struct {
+		asked []string
+		wants string
+		told  bool
+	}{
+		{[]string{send, "email"}, mail, true},
+		{[]string{"https://mail.google.com"}, mail, false},
+		{[]string{send}, "", false},
+		{nil, mail, false},
+		{[]string{"a", "b"}, "c B", false},
+	} {
+		s := subject{account: "me@gmail.com", provider: "Google", scopes: tt.asked}
+		p := explainRefusal(s, &upstream.AuthError{Reply: upstream.Reply{Code: 535, Lines: []string{"5.7.8 Username and Password not accepted."}}, Report: &upstream.Report{Status: "400", Scope: tt.wants}})
+		if strings.Contains(p.What.String(), "with the permission "+mail) != tt.told || p.State != api.TokenRefused || !p.Lasting {
+			t.Errorf("%q, %q: %s", tt.asked, tt.wants, p)
+		}
+	}
+}

@@ -64,6 +64,21 @@ func meaningOf(r upstream.Reply) (meaning, bool) {
 	return meaning{}, false
 }
 
+// lacks reports whether a server's report (RFC 7628 section 3.2.2) names permissions that no sign-in asks
+// for. Google's names https://mail.google.com/ where a registration has only gmail.send, which is not
+// enough for SMTP.
+func (s subject) lacks(report *upstream.Report) bool {
+	if report == nil || len(s.scopes) == 0 {
+		return false
+	}
+	wanted := strings.Fields(report.Scope)
+	return len(wanted) > 0 && !slices.ContainsFunc(s.scopes, func(have string) bool {
+		return slices.ContainsFunc(wanted, func(want string) bool {
+			return strings.EqualFold(strings.TrimSuffix(have, "/"), strings.TrimSuffix(want, "/"))
+		})
+	})
+}
+
 // explainRefusal explains why a provider refused a login.
 func explainRefusal(s subject, e *upstream.AuthError) *api.Problem {
 	m, known := meaningOf(e.Reply)
@@ -76,6 +91,9 @@ func explainRefusal(s subject, e *upstream.AuthError) *api.Problem {
 		p = s.passing(api.ProviderBusy, "4.7.0", "{{.Provider}} does not let {{.Account}} in for now.", "Try again in a few minutes.")
 	case known:
 		p = s.lasting(api.TokenRefused, "5.7.8", m.what, m.cure)
+	case s.lacks(e.Report):
+		p = s.lasting(api.TokenRefused, "5.7.8", "{{.Provider}}’s mail server wants a sign-in with the permission {{.Scope}}, which Waxseal does not ask for.",
+			"Set it in the provider’s scopes in the configuration, and sign in again.", "Scope", e.Report.Scope)
 	default:
 		p = s.lasting(api.TokenRefused, "5.7.8", "{{.Provider}} refuses the access token of {{.Account}}.", "Sign in again and allow sending mail.")
 	}
