@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
 )
@@ -116,6 +117,12 @@ func decode(data []byte) (fields, error) {
 	}
 	if text, err := safeio.Text(data); err == nil {
 		data = []byte(text)
+	} else if !utf8.Valid(data) { // Latin-1, as far as it matters
+		runes := make([]rune, len(data))
+		for i, b := range data {
+			runes[i] = rune(b)
+		}
+		data = []byte(string(runes))
 	}
 	data = bytes.TrimSpace(data)
 	switch {

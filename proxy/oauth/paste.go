@@ -40,6 +40,8 @@ func Paste(ctx context.Context, page, address string) error {
 	switch {
 	case !ok && isCode(address):
 		return fmt.Errorf("%w; a code alone is not enough, because it does not say which sign-in it is of: copy the whole address", ErrNotCallback)
+	case !ok && strings.Contains(address, "code_challenge"):
+		return fmt.Errorf("%w, but the page to open in the browser; paste the address that the browser shows after you have approved", ErrNotCallback)
 	case !ok:
 		return fmt.Errorf("%w; it begins with %s, and has state= and code= in it", ErrNotCallback, home)
 	}

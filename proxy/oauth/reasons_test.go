@@ -130,6 +130,7 @@ func TestReasons(t *testing.T) {
 		{400, `{"error":["invalid_grant"],"message":"Invalid refresh token"}`, ConsentRevoked, ErrConsent, "Invalid refresh token"},
 		{404, `{"message":"Not Found"}`, Refused, nil, "Not Found"},
 		{400, "\ufeff" + `{"error":"invalid_grant"}`, ConsentEnded, ErrConsent, "invalid_grant"},
+		{400, "{\"error\":\"invalid_grant\",\"error_description\":\"Sesi\xf3n inv\xe1lida\"}", ConsentEnded, ErrConsent, "Sesión inválida"},
 		{400, `{"error":"x_new"}`, Refused, nil, "x_new"},
 	} {
 		inBubble(t, tt.answer, func(t *testing.T) {
