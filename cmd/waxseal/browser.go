@@ -90,10 +90,7 @@ func (m *Main) startBrowser(page string) (ended <-chan error, err error) {
 	return ended, nil
 }
 
-// open has the system open a folder or a file, without waiting for it.
-func open(what string) (ended <-chan error, err error) { return launch(systemOpener(what)) }
-
-// systemOpener is the command by which the system opens something.
+// systemOpener is the command by which the system opens a page or a folder.
 func systemOpener(what string) []string {
 	switch runtime.GOOS {
 	case "windows":

@@ -161,7 +161,7 @@ func onScreen(d fyne.Driver) bool {
 
 // openFolder shows a folder in the system's file manager.
 func openFolder(path string) error {
-	if _, err := open(path); err != nil {
+	if _, err := launch(systemOpener(path)); err != nil {
 		return fmt.Errorf("open the folder %s: %w", path, err)
 	}
 	return nil

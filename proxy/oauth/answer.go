@@ -286,8 +286,8 @@ func isPage(data []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(data), []
 const defaultLife = time.Hour
 
 // lifetime reads a number of seconds. RFC 6749 section 5.1 makes it a number; some providers send a
-// string. Anything else, or less than a second, says nothing: a token that somebody issues just
-// now is good for something, and to some zero means that it does not end.
+// string. A value that is not a number, or less than a second, says nothing: a token that is issued now
+// is good for something, and some providers write zero for one that does not end.
 func lifetime(raw json.RawMessage, otherwise time.Duration) time.Duration {
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(text(raw)), 64)
 	if errors.Is(err, strconv.ErrRange) && seconds > 0 {
