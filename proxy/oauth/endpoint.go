@@ -109,6 +109,8 @@ func ask[T any](ctx context.Context, e *endpoint, q question, read func(reply) (
 		}
 		left = slices.DeleteFunc(left, func(f authForm) bool { return f == auth })
 		switch {
+		case auth.none && refusal != nil: // says nothing of a client that has a secret, nor of its tokens
+			return a, refusal
 		case q.scope != "" && !scoped && refused.scope && changes == 0,
 			q.scope != "" && scoped && refused.Reason == ScopeRefused && changes == 0:
 			scoped = !scoped

@@ -156,6 +156,13 @@ func TestRefusedClient(t *testing.T) {
 			}
 			answers(401, `{"error":"access_denied","error_description":"Unauthorized"}`)(w, r) // auth0/nextjs-auth0#66
 		}, 6, ""},
+		{"wrong, and nothing good without", func(w http.ResponseWriter, r *http.Request) {
+			if clientOf(r) == "none" {
+				answers(400, `{"error":"invalid_grant"}`)(w, r) // the consent is the confidential client's
+				return
+			}
+			answers(401, `{"error":"invalid_client"}`)(w, r)
+		}, 6, Refused},
 		{"wrong, says Auth0", answers(401, `{"error":"access_denied","error_description":"Unauthorized"}`), 6, Refused},
 		{"wrong, says Okta", answers(401, `{"error":"invalid_client","error_description":"The client secret supplied for a confidential client is invalid."}`), 1, WrongSecret},
 		{"wrong, says Keycloak", answers(401, `{"error":"unauthorized_client","error_description":"Invalid client or Invalid client credentials"}`), 6, FlowNotAllowed},
