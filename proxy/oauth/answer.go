@@ -89,7 +89,9 @@ func (f fields) said(status int) said {
 		s.code = ""
 	}
 	if status >= 400 || s.code != "" {
-		s.more = append(s.more, f.text("error_code"))
+		if name := f.text("error_code"); strings.Trim(name, "0123456789") != "" { // numbers are each provider's own
+			s.more = append(s.more, name)
+		}
 		s.description = cmp.Or(s.description, f.text("message", "error_message", "error_summary", "detail", "msg"))
 	}
 	if status >= 400 {
@@ -251,7 +253,7 @@ func (f fields) refusal(r reply, bad error) error {
 		return fault
 	case r.status >= 300 && r.status <= 399:
 		fault.Err = fmt.Errorf("it sends the request to %s; is its address right?", r.clean(location(r.header)))
-	case code != "", r.status >= 400 && offersBasic(r.header), r.status == http.StatusUnauthorized && !isPage(r.body):
+	case code != "", asksForClient(r):
 		code = cmp.Or(code, fold(http.StatusText(r.status)))
 		return &RefusedError{
 			Status: r.status, Reason: reason, Code: code, Description: description, name: fold(s.code), exact: exact,
@@ -270,6 +272,13 @@ func (f fields) refusal(r reply, bad error) error {
 		fault.Reason = WebPage
 	}
 	return fault
+}
+
+// asksForClient reports whether an answer without a code is about who asks: 401, or one that asks for HTTP
+// Basic. As a page it comes from whatever stands on the way, unless both are so.
+func asksForClient(r reply) bool {
+	unauthorized, basic := r.status == http.StatusUnauthorized, r.status >= 400 && offersBasic(r.header)
+	return unauthorized && basic || (unauthorized || basic) && !isPage(r.body)
 }
 
 // transient reports whether a status asks to try later.

@@ -80,6 +80,7 @@ func TestWebPages(t *testing.T) {
 	}{
 		"a hotel's page":       {answers(200, page200, "Content-Type", "text/html"), WebPage},
 		"a filter's page":      {answers(403, page200, "Content-Type", "text/html"), WebPage},
+		"a filter's own login": {answers(403, page200, "WWW-Authenticate", "Basic realm=filter"), WebPage},
 		"no such page":         {answers(404, page200), WebPage},
 		"a redirect":           {answers(302, "", "Location", "https://portal.example/login?next=x"), WebPage},
 		"RFC 6585":             {answers(511, page200), WebPage},

@@ -126,6 +126,7 @@ func TestReasons(t *testing.T) {
 		{400, `{"errorCode":"invalid_grant","errorSummary":"The refresh token is invalid or expired."}`, ConsentEnded, ErrConsent, "invalid or expired"},
 		{400, `{"code":"invalid_grant","message":"no"}`, ConsentEnded, ErrConsent, "invalid_grant: no"},
 		{400, `{"error":400,"error_description":"invalid_grant"}`, ConsentEnded, ErrConsent, "invalid_grant"},
+		{400, `{"error":"invalid_grant","error_code":503}`, ConsentEnded, ErrConsent, "invalid_grant"},
 		{400, `{"error":true,"code":"invalid_grant"}`, ConsentEnded, ErrConsent, "invalid_grant"},
 		{400, `{"error":["invalid_grant"],"message":"Invalid refresh token"}`, ConsentRevoked, ErrConsent, "Invalid refresh token"},
 		{404, `{"message":"Not Found"}`, Refused, nil, "Not Found"},
