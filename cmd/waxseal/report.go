@@ -35,7 +35,7 @@ func (m *Main) saveReport(ctx context.Context, client *control.Client, checks st
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("save the report: %w", err)
 	}
-	open(dir) // if that fails: the window says where the report is
+	_, _ = launch(systemOpener(dir)) // if that fails: the window says where the report is
 	return path, nil
 }
 

@@ -170,3 +170,21 @@ func TestPasteOfSomethingElse(t *testing.T) {
 		t.Errorf("a page without redirect: %v", err)
 	}
 }
+
+func FuzzPasted(f *testing.F) {
+	for _, s := range []string{
+		"http://127.0.0.1:1/?code=a&state=STATE", "code: a\nstate: STATE", "%3Fcode%3Da%26state%3DSTATE", "?error=x&amp;state=STATE", "",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		query, ok := pasted(text, "STATE")
+		v, err := url.ParseQuery(query)
+		if ok && (err != nil || v.Get("state") != "STATE" || v.Get("code") == "" && v.Get("error") == "") {
+			t.Errorf("%q: %q", text, query)
+		}
+		if _, ok := pasted(text, ""); ok {
+			t.Errorf("%q is taken for the answer to no sign-in", text)
+		}
+	})
+}
