@@ -334,7 +334,7 @@ func TestAppOnlyAccount(t *testing.T) {
 	}
 	// Another secret is tried at once, even if a token is cached or a secret was refused before.
 	for _, secret := range []string{"mistyped", "app-secret"} {
-		if err := r.server.SetClientSecret(t.Context(), me, secret); err != nil {
+		if err := r.server.SetClient(t.Context(), me, api.Client{Secret: secret}); err != nil {
 			t.Fatal(err)
 		}
 		if consented, err := r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: me}}, show); consented != (secret == "app-secret") {

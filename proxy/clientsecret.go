@@ -75,45 +75,63 @@ func (s *Server) ReadClient(_ context.Context, text string) (c api.Client, err e
 	return c, err
 }
 
-// SetClientSecret gives an account's registration another client secret, for all
-// accounts that use it, such as one that takes the place of an expired one. The text is the
-// secret or the provider's JSON; see [config.ReadClient].
-func (s *Server) SetClientSecret(ctx context.Context, address, text string) error {
+// SetClient gives an account's registration another client secret, another client ID, or both, for
+// all accounts that use it. What is "" stays. Either may be the provider's JSON; see
+// [config.ReadClientFields]. Users have to sign in again after another client ID.
+func (s *Server) SetClient(ctx context.Context, address string, to api.Client) error {
 	ctx, done := s.editing(ctx)
 	defer done()
 	box := s.mailbox(address)
 	if box == nil {
 		return unknownAccount(address)
 	}
-	id, secret, err := config.ReadClient([]byte(text))
+	id, secret, err := config.ReadClientFields(to.ID, to.Secret)
+	old := box.provider
 	switch {
 	case err != nil:
 		return err
-	case id != "" && id != box.provider.ClientID:
+	case to.ID == "" && id != "" && id != old.ClientID:
 		return &api.Problem{Account: box.address, Lasting: true,
-			What: api.Say("The JSON belongs to the client ID {{.JSON}}, but {{.Account}} uses {{.ID}}.", "JSON", id, "Account", box.address, "ID", box.provider.ClientID),
-			Cure: api.Say("Use the JSON of that client ID, or remove the account and add it with the other one.")}
-	case secret == "":
+			What: api.Say("The JSON belongs to the client ID {{.JSON}}, but {{.Account}} uses {{.ID}}.", "JSON", id, "Account", box.address, "ID", old.ClientID),
+			Cure: api.Say("Use the JSON of that client ID, or enter the other client ID too.")}
+	case secret == "" && (id == "" || id == old.ClientID):
 		return &api.Problem{Account: box.address, Lasting: true, What: api.Say("There is no client secret in it."),
 			Cure: api.Say("Create a new secret at the provider, and use that or the file that is offered with it.")}
 	}
-	if err := box.provider.CheckSecret(secret); err != nil {
+	if err := old.CheckSecret(secret); err != nil {
 		return err
 	}
-	key := box.provider.SecretKey()
-	if err := s.secrets.Set(ctx, key, secret); err != nil {
-		return fmt.Errorf("storing the client secret: %w", err)
-	}
+	var sharing []*mailbox
 	for _, b := range *s.boxes.Load() {
-		if b.provider.SecretKey() != key {
-			continue
+		if b.provider.SecretKey() == old.SecretKey() {
+			sharing = append(sharing, b)
 		}
+	}
+	now := old
+	if id != "" {
+		now.ClientID = id
+	}
+	if secret != "" {
+		if err := s.secrets.Set(ctx, now.SecretKey(), secret); err != nil {
+			return fmt.Errorf("storing the client secret: %w", err)
+		}
+	}
+	for _, b := range sharing {
 		if err := s.secrets.Delete(ctx, b.provider.OwnSecretKey(b.address)); err != nil {
 			return fmt.Errorf("deleting the client secret of %s: %w", b.address, err)
 		}
 		b.grant.Retry()
 	}
-	return nil
+	if now.ClientID == old.ClientID {
+		return nil
+	}
+	var accounts []api.Account
+	for _, b := range sharing {
+		a := b.account
+		a.ClientID = now.ClientID
+		accounts = append(accounts, a)
+	}
+	return s.add(ctx, nil, accounts)
 }
 
 // importSecret stores an entry's secret if it is not the shared one, and otherwise

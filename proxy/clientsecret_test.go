@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
@@ -137,10 +138,53 @@ func TestASecretHurtsNoOtherAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.secrets.Set(t.Context(), oauth.OwnClientKey(url, "waxseal-test", "b@corp.test"), "old")
-	if err := r.server.SetClientSecret(t.Context(), "a@corp.test", "right"); err != nil {
+	if err := r.server.SetClient(t.Context(), "a@corp.test", api.Client{Secret: "right"}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := kept(), map[string]string{"": "right", " elsewhere": "theirs"}; !maps.Equal(got, want) {
 		t.Errorf("in the end the keystore has %v, want %v", got, want)
+	}
+}
+
+// Another client ID was only possible by removing the account and adding it again. It is for all
+// accounts of the registration, as a secret is, and for no other.
+func TestAnotherClientID(t *testing.T) {
+	r := newRig(t, rigOptions{noAccount: true})
+	list := []map[string]string{}
+	for who, client := range map[string]string{"a": "old-id", "b": "old-id", "c": "third-id"} {
+		list = append(list, map[string]string{"email": who + "@corp.test", "provider": "corp", "client_id": client,
+			"client_secret": "old-secret", "refresh_token": r.provider.Grant(who + "@corp.test")})
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, err := r.server.Import(t.Context(), data); err != nil || report.Imported != 3 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	for _, bad := range []api.Client{{}, {ID: "old-id"}, {Secret: `{"installed":{"client_id":"new-id","client_secret":"new-secret"}}`}, {ID: `{"web":{}}`}} {
+		if err := r.server.SetClient(t.Context(), "a@corp.test", bad); err == nil {
+			t.Errorf("%+v is taken", bad)
+		}
+	}
+	if err := r.server.SetClient(t.Context(), "a@corp.test", api.Client{ID: "new-id", Secret: "new-secret"}); err != nil {
+		t.Fatal(err)
+	}
+	for who, want := range map[string]string{"a": "new-id", "b": "new-id", "c": "third-id"} {
+		if got := r.server.mailbox(who + "@corp.test").provider.ClientID; got != want {
+			t.Errorf("%s has the client ID %s", who, got)
+		}
+	}
+	if got, err := r.secrets.Get(t.Context(), oauth.ClientKey(r.provider.TokenURL(), "new-id")); got != "new-secret" || err != nil {
+		t.Errorf("the secret: %q, %v", got, err)
+	}
+	text, err := os.ReadFile(r.config)
+	if err != nil || strings.Count(string(text), `client_id = "new-id"`) != 2 {
+		t.Errorf("the configuration has\n%s", text)
+	}
+	for _, s := range r.server.Accounts() {
+		if s.ClientID != r.server.mailbox(s.Address).provider.ClientID {
+			t.Errorf("%s tells the client ID %q", s.Address, s.ClientID)
+		}
 	}
 }

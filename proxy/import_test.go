@@ -135,11 +135,11 @@ func TestClientsAsJSON(t *testing.T) {
 		`{"installed":{"client_id":"json-client"}}`:        "no client secret",
 		service: "belongs to the client ID x@y.test",
 	} {
-		if err := r.server.SetClientSecret(t.Context(), "json0@corp.test", text); err == nil || !strings.Contains(err.Error(), want) || secret() != "json-secret" {
+		if err := r.server.SetClient(t.Context(), "json0@corp.test", api.Client{Secret: text}); err == nil || !strings.Contains(err.Error(), want) || secret() != "json-secret" {
 			t.Errorf("%.30s: %v; want %q", text, err, want)
 		}
 	}
-	if err := r.server.SetClientSecret(t.Context(), "json0@corp.test", strings.Replace(client, "json-secret", "new-secret", 1)); err != nil || secret() != "new-secret" {
+	if err := r.server.SetClient(t.Context(), "json0@corp.test", api.Client{Secret: strings.Replace(client, "json-secret", "new-secret", 1)}); err != nil || secret() != "new-secret" {
 		t.Errorf("a new secret: %v, %q", err, secret())
 	}
 }

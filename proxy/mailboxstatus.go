@@ -50,7 +50,7 @@ func (b *mailbox) inheritCounts(before *mailbox) {
 func (b *mailbox) status(mail breaker.Status) api.AccountStatus {
 	pool, token := b.pool.Status(), b.grant.Status()
 	st := api.AccountStatus{
-		Address: b.address, Provider: b.provider.ID, Name: b.providerName(),
+		Address: b.address, Provider: b.provider.ID, Name: b.providerName(), ClientID: b.provider.ClientID,
 		Connections: b.connections.Load(), Messages: b.messages.Load(),
 		Sent: b.sent.Load(), Failed: b.failed.Load(), SentToday: b.today.of(dayOf(time.Now())), DailyLimit: int64(b.provider.DailyLimit),
 		Upstream: api.PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting, Limit: pool.Limit},

@@ -42,6 +42,6 @@ func preflightOf(p config.Provider) api.Preflight {
 	errors, _ := p.PageErrors()
 	return api.Preflight{
 		Provider: p.ID, Name: p.Name, Device: p.DeviceURL != "" && p.Grant == "", NoSignIn: p.Grant != "",
-		NoClientID: p.ClientID == "", Registration: p.Registration(), PageErrors: errors,
+		ClientID: p.ClientID, NoClientID: p.ClientID == "", Registration: p.Registration(), PageErrors: errors,
 	}
 }

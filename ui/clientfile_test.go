@@ -27,10 +27,10 @@ func clientJSON(t *testing.T, text string) []fyne.URI {
 // The provider's file brings the client ID and the secret at once, dropped or pasted.
 func TestClientFile(t *testing.T) {
 	for name, give := range map[string]func(*stage, *addWho){
-		"dropped":             func(s *stage, _ *addWho) { s.w.dropped(clientJSON(t, desktopJSON)) },
-		"in UTF-16":           func(s *stage, _ *addWho) { s.w.dropped(clientJSON(t, utf16LE(desktopJSON))) },
-		"pasted as an ID":     func(_ *stage, who *addWho) { who.register.id.SetText(" " + desktopJSON + " ") },
-		"pasted as a secret":  func(_ *stage, who *addWho) { who.register.secret.SetText(desktopJSON) },
+		"dropped":            func(s *stage, _ *addWho) { s.w.dropped(clientJSON(t, desktopJSON)) },
+		"in UTF-16":          func(s *stage, _ *addWho) { s.w.dropped(clientJSON(t, utf16LE(desktopJSON))) },
+		"pasted as an ID":    func(_ *stage, who *addWho) { who.register.id.SetText(" " + desktopJSON + " ") },
+		"pasted as a secret": func(_ *stage, who *addWho) { who.register.secret.SetText(desktopJSON) },
 		"after the wrong one": func(s *stage, who *addWho) {
 			s.w.dropped(clientJSON(t, webJSON))
 			s.until("it is refused", func() bool { return who.register.trouble.Visible() })
@@ -108,5 +108,5 @@ func TestNewClientSecretFromFile(t *testing.T) {
 	s.w.dropped(clientJSON(t, desktopJSON))
 	s.until("one can go on", func() bool { return !p.next.Disabled() })
 	test.Tap(p.next)
-	s.until("it is stored", func() bool { return b.called("secret of " + who + " " + desktopJSON) })
+	s.until("it is stored", func() bool { return b.called("client of " + who + " the-id the-secret") })
 }

@@ -167,8 +167,8 @@ func (f *fake) ReadClient(_ context.Context, text string) (api.Client, error) {
 	return api.Client{ID: id, Secret: secret}, err
 }
 
-func (f *fake) SetClientSecret(_ context.Context, address, secret string) error {
-	return f.ask("secret of " + address + " " + secret)
+func (f *fake) SetClient(_ context.Context, address string, to api.Client) error {
+	return f.ask("client of " + address + " " + to.ID + " " + to.Secret)
 }
 
 func (f *fake) Remove(_ context.Context, address string) (string, error) {

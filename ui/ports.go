@@ -6,7 +6,7 @@ import (
 )
 
 // mostNamed is how many accounts a sentence names.
-const mostNamed = 5
+const mostNamed = 3
 
 // portNote says which mail programs need another port once Waxseal listens on other
 // addresses; "" if none do.

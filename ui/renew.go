@@ -10,8 +10,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// renewal is the page for an account whose registration the provider rejects: it
-// shows how to register, and takes a new client secret.
+// renewal is the page for a registration, such as one that the provider rejects: it shows
+// how to register, and takes another client ID or a new client secret.
 type renewal struct {
 	w       *window
 	account string
@@ -21,35 +21,36 @@ type renewal struct {
 	notice  *notice
 	all     *fyne.Container // what needs the provider's answer
 	how     *fyne.Container
+	id      *entry
 	secret  *entry
 	file    *clientFile
 	field   *fyne.Container
 	next    *button
 
 	needs  api.Registration
+	was    string // the client ID
 	cancel context.CancelFunc
 }
 
 func newRenewal(w *window) *renewal {
 	r := &renewal{w: w, trouble: newNotice(w), notice: newNotice(w), how: newColumn(8)}
 	r.loading = newMuted(tr("Loading the registration…"))
-	r.secret = w.kit.secret("")
-	r.secret.OnChanged = func(text string) {
-		if isClientJSON(text) {
-			r.file.take(text)
+	r.id, r.secret = w.kit.entry("", nil), w.kit.secret("")
+	r.file = newClientFile(w, func(_ string, c api.Client) { r.fill(c) }, r.notice.tell)
+	for _, e := range []*entry{r.id, r.secret} {
+		e.OnChanged = func(text string) {
+			if isClientJSON(text) {
+				e.SetText("")
+				r.file.take(text)
+			}
+			r.ready()
 		}
-		r.ready()
+		e.OnSubmitted = func(string) { r.submit() }
 	}
-	r.secret.OnSubmitted = func(string) { r.submit() }
-	r.file = newClientFile(w, func(text string, _ api.Client) { // whole, so that the engine sees whose it is
-		if r.secret.Text != text {
-			r.secret.SetText(strings.TrimSpace(text))
-		}
-	}, r.notice.tell)
-	r.field = newColumn(8, newField(tr("New client secret"), tr("Waxseal stores it in the keystore and uses it for every account with this registration."), r.secret).Container,
-		r.file.root)
+	id := newField(tr("Client ID"), tr("After another client ID, every account with this registration has to sign in again."), r.id)
+	r.field = newField(tr("New client secret"), tr("Waxseal stores it in the keystore and uses it for every account with this registration."), r.secret).Container
 	r.next = w.kit.primary("", theme.LoginIcon(), func() { r.submit() })
-	r.all = newColumn(16, newCard(newColumn(14, newHeading(tr("How to register")), r.how, r.field)).Container, newActions(r.next))
+	r.all = newColumn(16, newCard(newColumn(14, newHeading(tr("How to register")), r.how, r.file.root, id.Container, r.field)).Container, newActions(r.next))
 	back := w.kit.quiet(tr("Back"), theme.NavigateBackIcon(), func() { w.show(Page{Name: "setup", Account: r.account}) })
 	r.scroll = newScroll(560, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody("")),
 		newTitle(tr("Change registration")), r.trouble.Container, r.loading, r.notice.Container, r.all))
@@ -72,7 +73,7 @@ func (r *renewal) enter() {
 			r.loading.Hide()
 			r.notice.tell(r.w.explain(err))
 			if err == nil {
-				r.show(p.Registration)
+				r.show(p)
 			}
 			r.w.settle()
 		})
@@ -96,29 +97,54 @@ func (r *renewal) under() ctx {
 }
 
 // show tells how to register. A public client has no secret to enter.
-func (r *renewal) show(needs api.Registration) {
-	r.needs = needs
-	r.how.Objects = registrationSteps(r.w, needs)
-	show(r.field, needs.Secret != "none")
-	r.next.SetText(tr("Save and sign in"))
-	if needs.Secret == "none" {
-		r.next.SetText(tr("Sign in again"))
-	}
+func (r *renewal) show(p api.Preflight) {
+	r.needs, r.was = p.Registration, p.ClientID
+	r.how.Objects = registrationSteps(r.w, r.needs)
+	r.id.SetText(p.ClientID)
+	show(r.field, r.needs.Secret != "none")
+	show(r.file.root, r.needs.Secret != "none")
 	r.ready()
 	r.all.Show()
 }
 
-func (r *renewal) ready() {
-	r.next.enable(r.needs.Secret == "none" || strings.TrimSpace(r.secret.Text) != "")
+// fill enters what a file has.
+func (r *renewal) fill(c api.Client) {
+	if c.ID != "" {
+		r.id.SetText(c.ID)
+	}
+	r.secret.SetText(c.Secret)
 }
 
-// submit stores the secret and signs the account in with it.
+// entered is what there is to change.
+func (r *renewal) entered() api.Client {
+	c := api.Client{ID: strings.TrimSpace(r.id.Text)}
+	if r.needs.Secret != "none" {
+		c.Secret = strings.TrimSpace(r.secret.Text)
+	}
+	if c.ID == r.was {
+		c.ID = ""
+	}
+	return c
+}
+
+// ready lets somebody go on once there is something to save. Without a secret, one may sign in
+// again with the registration as it is.
+func (r *renewal) ready() {
+	c, public := r.entered(), r.needs.Secret == "none"
+	r.next.SetText(tr("Save and sign in"))
+	if public && c.ID == "" {
+		r.next.SetText(tr("Sign in again"))
+	}
+	r.next.enable(strings.TrimSpace(r.id.Text) != "" && (c.Secret != "" || public || c.ID != "" && r.needs.Secret != "needed"))
+}
+
+// submit stores what was entered and signs the account in with it.
 func (r *renewal) submit() {
-	secret, signIn := strings.TrimSpace(r.secret.Text), Page{Name: "add", Account: r.account}
+	c, signIn := r.entered(), Page{Name: "add", Account: r.account}
 	switch {
 	case r.next.Disabled():
 		return
-	case r.needs.Secret == "none":
+	case c == api.Client{}:
 		r.w.show(signIn)
 		return
 	}
@@ -126,7 +152,7 @@ func (r *renewal) submit() {
 	r.notice.say("", "")
 	account := r.account
 	ask(r.w.work, r.under(), func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, r.w.backend.SetClientSecret(ctx, account, secret)
+		return struct{}{}, r.w.backend.SetClient(ctx, account, c)
 	}, func(_ struct{}, err error) {
 		if err == nil {
 			r.w.show(signIn)
@@ -138,9 +164,9 @@ func (r *renewal) submit() {
 	})
 }
 
-// drop takes the provider's file with the new secret.
+// drop takes the provider's file.
 func (r *renewal) drop(files []fyne.URI) {
-	if r.all.Visible() && r.field.Visible() {
+	if r.all.Visible() && r.file.root.Visible() {
 		r.file.drop(files)
 	}
 }

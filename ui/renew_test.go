@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
 
 	"github.com/waxseal/waxseal/proxy/api"
@@ -39,7 +40,7 @@ func TestNewClientSecret(t *testing.T) {
 	test.Type(p.secret, " new-secret\n")
 	test.Tap(p.next)
 	s.until("it is signed in", func() bool { return b.called("authorize " + who) })
-	if !b.called("secret of " + who + " new-secret") {
+	if !b.called("client of " + who + "  new-secret") {
 		t.Errorf("asked %q", b.calls())
 	}
 	if p.secret.Text != "" {
@@ -83,8 +84,52 @@ func TestRegistrationWithoutSecret(t *testing.T) {
 	test.Tap(p.next)
 	s.until("it is signed in", func() bool { return b.called("authorize ada@corp.example") })
 	for _, c := range b.calls() {
-		if strings.HasPrefix(c, "secret of") {
+		if strings.HasPrefix(c, "client of") {
 			t.Errorf("asked %q", c)
 		}
+	}
+}
+
+// Another client ID, as after the registration was deleted, and the way there from the settings.
+func TestAnotherClientID(t *testing.T) {
+	const who = "ada.lovelace@gmail.com"
+	b := renewing()
+	s := newStage(t, b, staging{})
+	s.shows()
+	s.w.show(Page{Name: "settings"})
+	r := s.w.pages["settings"].(*settings).registrations
+	if len(r.shown) != 2 || r.shown[1].first != who {
+		t.Fatalf("the registrations are %+v", r.shown)
+	}
+	buttons := r.list.Objects[1].(*fyne.Container).Objects
+	test.Tap(buttons[3].(*fyne.Container).Objects[0].(*fyne.Container).Objects[0].(*button))
+	p := s.w.pages["register"].(*renewal)
+	s.until("the steps are there", func() bool { return p.all.Visible() })
+	if s.w.name != "register" || p.id.Text != clientIDs["Google"] {
+		t.Fatalf("%s shows the client ID %q", s.w.name, p.id.Text)
+	}
+	p.id.SetText("new-id")
+	if !p.next.Disabled() {
+		t.Error("one can go on without the new client's secret")
+	}
+	p.secret.SetText("new-secret")
+	test.Tap(p.next)
+	s.until("it is signed in", func() bool { return b.called("authorize " + who) })
+	if !b.called("client of " + who + " new-id new-secret") {
+		t.Errorf("asked %q", b.calls())
+	}
+}
+
+func TestRegistrationsOf(t *testing.T) {
+	s := newStage(t, busyOffice(), staging{})
+	s.shows()
+	var accounts []api.AccountStatus
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		accounts = append(accounts, account(name+"@corp.example", "Microsoft 365"))
+	}
+	accounts = append(accounts, account("x@gmail.com", "Google"), account("y@elsewhere.example", "Elsewhere"))
+	list := registrationsOf(accounts)
+	if len(list) != 2 || list[0].accounts != "Used by a@corp.example, b@corp.example, c@corp.example and 2 more" || list[1].accounts != "Used by x@gmail.com" {
+		t.Errorf("%+v", list)
 	}
 }

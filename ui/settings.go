@@ -27,6 +27,7 @@ type settings struct {
 	folder                            *text
 	openFolder                        *button
 	keystore                          *keystore
+	registrations                     *registrations
 	certificate                       *certificate
 	devices                           *devices
 
@@ -47,7 +48,7 @@ var (
 )
 
 func newSettings(w *window) *settings {
-	s := &settings{w: w, notice: newNotice(w), loading: newMuted(tr("Loading the settings…")), certificate: newCertificate(w), keystore: newKeystore(w)}
+	s := &settings{w: w, notice: newNotice(w), loading: newMuted(tr("Loading the settings…")), certificate: newCertificate(w), keystore: newKeystore(w), registrations: newRegistrations(w)}
 	s.listen = newSetting(s, tr("Unencrypted or STARTTLS"), tr("One or more addresses, separated by commas. Most mail programs use these."), "127.0.0.1:1587", checkAddresses,
 		func(p *api.Settings, v string) { p.Listen = addresses(v) })
 	s.listenTLS = newSetting(s, tr("Implicit TLS"), "", "127.0.0.1:1465", checkAddresses,
@@ -88,6 +89,7 @@ func newSettings(w *window) *settings {
 		section(tr("Certificate"), s.certificate.root),
 		section(tr("Network"), s.proxy.root, s.metrics.root),
 		section(tr("Passwords and sign-ins"), s.keystore.root),
+		s.registrations.root,
 		section(tr("Log"), newColumn(6, newField(tr("Log level"), "", s.level.framed()).Container, logged.text), newColumn(8, s.folder, newFlow(8, s.openFolder))),
 		padded(-8, 0, newFlow(8, w.kit.quiet(tr("About Waxseal"), theme.InfoIcon(), func() { w.show(Page{Name: "about"}) }))))
 	s.scroll = newScroll(720, newColumn(16, newTitle(tr("Settings")), s.loading, s.notice.Container, s.all))
@@ -96,7 +98,11 @@ func newSettings(w *window) *settings {
 
 func (s *settings) root() fyne.CanvasObject { return s.scroll.Container }
 func (s *settings) scroller() *scroll       { return s.scroll }
-func (s *settings) draw(v view)             { s.keystore.draw(v) }
+
+func (s *settings) draw(v view) {
+	s.keystore.draw(v)
+	s.registrations.draw(v)
+}
 
 func (s *settings) leave() {
 	if s.cancel != nil {

@@ -54,11 +54,11 @@ func (y story) stage(t testing.TB, g staging) *stage {
 }
 
 func google() prospect {
-	return prospect{domains: []string{"gmail.com"}, Preflight: api.Preflight{Provider: "google", Name: "Google", Registration: registrationAt("google"), PageErrors: pageErrorsAt("google")}}
+	return prospect{domains: []string{"gmail.com"}, Preflight: api.Preflight{Provider: "google", Name: "Google", ClientID: clientIDs["Google"], Registration: registrationAt("google"), PageErrors: pageErrorsAt("google")}}
 }
 
 func microsoft() prospect {
-	return prospect{domains: []string{"corp.example"}, Preflight: api.Preflight{Provider: "microsoft", Name: "Microsoft 365", Device: true, Registration: registrationAt("microsoft"), PageErrors: pageErrorsAt("microsoft")}}
+	return prospect{domains: []string{"corp.example"}, Preflight: api.Preflight{Provider: "microsoft", Name: "Microsoft 365", ClientID: clientIDs["Microsoft 365"], Device: true, Registration: registrationAt("microsoft"), PageErrors: pageErrorsAt("microsoft")}}
 }
 
 // registrationAt is how the real engine has a provider registered, and pageErrorsAt what its page may
@@ -97,8 +97,14 @@ func base() *fake {
 	}
 }
 
+// clientIDs are those of the accounts' registrations, by the provider's name.
+var clientIDs = map[string]string{
+	"Microsoft 365": "2f1c6d0e-7a55-4b07-9d0c-3c1f7f1b9a42",
+	"Google":        "1049482710395-5s0qkt8d.apps.googleusercontent.com",
+}
+
 func account(address, name string) api.AccountStatus {
-	return api.AccountStatus{Address: address, Provider: strings.ToLower(name), Name: name, State: api.Ready,
+	return api.AccountStatus{Address: address, Provider: strings.ToLower(name), Name: name, ClientID: clientIDs[name], State: api.Ready,
 		LastMessage: noon.Add(-7 * time.Minute), LastResult: api.Sent, SentToday: 12, DailyLimit: 500,
 		ConsentUsed: noon.Add(-26 * time.Hour), ConsentEnds: noon.Add(89 * 24 * time.Hour)}
 }

@@ -34,7 +34,7 @@ type Backend interface {
 	Activity(ctx context.Context, after uint64) ([]api.Activity, error)
 	Preflight(ctx context.Context, a api.Account) (api.Preflight, error)
 	ReadClient(ctx context.Context, text string) (api.Client, error)
-	SetClientSecret(ctx context.Context, address, secret string) error
+	SetClient(ctx context.Context, address string, to api.Client) error
 	Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (consented bool, err error)
 	CancelSignIn(ctx context.Context, address string) error
 	MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error)

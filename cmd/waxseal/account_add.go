@@ -60,7 +60,7 @@ which you enter on any other device.`,
 
 func (m *Main) accountReauthorizeCommand() *cobra.Command {
 	var how consentFlags
-	var secretFile, login string
+	var clientID, secretFile, login string
 	cmd := &cobra.Command{
 		Use:   "reauthorize ADDRESS",
 		Short: "Sign in to an account again",
@@ -78,8 +78,8 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if secret != "" {
-					if err := c.SetClientSecret(ctx, args[0], secret); err != nil {
+				if secret != "" || clientID != "" {
+					if err := c.SetClient(ctx, args[0], api.Client{ID: clientID, Secret: secret}); err != nil {
 						return err
 					}
 				}
@@ -96,6 +96,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&clientID, "client-id", "", "another client `ID`, for all accounts that use this registration")
 	cmd.Flags().StringVar(&secretFile, "client-secret-file", "", "`FILE` with a new client secret, for all accounts that use this registration; - for standard input")
 	cmd.Flags().StringVar(&login, "login", "", "the `USER` who signs in, if that is not the address (shared mailbox, alias)")
 	how.add(cmd)

@@ -10,9 +10,10 @@ type Preflight struct {
 	Unknown  *Problem `json:"unknown,omitempty"`
 	Choices  []Choice `json:"choices,omitempty"`
 
-	There    bool `json:"there,omitempty"`      // the account is there already
-	NoSignIn bool `json:"no_sign_in,omitempty"` // an administrator has consented for all
-	Device   bool `json:"device,omitempty"`     // there is a sign-in by code (RFC 8628)
+	There    bool   `json:"there,omitempty"`      // the account is there already
+	ClientID string `json:"client_id,omitempty"`  // by which the provider knows this program
+	NoSignIn bool   `json:"no_sign_in,omitempty"` // an administrator has consented for all
+	Device   bool   `json:"device,omitempty"`     // there is a sign-in by code (RFC 8628)
 
 	// NoClientID says that the provider does not know this program yet, and
 	// Registration how to change that.

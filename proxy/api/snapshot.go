@@ -100,7 +100,8 @@ type KeystoreStatus struct {
 type AccountStatus struct {
 	Address  string `json:"address"`
 	Provider string `json:"provider"`
-	Name     string `json:"provider_name"` // the provider's name, for people
+	Name     string `json:"provider_name"`       // the provider's name, for people
+	ClientID string `json:"client_id,omitempty"` // of the registration that it uses
 	State    State  `json:"state"`
 	// Problem says what is wrong and what to do, if the severity of State is Passing or
 	// NeedsSomebody; else nil.

@@ -136,10 +136,10 @@ func (c *Client) ReadClient(ctx context.Context, text string) (found api.Client,
 	return found, err
 }
 
-// SetClientSecret gives an account's registration another client secret; see
-// [proxy.Server.SetClientSecret].
-func (c *Client) SetClientSecret(ctx context.Context, address, secret string) error {
-	return c.call(ctx, http.MethodPost, "/client-secret", clientSecretRequest{address, secret}, nil)
+// SetClient gives an account's registration another client ID or secret; see
+// [proxy.Server.SetClient].
+func (c *Client) SetClient(ctx context.Context, address string, to api.Client) error {
+	return c.call(ctx, http.MethodPost, "/client", clientRequest{address, to}, nil)
 }
 
 // SetLogin changes the name that an account logs in with; see [proxy.Server.SetLogin].

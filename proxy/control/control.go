@@ -40,7 +40,7 @@ type Backend interface {
 	Preflight(ctx context.Context, a api.Account) (api.Preflight, error)
 	Add(ctx context.Context, a api.Account, clientSecret string) (password string, err error)
 	ReadClient(ctx context.Context, text string) (api.Client, error)
-	SetClientSecret(ctx context.Context, address, secret string) error
+	SetClient(ctx context.Context, address string, to api.Client) error
 	SetLogin(ctx context.Context, address, login string) error
 	Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt) error) (consented bool, err error)
 	CancelSignIn(ctx context.Context, address string) error
@@ -141,9 +141,9 @@ type (
 		Address string `json:"address"`
 		Login   string `json:"login"`
 	}
-	clientSecretRequest struct {
-		Address      string `json:"address"`
-		ClientSecret string `json:"client_secret"`
+	clientRequest struct {
+		Address string     `json:"address"`
+		Client  api.Client `json:"client"`
 	}
 	emailProxyRequest struct {
 		Data      []byte            `json:"data"`

@@ -72,8 +72,8 @@ func (f *fake) ReadClient(_ context.Context, text string) (api.Client, error) {
 	return api.Client{ID: "id", Secret: "secret"}, f.ask("read client %s", text)
 }
 
-func (f *fake) SetClientSecret(_ context.Context, address, secret string) error {
-	return f.ask("client secret %s %s", address, secret)
+func (f *fake) SetClient(_ context.Context, address string, to api.Client) error {
+	return f.ask("client %s %s %s", address, to.ID, to.Secret)
 }
 
 func (f *fake) SetLogin(_ context.Context, address, login string) error {
@@ -247,8 +247,8 @@ func TestRequests(t *testing.T) {
 			if got, err := c.ReadClient(ctx, "{}"); got != (api.Client{ID: "id", Secret: "secret"}) || err != nil {
 				t.Errorf("ReadClient: %+v, %v", got, err)
 			}
-			if err := c.SetClientSecret(ctx, "a@b", "s"); err != nil {
-				t.Errorf("SetClientSecret: %v", err)
+			if err := c.SetClient(ctx, "a@b", api.Client{ID: "i", Secret: "s"}); err != nil {
+				t.Errorf("SetClient: %v", err)
 			}
 			r, err := c.Import(ctx, []byte("[not checked here"))
 			if err != nil || r.Imported != 2 || len(r.Problems) != 1 || r.Problems[0].Problem.Error() != "no token" {
@@ -282,7 +282,7 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch api.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"preflight a@b", "add a@b corp 3 s", "read client {}", "client secret a@b s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "cancel sign-in a@b", "doctor", "send a@b c@d"}
+			want := []string{"preflight a@b", "add a@b corp 3 s", "read client {}", "client a@b i s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "cancel sign-in a@b", "doctor", "send a@b c@d"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}

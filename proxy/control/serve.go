@@ -100,8 +100,8 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 	h.mux.HandleFunc("POST /read-client", with(func(ctx context.Context, a readClientRequest) (any, error) {
 		return b.ReadClient(ctx, a.Text)
 	}))
-	h.mux.HandleFunc("POST /client-secret", with(func(ctx context.Context, a clientSecretRequest) (any, error) {
-		return nil, b.SetClientSecret(ctx, a.Address, a.ClientSecret)
+	h.mux.HandleFunc("POST /client", with(func(ctx context.Context, a clientRequest) (any, error) {
+		return nil, b.SetClient(ctx, a.Address, a.Client)
 	}))
 	h.mux.HandleFunc("POST /login", with(func(ctx context.Context, a loginRequest) (any, error) {
 		return nil, b.SetLogin(ctx, a.Address, a.Login)
