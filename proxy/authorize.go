@@ -155,7 +155,9 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 	} else {
 		s.log.Warn("sign-in failed", "account", box.address, "err", err)
 	}
-	fail(api.CheckConsent, err)
+	if !errors.Is(context.Cause(ctx), signin.ErrOtherWay) {
+		fail(api.CheckConsent, err)
+	}
 	return false, err
 }
 

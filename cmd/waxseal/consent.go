@@ -40,7 +40,7 @@ type signIn struct {
 	joined  bool // it was going on already
 
 	ways    sync.WaitGroup
-	open    int // ways that have not ended
+	running int // ways that have not ended
 	prompts chan wayPrompt
 	ended   chan wayEnd
 
@@ -90,7 +90,6 @@ func (m *Main) authorize(ctx context.Context, c *connection, to api.ConsentReque
 		err = errors.Join(err, c.CancelSignIn(end, to.Account.Address))
 	}()
 	s.begin(ctx, f.device)
-	var last wayEnd // how it ends, once the user has approved
 	for {
 		select {
 		case p := <-s.prompts:
@@ -106,17 +105,11 @@ func (m *Main) authorize(ctx context.Context, c *connection, to api.ConsentReque
 			fmt.Fprintln(m.Out, "If no browser has opened by now:")
 			s.goElsewhere(ctx)
 		case end := <-s.ended:
-			s.open--
-			if end.consented {
-				last = end
+			s.running--
+			if end.consented && s.running > 0 {
+				continue // the other way ends too, with the same result
 			}
-			if last.consented && s.open > 0 {
-				continue // the user has approved in one way; the other one ends now, in the same way
-			}
-			if last.consented {
-				return last.consented, last.err
-			}
-			if end.err != nil && end.byCode && !s.codeShown && s.page != "" && ctx.Err() == nil {
+			if !end.consented && end.err != nil && end.byCode && !s.codeShown && s.page != "" && ctx.Err() == nil {
 				m.say("a sign-in with a code is not possible now: %v; use the page above", end.err)
 				continue
 			}
@@ -129,7 +122,7 @@ func (m *Main) authorize(ctx context.Context, c *connection, to api.ConsentReque
 func (s *signIn) begin(ctx context.Context, byCode bool) {
 	to := s.to
 	to.Device = byCode
-	s.open++
+	s.running++
 	s.ways.Go(func() {
 		consented, err := s.c.Authorize(ctx, to, func(p api.Prompt) {
 			select {

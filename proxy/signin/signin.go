@@ -17,7 +17,7 @@ import (
 var (
 	// ErrCancelled says that somebody cancelled the sign-in.
 	ErrCancelled = errors.New("the sign-in was cancelled")
-	// ErrOtherWay is why a way's context ends when the user has approved in another way.
+	// ErrOtherWay ends a way whose user has approved in another way.
 	ErrOtherWay = errors.New("the account was approved another way")
 	// ErrStopping says that the Desk was closed.
 	ErrStopping = errors.New("Waxseal is stopping")
@@ -54,7 +54,7 @@ type signIn struct {
 	ways     map[string]*way // guarded by the Desk's mu, like what follows
 	left     int             // ways that have not ended
 	approved bool
-	outcome  error // of the way in which the user approved: nil if mail can be sent
+	result   error // of the way that was approved
 }
 
 // way is one way in which the user is asked: in the browser, or with a code.
@@ -157,23 +157,22 @@ func (d *Desk) begin(s *signIn, account, by string, work Work) *way {
 		if why := context.Cause(ctx); err != nil && why != nil && !errors.Is(err, why) && errors.Is(err, context.Canceled) {
 			err = why
 		}
-		lost := errors.Is(context.Cause(ctx), ErrOtherWay)
-		approved, err = d.end(s, account, w, approved, lost, err)
-		w.end(approved, err)
+		w.end(d.end(s, account, w, approved, err))
 	})
 	return w
 }
 
-// end takes a way out of its sign-in. With the last one the sign-in ends. It returns how the way
-// has ended: those in which the user did not approve end like the one in which the user did.
-func (d *Desk) end(s *signIn, account string, w *way, approved, lost bool, err error) (bool, error) {
+// end takes a way out of its sign-in, and gives its result. After an approval that is the approval's,
+// however this way ended. With the last way the sign-in ends.
+func (d *Desk) end(s *signIn, account string, w *way, approved bool, err error) (bool, error) {
 	d.mu.Lock()
 	s.left--
 	last := s.left == 0
-	if lost && !approved {
-		approved, err = s.approved, s.outcome
-	} else if approved && !s.approved {
-		s.approved, s.outcome = true, err
+	switch {
+	case s.approved:
+		approved, err = true, s.result
+	case approved:
+		s.approved, s.result = true, err
 		for _, other := range s.ways {
 			if other != w {
 				other.cancel(ErrOtherWay)

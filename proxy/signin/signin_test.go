@@ -135,7 +135,7 @@ func TestOneWayDecides(t *testing.T) {
 		t.Error(err)
 	}
 	if err := <-code.end; err != nil {
-		t.Errorf("the other way ended with %v, and not as the one that decided", err)
+		t.Errorf("who watches the other way hears %v", err)
 	}
 	d.Close()
 	if got := append(u.heard(), other.heard()...); !slices.Equal(got, []string{"begin"}) {
