@@ -32,7 +32,9 @@ type failure struct {
 type subject struct {
 	account, provider, host string
 
-	login    string // the name that the account logs in with at the mail server
+	login        string // the name that the account logs in with at the mail server
+	adminConsent string // a page on which an administrator can agree, if there is one
+
 	signedIn string // the name by which the provider knows who signed in, where it told
 
 	scopes []string // what is asked for at a sign-in
@@ -43,7 +45,7 @@ func subjectOf(box *mailbox) subject {
 		return subject{account: "this account", provider: "The provider"}
 	}
 	host, _, _ := net.SplitHostPort(box.provider.SMTP)
-	s := subject{account: box.address, provider: box.providerName(), host: host, login: box.account.Login, scopes: box.provider.Scopes}
+	s := subject{account: box.address, provider: box.providerName(), host: host, login: box.account.Login, scopes: box.provider.Scopes, adminConsent: box.provider.AdminConsent()}
 	if s.login == "" {
 		s.login = box.address
 	}
@@ -122,6 +124,9 @@ func explainToken(s subject, err error) *api.Problem {
 		p.State = api.NeedsConsent
 	case oauth.ByAdmin:
 		p.State = api.NeedsAdmin
+		if reason == oauth.AdminConsent && s.adminConsent != "" {
+			p.Cure, p.Copy = api.Say("Send an administrator this link, and sign in again once they have agreed."), s.adminConsent
+		}
 	case oauth.ByRegistration:
 		p.State = api.RegistrationRefused
 	default:

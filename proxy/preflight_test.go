@@ -14,14 +14,14 @@ func TestPreflight(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	for name, c := range map[string]struct {
 		account api.Account
-		want    api.Preflight // without Registration and Choices
+		want    api.Preflight // without Registration, PageErrors and Choices
 		err     string
 	}{
-		"its own domain":   {account: api.Account{Address: "new@corp.test"}, want: api.Preflight{Provider: "corp", Name: "Corp Mail", Device: true}},
-		"there already":    {account: api.Account{Address: "ME@corp.test"}, want: api.Preflight{Provider: "corp", Name: "Corp Mail", Device: true, There: true}},
+		"its own domain":   {account: api.Account{Address: "new@corp.test"}, want: api.Preflight{Provider: "corp", Name: "Corp Mail", ClientID: "waxseal-test", Device: true}},
+		"there already":    {account: api.Account{Address: "ME@corp.test"}, want: api.Preflight{Provider: "corp", Name: "Corp Mail", ClientID: "waxseal-test", Device: true, There: true}},
 		"not registered":   {account: api.Account{Address: "me@gmail.com"}, want: api.Preflight{Provider: "google", Name: "Google", NoClientID: true}},
-		"registered":       {account: api.Account{Address: "me@gmail.com", ClientID: "mine"}, want: api.Preflight{Provider: "google", Name: "Google"}},
-		"by a code":        {account: api.Account{Address: "me@hotmail.com", ClientID: "mine"}, want: api.Preflight{Provider: "outlook", Name: "Outlook.com", Device: true}},
+		"registered":       {account: api.Account{Address: "me@gmail.com", ClientID: "mine"}, want: api.Preflight{Provider: "google", Name: "Google", ClientID: "mine"}},
+		"by a code":        {account: api.Account{Address: "me@hotmail.com", ClientID: "mine"}, want: api.Preflight{Provider: "outlook", Name: "Outlook.com", ClientID: "mine", Device: true}},
 		"no OAuth":         {account: api.Account{Address: "me@icloud.com"}, err: "app-specific password"},
 		"chosen, no OAuth": {account: api.Account{Address: "me@x.invalid", Provider: "icloud"}, err: "app-specific password"},
 		"no address":       {account: api.Account{Address: "me"}, err: "is not an email address"},
@@ -38,7 +38,10 @@ func TestPreflight(t *testing.T) {
 		if len(got.Registration.Steps) == 0 {
 			t.Errorf("%s: nothing about the registration", name)
 		}
-		got.Registration = api.Registration{}
+		if len(got.PageErrors) == 0 {
+			t.Errorf("%s: nothing about what the page may say", name)
+		}
+		got.Registration, got.PageErrors = api.Registration{}, nil
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
 		}

@@ -183,3 +183,15 @@ func TestRegistrationIsTriedFirst(t *testing.T) {
 		}
 	}
 }
+
+// Where an administrator has to agree first, the link for them is at hand.
+func TestAdministratorsLink(t *testing.T) {
+	s := subject{account: me, provider: "Microsoft 365", adminConsent: "https://login.example/organizations/adminconsent?client_id=x"}
+	p := explainToken(s, &oauth.AdminError{Account: me, Reason: oauth.AdminConsent, Code: "access_denied", Description: "AADSTS90094"})
+	if p.State != api.NeedsAdmin || p.Copy != s.adminConsent || !strings.Contains(p.Remedy(), s.adminConsent) {
+		t.Errorf("%+v", p)
+	}
+	if p := explainToken(s, &oauth.AdminError{Account: me, Reason: oauth.PolicyBlocks}); p.Copy != "" {
+		t.Errorf("a policy: %+v", p)
+	}
+}

@@ -86,6 +86,9 @@ func (c *checks) line(ch api.Check) fyne.CanvasObject {
 		cure.mark(bad.importance())
 		lines.Add(cure)
 	}
+	if result.copy != "" {
+		lines.Add(copyLine(c.w, result.copy))
+	}
 	act := result.do
 	if ch.Problem != nil && ch.Problem.Do == api.RunChecks && c.w.name == "check" {
 		act = errand{} // they are running here
@@ -133,18 +136,20 @@ func (l beside) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 // notice shows what went wrong and what to do, at the place where it happened.
 type notice struct {
 	*fyne.Container
+	w           *window
 	words, cure *text
-	act         *button // starts the cure, if the window can
+	value       *fyne.Container // to copy for the cure
+	act         *button         // starts the cure, if the window can
 	acts        *fyne.Container
 	errand      errand
 }
 
 func newNotice(w *window, actions ...fyne.CanvasObject) *notice {
-	n := &notice{words: newText("", kind{bold: true}), cure: newBody("")}
+	n := &notice{w: w, value: newColumn(0), words: newText("", kind{bold: true}), cure: newBody("")}
 	n.words.mark(bad.importance())
 	n.act = w.kit.button("", nil, func() { w.do(n.errand) })
 	n.acts = newFlow(8, append(actions, n.act)...)
-	lines := newColumn(6, n.words, n.cure, n.acts)
+	lines := newColumn(6, n.words, n.cure, n.value, n.acts)
 	n.Container = newStack(newSheet(colorBadTint, colorNone, 10), padded(14, 12, lines))
 	n.Hide()
 	return n
@@ -165,6 +170,10 @@ func (n *notice) tell(e explained) {
 	n.words.set(e.words)
 	n.cure.set(e.cure)
 	show(n.cure, e.cure != "")
+	n.value.Objects = nil
+	if show(n.value, e.copy != ""); e.copy != "" {
+		n.value.Add(copyLine(n.w, e.copy))
+	}
 	show(n.Container, e.words != "")
 }
 

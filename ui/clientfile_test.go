@@ -63,12 +63,16 @@ func utf16LE(text string) string {
 
 // The file of a "Web application" is refused with the reason, and so is what is no file.
 func TestClientFileIsRefused(t *testing.T) {
+	elsewhere, err := storage.ParseURI("https://elsewhere.example/client.json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		files []fyne.URI
 		want  string
 	}{
 		"web":       {clientJSON(t, webJSON), "Web application"},
-		"elsewhere": {[]fyne.URI{storage.NewURI("https://elsewhere.example/client.json")}, "Only files on this computer"},
+		"elsewhere": {[]fyne.URI{elsewhere}, "Only files on this computer"},
 		"gone":      {[]fyne.URI{storage.NewFileURI(filepath.Join(t.TempDir(), "gone"))}, "gone"},
 		"binary":    {clientJSON(t, "PK\x03\x04"), "ZIP"},
 	} {

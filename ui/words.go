@@ -12,6 +12,7 @@ import (
 // explained is what went wrong, what to do, and the errand that does it.
 type explained struct {
 	words, cure string
+	copy        string // a value that the cure needs
 	do          errand
 }
 
@@ -48,7 +49,7 @@ func explainProblem(p *api.Problem) explained {
 	if p.Said != "" {
 		words += " " + tr("The other side said: {{.Words}}", values{"Words": quoted(p.Said)})
 	}
-	return explained{words, say(p.Cure), errandOf(p.Do, p.Account)}
+	return explained{words, say(p.Cure), p.Copy, errandOf(p.Do, p.Account)}
 }
 
 // text is all of it in one line, for places without space for a button.

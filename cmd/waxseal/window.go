@@ -70,7 +70,7 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		Version: versionText(), Language: settings.Language, Theme: settings.Theme, NoScheme: saysNoScheme(ctx),
 		OpenURL: m.openBrowser, OpenFolder: openFolder,
 		SaveReport: func(ctx context.Context, checks string) (string, error) { return m.saveReport(ctx, client, checks) },
-		Autostart: autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
+		Autostart:  autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
 		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client),
 	})
 	if failed {

@@ -12,7 +12,8 @@ type Problem struct {
 	What    Text   `json:"what"`
 	Said    string `json:"said,omitempty"` // the other side's own words
 	Cure    Text   `json:"cure,omitzero"`
-	Do      Action `json:"do,omitempty"` // the part of the cure that Waxseal can start
+	Copy    string `json:"copy,omitempty"` // a value that the cure needs, such as a link to send to somebody
+	Do      Action `json:"do,omitempty"`   // the part of the cure that Waxseal can start
 }
 
 // Error is the problem in English, for a line on a terminal: what failed, then the cure.
@@ -38,6 +39,9 @@ func (p *Problem) Summary() string {
 // is none.
 func (p *Problem) Remedy() string {
 	text, command := phrase(p.Cure), p.Do.Command(p.Account)
+	if p.Copy != "" {
+		text += ": " + p.Copy
+	}
 	switch {
 	case command == "":
 		return text

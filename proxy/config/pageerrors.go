@@ -63,7 +63,7 @@ func (p Provider) microsoftPageErrors() []api.PageError {
 		{Code: "AADSTS50194", Means: api.Say("The registration is for one directory only."),
 			Cure: api.Say("Add the account with that directory’s ID as its tenant. Or, under “Authentication”, let the registration serve any organizational directory.")},
 		{Code: "AADSTS90094, AADSTS65001", Means: api.Say("An administrator of the organization has to agree first."),
-			Cure: api.Say("Send them this link, and sign in again afterwards."), Copy: p.adminConsent()},
+			Cure: api.Say("Send them this link, and sign in again afterwards."), Copy: p.AdminConsent()},
 		{Code: "AADSTS700016", Means: api.Say("Microsoft does not know the client ID, or not in this organization."),
 			Cure: api.Say("Compare it with the “Application (client) ID”. The registration must serve accounts in any directory.")},
 		{Code: "AADSTS7000218", Means: api.Say("Microsoft wants a client secret."),
@@ -73,17 +73,17 @@ func (p Provider) microsoftPageErrors() []api.PageError {
 		{Means: api.Say("“Unverified” below the program’s name is not an error. It appears because the registration is your own."),
 			Cure: api.Say("Click “Accept”.")},
 	}
-	if p.adminConsent() == "" {
+	if p.AdminConsent() == "" {
 		list[2].Cure = api.Say("Ask them to do so, and sign in again afterwards.")
 	}
 	return list
 }
 
-// adminConsent is the page on which an administrator agrees for the whole organization; "" without a
-// client ID. Source: learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent.
-func (p Provider) adminConsent() string {
+// AdminConsent is Microsoft's page on which an administrator agrees for the whole organization; ""
+// without a client ID. Source: learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent.
+func (p Provider) AdminConsent() string {
 	u, err := url.Parse(p.AuthURL)
-	if err != nil || u.Host == "" || p.ClientID == "" {
+	if err != nil || u.Host == "" || p.ClientID == "" || !slices.ContainsFunc(microsofts, p.hasName) {
 		return ""
 	}
 	tenant, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")

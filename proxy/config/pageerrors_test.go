@@ -19,11 +19,11 @@ func TestPageErrors(t *testing.T) {
 		"microsoft-china": "https://login.partner.microsoftonline.cn/organizations/adminconsent?client_id=the+id",
 	} {
 		p, _ := (Config{}).Provider(id)
-		if got := p.adminConsent(); got != "" {
+		if got := p.AdminConsent(); got != "" {
 			t.Errorf("%s without a client ID: %s", id, got)
 		}
 		p.ClientID = "the id"
-		if got := p.adminConsent(); got != want {
+		if got := p.AdminConsent(); got != want {
 			t.Errorf("%s: %s", id, got)
 		}
 	}

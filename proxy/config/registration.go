@@ -86,7 +86,9 @@ func microsoftSteps(portal string) []api.Step {
 		{Copy: "http://localhost",
 			Text: api.Say("Under “Authentication”, add the platform “Mobile and desktop applications” with this redirect address, and allow public client flows.")},
 		{Copy: "SMTP.Send",
-			Text: api.Say("Under “API permissions”, “Microsoft Graph”, “Delegated permissions”, add this permission and offline_access.")},
+			Text: api.Say("Under “API permissions”, “Microsoft Graph”, “Delegated permissions”, add this permission.")},
+		{Copy: "offline_access",
+			Text: api.Say("Add this permission in the same way.")},
 		{Text: api.Say("Copy the “Application (client) ID”. There is no client secret.")},
 	}
 }

@@ -211,10 +211,11 @@ func (r *redirection) tell(p page) {
 // showTime is how long a browser that brought the answer has to come for the last page.
 const showTime = 3 * time.Second
 
-// close closes the port, once the browser has seen the last page.
-func (r *redirection) close() {
+// close closes the port, once the browser has seen the last page. It waits for the browser no longer
+// than for patience.
+func (r *redirection) close(patience time.Duration) {
 	r.tell(ended)
-	ctx, cancel := context.WithTimeout(context.Background(), showTime)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r.mu.Lock()
 	answered := r.taken != nil

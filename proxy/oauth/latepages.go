@@ -33,10 +33,11 @@ func NewLatePages() *LatePages {
 // keep leaves a redirection open after the end of its sign-in. A nil p closes it at once.
 func (p *LatePages) keep(r *redirection) {
 	if p == nil {
-		r.close()
+		r.close(showTime)
 		return
 	}
 	r.tell(ended)
+	since := time.Now()
 	ctx, cancel := context.WithTimeout(p.life, lateTime)
 	p.mu.Lock()
 	p.list = append(p.list, cancel)
@@ -48,12 +49,12 @@ func (p *LatePages) keep(r *redirection) {
 	p.kept.Go(func() {
 		defer cancel()
 		<-ctx.Done()
-		r.close()
+		r.close(showTime - time.Since(since))
 	})
 }
 
-// Close closes all pages. A browser that has brought an answer and not yet seen the last page has
-// three seconds for it.
+// Close closes all pages. A browser that has just brought an answer has three seconds to come for the
+// last page.
 func (p *LatePages) Close() {
 	p.end()
 	p.kept.Wait()

@@ -14,6 +14,9 @@ import (
 // tryTimeout limits a try of the registration. The user waits for it.
 const tryTimeout = 5 * time.Second
 
+// noCode is what TryClient offers as the code of an approval. Providers' own codes are random.
+const noCode = "waxseal-tries-its-registration"
+
 // TryClient finds out whether the provider takes this registration's client ID and secret, before
 // anybody signs in with them in vain. It offers a code that cannot be right: a provider first looks at
 // the client (RFC 6749 section 4.1.3), and answers invalid_grant only to one that it knows.
@@ -32,7 +35,7 @@ func (g *Grant) TryClient(ctx context.Context) error {
 	}
 	_, err = g.endpoint.post(ctx, question{secret: secret, form: url.Values{
 		"grant_type":    {"authorization_code"},
-		"code":          {"not-a-code"},
+		"code":          {noCode},
 		"redirect_uri":  {"http://" + g.cfg.RedirectHost + ":49152" + g.cfg.RedirectPath}, // any port will do
 		"code_verifier": {oauth2.GenerateVerifier()},
 	}})

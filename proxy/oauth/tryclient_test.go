@@ -53,7 +53,7 @@ func TestTryClient(t *testing.T) {
 			if ReasonOf(err) != tt.want || (err == nil) != (tt.want == "") {
 				t.Errorf("TryClient = %v, want %q", err, tt.want)
 			}
-			if len(asked) == 0 || asked[0] != "authorization_code x http://127.0.0.1:49152/callback" {
+			if len(asked) == 0 || asked[0] != "authorization_code waxseal-tries-its-registration http://127.0.0.1:49152/callback" {
 				t.Errorf("asked %q", asked)
 			}
 			wantState(t, g, Unknown, "")

@@ -20,7 +20,7 @@ var (
 	// ErrOtherWay ends a way whose user has approved in another way.
 	ErrOtherWay = errors.New("the account was approved another way")
 	// ErrStopping says that the Desk was closed.
-	ErrStopping = errors.New("Waxseal is stopping")
+	ErrStopping = errors.New("the program is stopping")
 )
 
 // Work is what a sign-in does. The functions get a context that ends when the sign-in is to end.
