@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/fetch"
@@ -88,9 +89,19 @@ func (p *person) text() string {
 	return strings.Join(strings.Fields(run(p, "read", chromedp.Evaluate[string]("document.body.innerText"))), " ")
 }
 
-// reads checks that the page contains a text.
+// reads checks that the page contains a text. A page that is not the last loads itself again, which
+// its reader waits for.
 func (p *person) reads(want string) {
 	p.t.Helper()
+	last := chromedp.Evaluate[bool](`document.readyState == "complete" && !document.querySelector('meta[http-equiv="refresh"]')`)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for range 400 { // between two pages there is nothing to look at
+		if done, err := chromedp.Run(p.tab, last); done && err == nil {
+			break
+		}
+		<-tick.C
+	}
 	if got := p.text(); !strings.Contains(got, want) {
 		p.t.Errorf("the page says %q, want %q", got, want)
 	}
