@@ -60,14 +60,15 @@ type failure struct {
 	inKeychain, inFile string
 }
 
-const useFile = ", or choose the encrypted file with --keystore file."
+// useFile names no flag: the window shows it too.
+const useFile = ", or choose the encrypted file as the keystore."
 
 // failures are all of them. The last is any other.
 var failures = []failure{
 	{ErrLocked, ReasonLocked,
 		"Unlock the keychain in its own prompt or by logging in to the desktop, and Waxseal carries on by itself" + useFile, ""},
 	{ErrNoKeyring, ReasonNoKeyring,
-		"Create a default keyring in the system's password manager, such as Passwords and Keys, KeePassXC or Keychain Access" + useFile, ""},
+		"Have the keychain create a default keyring, for which it asks you for a new password; or create one in the system's password manager, such as Passwords and Keys, KeePassXC or Keychain Access" + useFile, ""},
 	{ErrDenied, ReasonDenied,
 		"Allow Waxseal to use the keychain, in its prompt or in the keychain's own settings" + useFile,
 		"Check the passphrase in WAXSEAL_KEYSTORE_PASSPHRASE or WAXSEAL_KEYSTORE_PASSPHRASE_FILE, and that you may read and write the encrypted file and its folder."},

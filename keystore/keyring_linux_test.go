@@ -158,6 +158,12 @@ func newUser() error {
 	if err := quiet("right after a dismissed prompt"); err != nil {
 		return err
 	}
+	answer := make(chan error, 1)
+	go func() { answer <- s.Unlock(ctx) }()
+	<-n.prompted // at once, though the last one was dismissed
+	if err := errors.Join(n.choose(false), <-answer); !errors.Is(err, ErrNoKeyring) {
+		return fmt.Errorf("unlock: %w", err)
+	}
 	r := s.backend.(*system).secrets.items.(*remote)
 	r.mu.Lock()
 	r.quiet = r.quiet.Add(-promptPause)

@@ -250,6 +250,26 @@ func (r *rig) dismissed() error {
 			return fmt.Errorf("again: %w", err)
 		}
 	}
+	return r.unlocked()
+}
+
+// unlocked: in the pause after a dismissed prompt, a look at the keychain brings up none, and
+// Unlock brings it up at once.
+func (r *rig) unlocked() error {
+	if err := r.store.Look(context.Background()); !errors.Is(err, ErrLocked) || len(r.prompted) > 0 {
+		return fmt.Errorf("a look answers %w, with %d prompts", err, len(r.prompted))
+	}
+	for range 2 {
+		answer := make(chan error, 1)
+		go func() { answer <- r.store.Unlock(context.Background()) }()
+		<-r.prompted
+		if err := r.answer(false); err != nil {
+			return err
+		}
+		if err := <-answer; !errors.Is(err, ErrLocked) {
+			return fmt.Errorf("unlock answers %w", err)
+		}
+	}
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +37,7 @@ type remote struct {
 	command func() *exec.Cmd
 	life    context.Context // ends with close
 	end     context.CancelFunc
+	again   atomic.Bool // the next call may ask, whatever was dismissed before
 
 	mu    sync.Mutex // held for a call; the helper serves one at a time
 	run   *running   // nil when no helper runs
@@ -91,7 +93,11 @@ func (r *remote) call(ctx context.Context, q request) (string, error) {
 	defer cancel()
 	defer context.AfterFunc(r.life, cancel)()
 
-	q.Service, q.Quiet = r.service, time.Now().Before(r.quiet)
+	silent := ctx.Value(quietly{}) != nil
+	if !silent && r.again.Swap(false) {
+		r.quiet = time.Time{}
+	}
+	q.Service, q.Quiet = r.service, silent || time.Now().Before(r.quiet)
 	secret, err := r.try(ctx, q)
 	switch {
 	case err == nil, errors.Is(err, ErrNotFound):

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -341,4 +342,24 @@ func TestAppOnlyAccount(t *testing.T) {
 			t.Errorf("with the secret %s: %t, %v", secret, consented, err)
 		}
 	}
+}
+
+// TestKeystoreIsLookedAt: window and tray hear that the keystore can be read again without anybody
+// sending a message.
+func TestKeystoreIsLookedAt(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.secrets.Fail(keystore.ErrLocked)
+	if err := r.server.UnlockKeystore(t.Context()); !errors.Is(err, keystore.ErrLocked) {
+		t.Fatal(err)
+	}
+	seen := false
+	for snap := range r.server.Watch(t.Context(), 0) {
+		if snap.Keystore.Problem != nil {
+			seen = true
+			r.secrets.Fail(nil)
+		} else if seen {
+			return
+		}
+	}
+	t.Error("nobody is told")
 }

@@ -193,6 +193,9 @@ func explainKeystore(_ subject, err error) *api.Problem {
 		p.State = api.KeystoreLocked
 	}
 	p.Do = p.State.Action()
+	if reason == keystore.ReasonNoKeyring {
+		p.Do = api.MakeKeyring
+	}
 	return p
 }
 

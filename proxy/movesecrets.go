@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
@@ -86,4 +87,55 @@ func (s *Server) secretKeys() []string {
 		note(b.provider)
 	}
 	return slices.AppendSeq(keys, maps.Keys(shared))
+}
+
+// UnlockKeystore has the keychain ask the user to unlock it, or to create its default keyring.
+// See [keystore.Store.Unlock].
+func (s *Server) UnlockKeystore(ctx context.Context) error {
+	defer s.changed.wake()
+	return s.secrets.Unlock(ctx)
+}
+
+// keystoreLook is the time between two looks at a keystore that could not be read.
+const keystoreLook = 3 * time.Second
+
+// watchKeystore tells the watchers when the keystore can no longer be read, and looks without
+// asking anybody whether it can be read again, until ctx ends. So nobody has to send a message,
+// or open the window, to find out.
+func (s *Server) watchKeystore(ctx context.Context) {
+	ticker := time.NewTicker(keystoreLook)
+	defer ticker.Stop()
+	var was error
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		failed := s.secrets.Err() // since the last look, maybe
+		now := failed
+		if failed != nil {
+			now = s.secrets.Look(ctx)
+		}
+		if keystore.ReasonOf(now) != keystore.ReasonOf(was) || keystore.ReasonOf(now) != keystore.ReasonOf(failed) {
+			s.changed.wake()
+		}
+		if now == nil && (was != nil || failed != nil) {
+			s.log.Info("the keystore can be read again")
+			s.readAgain(ctx)
+		}
+		was = now
+	}
+}
+
+// readAgain reads the secrets of the accounts that could not be used without them.
+func (s *Server) readAgain(ctx context.Context) {
+	s.preload(ctx, s.log)
+	for _, b := range *s.boxes.Load() {
+		if st := s.accountStatus(b); st.State == api.KeystoreLocked || st.State == api.KeystoreFailed {
+			_, err := b.tokenCheck(ctx)
+			b.note(err)
+			s.changed.wake()
+		}
+	}
 }

@@ -17,6 +17,14 @@ func (s *Server) Preflight(ctx context.Context, a api.Account) (api.Preflight, e
 		out.There = true
 		return out, nil
 	}
+	// Nobody should register a program and sign in only to learn that nothing can be stored.
+	if err := s.secrets.Ready(ctx); err != nil {
+		s.changed.wake()
+		if p := explainKeystore(subject{}, err); p != nil {
+			return api.Preflight{}, p
+		}
+		return api.Preflight{}, err
+	}
 	cfg := s.config()
 	if a.Provider == "" {
 		found, err := cfg.Discover(ctx, a.Address)

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 )
@@ -66,5 +68,21 @@ func TestPreflight(t *testing.T) {
 		if c.ID == "icloud" {
 			t.Error("a provider without OAuth is among the choices")
 		}
+	}
+}
+
+// TestPreflightTriesTheKeystore: a keystore that cannot be used is told before the work of
+// registering and signing in.
+func TestPreflightTriesTheKeystore(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.secrets.Fail(keystore.ErrNoKeyring)
+	_, err := r.server.Preflight(t.Context(), api.Account{Address: "new@corp.test", Provider: "corp"})
+	problem, ok := errors.AsType[*api.Problem](err)
+	if !ok || problem.Do != api.MakeKeyring || problem.What.String() != "The keychain has no default keyring yet." {
+		t.Errorf("got %v", err)
+	}
+	r.secrets.Fail(nil)
+	if _, err := r.server.Preflight(t.Context(), api.Account{Address: "new@corp.test", Provider: "corp"}); err != nil {
+		t.Error(err)
 	}
 }

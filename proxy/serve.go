@@ -23,6 +23,7 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 	background, cancel := context.WithCancel(s.hard)
 	defer cancel()
 	s.wg.Go(func() { s.preload(background, s.log) })
+	s.wg.Go(func() { s.watchKeystore(background) })
 	s.wg.Go(func() { s.renewIdle(background) })
 	s.wg.Go(func() { s.tidy(background) })
 	s.wg.Go(func() { s.watchNetwork(background) })

@@ -56,6 +56,7 @@ type banners struct {
 	failed                     *banner
 	taken                      *api.PortTakenError // what the port's banner is about
 	trayless                   bool
+	unlocking                  bool // what failed is to unlock the keychain
 }
 
 func newBanners(w *window) *banners {
@@ -86,6 +87,9 @@ func (b *banners) draw(v view) {
 		show(b.keystore.act, p.Do != "")
 	} else {
 		b.keystore.say("", "")
+	}
+	if b.unlocking && s.Keystore.Problem == nil {
+		b.unlocked(nil)
 	}
 	if b.taken = s.PortTaken; b.taken != nil && !v.gone {
 		if b.taken.Free != "" {
@@ -129,8 +133,15 @@ func (b *banners) changePort() {
 	})
 }
 
+// unlocked shows why the keychain is still locked, until it is unlocked.
+func (b *banners) unlocked(err error) {
+	b.fail(err)
+	b.unlocking = err != nil
+}
+
 // fail shows an error.
 func (b *banners) fail(err error) {
+	b.unlocking = false
 	if err == nil {
 		b.failed.say("", "")
 	} else {

@@ -9,6 +9,7 @@ type errand struct {
 	renew  bool   // create a new password there
 	run    bool   // check everything there
 	reload bool   // have the engine read its configuration first
+	unlock bool   // have the keychain ask, whatever page is shown
 }
 
 // errandOf is the errand for an action of the engine's.
@@ -23,7 +24,9 @@ func errandOf(a api.Action, account string) errand {
 		e.page, e.renew = Page{Name: "setup", Account: account}, true
 	case api.ShowSetup:
 		e.page = Page{Name: "setup", Account: account}
-	case api.RunChecks, api.Unlock: // reading the keychain brings up its own prompt
+	case api.Unlock, api.MakeKeyring:
+		e.unlock = true
+	case api.RunChecks:
 		e.page, e.run = Page{Name: "check"}, true
 	case api.ReadAgain:
 		e.page, e.reload = Page{Name: "check"}, true
@@ -41,6 +44,10 @@ func errandOf(a api.Action, account string) errand {
 
 // do shows the page of an errand, and starts it.
 func (w *window) do(e errand) {
+	if e.unlock {
+		w.unlock()
+		return
+	}
 	w.show(e.page)
 	switch {
 	case e.renew:
@@ -58,4 +65,9 @@ func (w *window) do(e errand) {
 			}
 		})
 	}
+}
+
+// unlock has the keychain put up its own prompt, even if that was dismissed a moment ago.
+func (w *window) unlock() {
+	w.inBackground(w.backend.UnlockKeystore, w.frame.banners.unlocked)
 }

@@ -18,7 +18,8 @@ func TestErrands(t *testing.T) {
 		api.Register:    {label: "Change registration", page: Page{Name: "register", Account: me}},
 		api.NewPassword: {label: "Create new password", page: Page{Name: "setup", Account: me}, renew: true},
 		api.ShowSetup:   {label: "Show settings", page: Page{Name: "setup", Account: me}},
-		api.Unlock:      {label: "Unlock keychain", page: Page{Name: "check"}, run: true},
+		api.Unlock:      {label: "Unlock keychain", unlock: true},
+		api.MakeKeyring: {label: "Create keyring", unlock: true},
 		api.RunChecks:   {label: "Run diagnostics", page: Page{Name: "check"}, run: true},
 		api.AddAccount:  {label: "Add account", page: Page{Name: "add"}},
 		api.ListAccount: {label: "Show accounts", page: Page{Name: "overview"}},
@@ -86,8 +87,8 @@ func TestErrandOfACheck(t *testing.T) {
 	s.until("it is signed in again", func() bool { return b.called("authorize ada@corp.example") })
 }
 
-// The keychain's button looks at the keychain at once: that is when its own prompt
-// appears.
+// The keychain's button has the keychain ask at once, and says why it is still locked until it
+// is not.
 func TestErrandUnlocks(t *testing.T) {
 	b := busyOffice()
 	ail(b, 0, keychainLocked())
@@ -99,5 +100,19 @@ func TestErrandUnlocks(t *testing.T) {
 		t.Fatalf("offers %q", p.trouble.act.Text)
 	}
 	test.Tap(p.trouble.act)
-	s.until("everything is checked", func() bool { return b.called("doctor") })
+	s.until("the keychain asks", func() bool { return b.called("unlock") })
+	b.locked = keychainLocked()
+	b.snapshot.Keystore.Problem = keychainLocked()
+	s.shows()
+	banners := s.w.frame.banners
+	if banners.keystore.act.Text != "Unlock keychain" {
+		t.Errorf("the banner offers %q", banners.keystore.act.Text)
+	}
+	test.Tap(banners.keystore.act)
+	s.until("it says why not", func() bool { return banners.failed.Visible() })
+	b.snapshot.Keystore.Problem = nil
+	s.shows()
+	if banners.failed.Visible() || banners.keystore.Visible() {
+		t.Error("the banners stay after the keychain is unlocked")
+	}
 }

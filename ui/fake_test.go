@@ -31,6 +31,7 @@ type fake struct {
 	mail      api.MailSettings
 	cert      api.Certificate
 
+	locked    error // of unlocking
 	err       error // of everything that is asked
 	configure func(api.Settings) ([]string, error)
 	move      func(ctx context.Context) (int, error)
@@ -236,6 +237,13 @@ func (f *fake) MoveSecrets(ctx context.Context, kind string) (int, error) {
 		return f.move(ctx)
 	}
 	return 7, nil
+}
+
+func (f *fake) UnlockKeystore(context.Context) error {
+	if err := f.ask("unlock"); err != nil {
+		return err
+	}
+	return f.locked
 }
 
 func (f *fake) Doctor(ctx context.Context, report func(api.Check)) (failed int, err error) {

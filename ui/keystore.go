@@ -14,6 +14,7 @@ type keystore struct {
 	name   *text
 	state  *text
 	move   *button
+	unlock *button
 	result *text
 	notice *notice
 
@@ -24,7 +25,8 @@ type keystore struct {
 func newKeystore(w *window) *keystore {
 	k := &keystore{w: w, name: newText("", kind{bold: true}), state: newMuted(""), result: newText("", kind{}), notice: newNotice(w)}
 	k.move = w.kit.button("", nil, k.ask)
-	k.root = newColumn(12, newColumn(2, k.name, k.state), newFlow(8, k.move), k.result, k.notice.Container)
+	k.unlock = w.kit.primary("", nil, func() { w.unlock() })
+	k.root = newColumn(12, newColumn(2, k.name, k.state), newFlow(8, k.unlock, k.move), k.result, k.notice.Container)
 	k.clear()
 	return k
 }
@@ -46,6 +48,11 @@ func (k *keystore) draw(v view) {
 	} else {
 		k.state.mark(bad.importance())
 		k.state.set(explainProblem(p).text())
+	}
+	p := s.Problem
+	ask := p != nil && errandOf(p.Do, "").unlock
+	if show(k.unlock, ask); ask {
+		k.unlock.SetText(say(p.Do.Label()))
 	}
 	k.offer(s)
 	k.move.enable(!k.moving && !v.gone && s.Problem == nil)

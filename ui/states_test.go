@@ -24,7 +24,7 @@ func troubles(account string) map[api.State]*api.Problem {
 		said(api.NotAuthenticated, "{{.Provider}} did not count the sign-in.", "Sign in again, and check that the provider’s smtp is the server for mail programs."),
 		said(api.TokenRefused, "{{.Provider}} refuses the access token of {{.Account}}.", "Sign in again and allow sending mail."),
 		said(api.Unusable, "{{.Provider}}’s mail server {{.Host}} offers no sign-in with OAuth.", "Check that smtp in the configuration is the server for mail programs."),
-		problem(api.KeystoreFailed, "", "4.7.0", "No keychain service is running.", "", "Start a keychain service such as GNOME Keyring or KeePassXC in this desktop session, or choose the encrypted file with --keystore file."),
+		problem(api.KeystoreFailed, "", "4.7.0", "No keychain service is running.", "", "Start a keychain service such as GNOME Keyring or KeePassXC in this desktop session, or choose the encrypted file as the keystore."),
 		offline(account), mailServerDown(account),
 	}
 	by := map[api.State]*api.Problem{}

@@ -46,6 +46,7 @@ type Backend interface {
 	Configure(ctx context.Context, to api.SettingsChange) (notes []string, err error)
 	Certificate(ctx context.Context) (api.Certificate, error)
 	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
+	UnlockKeystore(ctx context.Context) error
 	Doctor(ctx context.Context, report func(api.Check)) (failed int, err error)
 	Quit(ctx context.Context) error
 }

@@ -86,6 +86,7 @@ const (
 	NewPassword Action = "new_password" // create another local password
 	ShowSetup   Action = "show_setup"   // show what to enter in the mail program
 	Unlock      Action = "unlock"       // unlock the keychain
+	MakeKeyring Action = "make_keyring" // create the keychain's default keyring
 	RunChecks   Action = "run_checks"   // check everything
 	AddAccount  Action = "add_account"
 	ListAccount Action = "list_accounts"
@@ -94,7 +95,7 @@ const (
 )
 
 // Actions are all actions.
-var Actions = []Action{SignIn, Register, NewPassword, ShowSetup, Unlock, RunChecks, AddAccount, ListAccount, OpenSetting, ReadAgain}
+var Actions = []Action{SignIn, Register, NewPassword, ShowSetup, Unlock, MakeKeyring, RunChecks, AddAccount, ListAccount, OpenSetting, ReadAgain}
 
 // Command is the command line for the action, "" if there is none.
 func (a Action) Command(account string) string {
@@ -135,6 +136,8 @@ func (a Action) Label() Text {
 		return Say("Show settings")
 	case Unlock:
 		return Say("Unlock keychain")
+	case MakeKeyring:
+		return Say("Create keyring")
 	case RunChecks:
 		return Say("Run diagnostics")
 	case AddAccount:

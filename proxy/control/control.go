@@ -50,6 +50,7 @@ type Backend interface {
 	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (api.ImportReport, error)
 	Remove(ctx context.Context, address string) (note string, err error)
 	MoveSecrets(ctx context.Context, kind string) (moved int, err error)
+	UnlockKeystore(ctx context.Context) error
 	Accounts() []api.AccountStatus
 	Activity(after uint64) []api.Activity
 	SetPaused(paused bool)

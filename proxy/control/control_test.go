@@ -120,6 +120,8 @@ func (f *fake) MoveSecrets(_ context.Context, kind string) (int, error) {
 	return 3, f.ask("move secrets %s", kind)
 }
 
+func (f *fake) UnlockKeystore(context.Context) error { return f.ask("unlock") }
+
 func (f *fake) Accounts() []api.AccountStatus { return f.snapshot.Accounts }
 
 func (f *fake) Activity(after uint64) []api.Activity {

@@ -18,6 +18,12 @@ func (c *Client) SetPaused(ctx context.Context, paused bool) error {
 	return c.call(ctx, http.MethodPost, "/pause", pauseRequest{paused}, nil)
 }
 
+// UnlockKeystore has the instance's keychain ask the user to unlock it; see
+// [proxy.Server.UnlockKeystore].
+func (c *Client) UnlockKeystore(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/unlock", struct{}{}, nil)
+}
+
 // MailSettings answers what to enter in a mail program for an account. With renew
 // it makes a new local password first.
 func (c *Client) MailSettings(ctx context.Context, address string, renew bool) (s api.MailSettings, err error) {

@@ -18,6 +18,9 @@ func (h *handler) forWindows(b Backend, d Desktop) {
 		b.SetPaused(p.Paused)
 		return struct{}{}, nil
 	}))
+	h.mux.HandleFunc("POST /unlock", with(func(ctx context.Context, _ struct{}) (any, error) {
+		return struct{}{}, b.UnlockKeystore(ctx)
+	}))
 	h.mux.HandleFunc("POST /mail-settings", with(func(ctx context.Context, a addressRequest) (any, error) {
 		return b.MailSettings(ctx, a.Address, a.Renew)
 	}))

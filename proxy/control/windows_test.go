@@ -25,6 +25,9 @@ func TestWindowsRequests(t *testing.T) {
 			if err := c.SetPaused(ctx, true); err != nil {
 				t.Errorf("SetPaused: %v", err)
 			}
+			if err := c.UnlockKeystore(ctx); err != nil {
+				t.Errorf("UnlockKeystore: %v", err)
+			}
 			s, err := c.MailSettings(ctx, "a@b", true)
 			if err != nil || s.User != "a@b" || s.Password != "secret" || len(s.Servers) != 1 || s.Servers[0].Port != 1587 {
 				t.Errorf("MailSettings: %+v, %v", s, err)
@@ -41,7 +44,7 @@ func TestWindowsRequests(t *testing.T) {
 			if i, err := c.Certificate(ctx); err != nil || i.Fingerprint != "AB:CD" {
 				t.Errorf("Certificate: %+v, %v", i, err)
 			}
-			want := []string{"pause true", "mail settings a@b true", `configure {"listen":[],"metrics":"","notifications":false}`}
+			want := []string{"pause true", "unlock", "mail settings a@b true", `configure {"listen":[],"metrics":"","notifications":false}`}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}
