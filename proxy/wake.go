@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/machine"
 )
 
@@ -18,6 +19,19 @@ func (s *Server) Wake(why string) {
 	s.tokenBreakers.ResetAll()
 	s.smtpBreakers.ResetAll()
 	s.changed.wake()
+}
+
+// RetryNow tries the providers that gave passing trouble, without waiting for their time. It
+// returns when each has been tried once.
+func (s *Server) RetryNow(ctx context.Context) {
+	s.Wake("somebody asked to try again now")
+	var rounds []func(*checker)
+	for _, b := range *s.boxes.Load() {
+		if s.accountStatus(b).State.Severity() == api.Passing {
+			rounds = append(rounds, func(c *checker) { c.run(api.CheckLogin, b.address, b, b.loginCheck) })
+		}
+	}
+	(&checker{ctx: ctx, report: func(api.Check) { s.changed.wake() }}).each(accountsAtOnce, rounds)
 }
 
 // closeIdle closes the idle connections to providers.

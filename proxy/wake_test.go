@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/machine"
@@ -181,5 +182,20 @@ func TestWakeReachesAccountsThatAReloadKept(t *testing.T) {
 	r.server.Wake("test")
 	if transport.times.Load() == before {
 		t.Error("old connections to the token endpoint are kept")
+	}
+}
+
+// TestRetryNow: somebody who asks does not have to wait until a breaker tries again by itself.
+func TestRetryNow(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	r.provider.SetFaults(providertest.Faults{SMTP: at(providertest.StepAuth, providertest.Action{Code: 454, Text: "4.7.0 try again later"})})
+	r.server.Doctor(t.Context(), func(api.Check) {})
+	if state := r.server.Snapshot().Accounts[0].State; state.Severity() != api.Passing {
+		t.Fatalf("the account is %q", state)
+	}
+	r.provider.SetFaults(providertest.Faults{})
+	r.server.RetryNow(t.Context())
+	if state := r.server.Snapshot().Accounts[0].State; state != api.Ready {
+		t.Errorf("the account is %q", state)
 	}
 }

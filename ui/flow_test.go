@@ -433,3 +433,21 @@ func TestSecretStaysWithItsProvider(t *testing.T) {
 	who.submit()
 	s.until("it is added", func() bool { return b.called("add me@corp.example microsoft the-id") })
 }
+
+// The tray's menu copies a password through the window, which has the clipboard.
+func TestCopyPassword(t *testing.T) {
+	s := newStage(t, busyOffice(), staging{})
+	s.shows()
+	s.w.show(Page{Name: "password", Account: "ada@corp.example"})
+	p := s.w.pages["setup"].(*setup)
+	s.until("it says so", func() bool { return p.welcomed.Visible() })
+	if got := s.app.Clipboard().Content(); got != s.b.mail.Password || s.w.name != "setup" || p.values["password"].value.Text == got {
+		t.Errorf("copied %q, on page %s", got, s.w.name)
+	}
+	s.app.Clipboard().SetContent("something else")
+	s.w.show(Page{Name: "setup", Account: "ada@corp.example"})
+	s.until("the settings are there", func() bool { return !p.loading.Visible() })
+	if got := s.app.Clipboard().Content(); got != "something else" {
+		t.Error("the next look at the settings copies the password again")
+	}
+}

@@ -32,6 +32,7 @@ type setup struct {
 	facts  *text
 	all    *fyne.Container // what needs the settings
 
+	copying  bool // the password is copied as soon as it is known
 	settings api.MailSettings
 	server   api.MailServer
 	cancel   context.CancelFunc
@@ -140,6 +141,12 @@ func (s *setup) load(renew bool) {
 		} else {
 			s.settings = m
 			show(s.all, true)
+			if s.copying {
+				s.copying = false
+				s.w.copy(m.Password)
+				s.welcomed.set(tr("The password is in the clipboard. Paste it into your mail program."))
+				s.welcomed.Show()
+			}
 			s.ways.limit(len(m.Servers) > 0 && find(m.Servers, true) != nil, find(m.Servers, false) != nil)
 			s.fill()
 		}

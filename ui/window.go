@@ -197,10 +197,14 @@ func (w *window) show(p Page) {
 			p.Name = "add"
 		}
 	}
-	if p.Name == "" || w.pages[p.Name] == nil {
+	if p.Name == "" || p.Name != "password" && w.pages[p.Name] == nil {
 		p.Name = "overview"
 	}
 	next := w.pages[p.Name]
+	copying := p.Name == "password"
+	if copying {
+		p.Name, next = "setup", w.pages["setup"]
+	}
 	if w.current != nil {
 		w.closeOverlays()
 		w.current.leave()
@@ -209,6 +213,7 @@ func (w *window) show(p Page) {
 	switch next := next.(type) {
 	case *setup:
 		next.account = p.Account
+		next.copying = copying
 	case *renewal:
 		next.account = p.Account
 	case *add:

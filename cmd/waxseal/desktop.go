@@ -36,6 +36,7 @@ type desktop struct {
 
 	mu          sync.Mutex
 	windowFault bool
+	pausedUntil time.Time     // when pauseHour resumes; zero if it does not
 	changed     chan struct{} // capacity 1
 }
 
@@ -160,7 +161,8 @@ func (d *desktop) run(ctx context.Context, w work) (begun bool, err error) {
 	if w.ready == nil {
 		w.ready = func(context.Context) (bool, error) { return false, nil }
 	}
-	d.tray = tray.New(tray.Actions{Show: d.show, SendTest: func(a string) { d.sendTest(ctx, a) }, SetPaused: d.server.SetPaused, Quit: leave})
+	d.tray = tray.New(tray.Actions{Show: d.show, SendTest: func(a string) { d.sendTest(ctx, a) }, SetPaused: d.server.SetPaused, Quit: leave,
+		PauseHour: func() { d.pauseHour(ctx) }, Unlock: func() { d.unlock(ctx) }, Retry: func() { d.server.RetryNow(ctx) }})
 
 	ended := make(chan error, 1)
 	go func() {
@@ -227,7 +229,7 @@ func (d *desktop) follow(ctx context.Context) {
 			d.log.Error("the texts could not be loaded", "err", err)
 		}
 		d.mu.Lock()
-		state := tray.State{Snapshot: s, WindowFailed: d.windowFault, Now: time.Now()}
+		state := tray.State{Snapshot: s, WindowFailed: d.windowFault, PausedUntil: d.pausedUntil, Now: time.Now()}
 		d.mu.Unlock()
 		d.tray.Show(state)
 		var notices []tray.Notice
@@ -298,6 +300,31 @@ func (d *desktop) change(note func()) {
 }
 
 func (d *desktop) windowFailed(failed bool) { d.change(func() { d.windowFault = failed }) }
+
+// pauseHour pauses, and resumes after an hour unless somebody does before.
+func (d *desktop) pauseHour(ctx context.Context) {
+	d.server.SetPaused(true)
+	until := time.Now().Add(time.Hour)
+	d.change(func() { d.pausedUntil = until })
+	hour, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	for s := range d.server.Watch(hour, trayInterval) {
+		if s.State != api.Paused {
+			break // by hand
+		}
+	}
+	d.change(func() { d.pausedUntil = time.Time{} })
+	if hour.Err() != nil && ctx.Err() == nil {
+		d.server.SetPaused(false)
+	}
+}
+
+// unlock has the keychain put up its prompt. While that is open, the menu says what is wrong.
+func (d *desktop) unlock(ctx context.Context) {
+	if err := d.server.UnlockKeystore(ctx); err != nil {
+		d.log.Warn("the keychain is not unlocked", "err", err)
+	}
+}
 
 // show brings the open window to the front with a page, or opens the window on that page.
 func (d *desktop) show(page, account string) {

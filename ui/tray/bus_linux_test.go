@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 		SetPaused: func(on bool) {
 			say("pause %t", on)
 		},
+		PauseHour: func() { say("pause hour") },
+		Unlock:    func() { say("unlock") },
+		Retry:     func() { say("retry") },
 		Quit: func() {
 			say("quit")
 			cancel()
@@ -160,12 +163,13 @@ func TestTray(t *testing.T) {
 	}
 	account := "first_last@x.example · ready"
 	want := []string{"1 account · 2 connections · 0 messages", "-",
-		account, account + " > Mail settings…", account + " > Send a test", account + " > Sign in again…", "-",
-		"Add account…", "Pause", "Open Waxseal", "-", "Quit"}
+		account, account + " > Mail settings…", account + " > Copy password", account + " > Send a test", account + " > Sign in again…", "-",
+		"Add account…", "Pause", "Pause for an hour", "Open Waxseal", "-", "Quit"}
 	traytest.Until(t, "the menu is whole", func() bool { return slices.Equal(item.Menu(), want) })
 
 	for click, says := range map[string]string{
-		"Add account…": "show add ", "Open Waxseal": "show  ", "Pause": "pause true",
+		"Add account…": "show add ", "Open Waxseal": "show  ", "Pause": "pause true", "Pause for an hour": "pause hour",
+		account + " > Copy password":  "show password first_last@x.example",
 		account + " > Mail settings…": "show setup first_last@x.example",
 		account + " > Send a test":    "test first_last@x.example",
 		account + " > Sign in again…": "show add first_last@x.example",
@@ -186,11 +190,22 @@ func TestTray(t *testing.T) {
 	if slices.Equal(item.Pixels(), calm) {
 		t.Error("the icon is the same")
 	}
-	traytest.Until(t, "mail can go on", func() bool { return item.Has("Resume") && item.Has("A port is taken. Choose another…") })
+	traytest.Until(t, "mail can go on", func() bool {
+		return item.Has("Resume") && !item.Has("Pause for an hour") && item.Has("A port is taken. Choose another…")
+	})
 	item.Click("Resume")
 	c.says("pause false")
 	item.Click("A port is taken. Choose another…")
 	c.says("show settings ")
+
+	s.PortTaken, s.State, s.Keystore.Problem = nil, api.Serving, locked
+	s.Breakers = []api.Breaker{{Name: "b", Provider: "X", Mail: true, State: api.Open}}
+	c.show(s)
+	traytest.Until(t, "the menu offers what helps", func() bool { return item.Has("Unlock keychain") && item.Has("Try again now") })
+	item.Click("Unlock keychain")
+	c.says("unlock")
+	item.Click("Try again now")
+	c.says("retry")
 
 	item.Click("Quit")
 	c.says("quit")

@@ -60,7 +60,10 @@ type drawn struct {
 	accounts []*line
 	none     *line // "No accounts yet"
 	more     *line
+	unlock   *line
+	retry    *line
 	pause    *line
+	hour     *line // "Pause for an hour"
 	always   []always
 
 	mu       sync.Mutex
@@ -97,6 +100,13 @@ func build(click func(item *systray.MenuItem, do func(Actions))) *drawn {
 		click(l.item, func(a Actions) { a.Show(d.pageOf(i), "") })
 		d.faults = append(d.faults, l)
 	}
+	acting := func(do func(Actions)) *line {
+		l := fixed("")
+		click(l.item, do)
+		return l
+	}
+	d.unlock = acting(func(a Actions) { a.Unlock() })
+	d.retry = acting(func(a Actions) { a.Retry() })
 	systray.AddSeparator()
 	for i := range d.address {
 		l := fixed("")
@@ -104,6 +114,7 @@ func build(click func(item *systray.MenuItem, do func(Actions))) *drawn {
 			click(named(l.item.AddSubMenuItem("", ""), label), func(a Actions) { do(a, d.addressOf(i)) })
 		}
 		sub(func() string { return lang.L("Mail settings…") }, func(a Actions, who string) { a.Show("setup", who) })
+		sub(func() string { return lang.L("Copy password") }, func(a Actions, who string) { a.Show("password", who) })
 		sub(func() string { return lang.L("Send a test") }, func(a Actions, who string) { a.SendTest(who) })
 		sub(func() string { return lang.L("Sign in again…") }, func(a Actions, who string) { a.Show("add", who) })
 		d.accounts = append(d.accounts, l)
@@ -114,8 +125,8 @@ func build(click func(item *systray.MenuItem, do func(Actions))) *drawn {
 	click(d.more.item, func(a Actions) { a.Show("overview", "") })
 	systray.AddSeparator()
 	leading("add", func() string { return lang.L("Add account…") })
-	d.pause = fixed("")
-	click(d.pause.item, func(a Actions) { a.SetPaused(!d.pausedNow()) })
+	d.pause = acting(func(a Actions) { a.SetPaused(!d.pausedNow()) })
+	d.hour = acting(func(a Actions) { a.PauseHour() })
 	leading("", func() string { return lang.L("Open Waxseal") })
 	systray.AddSeparator()
 	click(named(systray.AddMenuItem("", ""), func() string { return lang.L("Quit") }), func(a Actions) { a.Quit() })
@@ -172,14 +183,20 @@ func (d *drawn) draw(m menu) {
 		}
 	}
 	words.RLock()
-	none, pause := "", lang.L("Pause")
+	none, pause, hour, retry := "", lang.L("Pause"), lang.L("Pause for an hour"), ""
 	if len(m.accounts) == 0 {
 		none = lang.L("No accounts yet")
 	}
 	if m.paused {
-		pause = lang.L("Resume")
+		pause, hour = lang.L("Resume"), ""
+	}
+	if m.retry {
+		retry = lang.L("Try again now")
 	}
 	words.RUnlock()
+	d.unlock.showIf(m.unlock)
+	d.retry.showIf(retry)
+	d.hour.showIf(hour)
 	d.none.showIf(none)
 	d.more.showIf(m.more)
 	d.pause.show(pause)

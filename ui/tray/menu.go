@@ -26,6 +26,7 @@ const maxAccounts = 15
 type State struct {
 	api.Snapshot
 	WindowFailed bool      // the window could not be opened
+	PausedUntil  time.Time // when a pause ends by itself; zero if it does not
 	Now          time.Time // when the snapshot was taken
 }
 
@@ -39,6 +40,8 @@ type menu struct {
 	accounts []account
 	more     string // "… and 12 more"
 	paused   bool
+	unlock   string // "Unlock keychain", if that is what helps
+	retry    bool   // there is trouble that may be over
 }
 
 // entry is a line that leads to a page of the window.
@@ -63,9 +66,13 @@ func menuOf(s State) menu {
 	}
 	if p := s.Keystore.Problem; p != nil {
 		m.faults = append(m.faults, entry{more(speech.Say(p.What)), "settings"})
+		if p.Do == api.Unlock || p.Do == api.MakeKeyring {
+			m.unlock = speech.Say(p.Do.Label())
+		}
 	}
 	if state, provider, troubled := s.Passing(); troubled {
 		m.faults = append(m.faults, entry{more(speech.Say(state.Headline(provider))), "overview"})
+		m.retry = true
 	}
 	if s.WindowFailed {
 		m.faults = append(m.faults, entry{lang.L("The window could not be opened. Try again…"), "overview"})
@@ -108,6 +115,8 @@ func statusLine(s State) string {
 	switch {
 	case s.PortTaken != nil, s.State == api.Stopping:
 		return lang.L("Not accepting mail")
+	case s.State == api.Paused && !s.PausedUntil.IsZero():
+		return lang.L("Paused until {{.Time}}", map[string]string{"Time": s.PausedUntil.Local().Format("15:04")})
 	case s.State == api.Paused:
 		return lang.L("Paused")
 	case s.State == api.Starting:

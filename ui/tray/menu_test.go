@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/ui/speech"
@@ -51,7 +52,9 @@ func TestMenuOf(t *testing.T) {
 		}), menu{icon: attention, status: "4 accounts · 5000 connections · 0 messages", accounts: []account{
 			{"me@x.example · keystore unavailable", "me@x.example"}, {"me@x.example · sign-in needed", "me@x.example"},
 			{"me@x.example · SMTP switched off", "me@x.example"}, {"me@x.example · not used yet", "me@x.example"}}}},
-		"paused":   {serving(func(s *State) { s.State = api.Paused }), menu{icon: paused, status: "Paused", paused: true}},
+		"paused": {serving(func(s *State) { s.State = api.Paused }), menu{icon: paused, status: "Paused", paused: true}},
+		"paused for an hour": {serving(func(s *State) { s.State, s.PausedUntil = api.Paused, time.Date(2026, 3, 12, 15, 4, 0, 0, time.Local) }),
+			menu{icon: paused, status: "Paused until 15:04", paused: true}},
 		"starting": {serving(func(s *State) { s.State = api.Starting }), menu{icon: down, status: "Starting…"}},
 		"stopping": {serving(func(s *State) { s.State = api.Stopping }), menu{icon: down, status: "Not accepting mail"}},
 		"port": {State{Snapshot: api.Snapshot{State: api.Starting, PortTaken: &api.PortTakenError{}}},
@@ -59,7 +62,7 @@ func TestMenuOf(t *testing.T) {
 		"everything wrong": {serving(func(s *State) {
 			s.WindowFailed, s.Keystore.Problem = true, locked
 			s.Breakers = []api.Breaker{{Name: "a", State: api.Closed}, {Name: "b", Provider: "X", Mail: true, State: api.Open}}
-		}), menu{icon: attention, status: "0 accounts · 0 connections · 0 messages", faults: []entry{
+		}), menu{icon: attention, status: "0 accounts · 0 connections · 0 messages", unlock: "Unlock keychain", retry: true, faults: []entry{
 			{"The keychain is locked…", "settings"}, {"X isn’t responding…", "overview"},
 			{"The window could not be opened. Try again…", "overview"}}}},
 		"a breaker that tries again calls nobody": {serving(func(s *State) {

@@ -15,6 +15,9 @@ type Actions struct {
 	Show      func(page, account string) // open the window there; "" is wherever it was
 	SendTest  func(account string)
 	SetPaused func(bool)
+	PauseHour func() // pause, and go on after an hour
+	Unlock    func() // have the keychain ask the user
+	Retry     func() // try providers that gave passing trouble
 	Quit      func()
 }
 
