@@ -176,7 +176,8 @@ func (r *renewal) draw(v view) {
 	for _, a := range v.snapshot.Accounts {
 		if a.Address == r.account {
 			e := accountTrouble(a)
-			r.trouble.say(e.words, e.cure) // the button leads here
+			e.do = errand{} // which leads here
+			r.trouble.tell(e)
 			return
 		}
 	}
