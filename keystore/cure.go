@@ -60,8 +60,8 @@ type failure struct {
 	inKeychain, inFile string
 }
 
-// useFile names no flag: the window shows it too.
-const useFile = ", or choose the encrypted file as the keystore."
+// useFile names a flag; the window has words of its own for these cures.
+const useFile = ", or choose the encrypted file with --keystore file."
 
 // failures are all of them. The last is any other.
 var failures = []failure{

@@ -22,7 +22,7 @@ func TestHelperFails(t *testing.T) {
 			defer s.Close()
 			s.backend.(*system).secrets.items.(*remote).command = command
 			_, err := s.Get(t.Context(), "k")
-			if !errors.Is(err, errHelper) || !strings.Contains(Cure(err), "encrypted file") {
+			if !errors.Is(err, errHelper) || !strings.Contains(Cure(err), "--keystore file") {
 				t.Errorf("%v; %s", err, Cure(err))
 			}
 		})

@@ -141,7 +141,7 @@ func explainToken(s subject, err error) *api.Problem {
 			return s.untrusted(err)
 		case reason == oauth.WebPage:
 			p.What = s.say("A web page or a redirect came instead of an answer from {{.Provider}}’s sign-in server.")
-			p.Cure = api.Say("If this network asks you to sign in, do so in a browser. Otherwise check the provider’s token_url in the configuration.")
+			p.Cure = api.Say("If this network asks you to sign in, do so in a browser. Otherwise check the address of the provider’s sign-in server in the configuration.")
 		default:
 			p.What, p.Cure = s.say("{{.Provider}}’s sign-in server isn’t responding as it should."), api.Say("Nothing is wrong with your password. Try again in a minute.")
 		}

@@ -1,6 +1,8 @@
 package speech
 
 import (
+	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/printer"
@@ -262,6 +264,37 @@ func TestScanFindsWhatIsSaid(t *testing.T) {
 	} {
 		if _, ok := all[key]; !ok {
 			t.Errorf("%q is not found", key)
+		}
+	}
+}
+
+// technical finds what only the command line and the configuration file know: a flag, a key, a
+// value, a command.
+var technical = regexp.MustCompile("--[a-z]|\\b[a-z]+_[a-z_]+\\b|`waxseal| = (true|false|\")")
+
+// foreignKeys are the beginnings of texts with the keys of other programs' files and pages.
+var foreignKeys = []string{
+	"It authenticates with a certificate", "It has tokens but no registration", "Its client_id", "Its client_secret", "Section [{{.Section}}]", // imports
+	"Under “API permissions”", // Microsoft's name of a permission
+}
+
+// TestWindowNamesNoFlagAndNoKey: who uses the window has neither a command line nor the
+// configuration file open.
+func TestWindowNamesNoFlagAndNoKey(t *testing.T) {
+	for _, language := range []string{"en", "de"} {
+		data, err := translations.ReadFile("translation/" + language + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all map[string]any
+		if err := json.Unmarshal(data, &all); err != nil {
+			t.Fatal(err)
+		}
+		for key, text := range all {
+			theirs := slices.ContainsFunc(foreignKeys, func(f string) bool { return strings.HasPrefix(key, f) })
+			if found := technical.FindString(fmt.Sprint(text)); found != "" && !theirs {
+				t.Errorf("%s: %q in %q", language, found, text)
+			}
 		}
 	}
 }
