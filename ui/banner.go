@@ -78,7 +78,11 @@ func newBanners(w *window) *banners {
 
 func (b *banners) draw(v view) {
 	s := v.snapshot
-	b.gone.say(only(v.gone, tr("Waxseal isn’t responding")), tr("No mail is sent until it is back. Trying to reach it…"))
+	more := tr("No mail is sent until it is back. Trying to reach it…")
+	if v.frozen {
+		more = tr("It is running but does not answer. If this lasts, end Waxseal and start it again. Your mail program keeps the messages that it was sending.")
+	}
+	b.gone.say(only(v.gone || v.frozen, tr("Waxseal isn’t responding")), more)
 	if p := s.Keystore.Problem; p != nil && !v.gone {
 		b.keystore.say(phrase(say(p.What)), say(p.Cure))
 		if label := say(p.Do.Label()); label != b.keystore.act.Text {

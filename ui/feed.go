@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type view struct {
 	arrived  time.Time // when the snapshot came
 	known    bool      // there has been a snapshot
 	gone     bool      // the engine cannot be reached
+	frozen   bool      // it can be reached, and answers nothing
 }
 
 // reconnect is how long the feed waits before it looks for the engine again.
@@ -30,6 +32,35 @@ const reconnect = time.Second
 // tick is how often the screen is updated without a new snapshot, for countdowns and
 // ages. Only what has changed is drawn.
 const tick = time.Second
+
+// The engine sends nothing while nothing changes, so its silence says nothing. It is asked
+// every pulse, and has answerTime to answer.
+const (
+	pulse      = 10 * time.Second
+	answerTime = 5 * time.Second
+)
+
+// feel asks the engine every pulse whether it still answers, until ctx ends.
+func (f *feed) feel(ctx context.Context, b Backend, screen func(func()), draw func(view)) {
+	ticker := time.NewTicker(pulse)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		asked, cancel := context.WithTimeout(ctx, answerTime)
+		_, err := b.Settings(asked)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		// Any other error is the watch's to tell.
+		frozen := errors.Is(err, context.DeadlineExceeded)
+		f.put(screen, draw, func(v *view) { v.frozen = frozen && !v.gone })
+	}
+}
 
 // run watches the backend until ctx ends.
 func (f *feed) run(ctx context.Context, b Backend, now func() time.Time, screen func(func()), draw func(view)) {

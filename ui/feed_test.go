@@ -4,7 +4,9 @@ import (
 	"context"
 	"iter"
 	"runtime"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"fyne.io/fyne/v2/test"
 	"go.uber.org/goleak"
@@ -142,4 +144,46 @@ func TestMemoryStaysAsItIs(t *testing.T) {
 		t.Errorf("the heap grew from %d to %d KB", before/1024, after/1024)
 	}
 	runtime.KeepAlive(s)
+}
+
+// frozen is a backend that is asked and never answers.
+type frozen struct {
+	fake
+	silent atomic.Bool
+}
+
+func (f *frozen) Settings(ctx context.Context) (api.Settings, error) {
+	if !f.silent.Load() {
+		return api.Settings{}, nil
+	}
+	<-ctx.Done()
+	return api.Settings{}, ctx.Err()
+}
+
+// An engine that is there and answers nothing is said to be so, until it answers again.
+func TestFrozenEngineIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := &frozen{}
+		b.silent.Store(true)
+		f := &feed{}
+		drawn := make(chan view, 10)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			f.feel(ctx, b, func(draw func()) { draw() }, func(v view) { drawn <- v })
+		}()
+		if v := <-drawn; !v.frozen {
+			t.Error("it is not told")
+		}
+		synctest.Wait()
+		b.silent.Store(false)
+		for v := range drawn {
+			if !v.frozen {
+				break
+			}
+		}
+		cancel()
+		<-done
+	})
 }

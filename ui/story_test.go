@@ -320,6 +320,9 @@ var stories = []story{
 	{name: "engine gone", backend: busyOffice, act: func(s *stage) {
 		s.w.draw(view{snapshot: s.b.snapshot, arrived: noon, known: true, gone: true})
 	}},
+	{name: "engine frozen", backend: busyOffice, act: func(s *stage) {
+		s.w.draw(view{snapshot: s.b.snapshot, arrived: noon, known: true, frozen: true})
+	}},
 	{name: "connecting", backend: base, act: func(s *stage) { s.w.draw(view{}) }},
 
 	{name: "add", page: Page{Name: "add"}, backend: base, image: true},

@@ -135,6 +135,7 @@ func (w *window) start() {
 		w.feed.run(ctx, w.backend, w.options.now, screen, w.draw)
 	})
 	w.work.start(w.work.ctx, func(ctx ctx, screen func(func())) { w.feed.beat(ctx, screen, w.draw) })
+	w.work.start(w.work.ctx, func(ctx ctx, screen func(func())) { w.feed.feel(ctx, w.backend, screen, w.draw) })
 	if w.options.Pages == nil {
 		return
 	}

@@ -64,6 +64,8 @@ func headline(v view) (title string, m mood) {
 	switch {
 	case !v.known && !v.gone:
 		return tr("Connecting…"), calm
+	case v.frozen:
+		return tr("Not responding"), bad
 	case v.gone:
 		return tr("Not running"), bad
 	case s.PortTaken != nil:

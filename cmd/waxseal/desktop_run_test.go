@@ -278,3 +278,18 @@ func TestDesktopWithoutDisplay(t *testing.T) {
 		t.Errorf("it says %q", p.log.String())
 	}
 }
+
+// A program that hangs is said to hang: the window looked as if all was well.
+func TestDesktopFrozen(t *testing.T) {
+	s := newScreen(t, true)
+	p := s.waxseal(nil)
+	before := s.settled(s.window(), "not-frozen")
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer p.cmd.Process.Signal(syscall.SIGCONT)
+	traytest.Until(t, "the window says so", func() bool { return !bytes.Equal(s.picture(s.window(), "frozen"), before) })
+	s.settled(s.window(), "frozen")
+	p.cmd.Process.Signal(syscall.SIGCONT)
+	traytest.Until(t, "the window is as before", func() bool { return bytes.Equal(s.picture(s.window(), "frozen-no-more"), before) })
+}
