@@ -14,7 +14,7 @@ type quietly struct{}
 // Unlock has the keychain ask the person to unlock it, or to create the default
 // keyring if there is none yet, even if such a prompt was dismissed a moment ago. It
 // returns nil once the store can be read. While a prompt is open, the error is
-// [ErrTimeout] after some seconds, and the prompt stays. Stores that never ask are only
+// [ErrTimeout] after a few seconds, and the prompt stays. Stores that never ask are only
 // read.
 func (s *Store) Unlock(ctx context.Context) error {
 	_, b := s.where()

@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"log/slog"
+	"maps"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -10,50 +13,55 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// recentKept is how many messages are remembered.
-const recentKept = 1000
-
-// recent is a ring of the last messages. Sessions write to it at the same time without
-// waiting for each other: each takes a number, and the slot of that number.
-type recent struct {
-	last  atomic.Uint64
-	slots [recentKept]atomic.Pointer[api.Activity]
+// record is the one place where a message goes into the statistics and the history, and its end
+// into the log. told is what the client was told, "" where it did not stay to hear it; err is why,
+// where that was Waxseal's own answer.
+func (s *Server) record(box *mailbox, log *slog.Logger, a api.Activity, told string, err error) {
+	line := []any{"account", a.Account, "result", a.Result, "recipients", a.Recipients, "bytes", a.Bytes, "seconds", a.Took.Seconds()}
+	if told != "" {
+		line = append(line, "reply", told)
+	}
+	if a.Kind == api.Test {
+		line = append(line, "test", true)
+	}
+	if err != nil {
+		log.Warn("message failed", append(line, "err", err)...)
+	} else {
+		log.Info("message", line...)
+	}
+	s.stats.ended(a.Result, a.Time)
+	box.ended(a.Result)
+	s.remember(a, told, box.address)
 }
 
-// add gives a its number and keeps it. After that, a must not be changed.
-func (r *recent) add(a *api.Activity) {
-	a.Seq = r.last.Add(1)
-	slot := &r.slots[a.Seq%recentKept]
-	for {
-		old := slot.Load()
-		if old != nil && old.Seq > a.Seq || slot.CompareAndSwap(old, a) {
-			return // a message that came a thousand later was quicker
-		}
-	}
+// remember lists an event, without other people's addresses.
+func (s *Server) remember(a api.Activity, told, own string) {
+	a.Reply, a.Problem = discreet(told, own), discreetProblem(a.Problem, own)
+	s.history.Add(a)
+	s.changed.wake()
 }
 
-// after stops before a message that has its number but is not in its slot yet, so that
-// a caller who continues after the last one does not miss it.
-func (r *recent) after(seq uint64) []api.Activity {
-	newest := r.last.Load()
-	if newest > recentKept {
-		seq = max(seq, newest-recentKept)
+// Activity lists what happened since the event whose Seq is after (0 for all), oldest first and
+// at most the newest thousand.
+func (s *Server) Activity(after uint64) []api.Activity { return s.history.After(after) }
+
+// failuresShown are the failures of the last failuresFor that a snapshot lists.
+const (
+	failuresShown = 5
+	failuresFor   = time.Hour
+)
+
+// historyPath is the file of the history, next to the configuration: each instance has one of
+// its own.
+func historyPath(config string) string {
+	if config == "" {
+		return ""
 	}
-	list := []api.Activity{}
-	for n := seq + 1; n <= newest; n++ {
-		a := r.slots[n%recentKept].Load()
-		if a == nil || a.Seq < n {
-			break
-		}
-		if a.Seq == n {
-			list = append(list, *a)
-		}
-	}
-	return list
+	return filepath.Join(filepath.Dir(config), "history.jsonl")
 }
 
-// tally counts what happens in one period, a minute or a day. The period's number is in
-// the upper half, the count in the lower.
+// tally counts what happens in one minute. The minute's number is in the upper half, the
+// count in the lower.
 type tally struct{ n atomic.Uint64 }
 
 func (t *tally) count(period uint32) {
@@ -95,12 +103,6 @@ func (m *minutes) last60(now time.Time) []int64 {
 	return list
 }
 
-// dayOf numbers the days of this machine's time zone.
-func dayOf(t time.Time) uint32 {
-	t = t.Local()
-	return uint32(t.Year()*366 + t.YearDay()) // #nosec G115 -- far below 2^32
-}
-
 var addressLike = regexp.MustCompile(`("[^"]*"|[^\s<>()\[\],;:"]*)@[^\s<>()\[\],;:"]+`)
 
 // longestReply is the maximum length of a reply in the list of messages, in bytes.
@@ -121,4 +123,20 @@ func discreet(reply, own string) string {
 		reply = strings.ToValidUTF8(reply[:longestReply], "") + "…"
 	}
 	return reply
+}
+
+// discreetProblem is discreet for all that a problem says. p itself is not changed.
+func discreetProblem(p *api.Problem, own string) *api.Problem {
+	if p == nil {
+		return nil
+	}
+	q := *p
+	q.Said = discreet(p.Said, own)
+	for _, t := range []*api.Text{&q.What, &q.Cure} {
+		t.Values = maps.Clone(t.Values)
+		for name, value := range t.Values {
+			t.Values[name] = discreet(value, own)
+		}
+	}
+	return &q
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -12,7 +13,10 @@ import (
 
 	"golang.org/x/text/encoding/charmap"
 
+	"github.com/emersion/go-smtp"
+
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/envelope"
 	"github.com/waxseal/waxseal/proxy/localuser"
@@ -73,11 +77,11 @@ func (s *session) authenticated(username, password string) error {
 		s.srv.stats.authFailures.Add(1)
 		s.log.Warn("login refused: locked out", "account", accountOf(box), "client", s.c.RemoteAddr().String())
 		s.c.last = true
-		return errLockedOut
+		return s.loginFailed(errLockedOut, lockedOut(addressIn(username)))
 	}
 	if box == nil {
 		(&localPassword{}).matches(password) // takes as long as for an account that exists
-		return s.wrongPassword(username, "", "there is no such account: "+namable(username))
+		return s.wrongPassword(username, "", "there is no such account: "+namable(username), unknownUser(addressIn(username)))
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, authTimeout)
 	defer cancel()
@@ -87,12 +91,12 @@ func (s *session) authenticated(username, password string) error {
 			box.password.matches(password) // as above
 			box.trouble.Store(noPassword(box.address))
 			s.srv.changed.wake()
-			return s.wrongPassword(username, box.address, "the account has no local password")
+			return s.wrongPassword(username, box.address, "the account has no local password", noPassword(box.address))
 		}
 		return s.authFailed(box, err)
 	}
 	if !box.password.matches(password) {
-		return s.wrongPassword(username, box.address, "wrong local password")
+		return s.wrongPassword(username, box.address, "wrong local password", wrongLocalPassword(box.address))
 	}
 	if s.srv.guard.remembers() {
 		s.srv.guard.passed(s.source(username))
@@ -124,15 +128,27 @@ func (s *session) authFailed(box *mailbox, err error) error {
 	r := replyTo("AUTH", box, err)
 	s.srv.stats.authFailures.Add(1)
 	s.log.Warn("login failed", "account", box.address, "reply", r.Code, "err", err)
-	s.srv.changed.wake()
+	return s.loginFailed(r, explain(box, err).Problem)
+}
+
+// loginFailed lists a login that failed, whose account or user name why names, and gives the reply
+// to the client.
+func (s *session) loginFailed(r *smtp.SMTPError, why *api.Problem) error {
+	host, _, err := net.SplitHostPort(s.c.RemoteAddr().String())
+	if err != nil {
+		host = s.c.RemoteAddr().String()
+	}
+	s.srv.remember(api.Activity{
+		Kind: api.Login, Time: time.Now(), Session: s.c.id, Account: why.Account, Client: host, Result: resultOf(r.Code), Own: true, Problem: why,
+	}, replyText(r), why.Account)
 	return r
 }
 
 // wrongPassword answers all wrong credentials alike, so that nobody learns which accounts exist, and
-// slows their source. account is empty when unknown.
-func (s *session) wrongPassword(username, account, why string) error {
+// slows their source. account is empty when unknown. The reason and why are for the owner alone.
+func (s *session) wrongPassword(username, account, reason string, why *api.Problem) error {
 	s.srv.stats.authFailures.Add(1)
-	s.logRefusal("account", account, "client", s.c.RemoteAddr().String(), "reason", why)
+	s.logRefusal("account", account, "client", s.c.RemoteAddr().String(), "reason", reason)
 	s.srv.changed.wake()
 	s.c.flush() // what the client sent before need not wait
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -140,10 +156,15 @@ func (s *session) wrongPassword(username, account, why string) error {
 	defer context.AfterFunc(s.srv.serving, cancel)()
 	if err := s.srv.guard.failed(ctx, s.source(username)); err != nil {
 		s.c.last = true
-		return errLockedOut
+		return s.loginFailed(errLockedOut, why)
 	}
-	return answer(535, "5.7.8", "Wrong user name or local password; `waxseal account password ADDRESS` shows the right ones")
+	return s.loginFailed(errWrongPassword, why)
 }
+
+var (
+	errWrongPassword = answer(535, "5.7.8", "Wrong user name or local password; `waxseal account password ADDRESS` shows the right ones")
+	errLockedOut     = answer(421, "4.7.0", "Too many wrong passwords; try again later")
+)
 
 // maxRefusals is how many refused logins are logged per minute. Those of Waxseal's own user do not count:
 // what somebody else does must neither hide them nor push everything else out of the log.
@@ -164,8 +185,6 @@ func (s *session) logRefusal(attrs ...any) {
 	}
 	s.log.Warn("login refused", attrs...)
 }
-
-var errLockedOut = answer(421, "4.7.0", "Too many wrong passwords; try again later")
 
 // remote reports whether the client is on another machine.
 func (s *session) remote() bool { return !isLoopback(s.c.tcp.RemoteAddr()) }
@@ -188,12 +207,20 @@ func (s *session) source(username string) source {
 	return source{s.c.caller(), name}
 }
 
-// namable is a user name for the log. A name that is not an address may be a password that somebody
-// typed into the wrong field, and is not shown.
+// namable is a user name for the log.
 func namable(username string) string {
+	if name := addressIn(username); name != "" {
+		return name
+	}
+	return "a name that is not an address"
+}
+
+// addressIn is a user name that is an address, short enough to show. A name that is not one may be a
+// password that somebody typed into the wrong field, and "" takes its place.
+func addressIn(username string) string {
 	_, domain, _ := strings.Cut(username, "@")
 	if config.CheckAddress(username) != nil || !strings.Contains(domain, ".") {
-		return "a name that is not an address"
+		return ""
 	}
 	return printable(username)
 }

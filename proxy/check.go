@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -90,7 +91,8 @@ func failedCheck(check api.Check, box *mailbox, err error) api.Check {
 }
 
 // SendTest sends one small message from an account and reports each stage as it ends.
-// The message goes the way of every message, but needs no local password.
+// The message goes the way of every message, but needs no local password; it is counted and
+// listed like every other, as a test.
 func (s *Server) SendTest(ctx context.Context, address, to string, report func(api.Check)) error {
 	box := s.mailbox(address)
 	if box == nil {
@@ -99,44 +101,105 @@ func (s *Server) SendTest(ctx context.Context, address, to string, report func(a
 	if err := config.CheckAddress(to); err != nil {
 		return &api.Problem{Lasting: true, What: api.Say("The recipient’s address {{.Why}}.", "Why", err.Error())}
 	}
+	s.stats.messages.Add(1)
+	box.messages.Add(1)
+	s.changed.wake()
+	t := &testMail{box: box, to: to, started: time.Now()}
 	c := &checker{ctx: ctx, report: report}
-	var tx *upstream.Transaction
-	stages := []struct {
-		name string
-		do   func(ctx context.Context) (finding, error)
-	}{
-		{api.CheckToken, box.tokenCheck},
-		{api.CheckLogin, box.loginCheck},
-		{api.CheckRecipient, func(ctx context.Context) (finding, error) {
-			var err error
-			if tx, err = box.pool.Begin(ctx, box.address, &smtp.MailOptions{}); err != nil {
-				return finding{}, err
-			}
-			replies, err := tx.Rcpt(ctx, []upstream.Recipient{{To: to, Opts: &smtp.RcptOptions{}}})
-			if err != nil {
-				return finding{}, err
-			}
-			return answered(box, replies[0])
-		}},
-		{api.CheckMessage, func(ctx context.Context) (finding, error) {
-			reply, err := tx.Data(ctx, strings.NewReader(testMessage(box.address, to)))
-			if err != nil {
-				return finding{}, err
-			}
-			return answered(box, reply)
-		}},
-	}
+	err := t.send(c)
+	s.stats.messages.Add(-1)
+	box.messages.Add(-1)
+	s.recordTest(ctx, t, s.newID())
+	return err
+}
+
+// testMail is a test message on its way.
+type testMail struct {
+	box     *mailbox
+	to      string
+	started time.Time
+	tx      *upstream.Transaction
+	rcpts   int
+	bytes   int
+	reply   upstream.Reply // the provider's last one; its code is 0 if there was none
+	err     error          // what it failed with
+}
+
+// send sends it stage by stage, and stops at the first that fails.
+func (t *testMail) send(c *checker) error {
 	defer func() {
-		if tx != nil {
-			tx.Close()
+		if t.tx != nil {
+			t.tx.Close()
 		}
 	}()
-	for _, stage := range stages {
-		if !c.run(stage.name, "", box, stage.do) {
-			return &api.Problem{Account: box.address, What: api.Say("The test message was not sent.")}
+	for _, stage := range []struct {
+		name string
+		do   func(ctx context.Context) (finding, error)
+	}{{api.CheckToken, t.box.tokenCheck}, {api.CheckLogin, t.box.loginCheck}, {api.CheckRecipient, t.recipient}, {api.CheckMessage, t.message}} {
+		if !c.run(stage.name, "", t.box, func(ctx context.Context) (f finding, err error) {
+			f, err = stage.do(ctx)
+			t.err = err
+			return f, err
+		}) {
+			return &api.Problem{Account: t.box.address, What: api.Say("The test message was not sent.")}
 		}
 	}
 	return nil
+}
+
+func (t *testMail) recipient(ctx context.Context) (finding, error) {
+	var err error
+	if t.tx, err = t.box.pool.Begin(ctx, t.box.address, &smtp.MailOptions{}); err != nil {
+		return finding{}, err
+	}
+	replies, err := t.tx.Rcpt(ctx, []upstream.Recipient{{To: t.to, Opts: &smtp.RcptOptions{}}})
+	if err != nil {
+		return finding{}, err
+	}
+	if t.reply = replies[0]; t.reply.Code/100 == 2 {
+		t.rcpts = 1
+	}
+	return answered(t.box, t.reply)
+}
+
+func (t *testMail) message(ctx context.Context) (finding, error) {
+	text := testMessage(t.box.address, t.to)
+	t.bytes, t.reply = len(text), upstream.Reply{}
+	reply, err := t.tx.Data(ctx, strings.NewReader(text))
+	if err != nil {
+		return finding{}, err
+	}
+	t.reply = reply
+	return answered(t.box, reply)
+}
+
+// recordTest takes down how a test message ended.
+func (s *Server) recordTest(ctx context.Context, t *testMail, session string) {
+	now := time.Now()
+	a := api.Activity{Kind: api.Test, Time: now, Session: session, Account: t.box.address,
+		Recipients: t.rcpts, Bytes: int64(t.bytes), Took: now.Sub(t.started), Result: api.Failed}
+	told := ""
+	switch lost, _ := errors.AsType[*upstream.ConnError](t.err); {
+	case t.reply.Code != 0:
+		a.Result, a.Problem = resultOf(t.reply.Code), knownReply(t.box, t.reply)
+		told = t.reply.String()
+		t.err = nil // it is the provider's answer, which the log has
+	case lost != nil && lost.Unknown:
+		a.Result = api.Unclear
+	case ctx.Err() != nil:
+		a.Result = api.Aborted
+	}
+	if a.Result == api.Sent {
+		s.stats.seconds.Observe(a.Took.Seconds())
+	}
+	if t.err != nil {
+		a.Own = true
+		if a.Result != api.Aborted {
+			a.Problem = explain(t.box, t.err).Problem
+			t.box.note(t.err)
+		}
+	}
+	s.record(t.box, s.log.With("session", session), a, told, t.err)
 }
 
 // answered says what the provider's reply to a test message means.

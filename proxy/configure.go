@@ -18,7 +18,7 @@ func (s *Server) Settings() api.Settings {
 	settings := api.Settings{
 		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS), AllowRemote: c.AllowRemote, Metrics: c.Metrics, Keystore: s.secrets.Kind(),
 		HTTPProxy: c.HTTPProxy, LogLevel: c.LogLevel, LogFolder: logFolder(s.opts.LogFile), LogFile: s.opts.LogFile, Notifications: c.Notifications,
-		Theme: c.Theme, Language: c.Language,
+		History: c.History, Theme: c.Theme, Language: c.Language,
 	}
 	networks := machine.Networks()
 	for _, n := range networks {
@@ -122,6 +122,7 @@ func (s *Server) change(ctx context.Context, cfg config.Config, write func() err
 	if s.opts.LogLevel != nil && cfg.LogLevel != was.LogLevel {
 		s.opts.LogLevel.UnmarshalText([]byte(cfg.LogLevel)) // plan has validated it
 	}
+	s.history.Keep(cfg.History)
 	if cfg.HTTPProxy != was.HTTPProxy {
 		s.outbound.set(cfg.HTTPProxy)
 		for _, b := range boxes {

@@ -400,3 +400,46 @@ func noPassword(address string) *api.Problem {
 	return &api.Problem{State: api.NoPassword, Account: address, Lasting: true, Code: "5.7.8",
 		What: api.Say("{{.Account}} has no local password.", "Account", address), Cure: api.Say("Create a new one."), Do: api.NewPassword}
 }
+
+// unsent is the problem of an account whose last message was not sent. If Waxseal knows why, it
+// says that.
+func (s subject) unsent(last *api.Activity) *api.Problem {
+	p := s.passing(api.LastUnsent, "", "The last message from {{.Account}} was not sent.", "The activity has the details.")
+	if last.Problem != nil {
+		p.What, p.Cure, p.Said = last.Problem.What, last.Problem.Cure, last.Problem.Said
+	}
+	if !last.Own {
+		p.Said = last.Reply
+	}
+	return p
+}
+
+// wrongLocalPassword is the problem of a mail program that gave another password.
+func wrongLocalPassword(address string) *api.Problem {
+	return &api.Problem{Account: address, Lasting: true, Code: "5.7.8", What: api.Say("Wrong local password."),
+		Cure: api.Say("Copy the password from Waxseal into the mail program."), Do: api.ShowSetup}
+}
+
+// unknownUser is the problem of a mail program that gave a user name which is not an account. The
+// name is "" if it is not an address: it may be a password in the wrong field.
+func unknownUser(name string) *api.Problem {
+	what := api.Say("Unknown user name.")
+	if name == "" {
+		what = api.Say("The user name is not an address.")
+	}
+	return &api.Problem{Account: name, Lasting: true, Code: "5.7.8", What: what,
+		Cure: api.Say("In the mail program, enter the address of one of Waxseal’s accounts as the user name, and its local password."), Do: api.ListAccount}
+}
+
+// otherUser is the problem of a mail program that asked to act as another user than the one whose
+// name it gave (RFC 4616 section 2).
+func otherUser(name string) *api.Problem {
+	return &api.Problem{Account: name, Lasting: true, Code: "5.7.8", What: api.Say("Asked to act as another user."),
+		Cure: api.Say("In the mail program, give only the user name, and leave the setting for another identity empty."), Do: api.ShowSetup}
+}
+
+// lockedOut is the problem of a host that gave too many wrong passwords for an account.
+func lockedOut(name string) *api.Problem {
+	return &api.Problem{Account: name, Code: "4.7.0", What: api.Say("Too many wrong passwords."),
+		Cure: api.Say("Correct the password in the mail program. A host on the network then has to wait ten minutes."), Do: api.ShowSetup}
+}

@@ -39,8 +39,6 @@ type mailbox struct {
 	messages    atomic.Int64
 	sent        atomic.Int64
 	failed      atomic.Int64
-	today       tally // messages sent in one day
-	last        atomic.Pointer[api.Activity]
 	trouble     atomic.Pointer[api.Problem] // why the last login failed; nil if it worked
 }
 

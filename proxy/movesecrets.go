@@ -132,7 +132,7 @@ func (s *Server) watchKeystore(ctx context.Context) {
 func (s *Server) readAgain(ctx context.Context) {
 	s.preload(ctx, s.log)
 	for _, b := range *s.boxes.Load() {
-		if st := s.accountStatus(b); st.State == api.KeystoreLocked || st.State == api.KeystoreFailed {
+		if st := s.stateOf(b); st == api.KeystoreLocked || st == api.KeystoreFailed {
 			_, err := b.tokenCheck(ctx)
 			b.note(err)
 			s.changed.wake()

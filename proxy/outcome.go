@@ -17,13 +17,17 @@ type outcome struct {
 	known bool
 	res   api.Result
 	reply *smtp.SMTPError // nil where the client took the message back
-	why   *api.Problem    // explains the provider's reply; "" for ours
+	why   *api.Problem    // explains the reply; nil where it says enough
 	err   error           // why, where the reply is ours
 }
 
 // fail turns an error into the reply for the client, and ends the message with it.
 func (s *session) fail(at string, err error) *smtp.SMTPError {
 	r := replyTo(at, s.box, err)
+	var why *api.Problem
+	if _, already := errors.AsType[*smtp.SMTPError](err); !already {
+		why = explain(s.box, err).Problem
+	}
 	res := api.Failed
 	var lost *upstream.ConnError
 	switch {
@@ -36,7 +40,7 @@ func (s *session) fail(at string, err error) *smtp.SMTPError {
 	default:
 		s.box.note(err)
 	}
-	s.finish(res, r, nil, fmt.Errorf("%s: %w", at, err))
+	s.finish(res, r, why, fmt.Errorf("%s: %w", at, err))
 	return r
 }
 
@@ -50,7 +54,7 @@ func (s *session) refuse(r *smtp.SMTPError, why *api.Problem) error {
 
 // turnAway refuses a message before it has begun.
 func (s *session) turnAway(r *smtp.SMTPError) error {
-	s.record(&message{started: time.Now(), outcome: outcome{res: resultOf(r.Code)}}, replyText(r))
+	s.record(&message{started: time.Now(), outcome: outcome{res: resultOf(r.Code), reply: r}}, replyText(r))
 	return r
 }
 
@@ -61,27 +65,14 @@ func (s *session) finish(res api.Result, r *smtp.SMTPError, why *api.Problem, er
 	}
 }
 
-// record is the one place where a message goes into the statistics, and its end into the log. told
-// is what the client was told, "" where it did not stay to hear it.
+// record takes down how a message ended. told is what the client was told, "" where it did not stay
+// to hear it.
 func (s *session) record(m *message, told string) {
 	now, o := time.Now(), m.outcome
-	a := &api.Activity{
-		Time: now, Session: s.c.id, Account: s.box.address, Recipients: m.rcpts, Bytes: m.bytes,
-		Took: now.Sub(m.started), Result: o.res, Problem: o.why,
-	}
-	line := []any{"account", a.Account, "result", a.Result, "recipients", a.Recipients, "bytes", a.Bytes, "seconds", a.Took.Seconds()}
-	if told != "" {
-		a.Reply = discreet(told, s.box.address)
-		line = append(line, "reply", told)
-	}
-	s.srv.stats.ended(o.res, a)
-	s.box.ended(o.res, a)
-	if o.err != nil {
-		s.log.Warn("message failed", append(line, "err", o.err)...)
-	} else {
-		s.log.Info("message", line...)
-	}
-	s.srv.changed.wake()
+	s.srv.record(s.box, s.log, api.Activity{
+		Kind: api.Message, Time: now, Session: s.c.id, Account: s.box.address, Recipients: m.rcpts, Bytes: m.bytes,
+		Took: now.Sub(m.started), Result: o.res, Own: ours(o.reply), Problem: o.why,
+	}, told, o.err)
 }
 
 // end gives the provider's connection back and records the message. One that was refused without a
@@ -130,6 +121,9 @@ func resultOf(code int) api.Result {
 	}
 	return api.Refused
 }
+
+// ours reports whether a reply is Waxseal's own, not one that passThrough made.
+func ours(r *smtp.SMTPError) bool { return r != nil && !strings.HasPrefix(r.Message, verbatim) }
 
 // replyText is a reply on one line, as the client got it.
 func replyText(r *smtp.SMTPError) string {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
-	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
@@ -178,18 +177,6 @@ func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
 		return false
 	}
 	return !now.Before(of.Next)
-}
-
-// accountStatus is the mailbox's status, with the times when its consent was last used and
-// when it ends.
-func (s *Server) accountStatus(b *mailbox) api.AccountStatus {
-	st := b.status(s.smtpBreakers.Get(mailBreaker(b.provider)).Status())
-	st.ConsentUsed = s.ages.get(b.address).Renewed
-	if last := st.Token.LastRefresh; last.After(st.ConsentUsed) {
-		st.ConsentUsed = last
-	}
-	st.ConsentEnds = consentEnds(b.provider, st.ConsentUsed)
-	return st
 }
 
 // noteAges takes over when the grants last refreshed their tokens. A refresh in the future

@@ -28,6 +28,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/history"
 	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/signin"
@@ -79,7 +80,8 @@ type Server struct {
 	cfg   atomic.Pointer[config.Config]
 	boxes atomic.Pointer[map[string]*mailbox] // by folded address; replaced, never changed
 
-	ages *ages // when consents were last used
+	ages    *ages // when consents were last used
+	history *history.Log
 
 	signIns   signin.Desk
 	latePages *oauth.LatePages
@@ -156,6 +158,10 @@ func New(o Options) (*Server, error) {
 	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
 		s.log.Warn("could not read when consents were last used", "err", err)
 	}
+	if s.history, err = history.Open(historyPath(o.ConfigPath)); err != nil {
+		s.log.Warn("the history begins anew", "err", err)
+	}
+	s.history.Keep(o.Config.History)
 	s.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
 	s.smtp = s.newSMTP()
 	return s, nil

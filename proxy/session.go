@@ -79,7 +79,7 @@ func (s *session) Auth(mech string) (sasl.Server, error) {
 	case sasl.Plain:
 		return ownWords{sasl.NewPlainServer(func(identity, username, password string) error {
 			if identity != "" && config.Fold(identity) != config.Fold(username) {
-				return s.wrongPassword(username, "", "asked to act as another user")
+				return s.wrongPassword(username, "", "asked to act as another user", otherUser(addressIn(username)))
 			}
 			return s.authenticate(username, password)
 		})}, nil

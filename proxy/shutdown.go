@@ -87,6 +87,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 	if web != nil {
 		web.http.Close()
 	}
+	if err := s.history.Flush(); err != nil { // a server that does not serve has nothing else that writes it
+		s.log.Warn("could not write the history", "err", err)
+	}
 	s.log.Info("stopped")
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
@@ -129,6 +130,78 @@ func (c failureMode) play(t *testing.T) {
 		t.Errorf("doctor does not say that: %+v", failed)
 	}
 	r.secrets.Fail(nil)
+}
+
+// TestReadyIsTrue: an account was "ready" while its provider's sign-in server did not answer, while
+// the keychain was locked, and while each message was refused.
+func TestReadyIsTrue(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	p := r.login(me)
+	state := func() api.State { return r.server.Snapshot().Accounts[0].State }
+	send := func(reply string) {
+		t.Helper()
+		p.do("MAIL FROM:<"+me+">", "250")
+		p.do("RCPT TO:<you@there.test>", "250")
+		p.do("DATA", "354")
+		p.send("hello\r\n.\r\n")
+		p.expect(reply)
+	}
+	refuse := func(code int, text string) {
+		r.provider.SetFaults(providertest.Faults{SMTP: at(providertest.StepFinal, providertest.Action{Code: code, Text: text})})
+	}
+	send("250")
+	p.do("NOOP", "250")
+	if state() != api.Ready {
+		t.Fatalf("the state is %s", state())
+	}
+	for range 3 {
+		if state() != api.Ready {
+			t.Errorf("a refused message may be its own fault; the state is %s", state())
+		}
+		refuse(550, "5.7.60 SMTP; Client does not have permissions to send as this sender")
+		send("550")
+		p.do("NOOP", "250")
+	}
+	a := r.server.Snapshot().Accounts[0]
+	if a.State != api.LastUnsent || !strings.Contains(a.Problem.Error(), "Send As") || !strings.HasPrefix(a.Problem.Said, "550 5.7.60") || a.Problem.Do != api.ShowActivity {
+		t.Errorf("after three in a row: %s, %v", a.State, a.Problem)
+	}
+	refuse(0, "")
+	send("250")
+	p.do("NOOP", "250")
+	if state() != api.Ready {
+		t.Errorf("after a message that was sent the state is %s", state())
+	}
+	refuse(451, "4.3.0 try later")
+	send("451")
+	p.do("NOOP", "250")
+	if a := r.server.Snapshot().Accounts[0]; a.State != api.LastUnsent || a.Problem.Said != "451 4.3.0 try later" {
+		t.Errorf("after a deferred message: %s, %v", a.State, a.Problem)
+	}
+	if c := (circumstances{past: r.server.history.Account(me, time.Now()), now: time.Now().Add(2 * unsentFor)}); c.unsent(r.server.mailbox(me)) != nil {
+		t.Error("two hours later it still counts")
+	}
+	refuse(0, "")
+	send("250")
+	p.do("NOOP", "250")
+	r.server.SetPaused(true)
+	p.do("MAIL FROM:<"+me+">", "451")
+	r.server.SetPaused(false)
+	if state() != api.Ready {
+		t.Errorf("after a pause the state is %s", state())
+	}
+
+	r.secrets.Fail(keystore.ErrLocked)
+	r.secrets.Get(t.Context(), "any")
+	if a := r.server.Snapshot().Accounts[0]; a.State != api.KeystoreLocked || a.Problem.Account != me {
+		t.Errorf("with a locked keychain: %s, %v", a.State, a.Problem)
+	}
+	r.secrets.Fail(nil)
+	r.secrets.Get(t.Context(), "any")
+	openBreaker(r.server.tokenBreakers.Get(tokenBreaker(r.server.mailbox(me).provider)))
+	if state() != api.SignInDown {
+		t.Errorf("with an open breaker of the sign-in server: %s", state())
+	}
 }
 
 // TestNoNetwork: without a network, that is what people are told, whatever could not be reached.

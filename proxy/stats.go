@@ -3,6 +3,7 @@ package proxy
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,7 +22,6 @@ type stats struct {
 	refused      atomic.Int64
 	upstream     upstream.Stats
 	seconds      prometheus.Histogram
-	recent       recent
 	minutes      minutes // of messages sent
 
 	refreshes sync.Map // refreshKey -> *atomic.Int64
@@ -41,13 +41,12 @@ func newStats() *stats {
 	})}
 }
 
-// ended counts a message.
-func (s *stats) ended(r api.Result, a *api.Activity) {
+// ended counts a message that ended at a time.
+func (s *stats) ended(r api.Result, at time.Time) {
 	s.results[r].Add(1)
 	if r == api.Sent {
-		s.minutes.count(a.Time)
+		s.minutes.count(at)
 	}
-	s.recent.add(a)
 }
 
 func (s *stats) refreshed(provider, result string) {

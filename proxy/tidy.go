@@ -51,7 +51,7 @@ func (s *Server) tidyFolder() {
 	}
 	config.RemoveLeftovers(s.opts.ConfigPath)
 	certificate := filepath.Join(filepath.Dir(s.opts.ConfigPath), localtls.File)
-	for _, path := range []string{agesPath(s.opts.ConfigPath), certificate, strings.TrimSuffix(certificate, ".crt") + ".key"} {
+	for _, path := range []string{agesPath(s.opts.ConfigPath), historyPath(s.opts.ConfigPath), certificate, strings.TrimSuffix(certificate, ".crt") + ".key"} {
 		safeio.RemoveLeftovers(path)
 	}
 }

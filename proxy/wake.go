@@ -27,7 +27,7 @@ func (s *Server) RetryNow(ctx context.Context) {
 	s.Wake("somebody asked to try again now")
 	var rounds []func(*checker)
 	for _, b := range *s.boxes.Load() {
-		if s.accountStatus(b).State.Severity() == api.Passing {
+		if s.stateOf(b).Severity() == api.Passing {
 			rounds = append(rounds, func(c *checker) { c.run(api.CheckLogin, b.address, b, b.loginCheck) })
 		}
 	}

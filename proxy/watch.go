@@ -17,7 +17,7 @@ import (
 func (s *Server) Snapshot() api.Snapshot {
 	state := s.state() // comes first: a server that serves already has listeners
 	listeners, metrics := s.listensOn()
-	boxes := *s.boxes.Load()
+	boxes, now := *s.boxes.Load(), time.Now()
 	snap := api.Snapshot{
 		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: state,
 		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(),
@@ -26,13 +26,13 @@ func (s *Server) Snapshot() api.Snapshot {
 			Dialling: s.stats.upstream.Dialling.Load(), Warm: s.stats.upstream.Warm.Load(), Busy: s.stats.upstream.Busy.Load(),
 		},
 		Totals: s.stats.totals(), AuthFailures: s.stats.authFailures.Load(), Refused: s.stats.refused.Load(),
-		PerMinute: s.stats.minutes.last60(time.Now()), LastActivity: s.stats.recent.last.Load(),
+		PerMinute: s.stats.minutes.last60(now), LastActivity: s.history.Last(), Failures: s.history.Failures(now.Add(-failuresFor), failuresShown),
 		Keystore: s.keystoreStatus(),
 		Accounts: make([]api.AccountStatus, 0, len(boxes)),
 		Breakers: s.breakers(boxes),
 	}
 	for _, key := range slices.Sorted(maps.Keys(boxes)) {
-		st := s.accountStatus(boxes[key])
+		st := s.accountStatus(boxes[key], snap.Keystore, now)
 		snap.Upstream.Limit += int64(st.Upstream.Limit)
 		snap.Accounts = append(snap.Accounts, st)
 	}
@@ -156,7 +156,3 @@ func (n *notifier) update(change func([]chan struct{}) []chan struct{}) {
 		n.watchers.Store(nil)
 	}
 }
-
-// Activity lists the messages that ended since the one whose Seq is after (0 for all),
-// oldest first and at most the newest thousand. They are in memory only.
-func (s *Server) Activity(after uint64) []api.Activity { return s.stats.recent.after(after) }

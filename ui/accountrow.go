@@ -42,11 +42,26 @@ func accountText(a api.AccountStatus, now time.Time) accountWords {
 	w := accountWords{address: clean(a.Address), state: state, mood: m}
 	w.when = strings.Join([]string{clean(a.Name), lastMessage(a, now)}, " · ")
 	w.today = sentToday(a)
-	w.consent = consent(a, now)
+	w.consent = consentLeft(a, now)
 	if a.State.Severity() >= api.Passing {
 		w.trouble = shorten(say(a.Trouble().What), mostTrouble)
 	}
 	return w
+}
+
+// consentLeft is how long an account's consent lasts or, if the provider does not say, when it was
+// last used. The account's own page says both.
+func consentLeft(a api.AccountStatus, now time.Time) string {
+	left := a.ConsentEnds.Sub(now)
+	switch {
+	case a.ConsentUsed.IsZero() || a.ConsentEnds.IsZero():
+		return consent(a, now)
+	case left <= 0:
+		return tr("access ended on {{.Date}}", values{"Date": date(a.ConsentEnds)})
+	case left < 48*time.Hour:
+		return trn("access ends in {{.N}} hours", int64(left.Hours()))
+	}
+	return trn("access ends in {{.N}} days", int64(left.Hours()/24))
 }
 
 func newAccountRow(w *window) *accountRow {

@@ -1,8 +1,10 @@
 package ui
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,38 +14,42 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 )
 
-// activity lists the recent messages, newest first, and shows the details of one.
+// activity lists the recent messages and failed logins, newest first, and shows the details of one.
 type activity struct {
 	w       *window
 	frame   *fyne.Container
 	rows    *rows
 	search  *entry
 	failed  *check
+	save    *button
 	empty   *text
 	details *activityDetails
 
 	all    []api.Activity // oldest first, as the engine gives them
+	since  time.Time      // when the engine that gave them was started
 	seen   []int          // those that match the search, newest first
 	asking bool
-	chosen uint64 // Seq of the one whose details are shown, 0 for none
+	chosen uint64 // ID of the one whose details are shown, 0 for none
 	shown  bool
 	notice *notice
 }
 
-// kept is how many messages are listed: as many as the engine keeps.
+// kept is how many events are listed: as many as the engine keeps.
 const kept = 1000
 
 func newActivity(w *window) *activity {
 	a := &activity{w: w, empty: newMuted(""), notice: newNotice(w)}
 	a.search = w.kit.search(tr("Search"), func(string) { a.list() })
 	a.failed = w.kit.check(tr("Problems only"), func(bool) { a.list() })
+	a.save = w.kit.button(tr("Export…"), theme.DocumentSaveIcon(), func() { a.export() })
+	a.save.say = tr("Export the list as CSV")
 	head := newColumn(14, newTitle(tr("Activity")),
-		newMuted(tr("Recent messages. Waxseal keeps no content and no recipient addresses.")),
-		newLine(12, nil, a.search, a.failed), a.notice.Container, a.empty)
+		newMuted(tr("Recent messages and failed logins. Waxseal keeps no content and no recipient addresses.")),
+		newLine(12, nil, a.search, a.failed, a.save), a.notice.Container, a.empty)
 	a.rows = newRows(head, 1080, 58, 6, 0, func() fyne.CanvasObject { return newActivityRow(a) }, func(i int, o fyne.CanvasObject) {
 		if i < len(a.seen) {
 			entry := a.all[a.seen[i]]
-			o.(*activityRow).set(entry, w.now(), entry.Seq == a.chosen)
+			o.(*activityRow).set(entry, w.now(), entry.ID == a.chosen)
 		}
 	})
 	a.details = newActivityDetails(a)
@@ -65,17 +71,26 @@ func (a *activity) escape() bool {
 	return open
 }
 
-// load asks for the messages since the last time, while the page is shown.
+// fresh shows everything again: whoever comes from the menu or a notification looks for something
+// new.
+func (a *activity) fresh() {
+	a.choose(0)
+	a.failed.SetChecked(false)
+	a.search.SetText("")
+}
+
+// load asks for what happened since the last time, while the page is shown.
 func (a *activity) load(v view) {
 	newest := v.snapshot.LastActivity
 	have := uint64(0)
 	if len(a.all) > 0 {
 		have = a.all[len(a.all)-1].Seq
 	}
-	if newest < have { // the engine has started again, and counts from 1
+	if newest < have || have > 0 && !a.since.Equal(v.snapshot.Started) { // the engine has started again
 		a.all, a.seen, have = nil, nil, 0
 		a.choose(0)
 	}
+	a.since = v.snapshot.Started
 	if a.asking || !a.shown || v.gone || newest == have {
 		return
 	}
@@ -85,15 +100,46 @@ func (a *activity) load(v view) {
 	}, func(more []api.Activity, err error) {
 		a.asking = false
 		a.notice.tell(a.w.explain(err))
-		a.all = append(a.all, more...)
-		if extra := len(a.all) - kept; extra > 0 {
-			a.all = append([]api.Activity(nil), a.all[extra:]...)
-		}
+		a.add(more)
 		a.list()
 	})
 }
 
-// list shows the messages that match the search.
+// add appends to the list. A failed login that was repeated moves to the end.
+func (a *activity) add(more []api.Activity) {
+	repeated := map[uint64]bool{}
+	for _, e := range more {
+		if e.Times > 1 {
+			repeated[e.ID] = true
+		}
+	}
+	if len(repeated) > 0 {
+		a.all = slices.DeleteFunc(a.all, func(e api.Activity) bool { return repeated[e.ID] })
+	}
+	a.all = append(a.all, more...)
+	if extra := len(a.all) - kept; extra > 0 {
+		a.all = append([]api.Activity(nil), a.all[extra:]...)
+	}
+	if repeated[a.chosen] {
+		a.choose(a.chosen)
+	}
+}
+
+// export saves what is listed.
+func (a *activity) export() {
+	list := make([]api.Activity, 0, len(a.seen))
+	for _, i := range a.seen {
+		list = append(list, a.all[i])
+	}
+	data := bytes.NewBufferString("\ufeff") // or Excel does not read it as UTF-8
+	if err := api.WriteCSV(data, list); err != nil {
+		a.notice.tell(a.w.explain(err))
+		return
+	}
+	a.w.saveFile("waxseal-activity.csv", data.Bytes(), func(err error) { a.notice.tell(a.w.explain(err)) })
+}
+
+// list shows the events that match the search.
 func (a *activity) list() {
 	words := strings.Fields(strings.ToLower(a.search.Text))
 	a.seen = a.seen[:0]
@@ -106,19 +152,22 @@ func (a *activity) list() {
 	}
 	switch {
 	case len(a.all) == 0:
-		a.empty.set(tr("No messages since Waxseal started."))
+		a.empty.set(tr("Nothing has happened yet."))
 	case len(a.seen) == 0:
-		a.empty.set(tr("No matching messages."))
+		a.empty.set(tr("Nothing matches."))
 	}
 	show(a.empty, len(a.seen) == 0)
+	a.save.enable(len(a.seen) > 0)
 	a.rows.set(len(a.seen))
 	a.w.settle()
 }
 
-// matches reports whether a message's shown texts contain all words.
+// matches reports whether an event's shown texts contain all words.
 func matches(e api.Activity, words []string) bool {
-	name, _ := result(e.Result)
-	text := strings.ToLower(e.Account + " " + string(e.Result) + " " + name + " " + e.Reply + " " + e.Session)
+	if len(words) == 0 {
+		return true
+	}
+	text := strings.ToLower(strings.Join([]string{e.Account, string(e.Result), say(e.Label()), e.Reply, outcome(e), e.Client, e.Session}, " "))
 	for _, w := range words {
 		if !strings.Contains(text, w) {
 			return false
@@ -127,12 +176,12 @@ func matches(e api.Activity, words []string) bool {
 	return true
 }
 
-// choose shows a message's details; 0 closes them.
-func (a *activity) choose(seq uint64) {
-	a.chosen = seq
+// choose shows the details of an event by its ID; 0 closes them.
+func (a *activity) choose(id uint64) {
+	a.chosen = id
 	show(a.details.root, false)
 	for _, e := range a.all {
-		if e.Seq == seq {
+		if id != 0 && e.ID == id {
 			a.details.set(e)
 			show(a.details.root, true)
 		}
@@ -141,11 +190,11 @@ func (a *activity) choose(seq uint64) {
 	a.w.settle()
 }
 
-// activityRow is one message in the list.
+// activityRow is one event in the list.
 type activityRow struct {
 	tile
 	a                       *activity
-	seq                     uint64
+	id                      uint64
 	words                   [5]string
 	dot                     *sheet
 	account, reply, at, how *text
@@ -159,7 +208,7 @@ func newActivityRow(a *activity) *activityRow {
 	r.how = newWord("", kind{size: theme.SizeNameCaptionText, muted: lowImportance})
 	r.at.Alignment, r.how.Alignment = fyne.TextAlignTrailing, fyne.TextAlignTrailing
 	content := newLine(10, []fyne.CanvasObject{r.dot}, newColumn(3, r.account, r.reply), newColumn(5, r.at, r.how))
-	a.w.kit.fill(&r.tile, padded(14, 8, content), "", func() { a.choose(r.seq) })
+	a.w.kit.fill(&r.tile, padded(14, 8, content), "", func() { a.choose(r.id) })
 	r.tile.fill, r.tile.edge, r.tile.radius = colorCard, colorCardBorder, 10
 	r.tile.onFocus = func() { a.w.reveal(r) }
 	r.ExtendBaseWidget(r)
@@ -167,10 +216,13 @@ func newActivityRow(a *activity) *activityRow {
 }
 
 func (r *activityRow) set(e api.Activity, now time.Time, chosen bool) {
-	r.seq = e.Seq
-	word, m := result(e.Result)
-	how := trn("{{.N}} recipients", int64(e.Recipients)) + " · " + size(e.Bytes) + " · " + took(e.Took)
-	words := [5]string{word, clean(e.Account), clean(e.Reply), clock(e.Time, now), how}
+	r.id = e.ID
+	word, m := activityState(e)
+	first := word
+	if e.Kind == api.Login {
+		first = tr("Login") // why it failed follows
+	}
+	words := [5]string{first, activityAccount(e), outcome(e), clock(e.Time, now), extent(e)}
 	r.choose(chosen)
 	if r.words == words {
 		return
@@ -179,34 +231,35 @@ func (r *activityRow) set(e api.Activity, now time.Time, chosen bool) {
 	r.label = words[1] + ", " + word + ", " + words[3]
 	r.dot.color(m.ink(), colorNone)
 	r.account.set(words[1])
-	r.reply.set(word + " · " + words[2])
+	r.reply.set(words[0] + " · " + words[2])
 	r.at.set(words[3])
-	r.how.set(how)
+	r.how.set(words[4])
 	setWidth(r.content, r.Size().Width)
 	r.content.Resize(r.Size())
 }
 
-// activityDetails shows the details of one message, and what to do about a failure.
+// activityDetails shows the details of one event, and what to do about a failure.
 type activityDetails struct {
 	a      *activity
 	root   *fyne.Container
 	scroll *scroll
 	state  badge
 	facts  *fyne.Container
+	whose  *text // the reply's heading
 	reply  *text
+	told   *fyne.Container
 	cure   *notice
 	entry  api.Activity
 }
 
 func newActivityDetails(a *activity) *activityDetails {
-	d := &activityDetails{a: a, state: newBadge(), facts: newGrid(250, 6, 2), reply: newText("", kind{mono: true, size: theme.SizeNameCaptionText}), cure: newNotice(a.w)}
+	d := &activityDetails{a: a, state: newBadge(), facts: newGrid(250, 6, 2), whose: newCaption(""), reply: newText("", kind{mono: true, size: theme.SizeNameCaptionText}), cure: newNotice(a.w)}
 	closing := a.w.kit.icon(tr("Close"), theme.CancelIcon(), func() { a.choose(0) })
 	copying := a.w.copyButton(tr("Copy details"), "", func() string { return activityText(d.entry) })
+	d.told = newColumn(6, d.whose, newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, d.reply)))
 	d.scroll = newScroll(900, newColumn(14,
 		newLine(8, []fyne.CanvasObject{d.state.Container}, newBody(""), closing),
-		d.facts,
-		newColumn(6, newCaption(tr("Reply to the mail program")), newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, d.reply))),
-		d.cure.Container, newFlow(8, copying)))
+		d.facts, d.told, d.cure.Container, newFlow(8, copying)))
 	d.root = newStack(newSheet(colorCard, "separator", 0), d.scroll.Container)
 	d.root.Hide()
 	return d
@@ -214,38 +267,93 @@ func newActivityDetails(a *activity) *activityDetails {
 
 func (d *activityDetails) set(e api.Activity) {
 	d.entry = e
-	word, m := result(e.Result)
+	word, m := activityState(e)
 	d.state.set(word, m)
 	d.facts.Objects = nil
-	for _, f := range [][2]string{
-		{tr("Account"), clean(e.Account)},
-		{tr("Time"), clock(e.Time, d.a.w.now())},
-		{tr("Recipients"), number(int64(e.Recipients))},
-		{tr("Size"), size(e.Bytes)},
-		{tr("Duration"), took(e.Took)},
-		{tr("Session ID"), clean(e.Session)},
-	} {
+	for _, f := range activityFacts(e, d.a.w.now()) {
 		d.facts.Add(newBeside(96, newText(f[0], kind{muted: lowImportance}), newBody(f[1])))
 	}
+	d.whose.set(tr("Reply to the mail program"))
+	if e.Kind == api.Test {
+		d.whose.set(tr("The provider’s reply"))
+	}
 	d.reply.set(clean(e.Reply))
+	show(d.told, e.Reply != "")
 	d.cure.tell(meaning(e))
 	d.scroll.bar.ScrollToTop()
 }
 
-// activityText is a message's details for a bug report.
+// activityFacts are the names and values that the details list.
+func activityFacts(e api.Activity, now time.Time) [][2]string {
+	facts := [][2]string{{tr("Account"), activityAccount(e)}}
+	if e.Kind == api.Login {
+		facts = append(facts, [2]string{tr("Mail program"), clean(e.Client)})
+		if e.Times > 1 {
+			facts = append(facts, [2]string{tr("Attempts"), number(int64(e.Times))},
+				[2]string{tr("First"), clock(e.Since, now)}, [2]string{tr("Last"), clock(e.Time, now)})
+		} else {
+			facts = append(facts, [2]string{tr("Time"), clock(e.Time, now)})
+		}
+	} else {
+		facts = append(facts, [2]string{tr("Time"), clock(e.Time, now)}, [2]string{tr("Recipients"), number(int64(e.Recipients))},
+			[2]string{tr("Size"), size(e.Bytes)}, [2]string{tr("Duration"), took(e.Took)})
+	}
+	return append(facts, [2]string{tr("Session ID"), clean(e.Session)})
+}
+
+// activityText is an event's details for a bug report.
 func activityText(e api.Activity) string {
-	text := fmt.Sprintf("time: %s\nsession: %s\naccount: %s\nrecipients: %d\nbytes: %d\ntook: %s\nresult: %s\nreply: %s\n",
-		e.Time.Format(time.RFC3339), clean(e.Session), clean(e.Account), e.Recipients, e.Bytes, e.Took.Round(time.Millisecond), clean(string(e.Result)), clean(e.Reply))
+	text := fmt.Sprintf("time: %s\nkind: %s\nsession: %s\naccount: %s\n", e.Time.Format(time.RFC3339), clean(string(e.Kind)), clean(e.Session), clean(e.Account))
+	if e.Kind == api.Login {
+		text += fmt.Sprintf("mail program: %s\nattempts: %d\n", clean(e.Client), max(e.Times, 1))
+	} else {
+		text += fmt.Sprintf("recipients: %d\nbytes: %d\ntook: %s\n", e.Recipients, e.Bytes, e.Took.Round(time.Millisecond))
+	}
+	text += fmt.Sprintf("result: %s\nreply: %s\n", clean(string(e.Result)), clean(e.Reply))
 	if e.Problem != nil {
-		text += "cure: " + clean(e.Problem.Remedy()) + "\n"
+		text += "problem: " + clean(e.Problem.Summary()) + "\ncure: " + clean(e.Problem.Remedy()) + "\n"
 	}
 	return text
 }
 
-// meaning explains a reply, if it is a known one.
+// activityState says what happened, with its mood.
+func activityState(e api.Activity) (string, mood) { return say(e.Label()), resultMood(e.Result) }
+
+// activityAccount is the account that an event is about.
+func activityAccount(e api.Activity) string {
+	if e.Account == "" {
+		return tr("Unknown user name")
+	}
+	return clean(e.Account)
+}
+
+// outcome is why it ended like this, on one line: in Waxseal's words if these say more than the
+// reply.
+func outcome(e api.Activity) string {
+	if e.Kind == api.Login {
+		return capital(phrase(say(e.Cause())))
+	}
+	if e.Own && e.Problem != nil {
+		return say(e.Problem.What)
+	}
+	return clean(e.Reply)
+}
+
+// extent is how much it was.
+func extent(e api.Activity) string {
+	if e.Kind != api.Login {
+		return trn("{{.N}} recipients", int64(e.Recipients)) + " · " + size(e.Bytes) + " · " + took(e.Took)
+	}
+	if e.Times > 1 {
+		return number(int64(e.Times)) + " × " + clean(e.Client)
+	}
+	return clean(e.Client)
+}
+
+// meaning explains what happened, if more is known than the reply says.
 func meaning(e api.Activity) explained {
 	if e.Problem == nil {
 		return explained{}
 	}
-	return explained{words: say(e.Problem.What), cure: say(e.Problem.Cure)}
+	return explained{words: say(e.Problem.What), cure: say(e.Problem.Cure), do: errandOf(e.Problem.Do, e.Problem.Account)}
 }

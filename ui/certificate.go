@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 
 	"github.com/waxseal/waxseal/proxy/api"
@@ -105,19 +104,5 @@ func trustSteps(system, file string) []string {
 
 // export saves the certificate, never its key, to a file of the person's choice.
 func (c *certificate) export() {
-	d := dialog.NewFileSave(func(f fyne.URIWriteCloser, err error) {
-		if err == nil && f == nil {
-			return // cancelled
-		}
-		if err == nil {
-			_, err = f.Write([]byte(c.info.PEM))
-			if cerr := f.Close(); err == nil {
-				err = cerr
-			}
-		}
-		c.notice.tell(c.w.explain(err))
-		c.w.settle()
-	}, c.w.win)
-	d.SetFileName("waxseal.crt")
-	d.Show()
+	c.w.saveFile("waxseal.crt", []byte(c.info.PEM), func(err error) { c.notice.tell(c.w.explain(err)) })
 }

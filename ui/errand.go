@@ -36,6 +36,8 @@ func errandOf(a api.Action, account string) errand {
 		e.page = Page{Name: "overview"}
 	case api.OpenSetting:
 		e.page = Page{Name: "settings"}
+	case api.ShowActivity:
+		e.page = Page{Name: "activity"}
 	default:
 		return errand{}
 	}

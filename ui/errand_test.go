@@ -25,6 +25,8 @@ func TestErrands(t *testing.T) {
 		api.ListAccount: {label: "Show accounts", page: Page{Name: "overview"}},
 		api.OpenSetting: {label: "Open settings", page: Page{Name: "settings"}},
 		api.ReadAgain:   {label: "Read file again", page: Page{Name: "check"}, reload: true},
+
+		api.ShowActivity: {label: "Show activity", page: Page{Name: "activity"}},
 	}
 	for _, a := range api.Actions {
 		if got := errandOf(a, me); got != want[a] {

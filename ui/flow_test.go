@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -354,8 +355,8 @@ func TestSearchActivity(t *testing.T) {
 	}
 	a.search.SetText("")
 	a.failed.SetChecked(true)
-	if len(a.seen) != 3 {
-		t.Errorf("%d problems, want 3", len(a.seen))
+	if len(a.seen) != 5 {
+		t.Errorf("%d problems, want 5", len(a.seen))
 	}
 	a.choose(3)
 	if a.details.cure.words.Text+"|"+a.details.cure.cure.Text != "There is no such recipient.|Check the address." {
@@ -366,14 +367,77 @@ func TestSearchActivity(t *testing.T) {
 		t.Error("Escape does not close the details alone")
 	}
 	// The next ones are asked for alone, and a new start of the engine begins anew.
-	b.activity = append(b.activity, api.Activity{Seq: 7, Account: "x@y.example", Result: api.Sent})
-	b.snapshot.LastActivity = 7
+	b.activity = append(b.activity, api.Activity{ID: 10, Seq: 10, Account: "x@y.example", Result: api.Sent})
+	b.snapshot.LastActivity = 10
 	s.shows()
 	a.failed.SetChecked(false)
-	s.until("the new one is there", func() bool { return len(a.all) == 7 })
+	s.until("the new one is there", func() bool { return len(a.all) == 10 })
+	// A repeated login takes the place of what was listed, and its details follow.
+	a.choose(9)
+	again := b.activity[8]
+	again.Seq, again.Times = 11, 15
+	b.activity, b.snapshot.LastActivity = append(b.activity, again), 11
+	s.shows()
+	s.until("it is counted", func() bool { return a.all[len(a.all)-1].Times == 15 })
+	if len(a.all) != 10 || a.details.entry.Times != 15 {
+		t.Errorf("%d are listed, the details are of %+v", len(a.all), a.details.entry)
+	}
 	b.activity, b.snapshot.LastActivity = b.activity[:1], 1
 	s.shows()
 	s.until("the list has begun anew", func() bool { return len(a.all) == 1 })
+}
+
+// A search of an hour ago hid what a notification was about.
+func TestPageFromOutsideHasNoOldSearch(t *testing.T) {
+	pages := make(chan Page, 1)
+	s := newStage(t, busyOffice(), staging{options: Options{Pages: func(ctx context.Context) iter.Seq2[Page, error] {
+		return func(yield func(Page, error) bool) {
+			for {
+				select {
+				case p := <-pages:
+					if !yield(p, nil) {
+						return
+					}
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}}})
+	s.shows()
+	s.w.show(Page{Name: "activity"})
+	a := listed(s)
+	a.search.SetText("nothing has this")
+	a.failed.SetChecked(true)
+	a.choose(2)
+	s.w.show(Page{Name: "overview"})
+	s.w.show(Page{Name: "activity"})
+	if a.search.Text == "" || len(a.seen) > 0 {
+		t.Error("who comes back finds another search")
+	}
+	s.w.pages["overview"].(*overview).search.SetText("nobody")
+	s.w.start()
+	pages <- Page{Name: "activity"}
+	s.until("all is listed", func() bool { return a.search.Text == "" && !a.failed.Checked && a.chosen == 0 && len(a.seen) == 9 })
+	pages <- Page{Name: "overview"}
+	s.until("the overview is shown", func() bool { return s.w.name == "overview" && s.w.pages["overview"].(*overview).search.Text == "" })
+}
+
+// What is listed can be saved, and Excel reads it as UTF-8.
+func TestExportActivity(t *testing.T) {
+	s := newStage(t, busyOffice(), staging{})
+	s.shows()
+	s.w.show(Page{Name: "activity"})
+	a := listed(s)
+	a.search.SetText("scanner")
+	a.export()
+	if len(s.w.win.Canvas().Overlays().List()) != 1 {
+		t.Error("nothing asks where to save it")
+	}
+	a.search.SetText("nothing has this")
+	if !a.save.Disabled() {
+		t.Error("an empty list can be saved")
+	}
 }
 
 // The password is gone from the widgets when another page is shown.

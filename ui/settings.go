@@ -21,7 +21,7 @@ type settings struct {
 	all     *fyne.Container
 
 	listen, listenTLS, metrics, proxy *setting
-	notify, autostart                 *check
+	notify, autostart, history        *check
 	level, theme, language            *choice
 	themed, spoken                    *remark
 	folder                            *text
@@ -58,8 +58,9 @@ func newSettings(w *window) *settings {
 		func(p *api.Settings, v string) { p.Metrics = v })
 	s.proxy = newSetting(s, tr("HTTP proxy"), tr("Waxseal reaches providers through it, for sign-in and mail. Leave empty to use the system’s proxy."), "http://proxy.example.com:3128", checkProxy,
 		func(p *api.Settings, v string) { p.HTTPProxy = v })
-	notified, started, logged := newRemark(), newRemark(), newRemark()
+	notified, started, logged, kept := newRemark(), newRemark(), newRemark(), newRemark()
 	s.notify = w.kit.check(tr("Notifications"), func(on bool) { s.change(func(p *api.Settings) { p.Notifications = on }, notified) })
+	s.history = w.kit.check(tr("Keep the activity after a restart"), func(on bool) { s.change(func(p *api.Settings) { p.History = on }, kept) })
 	s.autostart = w.kit.check(tr("Start Waxseal when I log in"), func(on bool) { s.setAutostart(on, started) })
 	s.level = w.kit.choice([]string{tr("Debug"), tr("Normal"), tr("Warnings"), tr("Errors")}, func(string) {
 		s.change(func(p *api.Settings) { p.LogLevel = levels[s.level.SelectedIndex()] }, logged)
@@ -81,7 +82,8 @@ func newSettings(w *window) *settings {
 		return newCard(newColumn(14, append([]fyne.CanvasObject{newHeading(title)}, objects...)...)).Container
 	}
 	s.all = newColumn(16,
-		section(tr("This computer"), newColumn(0, padded(-8, -4, s.autostart), started.beside(28), padded(-8, -4, s.notify), notified.beside(28)),
+		section(tr("This computer"), newColumn(0, padded(-8, -4, s.autostart), started.beside(28), padded(-8, -4, s.notify), notified.beside(28),
+			padded(-8, -4, s.history), kept.beside(28)),
 			newGrid(220, 14, 2, newColumn(6, newField(tr("Theme"), "", s.theme.framed()).Container, s.themed.text),
 				newColumn(6, newField(tr("Language"), "", s.language.framed()).Container, s.spoken.text))),
 		section(tr("Local mail server"), s.listen.root, s.listenTLS.root),
@@ -158,6 +160,7 @@ func (s *settings) fill(p api.Settings) {
 	s.metrics.update(p.Metrics)
 	s.proxy.update(p.HTTPProxy)
 	s.notify.SetChecked(p.Notifications)
+	s.history.SetChecked(p.History)
 	s.devices.set(p)
 	for _, list := range []struct {
 		choice *choice

@@ -89,7 +89,7 @@ func base() *fake {
 				Cure: api.Say("Create an app-specific password at account.apple.com and enter it in your mail program, with the server smtp.mail.me.com and port 587.")}},
 		},
 		settings: api.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
-			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true, Theme: "system", Language: "system"},
+			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true, History: true, Theme: "system", Language: "system"},
 		mail: api.MailSettings{Password: "k7mq-x2vd-9hfw-tj4c", Servers: []api.MailServer{
 			{Protocol: "smtp", Host: "127.0.0.1", Port: 1587}, {Protocol: "smtp", Host: "127.0.0.1", Port: 1465, TLS: true}}},
 		cert: api.Certificate{PEM: "-----BEGIN CERTIFICATE-----\n", File: "/home/me/.config/waxseal/localhost.crt",
@@ -105,7 +105,7 @@ var clientIDs = map[string]string{
 
 func account(address, name string) api.AccountStatus {
 	return api.AccountStatus{Address: address, Provider: strings.ToLower(name), Name: name, ClientID: clientIDs[name], State: api.Ready,
-		LastMessage: noon.Add(-7 * time.Minute), LastResult: api.Sent, SentToday: 12, DailyLimit: 500,
+		LastMessage: noon.Add(-7 * time.Minute), LastResult: api.Sent, SentToday: 12, Recipients: 31, DailyLimit: 10_000, LimitUnit: api.LimitRecipients,
 		ConsentUsed: noon.Add(-26 * time.Hour), ConsentEnds: noon.Add(89 * 24 * time.Hour)}
 }
 
@@ -191,6 +191,7 @@ func busyOffice() *fake {
 		account("ada@corp.example", "Microsoft 365"), account("ada.lovelace@gmail.com", "Google"), account("scanner@corp.example", "Microsoft 365")}
 	s.Accounts[0].Messages = 1
 	s.Accounts[1].LastMessage, s.Accounts[1].SentToday = time.Time{}, 0
+	s.Accounts[1].DailyLimit, s.Accounts[1].LimitUnit = 500, api.LimitMessages
 	s.Accounts[2].DailyLimit, s.Accounts[2].SentToday = 0, 1204
 	s.Connections, s.Messages = 4, 1
 	s.Upstream = api.UpstreamGauges{Warm: 2, Busy: 1, Limit: 9}
@@ -200,7 +201,7 @@ func busyOffice() *fake {
 	}
 	s.Breakers = append(healthy("Microsoft 365", "smtp.office365.com:587", "login.microsoftonline.com/common/oauth2/v2.0/token"),
 		healthy("Google", "smtp.gmail.com:465", "oauth2.googleapis.com/token")...)
-	s.LastActivity = 6
+	s.LastActivity = 9
 	b.activity = recent()
 	return b
 }
@@ -208,12 +209,17 @@ func busyOffice() *fake {
 func recent() []api.Activity {
 	at := func(min int) time.Time { return noon.Add(-time.Duration(min) * time.Minute) }
 	return []api.Activity{
-		{Seq: 1, Time: at(3000), Session: "a1", Account: "scanner@corp.example", Recipients: 1, Bytes: 2_400_000, Took: 2300 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK <b1@corp.example> [Hostname=PR3P1.EURPRD01.PROD.OUTLOOK.COM]"},
-		{Seq: 2, Time: at(95), Session: "a4", Account: "ada@corp.example", Recipients: 1, Bytes: 8_200, Took: 340 * time.Millisecond, Result: api.Deferred, Reply: "432 4.3.2 Concurrent send operations exceeded its limit", Problem: meant("Too many messages are being sent from {{.Account}} at once.", "Send fewer at a time, or lower max_connections.")},
-		{Seq: 3, Time: at(61), Session: "b2", Account: "ada@corp.example", Recipients: 0, Bytes: 0, Took: 120 * time.Millisecond, Result: api.Refused, Reply: "550 5.1.1 The email account that you tried to reach does not exist", Problem: meant("There is no such recipient.", "Check the address.")},
-		{Seq: 4, Time: at(12), Session: "c9", Account: "ada.lovelace@gmail.com", Recipients: 3, Bytes: 45_100, Took: 810 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK 1773316800 a640c23a62f3a-gsmtp"},
-		{Seq: 5, Time: at(9), Session: "d0", Account: "scanner@corp.example", Recipients: 1, Bytes: 31_200_000, Took: 41 * time.Second, Result: api.Unclear, Reply: "451 4.4.2 The connection to Microsoft 365 broke after the whole message was sent and before the answer came: it may have been delivered."},
-		{Seq: 6, Time: at(7), Session: "d4", Account: "ada@corp.example", Recipients: 2, Bytes: 12_800, Took: 460 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK <c8@corp.example>"},
+		{ID: 1, Seq: 1, Kind: api.Message, Time: at(3000), Session: "a1", Account: "scanner@corp.example", Recipients: 1, Bytes: 2_400_000, Took: 2300 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK <b1@corp.example> [Hostname=PR3P1.EURPRD01.PROD.OUTLOOK.COM]"},
+		{ID: 2, Seq: 2, Kind: api.Message, Time: at(95), Session: "a4", Account: "ada@corp.example", Recipients: 1, Bytes: 8_200, Took: 340 * time.Millisecond, Result: api.Deferred, Reply: "432 4.3.2 Concurrent send operations exceeded its limit", Problem: meant("Too many messages are being sent from {{.Account}} at once.", "Send fewer at a time, or lower max_connections.")},
+		{ID: 3, Seq: 3, Kind: api.Message, Time: at(61), Session: "b2", Account: "ada@corp.example", Recipients: 0, Bytes: 0, Took: 120 * time.Millisecond, Result: api.Refused, Reply: "550 5.1.1 The email account that you tried to reach does not exist", Problem: meant("There is no such recipient.", "Check the address.")},
+		{ID: 4, Seq: 4, Kind: api.Message, Time: at(12), Session: "c9", Account: "ada.lovelace@gmail.com", Recipients: 3, Bytes: 45_100, Took: 810 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK 1773316800 a640c23a62f3a-gsmtp"},
+		{ID: 5, Seq: 5, Kind: api.Message, Time: at(9), Session: "d0", Account: "scanner@corp.example", Recipients: 1, Bytes: 31_200_000, Took: 41 * time.Second, Result: api.Unclear, Reply: "451 4.4.2 The connection to Microsoft 365 broke after the whole message was sent and before the answer came: it may have been delivered."},
+		{ID: 6, Seq: 6, Kind: api.Message, Time: at(7), Session: "d4", Account: "ada@corp.example", Recipients: 2, Bytes: 12_800, Took: 460 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK <c8@corp.example>"},
+		{ID: 7, Seq: 7, Kind: api.Test, Time: at(5), Session: "d5", Account: "ada@corp.example", Recipients: 1, Bytes: 412, Took: 380 * time.Millisecond, Result: api.Sent, Reply: "250 2.0.0 OK <d1@corp.example>"},
+		{ID: 8, Seq: 8, Kind: api.Login, Time: at(4), Session: "d6", Account: "ada.lovelace@gmail.com", Client: "192.168.178.24", Result: api.Refused, Own: true,
+			Reply: "535 5.7.8 The password is correct. The consent has expired. Sign in again.", Problem: consentExpired("ada.lovelace@gmail.com")},
+		{ID: 9, Seq: 9, Kind: api.Login, Time: at(2), Since: at(9), Times: 14, Session: "d7", Account: "scanner@corp.example", Client: "192.168.178.31", Result: api.Refused, Own: true,
+			Reply: "535 5.7.8 Wrong user name or local password", Problem: wrongPassword("scanner@corp.example")},
 	}
 }
 
@@ -288,6 +294,12 @@ var stories = []story{
 	{name: "smtp switched off", backend: with(func(b *fake) { ail(b, 0, smtpDisabled("ada@corp.example")) }), image: true},
 	{name: "wrong identity", backend: with(func(b *fake) { ail(b, 2, wrongIdentity("scanner@corp.example")) })},
 	{name: "secret expired", backend: with(func(b *fake) { ail(b, 0, secretExpired("ada@corp.example")) })},
+	{name: "not sent", backend: with(func(b *fake) {
+		p := problem(api.LastUnsent, "ada@corp.example", "", "The mailbox has reached its sending limit for today.", "550 5.4.5 Daily user sending limit exceeded", "Try again tomorrow.")
+		ail(b, 0, p)
+		b.snapshot.Accounts[0].Recipients, b.snapshot.Accounts[0].LastResult = 10_000, api.Refused
+		b.snapshot.Accounts[1].LastMessage, b.snapshot.Accounts[1].LastResult = noon.Add(-2*time.Hour), api.Refused
+	})},
 	{name: "offline", backend: with(func(b *fake) {
 		for i, a := range b.snapshot.Accounts {
 			ail(b, i, offline(a.Address))
@@ -452,6 +464,8 @@ var stories = []story{
 
 	{name: "activity", page: Page{Name: "activity"}, backend: busyOffice, image: true, shot: "activity", act: func(s *stage) { listed(s) }},
 	{name: "activity details", page: Page{Name: "activity"}, backend: busyOffice, act: func(s *stage) { listed(s).choose(3) }},
+	{name: "activity login", page: Page{Name: "activity"}, backend: busyOffice, act: func(s *stage) { listed(s).choose(9) }},
+	{name: "activity test", page: Page{Name: "activity"}, backend: busyOffice, act: func(s *stage) { listed(s).choose(7) }},
 	{name: "activity empty", page: Page{Name: "activity"}, backend: base},
 
 	{name: "settings", page: Page{Name: "settings"}, backend: busyOffice, image: true, shot: "settings", act: func(s *stage) { configured(s) }},
@@ -541,6 +555,12 @@ func tokenCheck() api.Check {
 
 func noPassword(account string) *api.Problem {
 	return problem(api.NoPassword, account, "", "{{.Account}} has no local password.", "", "Create a new one.")
+}
+
+func wrongPassword(account string) *api.Problem {
+	p := problem("", account, "5.7.8", "Wrong local password.", "", "Copy the password from Waxseal into the mail program.")
+	p.Lasting, p.Do = true, api.ShowSetup
+	return p
 }
 
 func unreachable() *api.Problem {

@@ -181,11 +181,18 @@ func (w *window) dropped(files []fyne.URI) {
 }
 
 // bring shows the page that another process asks for. Without one the window stays where it is,
-// and so it does after a sign-in that it has followed to its end.
+// and so it does after a sign-in that it has followed to its end. An old search must not be in the
+// way of what, for example, a notification tells about.
 func (w *window) bring(p Page) {
 	shown := w.name == "setup" && w.pages["setup"].(*setup).account == p.Account
 	if p.Name == "" || p.Name == "signed-in" && shown {
 		return
+	}
+	switch page := w.pages[p.Name].(type) {
+	case interface{ fresh() }:
+		page.fresh()
+	case interface{ searchField() *entry }:
+		page.searchField().SetText("")
 	}
 	w.show(p)
 }

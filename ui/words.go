@@ -142,20 +142,38 @@ func accountTrouble(a api.AccountStatus) explained {
 	return explainProblem(a.Trouble())
 }
 
-// sentToday is the number of messages sent today, with the provider's limit if it is
-// known.
+// sentToday is how much was sent today, in the provider's unit and with its limit if that is known.
 func sentToday(a api.AccountStatus) string {
-	if a.DailyLimit > 0 {
-		return tr("{{.N}} of {{.Limit}} today", values{"N": number(a.SentToday), "Limit": number(a.DailyLimit)})
+	switch {
+	case a.DailyLimit > 0 && a.LimitUnit == api.LimitRecipients:
+		return tr("{{.N}} of {{.Limit}} recipients today", values{"N": number(a.Recipients), "Limit": number(a.DailyLimit)})
+	case a.DailyLimit > 0:
+		return tr("{{.N}} of {{.Limit}} messages today", values{"N": number(a.SentToday), "Limit": number(a.DailyLimit)})
 	}
-	return tr("{{.N}} today", values{"N": number(a.SentToday)})
+	return trn("{{.N}} messages today", a.SentToday)
 }
 
+// lastMessage is how the last message ended, and when.
 func lastMessage(a api.AccountStatus, now time.Time) string {
 	if a.LastMessage.IsZero() {
 		return tr("no message yet")
 	}
-	return tr("last message {{.When}}", values{"When": ago(a.LastMessage, now)})
+	when := values{"When": ago(a.LastMessage, now)}
+	switch a.LastResult {
+	case api.Sent:
+		return tr("last message sent {{.When}}", when)
+	case api.Deferred:
+		return tr("last message deferred {{.When}}", when)
+	case api.Refused:
+		return tr("last message refused {{.When}}", when)
+	case api.Failed:
+		return tr("last message failed {{.When}}", when)
+	case api.Unclear:
+		return tr("last message may have been delivered {{.When}}", when)
+	case api.Aborted:
+		return tr("last message cancelled {{.When}}", when)
+	}
+	return tr("last message {{.When}}", when)
 }
 
 // consent says how old an account's consent is, and when it ends.
@@ -179,23 +197,17 @@ func consent(a api.AccountStatus, now time.Time) string {
 	return text + ", " + trn("ends in {{.N}} days", int64(left.Hours()/24))
 }
 
-// result is the result of a message, with its mood.
-func result(r api.Result) (string, mood) {
+// resultMood is the mood of a result.
+func resultMood(r api.Result) mood {
 	switch r {
 	case api.Sent:
-		return tr("Sent"), good
-	case api.Deferred:
-		return tr("Deferred"), care
-	case api.Refused:
-		return tr("Refused"), bad
-	case api.Failed:
-		return tr("Failed"), bad
-	case api.Unclear:
-		return tr("May have been delivered"), care
-	case api.Aborted:
-		return tr("Cancelled by the mail program"), calm
+		return good
+	case api.Refused, api.Failed:
+		return bad
+	case api.Deferred, api.Unclear:
+		return care
 	}
-	return clean(string(r)), calm
+	return calm
 }
 
 // checkTitle is the name of a check, with its account or server.

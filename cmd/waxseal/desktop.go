@@ -356,7 +356,17 @@ func (d *desktop) sendTest(ctx context.Context, address string) {
 		d.show("activity", address)
 		return
 	}
-	d.tell(tray.Notice{Kind: kind, Account: address})
+	d.tell(tray.Notice{Kind: kind, Account: address, Provider: d.providerOf(address)})
+}
+
+// providerOf is the name of an account's provider.
+func (d *desktop) providerOf(address string) string {
+	for _, a := range d.server.Accounts() {
+		if a.Address == address {
+			return a.Name
+		}
+	}
+	return ""
 }
 
 // testPatience limits a test message.

@@ -79,6 +79,31 @@ func TestDesktop(t *testing.T) {
 	}
 	traytest.Until(t, "the window lists the message", func() bool { return !bytes.Equal(s.picture(s.window(), "activity-one"), before) })
 
+	wrong, err := client.MailSettings(t.Context(), address, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong.Password = "wrong"
+	if err := s.sendWith(wrong, "friend@elsewhere.example"); err == nil {
+		t.Error("a wrong password is accepted")
+	}
+	failure := ""
+	traytest.Until(t, "the menu lists the failed login", func() bool {
+		for _, line := range item.Menu() {
+			if strings.HasPrefix(line, "Recent failures > ") && strings.HasSuffix(line, " · "+address+" · Wrong local password") {
+				failure = line
+			}
+		}
+		return failure != ""
+	})
+	if err := client.Show(t.Context(), "about", ""); err != nil {
+		t.Fatal(err)
+	}
+	about := s.settled(s.window(), "about")
+	item.Click(failure)
+	traytest.Until(t, "a click shows the activity", func() bool { return !bytes.Equal(s.picture(s.window(), "activity-failed"), about) })
+	s.settled(s.window(), "activity-failed")
+
 	s.hold()
 	sent := make(chan error, 1)
 	go func() { sent <- s.send(client, address, "late@elsewhere.example") }()

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/control"
 	"github.com/waxseal/waxseal/proxy/providertest"
 	"github.com/waxseal/waxseal/ui/tray/traytest"
@@ -362,6 +363,11 @@ func (s *screen) send(client *control.Client, address, to string) error {
 	if err != nil {
 		return err
 	}
+	return s.sendWith(settings, to)
+}
+
+// sendWith is send with settings that may be wrong.
+func (s *screen) sendWith(settings api.MailSettings, to string) error {
 	at := settings.Servers[0]
 	cmd := exec.Command("msmtp", "--file=/dev/null", "--host="+at.Host, "--port="+strconv.Itoa(at.Port), "--user="+settings.User,
 		"--from="+settings.User, "--auth=plain", "--tls=off", "--passwordeval=echo "+settings.Password, to)

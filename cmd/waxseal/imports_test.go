@@ -12,7 +12,7 @@ import (
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
 	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
-	engine := append([]string{"proxy/api", "proxy/config", "proxy/emailproxy", "proxy/envelope", "proxy/localtls", "proxy/machine",
+	engine := append([]string{"proxy/api", "proxy/config", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/localtls", "proxy/machine",
 		"proxy/oauth", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...)
 	allowed := map[string][]string{
 		"keystore/safeio":    {},
@@ -26,6 +26,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/localuser":    {},
 		"proxy/emailproxy":   {"keystore/safeio"},
 		"proxy/localtls":     {"keystore/safeio"},
+		"proxy/history":      {"keystore/safeio", "proxy/api"},
 		"proxy/machine":      {"proxy/api", "proxy/localuser"},
 		"proxy/tcp":          {},
 		"proxy/oauth":        base,

@@ -92,10 +92,12 @@ const (
 	ListAccount Action = "list_accounts"
 	OpenSetting Action = "settings"
 	ReadAgain   Action = "reload" // read the configuration file again
+
+	ShowActivity Action = "activity" // show the last messages and failed logins
 )
 
 // Actions are all actions.
-var Actions = []Action{SignIn, Register, NewPassword, ShowSetup, Unlock, MakeKeyring, RunChecks, AddAccount, ListAccount, OpenSetting, ReadAgain}
+var Actions = []Action{SignIn, Register, NewPassword, ShowSetup, Unlock, MakeKeyring, RunChecks, AddAccount, ListAccount, OpenSetting, ReadAgain, ShowActivity}
 
 // Command is the command line for the action, "" if there is none.
 func (a Action) Command(account string) string {
@@ -119,6 +121,8 @@ func (a Action) Command(account string) string {
 		return "waxseal account list"
 	case ReadAgain:
 		return "waxseal reload"
+	case ShowActivity:
+		return "waxseal activity"
 	}
 	return ""
 }
@@ -148,6 +152,8 @@ func (a Action) Label() Text {
 		return Say("Open settings")
 	case ReadAgain:
 		return Say("Read file again")
+	case ShowActivity:
+		return Say("Show activity")
 	}
 	return Text{}
 }

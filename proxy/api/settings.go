@@ -25,6 +25,7 @@ type Settings struct {
 	LogFolder     string `json:"log_folder"` // the folder of the log file, "" if there is none; Configure does not change it
 	LogFile       string `json:"log_file"`   // the log file itself
 	Notifications bool   `json:"notifications"`
+	History       bool   `json:"history"`  // keep the last events in a file
 	Theme         string `json:"theme"`    // of the window: "system", "light" or "dark"
 	Language      string `json:"language"` // of window, tray and notifications: "system", "en" or "de"
 }
@@ -40,6 +41,7 @@ type SettingsChange struct {
 	HTTPProxy     *string   `json:"http_proxy,omitempty"`
 	LogLevel      *string   `json:"log_level,omitempty"`
 	Notifications *bool     `json:"notifications,omitempty"`
+	History       *bool     `json:"history,omitempty"`
 	Theme         *string   `json:"theme,omitempty"`
 	Language      *string   `json:"language,omitempty"`
 }
@@ -64,6 +66,9 @@ func (s Settings) Change(to Settings) (c SettingsChange) {
 	c.Theme, c.Language = word(s.Theme, to.Theme), word(s.Language, to.Language)
 	if s.Notifications != to.Notifications {
 		c.Notifications = &to.Notifications
+	}
+	if s.History != to.History {
+		c.History = &to.History
 	}
 	if s.AllowRemote != to.AllowRemote {
 		c.AllowRemote = &to.AllowRemote

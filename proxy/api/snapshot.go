@@ -27,6 +27,9 @@ type Snapshot struct {
 	PerMinute []int64 `json:"messages_per_minute"`
 	// LastActivity is the Seq of the newest Activity, 0 if there is none.
 	LastActivity uint64 `json:"last_activity"`
+	// Failures are the latest messages and logins of the last hour that failed, newest first and
+	// at most five.
+	Failures []Activity `json:"recent_failures,omitempty"`
 
 	Keystore KeystoreStatus  `json:"keystore"`
 	Accounts []AccountStatus `json:"accounts"`
@@ -43,11 +46,12 @@ const (
 	Stopping ServerState = "stopping"
 )
 
-// Passing finds a problem that should end by itself: an account's, or else an open breaker.
-// provider is the name of the provider that has it, for people.
+// Passing finds a problem that should end by itself: a server's or the network's, which an account
+// or an open breaker tells of, or else that an account's last message was not sent. provider is
+// the name of the provider that has it, for people.
 func (s Snapshot) Passing() (state State, provider string, ok bool) {
 	for _, a := range s.Accounts {
-		if a.State.Severity() == Passing {
+		if a.State.Severity() == Passing && a.State != LastUnsent {
 			return a.State, a.Name, true
 		}
 	}
@@ -61,6 +65,11 @@ func (s Snapshot) Passing() (state State, provider string, ok bool) {
 				return state, b.Name, true
 			}
 			return state, b.Provider, true
+		}
+	}
+	for _, a := range s.Accounts {
+		if a.State == LastUnsent {
+			return a.State, a.Name, true
 		}
 	}
 	return "", "", false
@@ -113,14 +122,24 @@ type AccountStatus struct {
 	Failed      int64      `json:"failed"`   // not accepted
 	LastMessage time.Time  `json:"last_message,omitzero"`
 	LastResult  Result     `json:"last_result,omitempty"` // how the last message ended
-	SentToday   int64      `json:"sent_today"`            // since midnight in local time, or since the start
+	SentToday   int64      `json:"sent_today"`            // messages since midnight in local time; without a history, since the start at the earliest
+	Recipients  int64      `json:"recipients_today"`      // of those messages
 	DailyLimit  int64      `json:"daily_limit,omitempty"` // the provider's; 0 if it does not say
+	LimitUnit   LimitUnit  `json:"daily_limit_unit,omitempty"`
 	Upstream    PoolStatus `json:"upstream"`
 	Token       Token      `json:"token"`
 
 	ConsentUsed time.Time `json:"consent_used,omitzero"` // the last refresh that worked
 	ConsentEnds time.Time `json:"consent_ends,omitzero"` // unless it is used again; zero if the provider does not say
 }
+
+// LimitUnit is what a provider's daily limit counts.
+type LimitUnit string
+
+const (
+	LimitMessages   LimitUnit = "messages"
+	LimitRecipients LimitUnit = "recipients" // a message to five people counts as five
+)
 
 // Trouble returns the account's Problem. If it has none, it makes one from the state alone,
 // so that there is always something to show.

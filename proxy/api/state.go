@@ -25,6 +25,7 @@ const (
 	SignInDown     State = "error"         // the sign-in server does not answer, or not as it should
 	Untrusted      State = "untrusted"     // the mail server's certificate is not trusted
 	Offline        State = "offline"       // this machine has no network
+	LastUnsent     State = "last_unsent"   // the last messages were not sent; why is not the account's or a server's
 
 	NeedsConsent        State = "needs_consent" // the user must sign in
 	NeedsAdmin          State = "needs_admin"
@@ -44,7 +45,7 @@ const (
 // States are all states, in order of severity.
 var States = []State{
 	Ready, Unused, Refreshing,
-	ProviderBusy, TurnedAway, MailServerDown, SignInDown, Untrusted, Offline,
+	ProviderBusy, TurnedAway, MailServerDown, SignInDown, Untrusted, Offline, LastUnsent,
 	NeedsConsent, NeedsAdmin, NotRegistered, RegistrationRefused, SMTPDisabled, WrongIdentity,
 	PasswordsRetired, NotAuthenticated, TokenRefused, Unusable, NoPassword, KeystoreLocked, KeystoreFailed,
 }
@@ -68,6 +69,7 @@ var abouts = map[State]about{
 	SignInDown:     {Passing, "sign-in server not responding", "{{.Provider}} isn’t responding", RunChecks},
 	Untrusted:      {Passing, "certificate not trusted", "{{.Provider}}’s certificate isn’t trusted", RunChecks},
 	Offline:        {Passing, "no network", "No network connection", ""},
+	LastUnsent:     {Passing, "problem with the last message", "Problem with the last message", ShowActivity},
 
 	NeedsConsent:        {NeedsSomebody, "sign-in needed", "", SignIn},
 	NeedsAdmin:          {NeedsSomebody, "administrator needed", "", SignIn},

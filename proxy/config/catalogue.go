@@ -117,6 +117,7 @@ func (l Catalogue) Resolve(a api.Account) (Provider, error) {
 	}
 	p.ClientID = cmp.Or(a.ClientID, p.ClientID)
 	p.MaxConnections = cmp.Or(a.MaxConnections, p.MaxConnections)
+	p.limitFor(a.Address)
 	return p, nil
 }
 

@@ -201,3 +201,43 @@ func TestResolve(t *testing.T) {
 		}
 	}
 }
+
+// TestDailyLimits: the limit is the provider's for this kind of account, in what it counts. A
+// Workspace account was shown the 500 messages of a personal one, and Exchange's 10,000 recipients
+// as messages.
+func TestDailyLimits(t *testing.T) {
+	c := Default()
+	c.Providers = []Provider{{ID: "google", ClientID: "x", Domains: []string{"gmail.com", "corp.example"}}}
+	own := Default()
+	own.Providers = []Provider{{ID: "google", ClientID: "x", DailyLimit: 100}, {ID: "microsoft", ClientID: "x", DailyLimit: 50},
+		{ID: "corp", Domains: []string{"corp.test"}, TokenURL: "https://x.test/", SMTP: "smtp.corp.test:587", DailyLimit: 7}}
+	for _, w := range []struct {
+		c                 Config
+		address, provider string
+		limit             int
+		unit              string
+	}{
+		{Default(), "me@gmail.com", "google", 500, "messages"},
+		{Default(), "me@GoogleMail.com", "google", 500, "messages"},
+		{Default(), "me@corp.example", "google", 2000, "messages"},
+		{c, "me@corp.example", "google", 2000, "messages"}, // the file says whose domain it is, not that it is personal
+		{c, "me@gmail.com", "google", 500, "messages"},
+		{own, "me@corp.example", "google", 100, "messages"},
+		{own, "me@corp.example", "microsoft", 50, "recipients"},
+		{own, "me@corp.test", "corp", 7, "messages"},
+		{Default(), "me@corp.example", "microsoft", 10000, "recipients"},
+		{Default(), "me@corp.example", "gcc-high", 10000, "recipients"},
+		{Default(), "me@yandex.ru", "", 500, "recipients"},
+		{Default(), "me@outlook.com", "", 0, ""}, // differs from account to account
+	} {
+		p, err := w.c.Resolve(api.Account{Address: w.address, Provider: w.provider})
+		if err != nil || p.DailyLimit != w.limit || p.DailyLimitUnit != w.unit {
+			t.Errorf("%s at %s: %d %s, %v; want %d %s", w.address, w.provider, p.DailyLimit, p.DailyLimitUnit, err, w.limit, w.unit)
+		}
+	}
+	bad := Default()
+	bad.Providers = []Provider{{ID: "google", DailyLimitUnit: "letters"}}
+	if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), `use "messages" or "recipients"`) {
+		t.Errorf("letters: %v", err)
+	}
+}

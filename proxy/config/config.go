@@ -36,6 +36,9 @@ type Config struct {
 	Theme         string `toml:"theme,omitempty"`    // of the window: "system", "light" or "dark"
 	Language      string `toml:"language,omitempty"` // of window, tray and notifications: "system", "en" or "de"
 
+	// History keeps the last events and the day's counts in a file, see package history.
+	History bool `toml:"history"`
+
 	// AllowRemote allows addresses above that are not loopback. On those the server
 	// requires TLS before AUTH.
 	AllowRemote bool `toml:"allow_remote,omitempty"`
@@ -97,7 +100,13 @@ type Provider struct {
 	Hello          string `toml:"hello,omitempty" json:"hello,omitempty"`                     // the name to give in EHLO; "" lets Waxseal choose
 	CAFile         string `toml:"ca_file,omitempty" json:"ca_file,omitempty"`                 // PEM; additional CAs to trust, for this provider only
 	MaxConnections int    `toml:"max_connections,omitempty" json:"max_connections,omitempty"` // to the provider, for each account
-	DailyLimit     int    `toml:"daily_limit,omitempty" json:"daily_limit,omitempty"`         // messages per day for each account; 0 means unknown
+
+	// DailyLimit is how much an account may send in a day, in DailyLimitUnit; 0 means unknown.
+	// DailyLimitHosted takes its place for accounts whose domain is not one of Domains, which
+	// means an organisation's own domain; 0 means that there is no difference.
+	DailyLimit       int    `toml:"daily_limit,omitempty" json:"daily_limit,omitempty"`
+	DailyLimitHosted int    `toml:"daily_limit_hosted,omitempty" json:"daily_limit_hosted,omitempty"`
+	DailyLimitUnit   string `toml:"daily_limit_unit,omitempty" json:"daily_limit_unit,omitempty"` // "messages" (the default) or "recipients"
 
 	// NoOAuth says, in a sentence, what to do instead, for a provider that does not support
 	// OAuth on SMTP. It is empty for all others.
@@ -132,6 +141,7 @@ func Default() Config {
 		Keystore:                 keystore.SystemKind,
 		LogLevel:                 "info",
 		Notifications:            true,
+		History:                  true,
 		Theme:                    "system",
 		Language:                 "system",
 		MaxConnections:           10_000,

@@ -225,6 +225,7 @@ func (c Config) Changes(to api.SettingsChange) Changes {
 		}
 	}
 	truth(to.Notifications, "notifications", func(c *Config) *bool { return &c.Notifications })
+	truth(to.History, "history", func(c *Config) *bool { return &c.History })
 	truth(to.AllowRemote, "allow_remote", func(c *Config) *bool { return &c.AllowRemote })
 	return all
 }

@@ -24,6 +24,9 @@ func (p Provider) complete() Provider {
 	p.RedirectPath = cmp.Or(p.RedirectPath, "/")
 	p.SMTPTLS = cmp.Or(p.SMTPTLS, tlsByPort(p.SMTP), "starttls")
 	p.MaxConnections = cmp.Or(p.MaxConnections, defaultConnections)
+	if p.DailyLimit > 0 {
+		p.DailyLimitUnit = cmp.Or(p.DailyLimitUnit, string(api.LimitMessages))
+	}
 	return p
 }
 
@@ -65,8 +68,27 @@ func merge(own, base Provider) Provider {
 	p.Hello = cmp.Or(own.Hello, base.Hello)
 	p.CAFile = cmp.Or(own.CAFile, base.CAFile)
 	p.MaxConnections = cmp.Or(own.MaxConnections, base.MaxConnections)
-	p.DailyLimit = cmp.Or(own.DailyLimit, base.DailyLimit)
+	if own.DailyLimit == 0 {
+		p.DailyLimit, p.DailyLimitHosted = base.DailyLimit, cmp.Or(own.DailyLimitHosted, base.DailyLimitHosted)
+	}
+	p.DailyLimitUnit = cmp.Or(own.DailyLimitUnit, base.DailyLimitUnit)
 	return p
+}
+
+// limitFor sets the daily limit that applies to an account.
+func (p *Provider) limitFor(address string) {
+	if p.DailyLimitHosted == 0 {
+		return
+	}
+	// Domains that the file adds to a built-in provider are an organisation's too.
+	own := p.Domains
+	if base, ok := builtin().byName(p.ID); ok {
+		own = base.Domains
+	}
+	_, domain, _ := CutDomain(Fold(address))
+	if !slices.ContainsFunc(own, func(d string) bool { return covers(d, domain, false) || covers(d, domain, true) }) {
+		p.DailyLimit = p.DailyLimitHosted
+	}
 }
 
 // tlsByPort returns the kind of TLS that a submission port implies, by RFC 8314 section

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -140,8 +141,11 @@ func (p Provider) distinctNames() []string {
 
 // check reports what is wrong with a complete provider, and at which key.
 func (p Provider) check(report func(key, format string, args ...any)) {
-	if p.MaxConnections < 0 || p.DailyLimit < 0 {
-		report("max_connections", "max_connections and daily_limit must not be negative")
+	if p.MaxConnections < 0 || p.DailyLimit < 0 || p.DailyLimitHosted < 0 {
+		report("max_connections", "max_connections, daily_limit and daily_limit_hosted must not be negative")
+	}
+	if !slices.Contains([]api.LimitUnit{"", api.LimitMessages, api.LimitRecipients}, api.LimitUnit(p.DailyLimitUnit)) {
+		report("daily_limit_unit", `daily_limit_unit is %q; use "messages" or "recipients"`, p.DailyLimitUnit)
 	}
 	for _, d := range p.Domains {
 		if !validHost(strings.TrimPrefix(d, "*.")) {

@@ -57,6 +57,8 @@ type drawn struct {
 	begun    bool
 	status   *line
 	faults   []*line
+	recent   *line // "Recent failures", with the next ones as its submenu
+	failures []*line
 	accounts []*line
 	none     *line // "No accounts yet"
 	more     *line
@@ -99,6 +101,12 @@ func build(click func(item *systray.MenuItem, do func(Actions))) *drawn {
 		l := fixed("")
 		click(l.item, func(a Actions) { a.Show(d.pageOf(i), "") })
 		d.faults = append(d.faults, l)
+	}
+	d.recent = fixed(lang.L("Recent failures"))
+	for range maxFailures {
+		l := &line{item: d.recent.item.AddSubMenuItem("", ""), visible: true}
+		click(l.item, func(a Actions) { a.Show("activity", "") })
+		d.failures = append(d.failures, l)
 	}
 	acting := func(do func(Actions)) *line {
 		l := fixed("")
@@ -174,6 +182,18 @@ func (d *drawn) draw(m menu) {
 		} else {
 			l.hide()
 		}
+	}
+	for i, l := range d.failures {
+		if i < len(m.failures) {
+			l.show(m.failures[i])
+		} else {
+			l.hide()
+		}
+	}
+	if len(m.failures) > 0 {
+		d.recent.show(lang.L("Recent failures"))
+	} else {
+		d.recent.hide()
 	}
 	for i, l := range d.accounts {
 		if i < len(m.accounts) {

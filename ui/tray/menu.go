@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"fyne.io/fyne/v2/lang"
 
@@ -21,6 +23,9 @@ import (
 // maxAccounts is how many accounts a menu lists; it only counts the others, because a
 // menu that fills the screen helps nobody.
 const maxAccounts = 15
+
+// maxFailures is how many recent failures a menu lists.
+const maxFailures = 5
 
 // State is everything that icon, menu and notifications are made from.
 type State struct {
@@ -37,6 +42,7 @@ type menu struct {
 	icon     icon
 	status   string // "3 accounts · 2 connections · 1 message"
 	faults   []entry
+	failures []string // what failed recently, newest first; each leads to the activity
 	accounts []account
 	more     string // "… and 12 more"
 	paused   bool
@@ -77,6 +83,9 @@ func menuOf(s State) menu {
 	if s.WindowFailed {
 		m.faults = append(m.faults, entry{lang.L("The window could not be opened. Try again…"), "overview"})
 	}
+	for _, a := range s.Failures[:min(len(s.Failures), maxFailures)] {
+		m.failures = append(m.failures, failure(a, s.Now))
+	}
 	shown := slices.Clone(s.Accounts)
 	slices.SortStableFunc(shown, func(a, b api.AccountStatus) int { return cmp.Compare(calm(a), calm(b)) })
 	if len(shown) > maxAccounts {
@@ -87,6 +96,25 @@ func menuOf(s State) menu {
 		m.accounts = append(m.accounts, account{a.Address + " · " + stateText(a), a.Address})
 	}
 	return m
+}
+
+// failure is one that happened recently, in one line: when, whose and what. The provider's own words
+// are in the activity.
+func failure(a api.Activity, now time.Time) string {
+	at, what := a.Time.In(now.Location()).Format("15:04"), capital(strings.TrimSuffix(speech.Say(a.Cause()), "."))
+	if a.Times > 1 {
+		what = lang.L("{{.What}} ({{.N}} times)", map[string]any{"What": what, "N": a.Times})
+	}
+	if a.Account == "" {
+		return at + " · " + what
+	}
+	return at + " · " + a.Account + " · " + what
+}
+
+// capital makes the first letter a capital one.
+func capital(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:]
 }
 
 // more makes a sentence a menu line that opens a page.

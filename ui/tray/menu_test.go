@@ -65,6 +65,19 @@ func TestMenuOf(t *testing.T) {
 		}), menu{icon: attention, status: "0 accounts · 0 connections · 0 messages", unlock: "Unlock keychain", retry: true, faults: []entry{
 			{"The keychain is locked…", "settings"}, {"X isn’t responding…", "overview"},
 			{"The window could not be opened. Try again…", "overview"}}}},
+		"recent failures": {serving(func(s *State) {
+			s.Now = morning
+			s.Failures = []api.Activity{
+				{Kind: api.Login, Time: morning.Add(-time.Minute), Account: "me@x.example", Times: 12, Result: api.Refused, Problem: &api.Problem{What: api.Say("Wrong local password.")}},
+				{Kind: api.Login, Time: morning.Add(-2 * time.Minute), Result: api.Refused, Reply: "535 <script>", Problem: &api.Problem{State: api.NeedsConsent, What: api.Say("The consent has expired.")}},
+				{Kind: api.Test, Time: morning.Add(-3 * time.Minute), Account: "me@x.example", Result: api.Failed},
+				{Kind: api.Message, Time: morning.Add(-4 * time.Minute), Account: "me@x.example", Result: api.Refused, Reply: "550 no"},
+				{Kind: api.Message, Time: morning.Add(-5 * time.Minute), Account: "me@x.example", Result: api.Unclear},
+				{Kind: api.Message, Time: morning.Add(-6 * time.Minute), Account: "me@x.example", Result: api.Deferred},
+			}
+		}), menu{icon: fine, status: "0 accounts · 0 connections · 0 messages", failures: []string{
+			"08:59 · me@x.example · Wrong local password (12 times)", "08:58 · Sign-in needed", "08:57 · me@x.example · Test not sent",
+			"08:56 · me@x.example · Refused", "08:55 · me@x.example · May have been delivered"}}},
 		"a breaker that tries again calls nobody": {serving(func(s *State) {
 			s.Breakers = []api.Breaker{{Name: "b", State: api.HalfOpen}}
 		}), menu{icon: fine, status: "0 accounts · 0 connections · 0 messages"}},

@@ -34,8 +34,10 @@ const patience = 10 * time.Minute
 type Notice struct {
 	Kind     Kind
 	Account  string    // that the page is about, if any
-	State    api.State // of the account or of the keystore
-	Provider string    // with ProviderLost
+	Others   int       // with AccountFault: how many more accounts have the same trouble
+	State    api.State // of the account, the provider or the keystore
+	Provider string    // of the account, or the one that has trouble
+	Address  string    // with PortLost: where no mail is accepted
 }
 
 // Page is the page of the window that a click on the notification opens.
@@ -61,21 +63,16 @@ func (n Notice) Page() string {
 func (n Notice) text() (title, body string) {
 	words.RLock()
 	defer words.RUnlock()
+	names := map[string]any{"Account": n.Account, "Provider": n.Provider, "Address": n.Address, "N": n.Others, "State": speech.Say(n.State.Label())}
 	switch n.Kind {
 	case AccountFault:
-		if n.State == api.NeedsConsent {
-			return lang.L("Sign in again: {{.Account}}", map[string]string{"Account": n.Account}),
-				lang.L("Mail from this account waits until you have signed in. Click to sign in.")
-		}
-		return lang.L("{{.Account}} can’t send mail", map[string]string{"Account": n.Account}),
-			lang.L("The reason: {{.State}}. Click to see what to do.", map[string]string{"State": speech.Say(n.State.Label())})
+		return n.faultText(names)
 	case ProviderLost:
-		return lang.L("Can’t reach {{.Provider}}", map[string]string{"Provider": n.Provider}),
-			lang.L("Waxseal keeps trying. Mail programs are told to try again later.")
+		return speech.Say(n.State.Headline(n.Provider)), lang.L("Waxseal keeps trying. Mail programs are told to try again later.")
 	case ProviderBack:
-		return lang.L("Sending works again"), lang.L("Mail programs can send waiting messages now.")
+		return lang.L("Sending through {{.Provider}} works again", names), lang.L("Mail programs can send waiting messages now.")
 	case PortLost:
-		return lang.L("Waxseal can’t accept mail"), lang.L("Another program uses its port. Click to choose another one.")
+		return lang.L("Waxseal can’t accept mail"), lang.L("Another program uses {{.Address}}. Click to choose another port.", names)
 	case KeychainFault:
 		if n.State == api.KeystoreLocked {
 			return lang.L("The keychain is locked"), lang.L("Mail can’t be sent until it is unlocked. Click for details.")
@@ -84,18 +81,32 @@ func (n Notice) text() (title, body string) {
 	case WindowFault:
 		return lang.L("The window could not be opened"), lang.L("Mail is still being sent. The log has details.")
 	case TestSent:
-		return lang.L("The test message was sent"), lang.L("The provider has accepted it.")
+		return lang.L("Test message sent: {{.Account}}", names), lang.L("{{.Provider}} has accepted it.", names)
 	case TestFailed:
-		return lang.L("The test message was not sent"), lang.L("Click to see why.")
+		return lang.L("Test message not sent: {{.Account}}", names), lang.L("It did not go through {{.Provider}}. Click to see why.", names)
 	}
 	return "Waxseal", ""
+}
+
+// faultText is the text about an account that needs somebody.
+func (n Notice) faultText(names map[string]any) (title, body string) {
+	title = lang.L("{{.Account}} can’t send mail", names)
+	body = lang.L("The reason: {{.State}} ({{.Provider}}). Click to see what to do.", names)
+	if n.State == api.NeedsConsent {
+		title = lang.L("Sign in again: {{.Account}}", names)
+		body = lang.L("{{.Provider}} accepts no mail from this account until you have signed in. Click to sign in.", names)
+	}
+	if n.Others > 0 {
+		title += " (" + lang.N("and {{.N}} more accounts", n.Others, names) + ")"
+	}
+	return title, body
 }
 
 // Told is what notifications have told and is not over. The zero value is the start.
 type Told struct {
 	accounts map[string]api.State // by address
 	passing  time.Time            // when trouble that should pass began; zero without any
-	lost     bool                 // that was told
+	lost     string               // the provider that was told to have it; "" if none was
 	lasting  map[Kind]bool
 }
 
@@ -118,8 +129,11 @@ func (t Told) Notices(s State) ([]Notice, Told) {
 	for _, kind := range slices.Sorted(maps.Keys(next.lasting)) {
 		if !t.lasting[kind] {
 			n := Notice{Kind: kind}
-			if kind == KeychainFault {
+			switch kind {
+			case KeychainFault:
 				n.State = s.Keystore.Problem.State
+			case PortLost:
+				n.Address = s.PortTaken.Address
 			}
 			out = append(out, n)
 		}
@@ -142,23 +156,31 @@ func (next *Told) faults(t Told, s State) (out []Notice) {
 			continue
 		}
 		keystore := s.Keystore.Problem != nil && (a.State == api.KeystoreLocked || a.State == api.KeystoreFailed)
-		same := func(n Notice) bool { return n.State == a.State }
-		if before != a.State && !keystore && !slices.ContainsFunc(out, same) {
-			out = append(out, Notice{Kind: AccountFault, Account: a.Address, State: a.State})
+		if before == a.State || keystore {
+			continue
 		}
+		if i := slices.IndexFunc(out, func(n Notice) bool { return n.State == a.State }); i >= 0 {
+			out[i].Others++
+			continue
+		}
+		out = append(out, Notice{Kind: AccountFault, Account: a.Address, State: a.State, Provider: a.Name})
 	}
 	return out
 }
 
 // outages are the notices about passing trouble that has lasted for patience. A
-// missing network is not told: whoever uses the computer knows.
+// missing network is not told: whoever uses the computer knows. Nor is a message that
+// was not sent: its mail program has told.
 func (next *Told) outages(t Told, s State) []Notice {
 	state, provider, troubled := s.Passing()
+	if state == api.LastUnsent {
+		troubled = false
+	}
 	trying := slices.ContainsFunc(s.Breakers, func(b api.Breaker) bool { return b.State == api.HalfOpen })
 	switch {
 	case !troubled && !(trying && !t.passing.IsZero()):
-		if t.lost {
-			return []Notice{{Kind: ProviderBack}}
+		if sends := func(a api.AccountStatus) bool { return a.Name == t.lost && a.State.Severity() <= api.Busy }; t.lost != "" && slices.ContainsFunc(s.Accounts, sends) {
+			return []Notice{{Kind: ProviderBack, Provider: t.lost}}
 		}
 		return nil
 	case t.passing.IsZero():
@@ -167,9 +189,9 @@ func (next *Told) outages(t Told, s State) []Notice {
 		next.passing = t.passing
 	}
 	next.lost = t.lost
-	if !next.lost && troubled && state != api.Offline && s.Now.Sub(next.passing) >= patience {
-		next.lost = true
-		return []Notice{{Kind: ProviderLost, Provider: provider}}
+	if next.lost == "" && troubled && state != api.Offline && s.Now.Sub(next.passing) >= patience {
+		next.lost = provider
+		return []Notice{{Kind: ProviderLost, Provider: provider, State: state}}
 	}
 	return nil
 }

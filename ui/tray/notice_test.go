@@ -2,6 +2,7 @@ package tray
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ func TestNotices(t *testing.T) {
 			for i, state := range states {
 				s.Breakers = append(s.Breakers, api.Breaker{Name: string(rune('a' + i)), Provider: "X", Mail: true, State: state})
 			}
+			s.Accounts = []api.AccountStatus{account1(api.Ready)}
 		})
 	}
 	with := func(change func(*State)) State { return serving(change) }
@@ -38,13 +40,18 @@ func TestNotices(t *testing.T) {
 		s.Keystore.Problem = locked
 		return s
 	}
-	consent := func(who string) Notice { return Notice{Kind: AccountFault, Account: who, State: api.NeedsConsent} }
+	consent := func(who string) Notice {
+		return Notice{Kind: AccountFault, Account: who, State: api.NeedsConsent, Provider: "X"}
+	}
+	three := consent("a")
+	three.Others = 2
+	outage := func(state api.State) []Notice { return []Notice{{Kind: ProviderLost, Provider: "X", State: state}} }
 	type step struct {
 		state State
 		want  []Notice
 	}
 	min := time.Minute
-	lost, back := []Notice{{Kind: ProviderLost, Provider: "X"}}, []Notice{{Kind: ProviderBack}}
+	lost, back := outage(api.MailServerDown), []Notice{{Kind: ProviderBack, Provider: "X"}}
 	for name, story := range map[string][]step{
 		"consent": {
 			{accounts(api.Ready, api.NeedsConsent), []Notice{consent("b")}},
@@ -56,12 +63,12 @@ func TestNotices(t *testing.T) {
 			{accounts(api.Ready, api.NeedsConsent), []Notice{consent("b")}},
 			{accounts(api.Ready), nil}, // removed
 		},
-		"all at once are one": {{accounts(api.NeedsConsent, api.NeedsConsent, api.NeedsConsent), []Notice{consent("a")}}},
+		"all at once are one": {{accounts(api.NeedsConsent, api.NeedsConsent, api.NeedsConsent), []Notice{three}}},
 		"another trouble of the same account": {
-			{accounts(api.RegistrationRefused), []Notice{{Kind: AccountFault, Account: "a", State: api.RegistrationRefused}}},
+			{accounts(api.RegistrationRefused), []Notice{{Kind: AccountFault, Account: "a", State: api.RegistrationRefused, Provider: "X"}}},
 			{accounts(api.Refreshing), nil},
 			{accounts(api.RegistrationRefused), nil},
-			{accounts(api.SMTPDisabled), []Notice{{Kind: AccountFault, Account: "a", State: api.SMTPDisabled}}},
+			{accounts(api.SMTPDisabled), []Notice{{Kind: AccountFault, Account: "a", State: api.SMTPDisabled, Provider: "X"}}},
 			{accounts(api.MailServerDown), nil},
 			{accounts(api.SMTPDisabled), nil},
 		},
@@ -81,8 +88,20 @@ func TestNotices(t *testing.T) {
 			{after(9*min, accounts(api.ProviderBusy)), nil},
 			{after(10*min-1, accounts(api.Ready)), nil},
 			{after(11*min, accounts(api.ProviderBusy)), nil},
-			{after(21*min, accounts(api.ProviderBusy)), lost},
+			{after(21*min, accounts(api.ProviderBusy)), outage(api.ProviderBusy)},
 			{after(22*min, accounts(api.Ready)), back},
+		},
+		"what needs somebody in the end is not back": {
+			{after(0, accounts(api.MailServerDown)), nil},
+			{after(11*min, accounts(api.MailServerDown)), lost},
+			{after(12*min, accounts(api.NeedsConsent)), []Notice{consent("a")}},
+		},
+		"a message that was not sent is told by its mail program": {
+			{after(0, accounts(api.LastUnsent)), nil},
+			{after(11*min, accounts(api.LastUnsent)), nil},
+			{after(12*min, accounts(api.LastUnsent, api.MailServerDown)), nil},
+			{after(23*min, accounts(api.LastUnsent, api.MailServerDown)), lost},
+			{after(24*min, accounts(api.LastUnsent, api.Ready)), back},
 		},
 		"no network is no news to whoever sits there": {
 			{after(0, accounts(api.Offline)), nil},
@@ -91,9 +110,9 @@ func TestNotices(t *testing.T) {
 		},
 		"what lasts": {
 			{with(func(s *State) {
-				s.PortTaken, s.WindowFailed, s.Keystore.Problem = &api.PortTakenError{}, true, locked
+				s.PortTaken, s.WindowFailed, s.Keystore.Problem = &api.PortTakenError{Address: "127.0.0.1:1587", Owner: "x; calc"}, true, locked
 			}),
-				[]Notice{{Kind: KeychainFault, State: api.KeystoreLocked}, {Kind: PortLost}, {Kind: WindowFault}}},
+				[]Notice{{Kind: KeychainFault, State: api.KeystoreLocked}, {Kind: PortLost, Address: "127.0.0.1:1587"}, {Kind: WindowFault}}},
 			{with(func(s *State) {
 				s.PortTaken, s.WindowFailed, s.Keystore.Problem = &api.PortTakenError{}, true, &api.Problem{State: api.KeystoreFailed}
 			}), nil},
@@ -136,6 +155,25 @@ func TestNoticesLeadSomewhere(t *testing.T) {
 		title, body := n.text()
 		if n.Page() != page || title == "Waxseal" || body == "" {
 			t.Errorf("%v: page %q, says %q, %q", n, n.Page(), title, body)
+		}
+	}
+}
+
+// Notifications were about "this account" and "a provider".
+func TestNoticesNameAccountAndProvider(t *testing.T) {
+	english(t)
+	for want, n := range map[string]Notice{
+		"Sign in again: a@x.example|X accepts no mail from this account until you have signed in. Click to sign in.": {Kind: AccountFault, Account: "a@x.example", Provider: "X", State: api.NeedsConsent},
+		"Sign in again: a@x.example (and 1 more account)|X accepts no mail":                                          {Kind: AccountFault, Account: "a@x.example", Provider: "X", State: api.NeedsConsent, Others: 1},
+		"a@x.example can’t send mail|The reason: SMTP switched off (X). Click to see what to do.":                    {Kind: AccountFault, Account: "a@x.example", Provider: "X", State: api.SMTPDisabled},
+		"X asks to slow down|Waxseal keeps trying.":                                                                  {Kind: ProviderLost, Provider: "X", State: api.ProviderBusy},
+		"Sending through X works again|":                                                                             {Kind: ProviderBack, Provider: "X"},
+		"Test message sent: a@x.example|X has accepted it.":                                                          {Kind: TestSent, Account: "a@x.example", Provider: "X"},
+		"Test message not sent: a@x.example|It did not go through X. Click to see why.":                              {Kind: TestFailed, Account: "a@x.example", Provider: "X"},
+		"Waxseal can’t accept mail|Another program uses 127.0.0.1:1587. Click to choose another port.":               {Kind: PortLost, Address: "127.0.0.1:1587"},
+	} {
+		if title, body := n.text(); !strings.HasPrefix(title+"|"+body, want) {
+			t.Errorf("got %q, %q; want %q", title, body, want)
 		}
 	}
 }
