@@ -3,7 +3,6 @@ package config
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestFold(t *testing.T) {
@@ -51,16 +50,15 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// TestFoldIsQuick: before it logs in, anybody may send an address as long as a line,
-// and each kilobyte of a single label used to cost milliseconds.
-func TestFoldIsQuick(t *testing.T) {
-	long := "me@" + strings.Repeat("\u00fc", 1<<15) + ".example"
-	start := time.Now()
-	if got := Fold(long); got != long {
-		t.Errorf("a domain of 64 KiB was changed to one of %d bytes", len(got))
-	}
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("it took %v", took)
+// TestFoldIsBounded: before it logs in, anybody may send an address as long as a line, and each
+// kilobyte of a single label cost milliseconds, growing with its square. A domain longer than any
+// is left as it is, whatever else it is.
+func TestFoldIsBounded(t *testing.T) {
+	for _, n := range []int{maxDomain, 1 << 16} {
+		long := "me@" + strings.Repeat("\u00fc", n/2) + ".example"
+		if got := Fold(long); got != long {
+			t.Errorf("a domain of %d bytes was changed to one of %d bytes", n, len(got))
+		}
 	}
 }
 
@@ -70,12 +68,8 @@ func FuzzFold(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		start := time.Now()
 		if once := Fold(s); Fold(once) != once {
 			t.Errorf("Fold(%q) = %q, folded again %q", s, once, Fold(once))
-		}
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("folding %d bytes took %v", len(s), took)
 		}
 	})
 }
