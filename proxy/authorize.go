@@ -34,7 +34,10 @@ func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func
 				return unknownAccount(to.Account.Address)
 			}
 			if !to.New {
-				return nil
+				if to.Account.Login == "" {
+					return nil
+				}
+				return s.SetLogin(ctx, to.Account.Address, to.Account.Login)
 			}
 			_, err := s.Add(ctx, to.Account, to.ClientSecret)
 			added = err == nil

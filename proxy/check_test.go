@@ -240,6 +240,27 @@ func TestAuthorizeTriesTheToken(t *testing.T) {
 	}
 }
 
+// TestAuthorizeAsAnotherUser: the window asks who signs in for a shared mailbox that is already there.
+func TestAuthorizeAsAnotherUser(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	if _, err := r.server.Add(t.Context(), api.Account{Address: "office@corp.test"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	to := api.ConsentRequest{Account: api.Account{Address: "office@corp.test", Login: "new@corp.test"}, Device: true}
+	consented, err := r.server.Authorize(t.Context(), to, func(p api.Prompt) error {
+		if p.Device == nil {
+			return nil
+		}
+		return r.provider.ApproveDevice(p.Device.UserCode, "new@corp.test")
+	})
+	if !consented || err != nil {
+		t.Errorf("%t, %v", consented, err)
+	}
+	if got := r.server.mailbox("office@corp.test").account.Login; got != "new@corp.test" {
+		t.Errorf("%q logs in", got)
+	}
+}
+
 // TestAuthorizeByCode is for machines without a browser.
 func TestAuthorizeByCode(t *testing.T) {
 	r := newRig(t, rigOptions{})

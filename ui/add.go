@@ -140,6 +140,10 @@ type addWho struct {
 	choice   *choice
 	choose   *fyne.Container
 	instead  *notice // why it cannot be added, and what to do instead
+	shared   *button // asks who signs in
+	sharing  *fyne.Container
+	login    *entry
+	signer   field
 	register *register
 	next     *button
 	code     *button
@@ -161,6 +165,14 @@ func newAddWho(a *add) *addWho {
 	s.choice = k.choice(nil, func(name string) { s.chosen(name) })
 	s.choice.PlaceHolder = tr("Choose a provider")
 	s.choose = newField(tr("Provider"), tr("We couldn’t detect the provider. Choose who hosts this mailbox."), s.choice.framed()).Container
+	s.shared = k.quiet(tr("Shared mailbox or alias?"), nil, func() {
+		s.askLogin(true)
+		a.w.win.Canvas().Focus(s.login)
+	})
+	s.sharing = padded(-8, 0, newFlow(8, s.shared))
+	s.login = k.entry(tr("you@example.com"), func(string) { s.signer.refuse("") })
+	s.login.OnSubmitted = func(string) { s.submit() }
+	s.signer = newField(tr("Who signs in"), tr("The user who may send as the address above, if that is another one."), s.login)
 	s.instead = newNotice(a.w)
 	for _, e := range []*entry{s.register.id, s.register.secret} {
 		e.OnChanged = func(string) {
@@ -175,7 +187,7 @@ func newAddWho(a *add) *addWho {
 	s.code = k.quiet(tr("Sign in on another device"), nil, func() { s.proceed(true) })
 	s.root = newColumn(16,
 		newMuted(tr("You sign in on your provider’s own page. Waxseal never sees that password.")),
-		s.field.Container, s.found, s.choose, s.instead.Container, s.register.root,
+		s.field.Container, s.found, s.choose, s.instead.Container, s.sharing, s.signer.Container, s.register.root,
 		newActions(s.code, s.next))
 	s.clear()
 	return s
@@ -183,6 +195,8 @@ func newAddWho(a *add) *addWho {
 
 func (s *addWho) clear() {
 	s.address.SetText("")
+	s.login.SetText("")
+	s.askLogin(false)
 	s.forget()
 	s.register.clear()
 }
@@ -264,6 +278,7 @@ func (s *addWho) offer(p api.Preflight) {
 	show(s.found, p.Provider != "")
 	s.register.show(p)
 	show(s.code, p.Device)
+	s.askLogin(s.signer.Visible())
 	switch {
 	case p.NoSignIn:
 		s.next.SetText(tr("Connect"))
@@ -273,6 +288,14 @@ func (s *addWho) offer(p api.Preflight) {
 		s.next.SetText(tr("Sign in"))
 	}
 	s.ready()
+}
+
+// askLogin asks who signs in, or offers to ask. Where nobody signs in, there is nothing to ask.
+func (s *addWho) askLogin(ask bool) {
+	some := s.prospect.Provider != "" && !s.prospect.NoSignIn
+	show(s.signer.Container, some && (ask || s.login.Text != ""))
+	show(s.sharing, some && !s.signer.Visible())
+	s.a.w.settle()
 }
 
 // ready enables the next step once everything required is entered.
@@ -294,8 +317,17 @@ func (s *addWho) submit() {
 }
 
 func (s *addWho) proceed(device bool) {
+	login := ""
+	if s.signer.Visible() {
+		login = strings.TrimSpace(s.login.Text)
+	}
+	if login != "" && !complete(login) {
+		s.signer.refuse(tr("Enter a full email address, like you@example.com."))
+		s.a.w.settle()
+		return
+	}
 	to := api.ConsentRequest{New: !s.prospect.There, Device: device,
-		Account: api.Account{Address: strings.TrimSpace(s.address.Text), Provider: s.prospect.Provider}}
+		Account: api.Account{Address: strings.TrimSpace(s.address.Text), Provider: s.prospect.Provider, Login: login}}
 	if s.register.root.Visible() {
 		to.Account.ClientID = strings.TrimSpace(s.register.id.Text)
 		if s.register.needs.Secret != "none" {

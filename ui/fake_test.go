@@ -107,7 +107,7 @@ func (f *fake) Preflight(_ context.Context, a api.Account) (api.Preflight, error
 
 func (f *fake) Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (bool, error) {
 	if a := to.Account; to.New {
-		if err := f.ask(strings.TrimSpace("add " + a.Address + " " + a.Provider + " " + a.ClientID + " " + to.ClientSecret + " " + a.Tenant)); err != nil {
+		if err := f.ask(strings.TrimSpace("add " + a.Address + " " + a.Provider + " " + a.ClientID + " " + to.ClientSecret + " " + a.Tenant + a.Login)); err != nil {
 			return false, err
 		}
 	}

@@ -53,6 +53,26 @@ func TestAddAccount(t *testing.T) {
 	}
 }
 
+// Another user signs in for a shared mailbox.
+func TestAddSharedMailbox(t *testing.T) {
+	b := busyOffice()
+	s, a := begun(t, b)
+	if a.who.sharing.Visible() || a.who.signer.Visible() {
+		t.Error("it asks who signs in before the provider is known")
+	}
+	a.who.address.SetText("office@corp.example")
+	s.until("the provider is known", func() bool { return a.who.found.Visible() })
+	test.Tap(a.who.shared)
+	test.Type(s.w.win.Canvas().Focused(), "grace@")
+	test.Tap(a.who.next)
+	if a.wait.root.Visible() || a.who.signer.below.Text != "Enter a full email address, like you@example.com." {
+		t.Errorf("says %q of half an address", a.who.signer.below.Text)
+	}
+	a.who.login.SetText("grace@corp.example")
+	test.Tap(a.who.next)
+	s.until("the account is added", func() bool { return b.called("add office@corp.example microsoft   grace@corp.example") })
+}
+
 // The provider is looked for when typing has rested, not at each key.
 func TestTypingIsNotAskedAtEachKey(t *testing.T) {
 	s, a := begun(t, base())

@@ -339,6 +339,11 @@ var stories = []story{
 
 	{name: "add", page: Page{Name: "add"}, backend: base, image: true},
 	{name: "add recognised", page: Page{Name: "add"}, backend: base, shot: "add", act: func(s *stage) { typeAddress(s, "ada@corp.example") }},
+	{name: "add shared mailbox", page: Page{Name: "add"}, backend: base, act: func(s *stage) {
+		typeAddress(s, "office@corp.example")
+		test.Tap(s.w.pages["add"].(*add).who.shared)
+		s.w.pages["add"].(*add).who.login.SetText("ada@corp.example")
+	}},
 	{name: "add unknown", page: Page{Name: "add"}, backend: base, act: func(s *stage) { typeAddress(s, "ada@home.example") }},
 	{name: "add without oauth", page: Page{Name: "add"}, backend: base, act: func(s *stage) { typeAddress(s, "ada@icloud.com") }},
 	{name: "add register", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[0].NoClientID = true }),

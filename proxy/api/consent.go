@@ -4,7 +4,7 @@ import "time"
 
 // ConsentRequest is a request to sign in to an account.
 type ConsentRequest struct {
-	Account Account `json:"account"` // only its address, if it is there
+	Account Account `json:"account"` // if it is there: its address, and its Login if that changes
 	// New adds the account first, with ClientSecret. If nobody signs in, it is removed again.
 	New          bool   `json:"new,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty"`
