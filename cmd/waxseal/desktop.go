@@ -30,6 +30,8 @@ type desktop struct {
 	tray   *tray.Tray
 	hidden bool // started at login: never open the window unasked
 
+	revived bool // the previous instance died
+
 	notices  chan tray.Notice
 	approved chan string // accounts whose user has just approved
 	working  sync.WaitGroup
@@ -96,6 +98,11 @@ func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
 		return false, err
 	}
 	d := newDesktop(path, server, log, hidden, m.windowArgs(path))
+	if d.revived = m.flags.revived; d.revived {
+		log.Error("the previous instance died; its window has started this one")
+	} else {
+		d.window.args = append(d.window.args, "--revive")
+	}
 	return d.run(ctx, work{server: server, listener: listener, log: log})
 }
 
@@ -214,6 +221,9 @@ func (d *desktop) begin(ctx context.Context) {
 			d.show("add", "")
 		default:
 			d.show("overview", "")
+		}
+		if d.revived {
+			d.tell(tray.Notice{Kind: tray.Revived})
 		}
 		if !present {
 			d.log.Warn("this desktop shows no tray icons; start Waxseal again to see its window")

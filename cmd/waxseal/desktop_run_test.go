@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -171,6 +172,18 @@ func TestDesktopStarts(t *testing.T) {
 
 	p.cmd.Process.Kill()
 	<-p.exited
+	traytest.Until(t, "the window has started it again", func() bool { return len(s.bus.Items()) == 1 && s.icon().Has("Quit") })
+	again := s.client()
+	traytest.Until(t, "it shows its window", func() bool { return len(s.windows()) == 1 && pid() != first })
+	status, err := again.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := os.FindProcess(status.PID)
+	if err != nil || status.PID == p.cmd.Process.Pid {
+		t.Fatalf("process %d: %v", status.PID, err)
+	}
+	second.Kill() // what dies at once is not started for ever
 	s.noWindow()
 	s.waxseal(nil, "--hidden")
 	traytest.Until(t, "the icon is back", func() bool { return len(s.bus.Items()) == 1 && s.icon().Has("Quit") })

@@ -24,6 +24,7 @@ type flags struct {
 	logFile  string
 
 	logFormat string
+	revived   bool
 }
 
 // root builds the command tree. started is set once a command begins: an error before that is
@@ -57,6 +58,8 @@ and passes on the provider's answer.`,
 	m.flags.logFormat = "text"
 	p.Var(choice{&m.flags.logFormat, []string{"text", "json"}}, "log-format", "`FORMAT` of the log: text or json")
 	root.Flags().BoolVar(&hidden, "hidden", false, "start without a window, as at login")
+	root.Flags().BoolVar(&m.flags.revived, "revived", false, "the previous instance died, and its window started this one")
+	root.Flags().MarkHidden("revived")
 	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(), m.activityCommand(),
 		m.reloadCommand(), m.sendTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())

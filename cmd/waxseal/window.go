@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os/exec"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/app"
@@ -24,6 +25,7 @@ import (
 type windowFlags struct {
 	page, account string
 	trayMissing   bool
+	revive        bool // start Waxseal again if it dies
 }
 
 // windowCommands are the commands that need a window.
@@ -39,11 +41,21 @@ func (m *Main) windowCommands() []*cobra.Command {
 	cmd.Flags().StringVar(&f.page, "page", "", "`PAGE` to start with")
 	cmd.Flags().StringVar(&f.account, "account", "", "`ADDRESS` that the page is about")
 	cmd.Flags().BoolVar(&f.trayMissing, "tray-missing", false, "the desktop does not show the icon")
+	cmd.Flags().BoolVar(&f.revive, "revive", false, "start Waxseal again if it dies")
 	return []*cobra.Command{cmd}
 }
 
-// windowArgs are the global flags that the window's process needs too.
-func (m *Main) windowArgs(path string) []string { return []string{"--config", path} }
+// windowArgs are the global flags for the window's process, which may have to start this program
+// again.
+func (m *Main) windowArgs(path string) []string {
+	args := []string{"--config", path}
+	for _, f := range [][2]string{{"--keystore", m.flags.keystore}, {"--log-level", m.flags.logLevel}, {"--log-file", m.flags.logFile}} {
+		if f[1] != "" {
+			args = append(args, f[0], f[1])
+		}
+	}
+	return args
+}
 
 // window is the window's process. It talks to the tray's process over the control socket, and
 // ends with it.
@@ -56,6 +68,10 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 	settings, err := client.Settings(ctx)
 	if err != nil {
 		return err
+	}
+	died := func() {}
+	if f.revive {
+		died = m.revive
 	}
 	a := newApp()
 	failed := false
@@ -71,7 +87,7 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		OpenURL: m.openBrowser, OpenFolder: openFolder,
 		SaveReport: func(ctx context.Context, checks string) (string, error) { return m.saveReport(ctx, client, checks) },
 		Autostart:  autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
-		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client),
+		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client, died),
 	})
 	if failed {
 		return errors.New("the window could not be opened: this screen or its driver has no usable OpenGL")
@@ -167,11 +183,32 @@ func openFolder(path string) error {
 	return nil
 }
 
-// pages are the pages that the tray's process asks for.
-func pages(client *control.Client) func(context.Context) iter.Seq2[ui.Page, error] {
+// revive starts Waxseal again after it has died, so that mail programs can go on sending. The new
+// instance's window does not do so again: something that dies at once would be started for ever.
+func (m *Main) revive() {
+	path, err := m.configPath()
+	if err != nil {
+		return
+	}
+	self, err := program()
+	if err != nil {
+		return
+	}
+	cmd := exec.Command(self, append(m.windowArgs(path), "--revived")...)
+	hideConsole(cmd)
+	if err := cmd.Start(); err != nil {
+		m.say("Waxseal could not be started again: %v", err)
+	}
+}
+
+// pages are the pages that the tray's process asks for. died is called if that has died.
+func pages(client *control.Client, died func()) func(context.Context) iter.Seq2[ui.Page, error] {
 	return func(ctx context.Context) iter.Seq2[ui.Page, error] {
 		return func(yield func(ui.Page, error) bool) {
 			for p, err := range client.Pages(ctx) {
+				if errors.Is(err, control.ErrDied) {
+					died()
+				}
 				if errors.Is(err, control.ErrNotRunning) {
 					fyne.Do(fyne.CurrentApp().Quit) // the window ends with its program
 				}

@@ -80,6 +80,10 @@ type Page struct {
 // ErrNotRunning says that no instance is running for the configuration file.
 var ErrNotRunning = errors.New("no Waxseal is running for this configuration")
 
+// ErrDied says that the instance ended without closing its connections, as after a crash or
+// a kill -9. It is an [ErrNotRunning] too.
+var ErrDied = fmt.Errorf("%w any more: it ended without a word", ErrNotRunning)
+
 // RunningError says that another process is using the configuration file.
 type RunningError struct {
 	PID     int // 0 if it holds the lock but does not answer

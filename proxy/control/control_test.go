@@ -352,7 +352,7 @@ func TestWatchSeesTheEnd(t *testing.T) {
 			stop()
 		}
 	}
-	if !errors.Is(last, ErrNotRunning) {
+	if !errors.Is(last, ErrNotRunning) || errors.Is(last, ErrDied) {
 		t.Errorf("Watch ended with %v, want ErrNotRunning", last)
 	}
 }

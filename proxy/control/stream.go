@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"iter"
 	"net/http"
 
@@ -16,7 +18,8 @@ func (c *Client) Watch(ctx context.Context) iter.Seq2[api.Snapshot, error] {
 }
 
 // Pages yields the pages that the window is asked to show, until ctx or the
-// instance ends. If the instance ends, the last error is [ErrNotRunning].
+// instance ends. If the instance ends, the last error is [ErrNotRunning], and if it died,
+// [ErrDied].
 func (c *Client) Pages(ctx context.Context) iter.Seq2[Page, error] {
 	return lines[Page](ctx, c, "/pages")
 }
@@ -37,8 +40,12 @@ func lines[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, erro
 			if ctx.Err() != nil {
 				return
 			}
-			if err != nil {
+			switch {
+			case errors.Is(err, io.EOF): // the answer was ended
 				yield(none, ErrNotRunning)
+				return
+			case err != nil: // it broke off
+				yield(none, ErrDied)
 				return
 			}
 			if !yield(v, nil) {

@@ -21,6 +21,7 @@ const (
 	PortLost      Kind = "port lost"      // the server accepts no mail
 	KeychainFault Kind = "keychain fault" // secrets cannot be read
 	WindowFault   Kind = "window fault"   // the window could not be opened
+	Revived       Kind = "revived"        // the program died and was started again
 	TestSent      Kind = "test sent"      // what Actions.SendTest was asked for
 	TestFailed    Kind = "test failed"
 )
@@ -55,6 +56,8 @@ func (n Notice) Page() string {
 		return "settings"
 	case TestSent, TestFailed:
 		return "activity"
+	case Revived:
+		return "check"
 	}
 	return "overview"
 }
@@ -80,6 +83,8 @@ func (n Notice) text() (title, body string) {
 		return lang.L("The keystore is unavailable"), lang.L("Mail can’t be sent until Waxseal can read it. Click for details.")
 	case WindowFault:
 		return lang.L("The window could not be opened"), lang.L("Mail is still being sent. The log has details.")
+	case Revived:
+		return lang.L("Waxseal has been restarted"), lang.L("It had ended unexpectedly. Click to save a report for the developers.")
 	case TestSent:
 		return lang.L("Test message sent: {{.Account}}", names), lang.L("{{.Provider}} has accepted it.", names)
 	case TestFailed:
