@@ -27,6 +27,11 @@ const importers = 32
 func (s *Server) Import(ctx context.Context, data []byte) (api.ImportReport, error) {
 	ctx, done := s.editing(ctx)
 	defer done()
+	return s.importFile(ctx, data)
+}
+
+// importFile is Import for a caller who holds s.edit.
+func (s *Server) importFile(ctx context.Context, data []byte) (api.ImportReport, error) {
 	found, err := config.ParseImport(data, *s.config())
 	if err != nil {
 		return api.ImportReport{}, err
@@ -38,13 +43,17 @@ func (s *Server) Import(ctx context.Context, data []byte) (api.ImportReport, err
 // registrations. passwords are mail passwords by address, as far as they are known: with its
 // password, an account's tokens are imported too, and the password stays its local password,
 // so that its mail program needs no other. Without the password, the report's Consent names
-// the account, unless it already has a consent here.
+// the account, unless it already has a consent here. The password of no address ("") is tried on
+// all accounts that have none of their own. A file of another kind is imported as by Import.
 //
 // A provider that the catalogue does not have is added to the configuration. The report names
 // everything that was not carried over. Importing a file twice changes nothing.
 func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (api.ImportReport, error) {
 	ctx, done := s.editing(ctx)
 	defer done()
+	if !emailproxy.Is(data) {
+		return s.importFile(ctx, data)
+	}
 	file, err := emailproxy.Parse(data)
 	if err != nil {
 		return api.ImportReport{}, fmt.Errorf("import file: %w", err)

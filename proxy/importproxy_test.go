@@ -95,3 +95,22 @@ func TestImportEmailProxy(t *testing.T) {
 		t.Error("a file without accounts was imported")
 	}
 }
+
+// TestImportEmailProxyWithOnePassword: the window asks for one password. It opens the tokens that it
+// opens; an account with another one is added all the same, and needs its sign-in.
+func TestImportEmailProxyWithOnePassword(t *testing.T) {
+	r := newRig(t, rigOptions{noAccount: true})
+	account := func(address, password string) string {
+		return fmt.Sprintf("\n[%s]\npermission_url = %s\ntoken_url = %s\noauth2_scope = mail.send\nredirect_uri = http://localhost\nclient_id = waxseal-test\n"+
+			"token_salt = %s\ntoken_iterations = 10\nrefresh_token = %s\n", address, r.provider.AuthURL(), r.provider.TokenURL(),
+			base64.StdEncoding.EncodeToString([]byte("salt")), fernet(password, "salt", 10, r.provider.Grant(address)))
+	}
+	data := []byte(account("one@corp.test", "most people have one") + account("two@corp.test", "another"))
+	report, err := r.server.ImportEmailProxy(t.Context(), data, map[string]string{"": "most people have one"})
+	if err != nil || report.Imported != 2 || report.Failed != 0 || !reflect.DeepEqual(report.Consent, []string{"two@corp.test"}) {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if _, err := r.server.ImportEmailProxy(t.Context(), []byte(`[{"email": "three@corp.test"}]`), nil); err != nil {
+		t.Errorf("an import file of another kind: %v", err)
+	}
+}

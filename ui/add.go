@@ -188,7 +188,8 @@ func newAddWho(a *add) *addWho {
 	s.root = newColumn(16,
 		newMuted(tr("You sign in on your provider’s own page. Waxseal never sees that password.")),
 		s.field.Container, s.found, s.choose, s.instead.Container, s.sharing, s.signer.Container, s.register.root,
-		newActions(s.code, s.next))
+		newActions(s.code, s.next),
+		padded(-8, 0, newFlow(8, k.quiet(tr("Import from email-oauth2-proxy…"), nil, func() { a.w.show(Page{Name: "import"}) }))))
 	s.clear()
 	return s
 }

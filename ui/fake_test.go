@@ -39,6 +39,7 @@ type fake struct {
 	consent   func(ctx context.Context) (bool, error) // after the prompts; nil waits until cancelled
 	checks    []api.Check
 	test      func(ctx context.Context) error // after the checks
+	imported  api.ImportReport
 }
 
 func (f *fake) ask(what string) error {
@@ -127,6 +128,10 @@ func (f *fake) Authorize(ctx context.Context, to api.ConsentRequest, show func(a
 	<-ctx.Done()
 	f.ask("left " + to.Account.Address)
 	return false, ctx.Err()
+}
+
+func (f *fake) ImportEmailProxy(_ context.Context, data []byte, passwords map[string]string) (api.ImportReport, error) {
+	return f.imported, f.ask("import " + string(data) + " with " + passwords[""])
 }
 
 func (f *fake) CancelSignIn(_ context.Context, address string) error {

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -50,6 +51,30 @@ func TestAddAccount(t *testing.T) {
 	p := s.w.pages["setup"].(*setup)
 	if !p.welcomed.Visible() || p.values["password"].value.Text == b.mail.Password {
 		t.Errorf("greets %v, shows the password as %q", p.welcomed.Visible(), p.values["password"].value.Text)
+	}
+}
+
+// The accounts of email-oauth2-proxy come over with the password that mail programs use, and those
+// that it does not open have a button for their sign-in.
+func TestImport(t *testing.T) {
+	b := busyOffice()
+	b.imported = someImported()
+	s, _ := begun(t, b)
+	s.w.show(Page{Name: "import"})
+	p := s.w.pages["import"].(*importPage)
+	if !p.start.Disabled() || p.field.Visible() {
+		t.Error("it can begin without a file")
+	}
+	p.read("emailproxy.config", io.NopCloser(strings.NewReader("[a@b.example]")))
+	p.password.SetText("horse")
+	p.password.OnSubmitted("")
+	s.until("it is imported", func() bool { return p.outcome.Visible() })
+	if !b.called("import [a@b.example] with horse") || len(p.list.Objects) != 2 || !p.moved.Visible() {
+		t.Errorf("asked %q, says %d things", b.calls(), len(p.list.Objects))
+	}
+	p.leave()
+	if p.data != nil || p.password.Text != "" || p.outcome.Visible() {
+		t.Error("something of it stays")
 	}
 }
 

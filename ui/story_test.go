@@ -344,6 +344,15 @@ var stories = []story{
 		test.Tap(s.w.pages["add"].(*add).who.shared)
 		s.w.pages["add"].(*add).who.login.SetText("ada@corp.example")
 	}},
+	{name: "import", page: Page{Name: "import"}, backend: base, act: func(s *stage) {
+		s.w.pages["import"].(*importPage).chosen("emailproxy.config", []byte("x"))
+	}},
+	{name: "import done", page: Page{Name: "import"}, backend: with(func(b *fake) { b.imported = someImported() }), act: func(s *stage) {
+		p := s.w.pages["import"].(*importPage)
+		p.chosen("emailproxy.config", []byte("x"))
+		p.take()
+		s.until("it is imported", func() bool { return p.outcome.Visible() })
+	}},
 	{name: "add unknown", page: Page{Name: "add"}, backend: base, act: func(s *stage) { typeAddress(s, "ada@home.example") }},
 	{name: "add without oauth", page: Page{Name: "add"}, backend: base, act: func(s *stage) { typeAddress(s, "ada@icloud.com") }},
 	{name: "add register", page: Page{Name: "add"}, backend: with(func(b *fake) { b.prospects[0].NoClientID = true }),
@@ -602,4 +611,12 @@ func withDevices(s api.Settings) api.Settings {
 	s.Listen, s.ListenTLS = append(slices.Clone(s.Listen), deviceAddress), append(slices.Clone(s.ListenTLS), deviceAddressTLS)
 	s.Networks = []string{"192.168.1.20/24", "10.8.0.4/16", "fd00::2/64"}
 	return s
+}
+
+// someImported is an import in which not everything could be taken over.
+func someImported() api.ImportReport {
+	return api.ImportReport{Imported: 2, Failed: 1, Consent: []string{"scanner@corp.example"},
+		Servers:  []api.MailServer{{Protocol: "smtp", Host: "127.0.0.1", Port: 1587}},
+		Problems: []api.ImportProblem{{Index: 2, Address: "old@corp.example", Problem: *problem("", "old@corp.example", "", "Another section has the same address, written in another way.", "", "Remove one of the two.")}},
+	}
 }

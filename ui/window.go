@@ -81,6 +81,7 @@ func (w *window) build(language string) {
 		"add":      newAdd(w),
 		"setup":    newSetup(w),
 		"register": newRenewal(w),
+		"import":   newImport(w),
 		"activity": newActivity(w),
 		"settings": newSettings(w),
 		"check":    newCheck(w),

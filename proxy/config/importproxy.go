@@ -22,8 +22,9 @@ type proxyImport struct {
 
 // FromEmailProxy turns the accounts of email-oauth2-proxy's configuration into entries, and
 // adds the providers that the catalogue does not have. passwords are the mail passwords by
-// address, as far as they are known; each decrypts the secrets of its account. Whatever is
-// not carried over is in Problems, Left or Warnings.
+// address, as far as they are known; each decrypts the secrets of its account. The one of no
+// address ("") is tried on all other accounts, which need their sign-in if it is not theirs.
+// Whatever is not carried over is in Problems, Left or Warnings.
 func (c Config) FromEmailProxy(file emailproxy.File, passwords map[string]string) Imported {
 	folded := make(map[string]string, len(passwords))
 	for address, password := range passwords {
@@ -36,7 +37,13 @@ func (c Config) FromEmailProxy(file emailproxy.File, passwords map[string]string
 		var err error = trouble(api.Say("Another section has the same address, written in another way."), api.Say("Remove one of the two."))
 		var e ImportEntry
 		if !seen[key] {
-			e, err = m.entry(a, folded[key])
+			password, own := folded[key]
+			if general := folded[""]; general != "" && !own {
+				if _, wrong := a.Open(general); !errors.Is(wrong, emailproxy.ErrPassword) {
+					password = general
+				}
+			}
+			e, err = m.entry(a, password)
 		}
 		seen[key] = true
 		if err != nil {
