@@ -221,7 +221,7 @@ func (l *Log) Flush() error {
 // up to which these are.
 func (l *Log) fresh(all bool) (events []*api.Activity, counts []sent, upTo uint64) {
 	today := day(time.Now())
-	l.mu.Lock()
+	l.lock()
 	defer l.mu.Unlock()
 	after := l.written
 	if all {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
@@ -41,7 +42,11 @@ type Log struct {
 	bad     bool       // the file must be written anew
 	removed bool       // the file is known not to be there
 
-	mu       sync.Mutex // guards what follows
+	// Messages arrive here without a lock, the newest first. Whoever takes mu takes them over.
+	arrived atomic.Pointer[arrival]
+	waiting atomic.Int32 // how many have arrived
+
+	mu       sync.Mutex // guards what follows; see lock
 	keep     bool
 	seq      uint64
 	written  uint64          // events up to this Seq are in the file
@@ -49,6 +54,15 @@ type Log struct {
 	events   []*api.Activity // by Seq; an event in the list is never changed
 	accounts map[string]*account
 }
+
+// arrival is an event that nobody has looked at yet.
+type arrival struct {
+	api.Activity
+	next *arrival // the one before it
+}
+
+// mostWaiting is how many events may arrive before one of those who bring them takes them over.
+const mostWaiting = 256
 
 // account is what is remembered of one account.
 type account struct {
@@ -72,22 +86,52 @@ type Account struct {
 	Unsent int
 }
 
-// Add lists an event, and counts it if it is a message. It gives the event its ID and Seq. A
-// failed login that happened a short time ago is counted there: see [api.Activity.Times].
+// Add lists an event, and counts it if it is a message. A failed login that happened a short time
+// ago is counted there: see [api.Activity.Times]. It takes no lock and waits for nobody: every
+// message comes by here.
 func (l *Log) Add(a api.Activity) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.seq++
-	a.ID, a.Seq = l.seq, l.seq
-	if a.Kind == api.Login {
-		l.mergeLogin(&a)
-	} else {
-		l.count(&a)
+	n := &arrival{Activity: a}
+	for {
+		n.next = l.arrived.Load()
+		if l.arrived.CompareAndSwap(n.next, n) {
+			break
+		}
 	}
-	l.append(&a)
+	if l.waiting.Add(1) >= mostWaiting && l.mu.TryLock() {
+		l.settle()
+		l.mu.Unlock()
+	}
 	select {
 	case l.wake <- struct{}{}:
 	default:
+	}
+}
+
+// lock takes mu and what has arrived.
+func (l *Log) lock() {
+	l.mu.Lock()
+	l.settle()
+}
+
+// settle takes over what has arrived, in its order, and gives each event its ID and Seq. The caller
+// holds mu.
+func (l *Log) settle() {
+	var first *arrival
+	n := int32(0)
+	for last := l.arrived.Swap(nil); last != nil; n++ {
+		last, last.next, first = last.next, first, last
+	}
+	l.waiting.Add(-n)
+	for ; first != nil; first = first.next {
+		a := first.Activity
+		l.seq++
+		a.ID, a.Seq = l.seq, l.seq
+		if a.Kind == api.Login {
+			l.mergeLogin(&a)
+		} else {
+			l.count(&a)
+		}
+		l.append(&a)
 	}
 }
 
@@ -180,7 +224,7 @@ func day(t time.Time) string { return t.Local().Format(time.DateOnly) }
 // Account returns what is known of an account.
 func (l *Log) Account(address string, now time.Time) Account {
 	today := day(now)
-	l.mu.Lock()
+	l.lock()
 	defer l.mu.Unlock()
 	of := l.accounts[strings.ToLower(address)]
 	if of == nil {
@@ -196,7 +240,7 @@ func (l *Log) Account(address string, now time.Time) Account {
 // After lists the events that happened, or happened again, since the one with this Seq (0 for
 // all), oldest first. It is never nil.
 func (l *Log) After(seq uint64) []api.Activity {
-	l.mu.Lock()
+	l.lock()
 	events := l.after(seq)
 	l.mu.Unlock()
 	return values(events)
@@ -223,14 +267,14 @@ func values(events []*api.Activity) []api.Activity {
 
 // Last is the Seq of the newest event, 0 if there is none.
 func (l *Log) Last() uint64 {
-	l.mu.Lock()
+	l.lock()
 	defer l.mu.Unlock()
 	return l.seq
 }
 
 // Failures lists what failed since a time, newest first and at most so many.
 func (l *Log) Failures(since time.Time, most int) []api.Activity {
-	l.mu.Lock()
+	l.lock()
 	defer l.mu.Unlock()
 	var list []api.Activity
 	for i := len(l.events) - 1; i >= 0 && len(list) < most; i-- {
@@ -244,7 +288,7 @@ func (l *Log) Failures(since time.Time, most int) []api.Activity {
 // Dropped is how many events are missing in the file because they came faster than they could
 // be written.
 func (l *Log) Dropped() uint64 {
-	l.mu.Lock()
+	l.lock()
 	defer l.mu.Unlock()
 	return l.dropped
 }

@@ -167,3 +167,43 @@ func TestFailures(t *testing.T) {
 		t.Errorf("%d since noon, want 4", n)
 	}
 }
+
+// Every message comes by Add: it must not wait for somebody who reads the history.
+func TestAddWaitsForNobody(t *testing.T) {
+	l := open(t, "")
+	l.mu.Lock()
+	for i := range 3 * mostWaiting {
+		l.Add(api.Activity{Account: "a@b.example", Recipients: i, Result: api.Sent, Time: time.Now()})
+	}
+	l.mu.Unlock()
+	list := l.After(0)
+	if len(list) != 3*mostWaiting {
+		t.Fatalf("%d of %d events are there", len(list), 3*mostWaiting)
+	}
+	for i, a := range list {
+		if a.Recipients != i || a.Seq != uint64(i)+1 {
+			t.Fatalf("event %d is number %d, with Seq %d", a.Recipients, i, a.Seq)
+		}
+	}
+}
+
+func TestAddFromManySides(t *testing.T) {
+	l := open(t, "")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range Kept {
+				l.Add(api.Activity{Account: "a@b.example", Recipients: 1, Result: api.Sent, Time: time.Now()})
+			}
+		})
+	}
+	all.Go(func() {
+		for range 100 {
+			l.Last()
+		}
+	})
+	all.Wait()
+	if got := l.Account("a@b.example", time.Now()).Today.Messages; got != 8*Kept || l.Last() != 8*Kept || l.waiting.Load() != 0 {
+		t.Errorf("%d messages are counted, the last is %d, %d wait", got, l.Last(), l.waiting.Load())
+	}
+}
