@@ -91,6 +91,21 @@ func (f *frame) put(name string, root fyne.CanvasObject) {
 	}
 }
 
+// focus gives the focus to the name of a page, or to the first name if it has none.
+func (f *frame) focus(page string) {
+	chosen := f.names[0]
+	for _, n := range f.names {
+		if n.page == page {
+			chosen = n
+		}
+	}
+	tile := chosen.side
+	if !f.side.Visible() {
+		tile = chosen.foot
+	}
+	f.w.win.Canvas().Focus(tile)
+}
+
 // hold scrolls the page as far as a banner has moved it, so that nobody clicks on what
 // has just come under the pointer. A page that has only just opened may move.
 func (f *frame) hold(moved float32) {

@@ -243,7 +243,7 @@ func (w *window) show(p Page) {
 	next.enter()
 	w.settle()
 	if typed && c.Focused() == nil {
-		c.FocusNext()
+		w.frame.focus(p.Name) // a banner's button comes before it, and may end the program
 	}
 }
 
