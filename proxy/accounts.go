@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -298,6 +301,31 @@ func (s *Server) SetLogin(ctx context.Context, address, login string) error {
 	a := b.account
 	a.Login = login
 	return s.add(ctx, nil, []api.Account{a})
+}
+
+// AddProvider adds a provider that is not built in. Its ID is made of its name.
+func (s *Server) AddProvider(ctx context.Context, n api.NewProvider) error {
+	ctx, done := s.editing(ctx)
+	defer done()
+	p := config.Provider{ID: newProviderID(n.Name, s.config().Provider), Name: n.Name, Domains: n.Domains, AuthURL: n.AuthURL, TokenURL: n.TokenURL,
+		Scopes: n.Scopes, SMTP: n.SMTP, SMTPTLS: "starttls"}
+	if n.TLS {
+		p.SMTPTLS = "implicit"
+	}
+	return s.add(ctx, []config.Provider{p}, nil)
+}
+
+// newProviderID makes an ID of small letters, digits and hyphens that no provider has.
+func newProviderID(name string, known func(id string) (config.Provider, bool)) string {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	base := cmp.Or(strings.Join(words, "-"), "provider")
+	id := base
+	for n := 2; ; n++ {
+		if _, taken := known(id); !taken {
+			return id
+		}
+		id = base + "-" + strconv.Itoa(n)
+	}
 }
 
 // checkWritable finds out whether changes can be written to the configuration file.

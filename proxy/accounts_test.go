@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // TestImportTwiceChangesNothing: not even if the provider has rotated the token in the
@@ -151,5 +152,32 @@ func TestReload(t *testing.T) {
 	}
 	if s := r.server.Snapshot(); s.Connections != 1 || s.Accounts[0].Connections != 1 {
 		t.Errorf("%d connections, %d of the account", s.Connections, s.Accounts[0].Connections)
+	}
+}
+
+// TestAddProvider: the window describes a provider that is not built in. It is in the file, known by its
+// domain, and has an ID of its own.
+func TestAddProvider(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	for range 2 {
+		n := api.NewProvider{Name: "Grün & Söhne", Domains: []string{"new.test"}, AuthURL: r.provider.AuthURL(), TokenURL: r.provider.TokenURL(),
+			Scopes: []string{"mail.send"}, SMTP: r.provider.SMTPAddr}
+		err := r.server.AddProvider(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := r.server.Preflight(t.Context(), api.Account{Address: "me@new.test"})
+	if err != nil || p.Name != "Grün & Söhne" || !p.NoClientID {
+		t.Errorf("%+v, %v", p, err)
+	}
+	text := readText(t, r.config)
+	for _, want := range []string{`id = "gr-n-s-hne"`, `id = "gr-n-s-hne-2"`, `"new.test"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if err := r.server.AddProvider(t.Context(), api.NewProvider{Name: "x", Domains: []string{"x.test"}, SMTP: "nonsense"}); err == nil {
+		t.Error("a provider without a server was added")
 	}
 }

@@ -164,7 +164,8 @@ func newAddWho(a *add) *addWho {
 		newLine(10, []fyne.CanvasObject{newSymbol(theme.NewSuccessThemedResource(theme.ConfirmIcon()), 20)}, newColumn(2, s.name, s.there))))
 	s.choice = k.choice(nil, func(name string) { s.chosen(name) })
 	s.choice.PlaceHolder = tr("Choose a provider")
-	s.choose = newField(tr("Provider"), tr("We couldn’t detect the provider. Choose who hosts this mailbox."), s.choice.framed()).Container
+	s.choose = newColumn(8, newField(tr("Provider"), tr("We couldn’t detect the provider. Choose who hosts this mailbox."), s.choice.framed()).Container,
+		padded(-8, 0, newFlow(8, k.quiet(tr("Another provider…"), nil, func() { a.w.show(Page{Name: "provider"}) }))))
 	s.shared = k.quiet(tr("Shared mailbox or alias?"), nil, func() {
 		s.askLogin(true)
 		a.w.win.Canvas().Focus(s.login)

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -128,6 +129,10 @@ func (f *fake) Authorize(ctx context.Context, to api.ConsentRequest, show func(a
 	<-ctx.Done()
 	f.ask("left " + to.Account.Address)
 	return false, ctx.Err()
+}
+
+func (f *fake) AddProvider(_ context.Context, n api.NewProvider) error {
+	return f.ask(fmt.Sprintf("provider %+v", n))
 }
 
 func (f *fake) ImportEmailProxy(_ context.Context, data []byte, passwords map[string]string) (api.ImportReport, error) {

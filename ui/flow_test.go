@@ -54,6 +54,36 @@ func TestAddAccount(t *testing.T) {
 	}
 }
 
+// A provider that nobody knows is described in the window, and then found by the address.
+func TestAddProvider(t *testing.T) {
+	b := busyOffice()
+	s, a := begun(t, b)
+	a.who.address.SetText("me@home.example")
+	s.until("no provider is known", func() bool { return a.who.choose.Visible() })
+	s.w.show(Page{Name: "provider"})
+	p := s.w.pages["provider"].(*providerPage)
+	if p.domains.entry.Text != "home.example" {
+		t.Errorf("begins with the domain %q", p.domains.entry.Text)
+	}
+	test.Tap(p.save)
+	if p.name.below.Text != "Enter a name." || s.w.win.Canvas().Focused() != p.name.entry {
+		t.Errorf("says %q of a missing name", p.name.below.Text)
+	}
+	for l, text := range map[*line]string{p.name: "Home", p.signIn: "https://login.home.example/a", p.token: "https://login.home.example/t",
+		p.scopes: "mail.send offline", p.server: "smtp.home.example:465"} {
+		l.entry.SetText(text)
+	}
+	p.ways.choose(1)
+	test.Tap(p.save)
+	s.until("the page to add an account is back", func() bool { return s.w.name == "add" })
+	if !b.called("provider {Name:Home Domains:[home.example] AuthURL:https://login.home.example/a TokenURL:https://login.home.example/t Scopes:[mail.send offline] SMTP:smtp.home.example:465 TLS:true}") {
+		t.Errorf("asked %q", b.calls())
+	}
+	if a.who.address.Text != "me@home.example" || p.name.entry.Text != "" {
+		t.Error("the address is gone, or the description stays")
+	}
+}
+
 // The accounts of email-oauth2-proxy come over with the password that mail programs use, and those
 // that it does not open have a button for their sign-in.
 func TestImport(t *testing.T) {

@@ -344,6 +344,13 @@ var stories = []story{
 		test.Tap(s.w.pages["add"].(*add).who.shared)
 		s.w.pages["add"].(*add).who.login.SetText("ada@corp.example")
 	}},
+	{name: "provider", page: Page{Name: "provider"}, backend: base},
+	{name: "provider wrong", page: Page{Name: "provider"}, backend: base, act: func(s *stage) {
+		p := s.w.pages["provider"].(*providerPage)
+		p.name.entry.SetText("Corp Mail")
+		p.signIn.entry.SetText("login.corp.example")
+		p.submit()
+	}},
 	{name: "import", page: Page{Name: "import"}, backend: base, act: func(s *stage) {
 		s.w.pages["import"].(*importPage).chosen("emailproxy.config", []byte("x"))
 	}},

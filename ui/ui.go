@@ -37,6 +37,7 @@ type Backend interface {
 	SetClient(ctx context.Context, address string, to api.Client) error
 	Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (consented bool, err error)
 	CancelSignIn(ctx context.Context, address string) error
+	AddProvider(ctx context.Context, n api.NewProvider) error
 	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (api.ImportReport, error)
 	MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error)
 	SendTest(ctx context.Context, address, to string, report func(api.Check)) error
@@ -76,7 +77,7 @@ type Options struct {
 // Page names a page: "overview" (or ""), "add", "setup" or "register" with the
 // account it is about, "activity", "settings", "check" or "about". "signed-in" is the
 // page that follows an account's approval: the sign-in, or the settings for mail programs.
-// "import" takes over the accounts of another program. "password" is the setup page, which then copies the local password.
+// "provider" describes a provider that is not built in. "import" takes over the accounts of another program. "password" is the setup page, which then copies the local password.
 type Page struct {
 	Name    string
 	Account string

@@ -82,6 +82,7 @@ func (w *window) build(language string) {
 		"setup":    newSetup(w),
 		"register": newRenewal(w),
 		"import":   newImport(w),
+		"provider": newProvider(w),
 		"activity": newActivity(w),
 		"settings": newSettings(w),
 		"check":    newCheck(w),

@@ -142,6 +142,11 @@ func (c *Client) SetClient(ctx context.Context, address string, to api.Client) e
 	return c.call(ctx, http.MethodPost, "/client", clientRequest{address, to}, nil)
 }
 
+// AddProvider adds a provider that is not built in; see [proxy.Server.AddProvider].
+func (c *Client) AddProvider(ctx context.Context, n api.NewProvider) error {
+	return c.call(ctx, http.MethodPost, "/provider", n, nil)
+}
+
 // SetLogin changes the name that an account logs in with; see [proxy.Server.SetLogin].
 func (c *Client) SetLogin(ctx context.Context, address, login string) error {
 	return c.call(ctx, http.MethodPost, "/login", loginRequest{address, login}, nil)

@@ -42,6 +42,7 @@ type Backend interface {
 	ReadClient(ctx context.Context, text string) (api.Client, error)
 	SetClient(ctx context.Context, address string, to api.Client) error
 	SetLogin(ctx context.Context, address, login string) error
+	AddProvider(ctx context.Context, n api.NewProvider) error
 	Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt) error) (consented bool, err error)
 	CancelSignIn(ctx context.Context, address string) error
 	Doctor(ctx context.Context, report func(api.Check)) (failed int)

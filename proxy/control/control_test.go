@@ -76,6 +76,10 @@ func (f *fake) SetClient(_ context.Context, address string, to api.Client) error
 	return f.ask("client %s %s %s", address, to.ID, to.Secret)
 }
 
+func (f *fake) AddProvider(_ context.Context, n api.NewProvider) error {
+	return f.ask("provider %s", n.Name)
+}
+
 func (f *fake) SetLogin(_ context.Context, address, login string) error {
 	return f.ask("login %s %s", address, login)
 }

@@ -106,6 +106,9 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 	h.mux.HandleFunc("POST /login", with(func(ctx context.Context, a loginRequest) (any, error) {
 		return nil, b.SetLogin(ctx, a.Address, a.Login)
 	}))
+	h.mux.HandleFunc("POST /provider", with(func(ctx context.Context, n api.NewProvider) (any, error) {
+		return nil, b.AddProvider(ctx, n)
+	}))
 	h.mux.HandleFunc("POST /authorize", growing(func(ctx context.Context, to api.ConsentRequest, send func(event) error) event {
 		consented, err := b.Authorize(ctx, to, func(p api.Prompt) error { return send(event{Prompt: &p}) })
 		return event{Consented: consented, Error: errorOf(err)}

@@ -1,0 +1,12 @@
+package api
+
+// NewProvider is a provider that is not built in, as a person describes it.
+type NewProvider struct {
+	Name     string   `json:"name"`     // for people
+	Domains  []string `json:"domains"`  // of its addresses: "corp.example" or "*.corp.example"
+	AuthURL  string   `json:"auth_url"` // where a browser signs in (RFC 6749 section 3.1)
+	TokenURL string   `json:"token_url"`
+	Scopes   []string `json:"scopes"`
+	SMTP     string   `json:"smtp"` // host:port
+	TLS      bool     `json:"tls"`  // from the first byte; else STARTTLS
+}
