@@ -76,7 +76,7 @@ func newScreen(t *testing.T, panel bool) *screen {
 	if _, err := desktopBinary(); err != nil {
 		t.Fatal(err)
 	}
-	s := &screen{t: t, dir: t.TempDir(), held: make(chan struct{}, 16), let: make(chan struct{})}
+	s := &screen{t: t, dir: homeOfADesktop(t), held: make(chan struct{}, 16), let: make(chan struct{})}
 	// The caches are the user's own: reading all fonts again takes long.
 	if cache, err := os.UserCacheDir(); err == nil {
 		t.Setenv("XDG_CACHE_HOME", cache)
@@ -105,6 +105,18 @@ func newScreen(t *testing.T, panel bool) *screen {
 	}
 	s.startProvider()
 	return s
+}
+
+// homeOfADesktop is a folder like t.TempDir's. What the bus has started for the panel, such as xfconfd,
+// may still write there when the test ends, and nobody can wait for that; then the folder stays.
+func homeOfADesktop(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "waxseal-desktop-home-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // startX starts an X server on a free display, and returns its name.
