@@ -22,7 +22,9 @@ func (s *screen) click(window string, x, y int) {
 	s.xdotool("mousemove", "--window", window, fmt.Sprint(x), fmt.Sprint(y), "click", "1")
 }
 
-// turn shows a page, and waits until the window shows it.
+// turn shows a page that is longer than the window, and waits until the window shows it. Before the
+// page has come there is nothing to scroll: while it was awaited, the window looked the same twice in
+// a row, and was taken for the page.
 func (s *screen) turn(window, page string) (looks []byte) {
 	s.t.Helper()
 	before := s.settled(window, page+"-before")
@@ -30,7 +32,14 @@ func (s *screen) turn(window, page string) (looks []byte) {
 		s.t.Fatal(err)
 	}
 	traytest.Until(s.t, "the page is shown", func() bool { return !bytes.Equal(s.picture(window, page), before) })
-	return s.settled(window, page)
+	traytest.Until(s.t, "the page can be scrolled", func() bool {
+		s.xdotool("key", "End")
+		end := s.settled(window, page)
+		s.xdotool("key", "Home")
+		looks = s.settled(window, page)
+		return !bytes.Equal(end, looks)
+	})
+	return looks
 }
 
 // The wheel and the keys scroll a page wherever the pointer and the focus are.
