@@ -82,7 +82,7 @@ func Helper(args []string) {
 		return
 	}
 	nameProcess()
-	noCore()
+	NoCoreDump()
 	// A Ctrl-C or a service manager's signal is for the program, which still
 	// stores what it has to and then closes the helper's input.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

@@ -2,4 +2,7 @@ package keystore
 
 // Windows needs no helper process.
 func nameProcess() {}
-func noCore()      {}
+
+// NoCoreDump does nothing: Windows only writes a dump of a program if somebody has set that
+// up (WER LocalDumps).
+func NoCoreDump() {}

@@ -12,11 +12,11 @@ import (
 	"github.com/waxseal/waxseal/proxy/signin"
 )
 
-// Authorize asks the user for consent, once the provider has taken the registration. It calls show with the address of the provider's
-// page, then with each stage as it ends. Before it reports success it tries the new
-// token at the provider's mail server, so that a mailbox that may not send is reported
-// now and not at the first message. consented is true once the provider has granted the
-// consent. With to.Device the user enters a code on another device instead (RFC 8628).
+// Authorize asks the user for consent, once the provider has taken the registration. It
+// calls show with the address of the provider's page, then with each stage as it ends.
+// Before it reports success it tries the new token at the provider's mail server, so that a
+// mailbox that may not send is reported now and not at the first message. consented is true
+// once the provider has granted the consent. With to.Device the user enters a code on another device instead (RFC 8628).
 //
 // The sign-in belongs to the server: if ctx ends, or show fails, it goes on. Whoever asks for
 // the same account in the same way joins it. It ends after [oauth.ConsentTimeout], or when
@@ -27,25 +27,22 @@ func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func
 	if to.Device {
 		way = "code"
 	}
-	added := false
 	return s.signIns.Join(ctx, config.Fold(to.Account.Address), way, signin.Work{
 		Begin: func(ctx context.Context) error {
-			if !to.New && s.mailbox(to.Account.Address) == nil {
+			switch {
+			case to.New:
+				_, err := s.Add(ctx, to.Account, to.ClientSecret)
+				return err
+			case s.mailbox(to.Account.Address) == nil:
 				return unknownAccount(to.Account.Address)
-			}
-			if !to.New {
-				if to.Account.Login == "" {
-					return nil
-				}
+			case to.Account.Login != "":
 				return s.SetLogin(ctx, to.Account.Address, to.Account.Login)
 			}
-			_, err := s.Add(ctx, to.Account, to.ClientSecret)
-			added = err == nil
-			return err
+			return nil
 		},
 		Run: func(ctx context.Context, show func(api.Prompt)) (bool, error) { return s.signIn(ctx, to, show) },
 		Undo: func(ctx context.Context) {
-			if added {
+			if to.New {
 				s.removeUnapproved(ctx, to.Account.Address)
 			}
 		},
@@ -158,9 +155,7 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 	} else {
 		s.log.Warn("sign-in failed", "account", box.address, "err", err)
 	}
-	if !errors.Is(context.Cause(ctx), signin.ErrOtherWay) {
-		fail(api.CheckConsent, err)
-	}
+	fail(api.CheckConsent, err)
 	return false, err
 }
 

@@ -30,11 +30,18 @@ func (s *Server) Settings() api.Settings {
 	return settings
 }
 
+// Language is the language of window, tray and notifications: "system", "en" or "de".
+func (s *Server) Language() string { return s.config().Language }
+
+// Notifications reports whether the desktop shows them. Unlike [Server.Settings], it and
+// Language ask nobody else, so that the tray can ask at each change.
+func (s *Server) Notifications() bool { return s.config().Notifications }
+
 // remotePorts are the ports that other computers can connect to, each of them once.
 func remotePorts(listeners []api.Listener) (ports []string) {
 	for _, l := range listeners {
 		host, port, err := net.SplitHostPort(l.Address)
-		if err == nil && !onLoopback(host) && !slices.Contains(ports, port) {
+		if err == nil && !api.IsLoopback(host) && !slices.Contains(ports, port) {
 			ports = append(ports, port)
 		}
 	}

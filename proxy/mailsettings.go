@@ -56,11 +56,6 @@ func mailServers(listeners []api.Listener) []api.MailServer {
 	return servers
 }
 
-func onLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
 // hereFromOutside is the address at which other computers reach a listener on every address.
 func hereFromOutside(every netip.Addr) string {
 	for _, n := range machine.Networks() {
@@ -75,7 +70,7 @@ func hereFromOutside(every netip.Addr) string {
 // before TLS.
 func rank(s api.MailServer) int {
 	n := 0
-	if !onLoopback(s.Host) {
+	if !api.IsLoopback(s.Host) {
 		n = 4
 	}
 	if strings.Contains(s.Host, ":") {

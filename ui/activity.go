@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/ui/speech"
 )
 
 // activity lists the recent messages and failed logins, newest first, and shows the details of one.
@@ -256,7 +257,7 @@ func newActivityDetails(a *activity) *activityDetails {
 	d := &activityDetails{a: a, state: newBadge(), facts: newGrid(250, 6, 2), whose: newCaption(""), reply: newText("", kind{mono: true, size: theme.SizeNameCaptionText}), cure: newNotice(a.w)}
 	closing := a.w.kit.icon(tr("Close"), theme.CancelIcon(), func() { a.choose(0) })
 	copying := a.w.copyButton(tr("Copy details"), "", func() string { return activityText(d.entry) })
-	d.told = newColumn(6, d.whose, newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, d.reply)))
+	d.told = newColumn(6, d.whose, newBox(d.reply))
 	d.scroll = newScroll(900, newColumn(14,
 		newLine(8, []fyne.CanvasObject{d.state.Container}, newBody(""), closing),
 		d.facts, d.told, d.cure.Container, newFlow(8, copying)))
@@ -331,7 +332,7 @@ func activityAccount(e api.Activity) string {
 // reply.
 func outcome(e api.Activity) string {
 	if e.Kind == api.Login {
-		return capital(phrase(say(e.Cause())))
+		return speech.Capital(phrase(say(e.Cause())))
 	}
 	if e.Own && e.Problem != nil {
 		return say(e.Problem.What)

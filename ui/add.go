@@ -36,8 +36,7 @@ func newAdd(w *window) *add {
 	a.title = newTitle("")
 	a.who, a.wait = newAddWho(a), newAddWait(a)
 	a.steps = newColumn(0, a.who.root, a.wait.root)
-	back := w.kit.quiet(tr("Back"), theme.NavigateBackIcon(), func() { w.otherKey(&fyne.KeyEvent{Name: fyne.KeyEscape}) })
-	a.scroll = newScroll(560, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody("")), a.title, a.steps))
+	a.scroll = newScroll(560, newColumn(16, w.kit.back(func() { w.otherKey(&fyne.KeyEvent{Name: fyne.KeyEscape}) }), a.title, a.steps))
 	return a
 }
 
@@ -177,7 +176,7 @@ func newAddWho(a *add) *addWho {
 	s.instead = newNotice(a.w)
 	for _, e := range []*entry{s.register.id, s.register.secret} {
 		e.OnChanged = func(string) {
-			s.register.typed(e)
+			s.register.file.paste(e)
 			s.ready()
 		}
 	}

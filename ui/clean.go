@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/waxseal/waxseal/ui/speech"
 )
 
 // longest is the maximum number of characters shown of a foreign text.
@@ -40,10 +42,9 @@ func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
-	r, n := utf8.DecodeRuneInString(s)
 	// An address, a command or a name like iCloud at the beginning stays as it is.
 	if word, _, _ := strings.Cut(s, " "); !strings.ContainsAny(word, "@`.:/_") && !strings.ContainsFunc(word, unicode.IsUpper) {
-		s = string(unicode.ToUpper(r)) + s[n:]
+		s = speech.Capital(s)
 	}
 	if !strings.ContainsRune(".!?…”\"`", lastRune(s)) {
 		s += "."
@@ -54,10 +55,4 @@ func sentence(s string) string {
 func lastRune(s string) rune {
 	r, _ := utf8.DecodeLastRuneInString(s)
 	return r
-}
-
-// capital is a text with a capital first letter.
-func capital(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	return string(unicode.ToUpper(r)) + s[n:]
 }

@@ -2,13 +2,10 @@ package ui
 
 import (
 	"context"
-	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
@@ -26,45 +23,23 @@ type clientFile struct {
 
 func newClientFile(w *window, use func(string, api.Client), tell func(explained)) *clientFile {
 	f := &clientFile{w: w, use: use, tell: tell}
-	f.root = newColumn(4, newFlow(8, w.kit.button(tr("Choose file…"), theme.FolderOpenIcon(), f.choose)),
+	f.root = newColumn(4, newFlow(8, w.kit.button(tr("Choose file…"), theme.FolderOpenIcon(), func() { w.openFile(f.read) })),
 		newCaption(tr("You can also drop the provider’s JSON file on this window, or paste its text.")))
 	return f
 }
 
-func (f *clientFile) choose() {
-	dialog.ShowFileOpen(func(file fyne.URIReadCloser, err error) {
-		switch {
-		case err == nil && file == nil: // cancelled
-		case err != nil:
-			f.refuse(err)
-		default:
-			f.read(file)
-		}
-	}, f.w.win)
-}
-
 // drop takes the first of the files that were dropped.
-func (f *clientFile) drop(files []fyne.URI) {
-	if len(files) == 0 {
-		return
-	}
-	if files[0].Scheme() != "file" {
-		f.refuse(errors.New(tr("Only files on this computer can be dropped here.")))
-		return
-	}
-	file, err := os.Open(files[0].Path())
-	if err != nil {
-		f.refuse(err)
-		return
-	}
-	f.read(file)
-}
+func (f *clientFile) drop(files []fyne.URI) { f.read(firstDropped(files)) }
 
 // longestClient is as much of a file as is read: a service account's key has a few
 // kilobytes.
 const longestClient = 64 << 10
 
-func (f *clientFile) read(file io.ReadCloser) {
+func (f *clientFile) read(_ string, file io.ReadCloser, err error) {
+	if err != nil {
+		f.refuse(err)
+		return
+	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, longestClient))
 	text := ""
@@ -82,6 +57,14 @@ func (f *clientFile) read(file io.ReadCloser) {
 func isClientJSON(text string) bool {
 	text = strings.TrimSpace(text)
 	return strings.HasPrefix(text, "{") && strings.HasSuffix(text, "}")
+}
+
+// paste takes the text of such a file that was pasted into a field, in place of an ID or a secret.
+func (f *clientFile) paste(into *entry) {
+	if text := into.Text; isClientJSON(text) {
+		into.SetText("")
+		f.take(text)
+	}
 }
 
 // take has the engine read a text, which knows all kinds of these files.

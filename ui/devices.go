@@ -42,7 +42,7 @@ func newDevices(s *settings) *devices {
 	d.server = newValueRow(w, tr("Server"), false)
 	d.tls = newValueRow(w, tr("Port, SSL/TLS"), false)
 	d.starttls = newValueRow(w, tr("Port, STARTTLS"), false)
-	d.command = newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, newLine(4, nil, d.rule, w.copyButton("", tr("Copy"), func() string { return d.rule.Text }))))
+	d.command = newBox(newLine(4, nil, d.rule, w.copyButton("", tr("Copy"), func() string { return d.rule.Text })))
 	d.all = newColumn(10, newColumn(0, d.server.root, d.tls.root, d.starttls.root), d.also,
 		newMuted(tr("The user name and password are those that the account’s page shows. A device must use TLS or STARTTLS; without, Waxseal accepts no password from it.")),
 		d.firewall, d.command)
@@ -90,61 +90,22 @@ const mostTaken = 5
 // replaced by a free one: no device has been told yet.
 func (d *devices) choose(on bool) {
 	s := d.s
-	if s.filling {
-		return
-	}
-	was, next, now := s.now, s.now, s.now
-	next.AllowRemote = on
-	next.Listen, next.ListenTLS = without(next.Listen, fromOutside(next.Listen)), without(next.ListenTLS, fromOutside(next.ListenTLS))
-	if on {
-		next.Listen, next.ListenTLS = append(next.Listen, deviceAddress), append(next.ListenTLS, deviceAddressTLS)
-	}
-	s.hush()
-	s.w.inBackground(func(ctx ctx) error {
-		for range mostTaken {
-			_, err := s.w.backend.Configure(ctx, was.Change(next))
-			taken := (*api.PortTakenError)(nil)
-			if errors.As(err, &taken) && taken.Free != "" && on {
-				next.Listen, next.ListenTLS = replaced(next.Listen, taken), replaced(next.ListenTLS, taken)
-				continue
+	s.changeBy(func(p *api.Settings) {
+		p.AllowRemote = on
+		p.Listen, p.ListenTLS = without(p.Listen, fromOutside(p.Listen)), without(p.ListenTLS, fromOutside(p.ListenTLS))
+		if on {
+			p.Listen, p.ListenTLS = append(p.Listen, deviceAddress), append(p.ListenTLS, deviceAddressTLS)
+		}
+	}, func(ctx ctx, was, to api.Settings) ([]string, error) {
+		for try := 0; ; try++ {
+			notes, err := s.w.backend.Configure(ctx, was.Change(to))
+			var taken *api.PortTakenError
+			if !on || try == mostTaken || !errors.As(err, &taken) || taken.Free == "" {
+				return notes, err
 			}
-			if err != nil {
-				return err
-			}
-			break
+			to.Listen, to.ListenTLS = replaced(to.Listen, taken), replaced(to.ListenTLS, taken)
 		}
-		var err error
-		now, err = s.w.backend.Settings(ctx)
-		return err
-	}, func(err error) {
-		s.said = d.said
-		if err != nil {
-			s.fill(was)
-			d.said.refuse(s.w, err)
-			return
-		}
-		d.said.accept(tr("Saved. It takes effect now."))
-		s.fill(now)
-	})
-}
-
-func replaced(list []string, taken *api.PortTakenError) []string {
-	list = slices.Clone(list)
-	for i, address := range list {
-		if address == taken.Address {
-			list[i] = taken.Free
-		}
-	}
-	return list
-}
-
-// fromOutside are those of some addresses that other computers can connect to.
-func fromOutside(addresses []string) []string {
-	return slices.DeleteFunc(slices.Clone(addresses), func(address string) bool {
-		host := address[:max(strings.LastIndexByte(address, ':'), 0)]
-		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-		return host == "" || host == "localhost" || err == nil && ip.IsLoopback()
-	})
+	}, d.said)
 }
 
 // places takes this computer's addresses apart: the one to give to devices, its network, and

@@ -1,7 +1,9 @@
 package ui
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/api"
@@ -41,6 +43,32 @@ func TestDevices(t *testing.T) {
 	d.on.SetChecked(false)
 	s.until("they are closed", func() bool { return !d.all.Visible() })
 	if b.settings.AllowRemote || !slices.Equal(b.settings.Listen, own.Listen) || !slices.Equal(b.settings.ListenTLS, own.ListenTLS) {
+		t.Errorf("afterwards: %+v", b.settings)
+	}
+}
+
+// After five ports that other programs had, the page said that everything was saved.
+func TestDevicesFindNoPort(t *testing.T) {
+	b := busyOffice()
+	own := b.settings
+	tries := 0
+	b.configure = func(to api.Settings) ([]string, error) {
+		tries++
+		taken := to.Listen[len(to.Listen)-1]
+		return nil, &api.PortTakenError{Address: taken, Free: fmt.Sprintf("0.0.0.0:%d", 2600+tries)}
+	}
+	s := newStage(t, b, staging{})
+	s.shows()
+	s.w.show(Page{Name: "settings"})
+	p := s.w.pages["settings"].(*settings)
+	d := p.devices
+	s.until("the settings are there", func() bool { return p.all.Visible() })
+	d.on.SetChecked(true)
+	s.until("it says what became of it", func() bool { return d.said.Visible() })
+	if got := d.said.Text; !strings.Contains(got, "0.0.0.0:2605 is taken") {
+		t.Errorf("after %d tries it says %q", tries, got)
+	}
+	if d.on.Checked || d.all.Visible() || b.settings.AllowRemote || !slices.Equal(b.settings.Listen, own.Listen) {
 		t.Errorf("afterwards: %+v", b.settings)
 	}
 }

@@ -95,7 +95,7 @@ func TestImport(t *testing.T) {
 	if !p.start.Disabled() || p.field.Visible() {
 		t.Error("it can begin without a file")
 	}
-	p.read("emailproxy.config", io.NopCloser(strings.NewReader("[a@b.example]")))
+	p.read("emailproxy.config", io.NopCloser(strings.NewReader("[a@b.example]")), nil)
 	p.password.SetText("horse")
 	p.password.OnSubmitted("")
 	s.until("it is imported", func() bool { return p.outcome.Visible() })

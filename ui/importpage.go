@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 
 	"github.com/waxseal/waxseal/proxy/api"
@@ -35,14 +33,13 @@ type importPage struct {
 
 func newImport(w *window) *importPage {
 	p := &importPage{w: w, notice: newNotice(w), name: newText("", kind{bold: true}), outcome: newText("", kind{bold: true}), moved: newBody(""), list: newColumn(12)}
-	p.choose = w.kit.button(tr("Choose file…"), theme.FolderOpenIcon(), func() { p.browse() })
+	p.choose = w.kit.button(tr("Choose file…"), theme.FolderOpenIcon(), func() { w.openFile(p.read) })
 	p.password = w.kit.secret("")
 	p.password.OnSubmitted = func(string) { p.take() }
 	p.field = newField(tr("Password of your mail programs"),
 		tr("email-oauth2-proxy encrypts its sign-ins with it. Without it, you sign in to each account again."), p.password).Container
 	p.start = w.kit.primary(tr("Import"), nil, func() { p.take() })
-	back := w.kit.quiet(tr("Back"), theme.NavigateBackIcon(), func() { w.show(Page{Name: "add"}) })
-	p.scroll = newScroll(560, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody("")),
+	p.scroll = newScroll(560, newColumn(16, w.kit.back(func() { w.show(Page{Name: "add"}) }),
 		newTitle(tr("Import accounts")),
 		newMuted(tr("Choose the file emailproxy.config of email-oauth2-proxy, or drop it on this window. Waxseal leaves the file as it is.")),
 		newFlow(8, p.choose), p.name, p.field, newActions(p.start), p.notice.Container, p.outcome, p.moved, p.list))
@@ -78,36 +75,17 @@ func (p *importPage) chosen(name string, data []byte) {
 	p.w.settle()
 }
 
-func (p *importPage) browse() {
-	dialog.ShowFileOpen(func(f fyne.URIReadCloser, err error) {
-		switch {
-		case err == nil && f == nil: // cancelled
-		case err != nil:
-			p.notice.tell(p.w.explain(err))
-		default:
-			p.read(f.URI().Name(), f)
-		}
-	}, p.w.win)
-}
-
 // drop takes the first of the files that were dropped.
-func (p *importPage) drop(files []fyne.URI) {
-	if len(files) == 0 || files[0].Scheme() != "file" {
-		p.notice.say(tr("Only files on this computer can be dropped here."), "")
-		return
-	}
-	f, err := os.Open(files[0].Path())
-	if err != nil {
-		p.notice.tell(p.w.explain(err))
-		return
-	}
-	p.read(files[0].Name(), f)
-}
+func (p *importPage) drop(files []fyne.URI) { p.read(firstDropped(files)) }
 
 // longestImport is as much of a file as is read, in bytes: thousands of accounts.
 const longestImport = 8 << 20
 
-func (p *importPage) read(name string, f io.ReadCloser) {
+func (p *importPage) read(name string, f io.ReadCloser, err error) {
+	if err != nil {
+		p.notice.tell(p.w.explain(err))
+		return
+	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, longestImport+1))
 	if err == nil && len(data) > longestImport {

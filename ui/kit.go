@@ -53,6 +53,13 @@ func (k *kit) icon(label string, icon fyne.Resource, tapped func()) *button {
 	return b
 }
 
+// back is the first line of a page that belongs to another one, with a button that leads there and
+// what stands at its right end.
+func (k *kit) back(to func(), right ...fyne.CanvasObject) fyne.CanvasObject {
+	button := k.quiet(tr("Back"), theme.NavigateBackIcon(), to)
+	return newLine(0, []fyne.CanvasObject{padded(-8, 0, button)}, newBody(""), right...)
+}
+
 // AccessibilityLabel implements fyne.Accessible.
 func (b *button) AccessibilityLabel() string {
 	if b.say != "" {

@@ -3,6 +3,8 @@ package ui
 import (
 	"slices"
 	"strings"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // mostNamed is how many accounts a sentence names.
@@ -51,4 +53,23 @@ func ports(addresses []string) (all []string) {
 
 func without(list, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(others, s) })
+}
+
+// replaced are some addresses with the free one in place of the one that is taken.
+func replaced(list []string, taken *api.PortTakenError) []string {
+	list = slices.Clone(list)
+	for i, address := range list {
+		if address == taken.Address {
+			list[i] = taken.Free
+		}
+	}
+	return list
+}
+
+// fromOutside are those of some addresses that other computers can connect to.
+func fromOutside(addresses []string) []string {
+	return slices.DeleteFunc(slices.Clone(addresses), func(address string) bool {
+		host := strings.Trim(address[:max(strings.LastIndexByte(address, ':'), 0)], "[]")
+		return host == "" || api.IsLoopback(host)
+	})
 }

@@ -61,7 +61,7 @@ func (p *programs) draw() {
 func newSnippet(w *window, s snippet) fyne.CanvasObject {
 	lines := newText(s.lines, kind{mono: true, size: "helperText"})
 	return newColumn(6, newLine(4, nil, newText(s.program, kind{bold: true}), w.copyButton("", tr("Copy"), func() string { return s.lines })),
-		newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, lines)))
+		newBox(lines))
 }
 
 // programSteps are the steps for one mail program, with the account's values except
@@ -74,7 +74,7 @@ func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 	switch program {
 	case thunderbird:
 		method := tr("Password, transmitted insecurely")
-		if s.TLS || !onThisComputer(s.Host) {
+		if s.TLS || !api.IsLoopback(s.Host) {
 			method = tr("Normal password")
 		}
 		v["Method"] = method

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/theme"
 
 	"github.com/waxseal/waxseal/proxy/api"
 )
@@ -52,13 +51,12 @@ func newProvider(w *window) *providerPage {
 	})
 	p.ways = newSegments(w.kit, []string{tr("STARTTLS"), tr("SSL/TLS")}, func(int) {})
 	p.save = w.kit.primary(tr("Add provider"), nil, func() { p.submit() })
-	back := w.kit.quiet(tr("Back"), theme.NavigateBackIcon(), func() { w.show(Page{Name: "add"}) })
 	column := newColumn(14)
 	for _, l := range p.lines() {
 		column.Add(l.Container)
 	}
 	column.Add(newField(tr("Security"), "", p.ways.root).Container)
-	p.scroll = newScroll(560, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody("")), newTitle(tr("Another provider")),
+	p.scroll = newScroll(560, newColumn(16, w.kit.back(func() { w.show(Page{Name: "add"}) }), newTitle(tr("Another provider")),
 		newMuted(tr("For a provider that Waxseal does not know. Its administrator, or its documents for developers, have these values.")),
 		newCard(column).Container, p.notice.Container, newActions(p.save)))
 	return p
@@ -126,7 +124,7 @@ func (p *providerPage) submit() {
 // encryption.
 func checkEndpoint(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" || u.Scheme != "https" && !(u.Scheme == "http" && onThisComputer(u.Hostname())) {
+	if err != nil || u.Hostname() == "" || u.Scheme != "https" && !(u.Scheme == "http" && api.IsLoopback(u.Hostname())) {
 		return tr("Write it like https://login.example.com/….")
 	}
 	return ""

@@ -61,14 +61,6 @@ func (r *register) fill(c api.Client) {
 	}
 }
 
-// typed takes the text of a file that was pasted into a field, in place of an ID or a secret.
-func (r *register) typed(into *entry) {
-	if text := into.Text; isClientJSON(text) {
-		into.SetText("")
-		r.file.take(text)
-	}
-}
-
 // show asks for a client ID if the provider has none yet.
 func (r *register) show(p api.Preflight) {
 	show(r.root, p.NoClientID && !p.There)

@@ -38,11 +38,8 @@ func newRenewal(w *window) *renewal {
 	r.id, r.secret = w.kit.entry("", nil), w.kit.secret("")
 	r.file = newClientFile(w, func(_ string, c api.Client) { r.fill(c) }, r.notice.tell)
 	for _, e := range []*entry{r.id, r.secret} {
-		e.OnChanged = func(text string) {
-			if isClientJSON(text) {
-				e.SetText("")
-				r.file.take(text)
-			}
+		e.OnChanged = func(string) {
+			r.file.paste(e)
 			r.ready()
 		}
 		e.OnSubmitted = func(string) { r.submit() }
@@ -51,8 +48,7 @@ func newRenewal(w *window) *renewal {
 	r.field = newField(tr("New client secret"), tr("Waxseal stores it in the keystore and uses it for every account with this registration."), r.secret).Container
 	r.next = w.kit.primary("", theme.LoginIcon(), func() { r.submit() })
 	r.all = newColumn(16, newCard(newColumn(14, newHeading(tr("How to register")), r.how, r.file.root, id.Container, r.field)).Container, newActions(r.next))
-	back := w.kit.quiet(tr("Back"), theme.NavigateBackIcon(), func() { w.show(Page{Name: "setup", Account: r.account}) })
-	r.scroll = newScroll(560, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody("")),
+	r.scroll = newScroll(560, newColumn(16, w.kit.back(func() { w.show(Page{Name: "setup", Account: r.account}) }),
 		newTitle(tr("Change registration")), r.trouble.Container, r.loading, r.notice.Container, r.all))
 	return r
 }

@@ -179,16 +179,23 @@ func (s *settings) fill(p api.Settings) {
 // change asks the engine to change what edit changes, and nothing else: another window
 // or program may have changed other settings since. The answer is shown at the control.
 func (s *settings) change(edit func(*api.Settings), at answer) {
+	s.changeBy(edit, func(ctx ctx, was, to api.Settings) ([]string, error) {
+		return s.w.backend.Configure(ctx, was.Change(to))
+	}, at)
+}
+
+// changeBy is change with another way to ask the engine.
+func (s *settings) changeBy(edit func(*api.Settings), configure func(ctx ctx, was, to api.Settings) (notes []string, err error), at answer) {
 	if s.filling {
 		return
 	}
-	next := s.now
+	was, next := s.now, s.now
 	edit(&next)
-	change, now := s.now.Change(next), s.now
+	now := was
 	var notes []string
 	s.hush()
 	s.w.inBackground(func(ctx ctx) (err error) {
-		if notes, err = s.w.backend.Configure(ctx, change); err != nil {
+		if notes, err = configure(ctx, was, next); err != nil {
 			return err
 		}
 		now, err = s.w.backend.Settings(ctx)
@@ -202,11 +209,11 @@ func (s *settings) change(edit func(*api.Settings), at answer) {
 			return
 		}
 		at.accept(saved(notes))
-		was := s.now
+		before := s.now
 		s.fill(now)
-		if was.Theme != now.Theme || was.Language != now.Language {
+		if before.Theme != now.Theme || before.Language != now.Language {
 			s.w.rebuild(now)
-			s.w.pages["settings"].(*settings).rebuilt(change)
+			s.w.pages["settings"].(*settings).rebuilt(was.Change(next))
 		}
 	})
 }
@@ -242,7 +249,7 @@ func (s *settings) setAutostart(on bool, at answer) {
 	s.w.inBackground(func(ctx) error { return s.w.options.SetAutostart(on) }, func(err error) {
 		s.said = at
 		if err == nil {
-			at.accept(tr("Saved. It takes effect now."))
+			at.accept(saved(nil))
 			return
 		}
 		s.filling = true

@@ -48,7 +48,6 @@ func newSetup(w *window) *setup {
 	s.welcomed.mark(good.importance())
 	s.welcomed.Hide()
 	s.loading = newMuted(tr("Loading the settings…"))
-	back := k.quiet(tr("Back"), theme.NavigateBackIcon(), func() { w.show(Page{}) })
 	var more *button
 	more = k.icon(tr("More"), theme.MoreVerticalIcon(), func() { w.menu(more, s.menu()...) })
 
@@ -65,7 +64,7 @@ func newSetup(w *window) *setup {
 	}
 	mail := newCard(newColumn(12, newHeading(tr("Settings for your mail program")), s.ways.root, s.rows))
 	s.all = newColumn(16, mail.Container, newCard(s.steps.root).Container, newCard(s.test.root).Container)
-	s.scroll = newScroll(720, newColumn(16, newLine(0, []fyne.CanvasObject{padded(-8, 0, back)}, newBody(""), more),
+	s.scroll = newScroll(720, newColumn(16, k.back(func() { w.show(Page{}) }, more),
 		newColumn(4, newSplit(s.title, newFlow(0, s.state.Container), s.title.line), s.facts),
 		s.welcomed, s.trouble.Container, s.loading, s.notice.Container, s.all))
 	return s
@@ -186,14 +185,10 @@ func securityName(m api.MailServer) string {
 	if m.TLS {
 		return tr("SSL/TLS")
 	}
-	if onThisComputer(m.Host) {
+	if api.IsLoopback(m.Host) {
 		return tr("None")
 	}
 	return tr("STARTTLS")
-}
-
-func onThisComputer(host string) bool {
-	return host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1"
 }
 
 func (s *setup) draw(v view) {

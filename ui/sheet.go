@@ -76,6 +76,11 @@ func newCard(content fyne.CanvasObject) card {
 	return card{newStack(back, padded(16, 14, content)), back}
 }
 
+// newBox is a darker box for somebody else's words, or lines to copy.
+func newBox(content fyne.CanvasObject) *fyne.Container {
+	return newStack(newSheet(colorTrack, colorNone, 8), padded(12, 10, content))
+}
+
 // mood chooses colours, never words.
 type mood int
 

@@ -20,7 +20,7 @@ func snippetsFor(program int, m api.MailSettings, s api.MailServer) []snippet {
 	case script:
 		return scripts(m.User, s)
 	case website:
-		if plain := find(m.Servers, false); plain != nil && onThisComputer(plain.Host) {
+		if plain := find(m.Servers, false); plain != nil && api.IsLoopback(plain.Host) {
 			s = *plain // their checks of certificates are the hardest to satisfy
 		}
 		return settingsFiles(m.User, s)

@@ -77,7 +77,8 @@ type Options struct {
 // Page names a page: "overview" (or ""), "add", "setup" or "register" with the
 // account it is about, "activity", "settings", "check" or "about". "signed-in" is the
 // page that follows an account's approval: the sign-in, or the settings for mail programs.
-// "provider" describes a provider that is not built in. "import" takes over the accounts of another program. "password" is the setup page, which then copies the local password.
+// "provider" describes a provider that is not built in. "import" takes over the accounts of
+// another program. "password" is the setup page, which then copies the local password.
 type Page struct {
 	Name    string
 	Account string

@@ -177,7 +177,7 @@ func (w *window) settle() {
 
 // dropped hands files that were dropped on the window to its page, if that can take them.
 func (w *window) dropped(files []fyne.URI) {
-	if p, ok := w.current.(interface{ drop([]fyne.URI) }); ok {
+	if p, ok := w.current.(interface{ drop([]fyne.URI) }); ok && len(files) > 0 {
 		p.drop(files)
 	}
 }

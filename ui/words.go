@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/ui/speech"
 )
 
 // explained is what went wrong, what to do, and the errand that does it.
@@ -116,7 +117,7 @@ func accountState(a api.AccountStatus) (string, mood) {
 	if a.Messages > 0 && a.State.Severity() <= api.Busy {
 		return tr("Sending"), busy
 	}
-	return capital(say(a.State.Label())), moodOf(a.State)
+	return speech.Capital(say(a.State.Label())), moodOf(a.State)
 }
 
 // moodOf is the mood of a state.

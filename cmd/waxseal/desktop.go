@@ -177,7 +177,7 @@ func (d *desktop) run(ctx context.Context, w work) (begun bool, err error) {
 		cancel() // the tray goes once the last message is done
 		ended <- err
 	}()
-	if err := tray.Speak(d.server.Settings().Language); err != nil {
+	if err := tray.Speak(d.server.Language()); err != nil {
 		d.log.Error("the texts could not be loaded", "err", err)
 	}
 	d.settle(ctx)
@@ -235,7 +235,7 @@ func (d *desktop) begin(ctx context.Context) {
 func (d *desktop) follow(ctx context.Context) {
 	var told tray.Told
 	show := func(s api.Snapshot) {
-		if err := tray.Speak(d.server.Settings().Language); err != nil {
+		if err := tray.Speak(d.server.Language()); err != nil {
 			d.log.Error("the texts could not be loaded", "err", err)
 		}
 		d.mu.Lock()
@@ -282,7 +282,7 @@ const trayInterval = 250 * time.Millisecond
 // tell sends a notification, if the user wants them. Notifications that come faster than they can
 // be shown are dropped: the icon shows the same.
 func (d *desktop) tell(n tray.Notice) {
-	if !d.server.Settings().Notifications {
+	if !d.server.Notifications() {
 		return
 	}
 	select {
@@ -362,7 +362,7 @@ func (d *desktop) sendTest(ctx context.Context, address string) {
 		d.log.Warn("the test message was not sent", "account", address, "err", err)
 		kind = tray.TestFailed
 	}
-	if !d.server.Settings().Notifications {
+	if !d.server.Notifications() {
 		d.show("activity", address)
 		return
 	}

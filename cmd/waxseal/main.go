@@ -20,7 +20,7 @@ import (
 var version string
 
 func main() {
-	noCoreDump()
+	keystore.NoCoreDump()
 	keystore.Helper(os.Args)
 	useParentsConsole()
 	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Unsetenv: os.Unsetenv}

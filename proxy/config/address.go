@@ -121,15 +121,6 @@ func splitHostPort(address string) (host string, port int, err error) {
 	return host, int(n), nil
 }
 
-// isLoopback reports whether a host can only be this machine.
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
 // HostOf returns the host:port of a URL, with the scheme's default port if the URL
 // names none, and "" if it has no host.
 func HostOf(rawURL string) string {

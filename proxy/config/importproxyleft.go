@@ -82,7 +82,7 @@ func (m *proxyImport) ports() {
 			m.Warnings = append(m.Warnings, *trouble(
 				api.Say("Section [{{.Section}}] also accepts mail programs on other machines, because it has no local_address. Waxseal only accepts those on this one, unless you change that.", "Section", s.Section),
 				api.Say("If other machines send through this one, let Waxseal listen for them too, as docs/configuration.md says.")))
-		case !isLoopback(s.Listen):
+		case !api.IsLoopback(s.Listen):
 			m.Left = append(m.Left, *trouble(
 				api.Say("Section [{{.Section}}] accepts mail programs on other machines ({{.Address}}). Waxseal only accepts those on this one, unless you change that.", "Section", s.Section, "Address", s.Listen),
 				api.Say("If other machines send through this one, let Waxseal listen for them too, as docs/configuration.md says.")))

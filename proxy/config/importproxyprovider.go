@@ -206,5 +206,5 @@ func sameURL(a, b string) bool {
 // listen on without TLS (RFC 8252 section 7.3).
 func isLoopbackURL(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && u.Scheme == "http" && isLoopback(u.Hostname())
+	return err == nil && u.Scheme == "http" && api.IsLoopback(u.Hostname())
 }

@@ -115,7 +115,7 @@ func checkSMTP(p Provider) error {
 		return fmt.Errorf(`smtp %w; write it like "smtp.example.com:587"`, err)
 	case host == "" || port == 0:
 		return fmt.Errorf(`smtp %q needs a host and a port, like "smtp.example.com:587"`, p.SMTP)
-	case p.SMTPTLS == "none" && !isLoopback(host):
+	case p.SMTPTLS == "none" && !api.IsLoopback(host):
 		return fmt.Errorf(`smtp_tls = "none" would send tokens unencrypted to %s; use "starttls" or "implicit"`, host)
 	case !slices.Contains([]string{"starttls", "implicit", "none"}, p.SMTPTLS):
 		return fmt.Errorf(`smtp_tls is %q; use "starttls" or "implicit" ("none" is only for servers on this machine)`, p.SMTPTLS)

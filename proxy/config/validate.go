@@ -59,7 +59,7 @@ func (c Config) listenerProblems() []problem {
 		case err != nil:
 			found = append(found, problem{key: key, text: fmt.Sprintf(`%s %v; write it like "127.0.0.1:1587"`, key, err)})
 			return
-		case !isLoopback(host) && !c.AllowRemote:
+		case !api.IsLoopback(host) && !c.AllowRemote:
 			found = append(found, problem{key: key, text: fmt.Sprintf(
 				`%s %q can be reached from other machines; use 127.0.0.1 or [::1], or set allow_remote = true`, key, address)})
 		case taken[strings.ToLower(address)] != "" && port != 0:
@@ -191,7 +191,7 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 			report("hello", "hello: %v", err)
 		}
 	}
-	if !isLoopback(p.RedirectHost) {
+	if !api.IsLoopback(p.RedirectHost) {
 		report("redirect_host", `redirect_host is %q; use "127.0.0.1" or "localhost", as registered with the provider`, p.RedirectHost)
 	}
 	if !strings.HasPrefix(p.RedirectPath, "/") || strings.ContainsAny(p.RedirectPath, "?#") || strings.ContainsFunc(p.RedirectPath, isSpaceOrControl) {

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // checkClientID does not repeat what it refuses: people put the provider's JSON there, which
@@ -31,7 +33,7 @@ func checkURL(key, raw string) error {
 		return fmt.Errorf(`%s %q is not a web address like "https://login.example.com/token"`, key, raw)
 	case u.User != nil || u.Fragment != "":
 		return fmt.Errorf("%s must not contain a user name, a password or a #fragment; remove it", key)
-	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "https", u.Scheme == "http" && api.IsLoopback(u.Hostname()):
 		return nil
 	}
 	return fmt.Errorf("%s %q must begin with https:// (http:// is only for this machine)", key, raw)

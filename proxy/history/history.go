@@ -12,6 +12,7 @@
 package history
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -248,12 +249,7 @@ func (l *Log) After(seq uint64) []api.Activity {
 
 // after is After without copies of the events. The caller holds mu.
 func (l *Log) after(seq uint64) []*api.Activity {
-	i, _ := slices.BinarySearchFunc(l.events, seq+1, func(a *api.Activity, seq uint64) int {
-		if a.Seq < seq {
-			return -1
-		}
-		return 1
-	})
+	i, _ := slices.BinarySearchFunc(l.events, seq+1, func(a *api.Activity, seq uint64) int { return cmp.Compare(a.Seq, seq) })
 	return slices.Clone(l.events[i:])
 }
 

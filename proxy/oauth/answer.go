@@ -133,11 +133,11 @@ func decode(data []byte) (fields, error) {
 	case isPage(data):
 		return nil, errors.New("a web page instead of a token; does this network ask you to sign in, or is the address wrong?")
 	case data[0] == '{':
-		if f, err := object(data); err != nil {
-			return f, errNotJSON
-		} else {
-			return f, nil
+		f, err := object(data)
+		if err != nil {
+			err = errNotJSON
 		}
+		return f, err
 	}
 	if f := formFields(string(data)); f != nil {
 		return f, nil

@@ -56,7 +56,7 @@ func ofClient(r *RefusedError) bool {
 	case NotRegistered, WrongSecret, SecretExpired, SecretMissing, SecretUnwanted, AppDisabled, WrongTenant:
 		return true
 	}
-	switch fold(r.Code) {
+	switch r.name {
 	case "invalid_client", "unauthorized_client":
 		return r.Reason.Class() == ByRegistration
 	}

@@ -9,6 +9,8 @@ import (
 	"embed"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/lang"
@@ -56,6 +58,12 @@ func system() string {
 		return "en"
 	}
 	return name
+}
+
+// Capital is a text with a capital first letter.
+func Capital(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
 }
 
 // Say translates a text of the engine's into the person's language.

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"fyne.io/fyne/v2/lang"
 
@@ -101,7 +99,7 @@ func menuOf(s State) menu {
 // failure is one that happened recently, in one line: when, whose and what. The provider's own words
 // are in the activity.
 func failure(a api.Activity, now time.Time) string {
-	at, what := a.Time.In(now.Location()).Format("15:04"), capital(strings.TrimSuffix(speech.Say(a.Cause()), "."))
+	at, what := a.Time.In(now.Location()).Format("15:04"), speech.Capital(strings.TrimSuffix(speech.Say(a.Cause()), "."))
 	if a.Times > 1 {
 		what = lang.L("{{.What}} ({{.N}} times)", map[string]any{"What": what, "N": a.Times})
 	}
@@ -109,12 +107,6 @@ func failure(a api.Activity, now time.Time) string {
 		return at + " · " + what
 	}
 	return at + " · " + a.Account + " · " + what
-}
-
-// capital makes the first letter a capital one.
-func capital(s string) string {
-	first, size := utf8.DecodeRuneInString(s)
-	return string(unicode.ToUpper(first)) + s[size:]
 }
 
 // more makes a sentence a menu line that opens a page.
