@@ -29,7 +29,7 @@ func (s *Server) build(cfg config.Config, old map[string]*mailbox) (map[string]*
 			return nil, err
 		}
 		key := config.Fold(a.Address)
-		if b := old[key]; b != nil && b.account == a && reflect.DeepEqual(b.provider, p) {
+		if b := old[key]; b != nil && b.account.Equal(a) && reflect.DeepEqual(b.provider, p) {
 			boxes[key] = b
 			continue
 		}

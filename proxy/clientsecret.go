@@ -171,5 +171,5 @@ func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all m
 // registration counts as new.
 func (s *Server) hasNothingNew(e config.ImportEntry) bool {
 	b := s.mailbox(e.Account.Address)
-	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || b.account != e.Account)
+	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || !b.account.Equal(e.Account))
 }

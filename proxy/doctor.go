@@ -114,7 +114,7 @@ func (s *Server) checkConfig(context.Context) (finding, error) {
 	}
 	was := s.config()
 	same := func(a, b config.Provider) bool { return reflect.DeepEqual(a, b) }
-	if !slices.Equal(was.Accounts, cfg.Accounts) || !slices.EqualFunc(was.Providers, cfg.Providers, same) {
+	if !slices.EqualFunc(was.Accounts, cfg.Accounts, api.Account.Equal) || !slices.EqualFunc(was.Providers, cfg.Providers, same) {
 		return finding{}, &api.Problem{Lasting: true, What: api.Say("{{.File}} has changed since it was read.", "File", path),
 			Cure: api.Say("Have Waxseal read it again, or restart Waxseal."), Do: api.ReadAgain}
 	}

@@ -111,7 +111,7 @@ func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportRep
 		case s.hasNothingNew(e):
 			report.Unchanged++
 			continue
-		case box == nil || box.account != e.Account:
+		case box == nil || !box.account.Equal(e.Account):
 			taken = append(taken, e.Account)
 			report.Imported++
 		case changes[i] != secretChanges{}:

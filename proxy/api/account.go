@@ -1,5 +1,7 @@
 package api
 
+import "reflect"
+
 // Client is what a provider knows a registered program by.
 type Client struct {
 	ID     string `json:"id,omitempty"`
@@ -12,10 +14,18 @@ type Account struct {
 	Provider string `toml:"provider"`        // ID or alias; "" means the one of the address's domain
 	Login    string `toml:"login,omitempty"` // the OAuth identity, if it is not Address
 
+	// Protocols is what the account does, "smtp", "imap" and "pop"; none means that it sends only.
+	Protocols []Protocol `toml:"protocols,omitempty"`
+
 	// These replace the provider's settings if they are set.
 	ClientID       string `toml:"client_id,omitempty"`
 	TokenURL       string `toml:"token_url,omitempty"`
 	Tenant         string `toml:"tenant,omitempty"` // ID or domain of Microsoft's directory that the registration is for
 	SMTP           string `toml:"smtp,omitempty"`   // host:port; see Config.Resolve for its TLS
+	IMAP           string `toml:"imap,omitempty"`   // likewise
+	POP            string `toml:"pop,omitempty"`
 	MaxConnections int    `toml:"max_connections,omitempty"`
 }
+
+// Equal reports whether two accounts are the same in all that the configuration says.
+func (a Account) Equal(b Account) bool { return reflect.DeepEqual(a, b) }

@@ -28,6 +28,7 @@ const (
 	Message Kind = "message" // from a mail program
 	Test    Kind = "test"    // a test message, from Waxseal itself
 	Login   Kind = "login"   // a login of a mail program that failed
+	Reading Kind = "reading" // a session of IMAP or POP that ended
 )
 
 // Activity is something that happened: a message that ended, or a login that failed. It contains
@@ -39,6 +40,8 @@ type Activity struct {
 	// Time is when it ended or, of a repeated login, the last time.
 	Time    time.Time `json:"time"`
 	Session string    `json:"session"` // as in the log
+	// Protocol is what the mail program spoke; "" means SMTP, as in histories of older versions.
+	Protocol Protocol `json:"protocol,omitempty"`
 	// Account is the account's address. Of a login with a name that is not an account, it is that
 	// name, or "" if that is not an address either.
 	Account    string        `json:"account"`
@@ -53,6 +56,12 @@ type Activity struct {
 	Own   bool   `json:"own,omitempty"` // the reply is Waxseal's, not the provider's
 	// Problem explains the reply, if Waxseal knows more about it than it says; else nil.
 	Problem *Problem `json:"problem,omitempty"`
+
+	// Of a session only: who ended it, and the bytes after the login; Took is its length and Reply
+	// the provider's last words, if there were any.
+	Ended EndedBy `json:"ended,omitempty"`
+	Down  int64   `json:"bytes_down,omitempty"`
+	Up    int64   `json:"bytes_up,omitempty"`
 
 	// Of a login only: the mail program's host, such as "127.0.0.1", how often the same login
 	// failed, if more than once, and the first time.

@@ -18,24 +18,28 @@ const (
 	CheckLogin        = "login" // at the mail server
 	CheckRecipient    = "recipient"
 	CheckMessage      = "message"
+	CheckFolders      = "folders"  // an IMAP account's; Subject is the account
+	CheckMaildrop     = "maildrop" // how many messages a POP account has
 )
 
 // CheckNames are all names of checks.
 var CheckNames = []string{
 	CheckVersion, CheckConfig, CheckKeystore, CheckPorts, CheckCrashes, CheckAccounts, CheckReach,
-	CheckRegistration, CheckPassword, CheckConsent, CheckToken, CheckLogin, CheckRecipient, CheckMessage,
+	CheckRegistration, CheckPassword, CheckConsent, CheckToken, CheckLogin, CheckRecipient, CheckMessage, CheckFolders, CheckMaildrop,
 }
 
 // Check is the result of one check of `waxseal doctor` or `waxseal send-test`. It contains
 // no secret, so it may be part of a bug report.
 type Check struct {
-	Name    string        `json:"name"`              // one of CheckNames
-	Subject string        `json:"subject,omitempty"` // the account or the server, if there may be several
-	OK      bool          `json:"ok"`
-	Result  Text          `json:"result"`            // what was found; with a Problem, what failed
-	Problem *Problem      `json:"problem,omitempty"` // if it is not OK
-	Until   time.Time     `json:"until,omitzero"`    // when the result expires, such as an access token
-	Took    time.Duration `json:"took_ns"`
+	Name    string `json:"name"`              // one of CheckNames
+	Subject string `json:"subject,omitempty"` // the account or the server, if there may be several
+	// Protocol tells checks of several protocols apart; "" where there is only one.
+	Protocol Protocol      `json:"protocol,omitempty"`
+	OK       bool          `json:"ok"`
+	Result   Text          `json:"result"`            // what was found; with a Problem, what failed
+	Problem  *Problem      `json:"problem,omitempty"` // if it is not OK
+	Until    time.Time     `json:"until,omitzero"`    // when the result expires, such as an access token
+	Took     time.Duration `json:"took_ns"`
 }
 
 // Title names the check for people.
@@ -55,6 +59,8 @@ func (c Check) Title() Text {
 		CheckLogin:        Say("Mail server sign-in"),
 		CheckRecipient:    Say("Recipient"),
 		CheckMessage:      Say("Message"),
+		CheckFolders:      Say("Folders"),
+		CheckMaildrop:     Say("Messages"),
 	}[c.Name]
 	if title.IsZero() {
 		return Say("{{.Name}}", "Name", c.Name)

@@ -9,6 +9,9 @@ type ConsentRequest struct {
 	New          bool   `json:"new,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty"`
 
+	// Protocols changes what an account that is there does, if not empty: the consent asks for all of it.
+	Protocols []Protocol `json:"protocols,omitempty"`
+
 	Device bool `json:"device,omitempty"` // with a code on another device
 	Window bool `json:"window,omitempty"` // a window asks, and comes to the front after the approval
 }

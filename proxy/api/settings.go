@@ -7,6 +7,11 @@ import "slices"
 type Settings struct {
 	Listen    []string `json:"listen"`
 	ListenTLS []string `json:"listen_tls"`
+	// Of programs that read mail; opened only while an account does that protocol.
+	ListenIMAP    []string `json:"listen_imap"`
+	ListenIMAPTLS []string `json:"listen_imap_tls"`
+	ListenPOP     []string `json:"listen_pop"`
+	ListenPOPTLS  []string `json:"listen_pop_tls"`
 	// AllowRemote allows addresses that other computers reach; these ask for TLS before a login.
 	AllowRemote bool `json:"allow_remote"`
 	// Networks are this computer's addresses in its networks, with the length of the network's
@@ -35,6 +40,10 @@ type Settings struct {
 type SettingsChange struct {
 	Listen        *[]string `json:"listen,omitempty"`
 	ListenTLS     *[]string `json:"listen_tls,omitempty"`
+	ListenIMAP    *[]string `json:"listen_imap,omitempty"`
+	ListenIMAPTLS *[]string `json:"listen_imap_tls,omitempty"`
+	ListenPOP     *[]string `json:"listen_pop,omitempty"`
+	ListenPOPTLS  *[]string `json:"listen_pop_tls,omitempty"`
 	AllowRemote   *bool     `json:"allow_remote,omitempty"`
 	Metrics       *string   `json:"metrics,omitempty"`
 	Keystore      *string   `json:"keystore,omitempty"`
@@ -61,6 +70,8 @@ func (s Settings) Change(to Settings) (c SettingsChange) {
 		return &to
 	}
 	c.Listen, c.ListenTLS = list(s.Listen, to.Listen), list(s.ListenTLS, to.ListenTLS)
+	c.ListenIMAP, c.ListenIMAPTLS = list(s.ListenIMAP, to.ListenIMAP), list(s.ListenIMAPTLS, to.ListenIMAPTLS)
+	c.ListenPOP, c.ListenPOPTLS = list(s.ListenPOP, to.ListenPOP), list(s.ListenPOPTLS, to.ListenPOPTLS)
 	c.Metrics, c.Keystore = word(s.Metrics, to.Metrics), word(s.Keystore, to.Keystore)
 	c.HTTPProxy, c.LogLevel = word(s.HTTPProxy, to.HTTPProxy), word(s.LogLevel, to.LogLevel)
 	c.Theme, c.Language = word(s.Theme, to.Theme), word(s.Language, to.Language)
@@ -85,10 +96,10 @@ type MailSettings struct {
 
 // MailServer is one way to reach Waxseal.
 type MailServer struct {
-	Protocol string `json:"protocol"` // "smtp"
-	Host     string `json:"host"`
-	Port     int    `json:"port"`
-	TLS      bool   `json:"tls"` // from the first byte; else STARTTLS or, on loopback, none
+	Protocol Protocol `json:"protocol"`
+	Host     string   `json:"host"`
+	Port     int      `json:"port"`
+	TLS      bool     `json:"tls"` // from the first byte; else STARTTLS or, on loopback, none
 }
 
 // Certificate is the certificate for local TLS, which mail programs and people must trust.

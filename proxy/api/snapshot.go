@@ -15,12 +15,16 @@ type Snapshot struct {
 	// PortTaken says why the server accepts no mail yet: see Options.WaitForPort.
 	PortTaken *PortTakenError `json:"port_taken,omitempty"`
 
-	Connections  int64            `json:"smtp_connections_active"`
+	Connections  int64            `json:"smtp_connections_active"` // of programs that send
+	Clients      int64            `json:"connections_active"`      // of all mail programs
 	Messages     int64            `json:"concurrent_messages"`
 	Upstream     UpstreamGauges   `json:"upstream_connections"`
 	Totals       map[Result]int64 `json:"messages_total"`
 	AuthFailures int64            `json:"auth_failures_total"`
 	Refused      int64            `json:"connections_refused_total"` // because of a limit
+
+	// Reading are the gauges and totals of IMAP and POP, in that order; none if no account reads.
+	Reading []ReadGauges `json:"reading,omitempty"`
 
 	// PerMinute counts the messages sent in each of the last 60 minutes, oldest first; the
 	// last one is the current minute.
@@ -77,9 +81,9 @@ func (s Snapshot) Passing() (state State, provider string, ok bool) {
 
 // Listener is an address on which mail programs are served.
 type Listener struct {
-	Protocol string `json:"protocol"` // "smtp"
-	Address  string `json:"address"`  // host:port
-	TLS      bool   `json:"tls"`      // from the first byte (RFC 8314); else STARTTLS (RFC 3207)
+	Protocol Protocol `json:"protocol"`
+	Address  string   `json:"address"` // host:port
+	TLS      bool     `json:"tls"`     // from the first byte (RFC 8314); else STARTTLS (RFC 3207)
 }
 
 // Security names the listener's kind of TLS in the words of mail programs.
@@ -116,10 +120,13 @@ type AccountStatus struct {
 	// NeedsSomebody; else nil.
 	Problem *Problem `json:"problem,omitempty"`
 
-	Connections int64      `json:"connections"`
-	Messages    int64      `json:"messages"` // in flight
-	Sent        int64      `json:"sent"`     // accepted by the provider since the start
-	Failed      int64      `json:"failed"`   // not accepted
+	Protocols []Protocol   `json:"protocols"`         // what it does
+	Reading   []ReadStatus `json:"reading,omitempty"` // IMAP and POP, where the account does them
+
+	Connections int64      `json:"connections"` // of mail programs that send
+	Messages    int64      `json:"messages"`    // in flight
+	Sent        int64      `json:"sent"`        // accepted by the provider since the start
+	Failed      int64      `json:"failed"`      // not accepted
 	LastMessage time.Time  `json:"last_message,omitzero"`
 	LastResult  Result     `json:"last_result,omitempty"` // how the last message ended
 	SentToday   int64      `json:"sent_today"`            // messages since midnight in local time; without a history, since the start at the earliest
@@ -132,6 +139,42 @@ type AccountStatus struct {
 	ConsentUsed time.Time `json:"consent_used,omitzero"` // the last refresh that worked
 	ConsentEnds time.Time `json:"consent_ends,omitzero"` // unless it is used again; zero if the provider does not say
 }
+
+// ReadGauges are the gauges and totals of one protocol for reading, of all accounts.
+type ReadGauges struct {
+	Protocol    Protocol          `json:"protocol"`
+	Connections int64             `json:"connections"`      // of mail programs, logged in or not
+	Sessions    int64             `json:"sessions"`         // that a provider has let in
+	Spares      int64             `json:"spares"`           // connections to providers that wait for a mail program
+	Logins      int64             `json:"logins_total"`     // that a provider has let in
+	Down        int64             `json:"bytes_down_total"` // to mail programs, after their login
+	Up          int64             `json:"bytes_up_total"`
+	Ended       map[EndedBy]int64 `json:"ended_total"`
+}
+
+// ReadStatus is what an account does with IMAP or POP.
+type ReadStatus struct {
+	Protocol  Protocol  `json:"protocol"`
+	State     State     `json:"state"`             // Unused, Ready, or why the last login at the provider failed
+	Problem   *Problem  `json:"problem,omitempty"` // explains State, where its severity is Passing or NeedsSomebody
+	Sessions  int64     `json:"sessions"`
+	Spare     bool      `json:"spare,omitempty"`
+	Limit     int64     `json:"limit,omitempty"` // of connections, the provider's; 0 if it does not say
+	Logins    int64     `json:"logins"`          // since the start
+	Down      int64     `json:"bytes_down"`
+	Up        int64     `json:"bytes_up"`
+	LastLogin time.Time `json:"last_login,omitzero"`
+}
+
+// EndedBy says who ended a session of reading, and is the label of waxseal_read_sessions_ended_total.
+type EndedBy string
+
+const (
+	ByProgram  EndedBy = "program"  // the mail program logged out or left
+	ByProvider EndedBy = "provider" // such as at the end of a token, or for maintenance; programs log in again
+	ByWaxseal  EndedBy = "waxseal"  // a stop, or the account was removed
+	ByNetwork  EndedBy = "network"  // the connection to the provider was dead
+)
 
 // LimitUnit is what a provider's daily limit counts.
 type LimitUnit string

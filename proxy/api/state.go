@@ -32,6 +32,8 @@ const (
 	NotRegistered       State = "not_registered"       // there is no client ID
 	RegistrationRefused State = "registration_refused" // the provider rejects the client ID or its secret
 	SMTPDisabled        State = "smtp_disabled"        // the organisation has switched SMTP off
+	ReadingDisabled     State = "reading_disabled"     // the provider or the organisation has switched IMAP or POP off for the mailbox
+	ReadingNotGranted   State = "reading_not_granted"  // the consent does not allow reading
 	WrongIdentity       State = "wrong_identity"       // the user who signed in may not use this mailbox
 	PasswordsRetired    State = "basic_retired"
 	NotAuthenticated    State = "not_authenticated"
@@ -46,7 +48,7 @@ const (
 var States = []State{
 	Ready, Unused, Refreshing,
 	ProviderBusy, TurnedAway, MailServerDown, SignInDown, Untrusted, Offline, LastUnsent,
-	NeedsConsent, NeedsAdmin, NotRegistered, RegistrationRefused, SMTPDisabled, WrongIdentity,
+	NeedsConsent, NeedsAdmin, NotRegistered, RegistrationRefused, SMTPDisabled, ReadingDisabled, ReadingNotGranted, WrongIdentity,
 	PasswordsRetired, NotAuthenticated, TokenRefused, Unusable, NoPassword, KeystoreLocked, KeystoreFailed,
 }
 
@@ -76,6 +78,8 @@ var abouts = map[State]about{
 	NotRegistered:       {NeedsSomebody, "registration missing", "", RunChecks},
 	RegistrationRefused: {NeedsSomebody, "registration rejected", "", Register},
 	SMTPDisabled:        {NeedsSomebody, "SMTP switched off by the organisation", "", RunChecks},
+	ReadingDisabled:     {NeedsSomebody, "reading switched off at the provider", "", RunChecks},
+	ReadingNotGranted:   {NeedsSomebody, "sign-in needed to read mail", "", SignIn},
 	WrongIdentity:       {NeedsSomebody, "wrong user for this mailbox", "", SignIn},
 	PasswordsRetired:    {NeedsSomebody, "login not accepted", "", RunChecks},
 	NotAuthenticated:    {NeedsSomebody, "login not accepted", "", SignIn},

@@ -55,7 +55,7 @@ func AddAccounts(path string, own []Provider, add []api.Account) error {
 			case !ok:
 				at[Fold(a.Address)] = len(c.Accounts)
 				c.Accounts = append(c.Accounts, a)
-			case c.Accounts[i] != a:
+			case !c.Accounts[i].Equal(a):
 				c.Accounts[i] = a
 				if i < old {
 					replacements[i] = accountBlock(a)

@@ -50,7 +50,7 @@ func TestImportIntoConfig(t *testing.T) {
 			}
 		}
 		c, err := Load(path)
-		if err != nil || len(c.Accounts) != 2 || c.Accounts[0] != found.Entries[0].Account || c.Accounts[1] != found.Entries[1].Account {
+		if err != nil || len(c.Accounts) != 2 || !c.Accounts[0].Equal(found.Entries[0].Account) || !c.Accounts[1].Equal(found.Entries[1].Account) {
 			t.Errorf("LoadConfig = %+v, %v", c.Accounts, err)
 		}
 	}
