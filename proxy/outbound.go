@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -77,22 +76,4 @@ func tunnelAnswer(_ context.Context, via *url.URL, _ *http.Request, res *http.Re
 		return nil
 	}
 	return &upstream.ProxyError{Proxy: via.Host, Err: fmt.Errorf("it answered %d %s", res.StatusCode, http.StatusText(res.StatusCode))}
-}
-
-// proxyOf names the HTTP proxy that an error is about.
-func proxyOf(err error) (name string, ok bool) {
-	if via, ok := errors.AsType[*upstream.ProxyError](err); ok {
-		return via.Proxy, true
-	}
-	op, ok := errors.AsType[*net.OpError](err)
-	if !ok || op.Op != "proxyconnect" { // of net/http, around what kept it from the proxy
-		return "", false
-	}
-	if lookup, ok := errors.AsType[*net.DNSError](op.Err); ok {
-		return lookup.Name, true
-	}
-	if dial, ok := errors.AsType[*net.OpError](op.Err); ok && dial.Addr != nil {
-		return dial.Addr.String(), true
-	}
-	return "", false
 }

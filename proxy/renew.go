@@ -14,6 +14,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -112,15 +113,6 @@ func (a *ages) save() error {
 	return nil
 }
 
-// consentEnds returns when an account's consent ends if it is not used again. It is zero if
-// the provider does not say.
-func consentEnds(p config.Provider, renewed time.Time) time.Time {
-	if p.ConsentDays == 0 || renewed.IsZero() {
-		return time.Time{}
-	}
-	return renewed.AddDate(0, 0, p.ConsentDays)
-}
-
 // renewDue returns when an account is to be renewed: after a tenth of its consent's life,
 // and up to a quarter of that later depending on its address, so that accounts that were
 // added together are not renewed together.
@@ -137,7 +129,7 @@ func renewDue(p config.Provider, address string, renewed time.Time) time.Time {
 func (s *Server) renewIdle(ctx context.Context) {
 	for {
 		s.renewDueOnes(ctx, renewPause)
-		if !pause(ctx, renewLook) {
+		if !mailbox.Pause(ctx, renewLook) {
 			return
 		}
 	}
@@ -147,15 +139,15 @@ func (s *Server) renewIdle(ctx context.Context) {
 // length up to longest between them, and saves the dates.
 func (s *Server) renewDueOnes(ctx context.Context, longest time.Duration) {
 	s.noteAges()
-	for _, b := range *s.boxes.Load() {
+	for _, b := range s.hall.Mailboxes() {
 		if !s.shouldRenew(b, s.opts.Now()) {
 			continue
 		}
-		if !pause(ctx, time.Duration(rand.Int64N(int64(longest)))) { // #nosec G404 -- spreads load, guards nothing
+		if !mailbox.Pause(ctx, time.Duration(rand.Int64N(int64(longest)))) { // #nosec G404 -- spreads load, guards nothing
 			break
 		}
-		if err := b.grant.Renew(ctx); err != nil {
-			s.log.Warn("could not renew the token of an idle account", "account", b.address, "err", err)
+		if err := b.Grant.Renew(ctx); err != nil {
+			s.log.Warn("could not renew the token of an idle account", "account", b.Address, "err", err)
 		}
 	}
 	s.noteAges()
@@ -167,13 +159,13 @@ func (s *Server) renewDueOnes(ctx context.Context, longest time.Duration) {
 // shouldRenew reports whether an account is due. An account of unknown age becomes due at a
 // random time within a day, and so does one whose due time is after the end of its consent:
 // that time was saved while the clock was ahead.
-func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
-	if b.provider.ConsentDays == 0 || b.removed.Load() || b.grant.Status().State == oauth.NeedsConsent {
+func (s *Server) shouldRenew(b *mailbox.Mailbox, now time.Time) bool {
+	if b.Provider.ConsentDays == 0 || b.Removed() || b.Grant.Status().State == oauth.NeedsConsent {
 		return false
 	}
-	of := s.ages.get(b.address)
-	if of.Next.IsZero() || of.Next.After(consentEnds(b.provider, now)) {
-		s.ages.set(b.address, age{Next: now.Add(time.Duration(rand.Int64N(int64(renewSpread))))}) // #nosec G404 -- as above
+	of := s.ages.get(b.Address)
+	if of.Next.IsZero() || of.Next.After(mailbox.ConsentEnds(b.Provider, now)) {
+		s.ages.set(b.Address, age{Next: now.Add(time.Duration(rand.Int64N(int64(renewSpread))))}) // #nosec G404 -- as above
 		return false
 	}
 	return !now.Before(of.Next)
@@ -183,12 +175,12 @@ func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
 // happened while the clock was ahead; the monotonic clock says how long ago that was.
 func (s *Server) noteAges() {
 	now := s.opts.Now()
-	for _, b := range *s.boxes.Load() {
-		if t := b.grant.Status().LastRefresh; !t.IsZero() && b.provider.ConsentDays > 0 {
+	for _, b := range s.hall.Mailboxes() {
+		if t := b.Grant.Status().LastRefresh; !t.IsZero() && b.Provider.ConsentDays > 0 {
 			if t.Round(0).After(now) {
 				t = now.Add(t.Sub(now))
 			}
-			s.ages.set(b.address, age{Renewed: t, Next: renewDue(b.provider, b.address, t)})
+			s.ages.set(b.Address, age{Renewed: t, Next: renewDue(b.Provider, b.Address, t)})
 		}
 	}
 }

@@ -92,7 +92,7 @@ func TestClockThatWasAhead(t *testing.T) {
 	var clock providertest.Clock
 	r := newRig(t, rigOptions{accounts: []string{"unused@corp.test"}, idle: true, clock: &clock})
 	clock.Set(400 * 24 * time.Hour)
-	if _, err := r.server.mailbox(me).grant.Token(t.Context()); err != nil {
+	if _, err := r.server.hall.Mailbox(me).Grant.Token(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.server.renewDueOnes(t.Context(), time.Millisecond)

@@ -17,6 +17,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/machine"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -146,7 +147,7 @@ func TestFirstMessageAfterWaking(t *testing.T) {
 		return providertest.Action{Hang: int64(e.Conn) <= before && e.Step != providertest.StepQuit}
 	}})
 	openBreaker(r.server.smtpBreakers.Get("smtp " + r.provider.SMTPAddr))
-	openBreaker(r.server.tokenBreakers.Get("token " + endpoint(r.provider.TokenURL())))
+	openBreaker(r.server.tokenBreakers.Get(mailbox.TokenBreaker(config.Provider{TokenURL: r.provider.TokenURL()})))
 
 	r.server.Wake("test")
 	if got := p.message(me, "a@there.test", "after\r\n"); got[:3] != "250" {
@@ -169,13 +170,13 @@ func (c *closeCounter) CloseIdleConnections() { c.times.Add(1) }
 // reach those too.
 func TestWakeReachesAccountsThatAReloadKept(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	box := r.server.mailbox(me)
-	transport := &closeCounter{RoundTripper: box.http.Transport}
-	box.http.Transport = transport
+	box := r.server.hall.Mailbox(me)
+	transport := &closeCounter{RoundTripper: box.HTTP.Transport}
+	box.HTTP.Transport = transport
 	if _, err := r.server.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if r.server.mailbox(me) != box {
+	if r.server.hall.Mailbox(me) != box {
 		t.Fatal("the account has a new mailbox")
 	}
 	before := transport.times.Load()
