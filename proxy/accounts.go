@@ -41,6 +41,19 @@ func (s *Server) build(cfg config.Config, old map[string]*mailbox.Mailbox) (map[
 	return boxes, nil
 }
 
+// newMailbox makes an account's mailbox. It reads the provider's ca_file and no other
+// file.
+func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox.Mailbox, error) {
+	client, roots, err := s.clients.Get(p.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("provider %q: %w", p.ID, err)
+	}
+	return s.hall.New(a, p, mailbox.Parts{
+		HTTP: client, Roots: roots, Proxy: s.outbound.For, LatePages: s.latePages,
+		Timeouts: s.opts.Timeouts, Now: s.opts.Now, Tokens: s.tokenBreakers, Servers: s.smtpBreakers,
+	}), nil
+}
+
 // editing begins a change of accounts or settings; there is one at a time. The context
 // ends with the server, so that a stop does not wait for a provider or a keychain.
 func (s *Server) editing(ctx context.Context) (_ context.Context, done func()) {

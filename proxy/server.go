@@ -21,6 +21,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/history"
 	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/mailbox"
@@ -78,9 +79,9 @@ type Server struct {
 	approved  atomic.Pointer[func(address string)] // see OnApproved
 
 	edit    sync.Mutex // one change at a time of cfg, boxes, the file and the fields below
-	clients clients
+	clients dial.Clients
 
-	outbound outbound           // how providers are reached
+	outbound dial.Proxies       // how providers are reached
 	watch    *machine.Watch     // notices that the machine slept or changed its network
 	retired  []*mailbox.Mailbox // their last messages may still be in flight
 
@@ -125,8 +126,8 @@ func New(o Options) (*Server, error) {
 	s.hall.IdleTimeout = time.Duration(o.Config.IdleTimeout)
 	s.hall.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
 	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
-	s.outbound.set(o.Config.HTTPProxy)
-	s.clients.outbound = &s.outbound
+	s.outbound.Set(o.Config.HTTPProxy)
+	s.clients.Proxies = &s.outbound
 	boxes, err := s.build(o.Config, nil)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -92,7 +93,7 @@ func (h *Hall) New(a api.Account, p config.Provider, parts Parts) *Mailbox {
 	})
 	wait := parts.Timeouts
 	b.Pool = upstream.New(upstream.Config{
-		Addr: p.SMTP, TLS: upstream.TLSMode(p.SMTPTLS), Hello: p.Hello, RootCAs: parts.Roots, Proxy: parts.Proxy, Login: cmp.Or(a.Login, a.Address), Tokens: b.Grant,
+		Addr: p.SMTP, TLS: dial.TLSMode(p.SMTPTLS), Hello: p.Hello, RootCAs: parts.Roots, Proxy: parts.Proxy, Login: cmp.Or(a.Login, a.Address), Tokens: b.Grant,
 		MaxConnections: p.MaxConnections, Breaker: parts.Servers.Get(MailBreaker(p)),
 		Log: h.Log.With("account", a.Address), Stats: &h.Stats.Upstream, Now: parts.Now,
 		DialTimeout: wait.Dial, ReplyTimeout: wait.Reply, FinalTimeout: wait.Final, WaitTimeout: wait.Turn, IdleTimeout: wait.Idle,

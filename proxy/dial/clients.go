@@ -1,4 +1,4 @@
-package proxy
+package dial
 
 import (
 	"crypto/tls"
@@ -7,17 +7,15 @@ import (
 	"net/http"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
-	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/config"
-	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
-// clients has an HTTP client for each CA file that is trusted in addition to the system's
-// CAs; "" stands for none. The caller holds the server's edit lock, or is the only one.
-type clients struct {
-	outbound *outbound
-	byCA     map[string]client
+// Clients has an HTTP client for each CA file that is trusted in addition to the system's
+// CAs; "" stands for none. Only one goroutine may use it at a time.
+type Clients struct {
+	Proxies *Proxies
+
+	byCA map[string]client
 }
 
 type client struct {
@@ -25,8 +23,9 @@ type client struct {
 	roots *x509.CertPool // nil: the system's CAs
 }
 
-// get returns the client for a CA file, which it makes at the first use.
-func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
+// Get returns the client for a CA file, and the CAs that it trusts, nil for the system's. The file is read
+// at the first use.
+func (c *Clients) Get(caFile string) (*http.Client, *x509.CertPool, error) {
 	if known, ok := c.byCA[caFile]; ok {
 		return known.http, known.roots, nil
 	}
@@ -37,11 +36,14 @@ func (c *clients) get(caFile string) (*http.Client, *x509.CertPool, error) {
 	if c.byCA == nil {
 		c.byCA = make(map[string]client)
 	}
-	made := client{oauth.HTTPClient(&tls.Config{RootCAs: roots}, c.outbound.forRequest), roots}
+	made := client{oauth.HTTPClient(&tls.Config{RootCAs: roots}, c.Proxies.ForRequest), roots}
 	made.http.Transport.(*http.Transport).OnProxyConnectResponse = tunnelAnswer
 	c.byCA[caFile] = made
 	return made.http, made.roots, nil
 }
+
+// Forget drops all clients, so that CA files are read again. Those that are in use stay as they are.
+func (c *Clients) Forget() { c.byCA = nil }
 
 // rootsWith returns the system's CAs and those of a file, or nil if there is no file.
 func rootsWith(caFile string) (*x509.CertPool, error) {
@@ -70,20 +72,4 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("ca_file %s: it contains no certificate in PEM format", caFile)
 	}
 	return roots, nil
-}
-
-// forget drops all clients, so that CA files are read again.
-func (c *clients) forget() { c.byCA = nil }
-
-// newMailbox makes an account's mailbox. It reads the provider's ca_file and no other
-// file.
-func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox.Mailbox, error) {
-	client, roots, err := s.clients.get(p.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("provider %q: %w", p.ID, err)
-	}
-	return s.hall.New(a, p, mailbox.Parts{
-		HTTP: client, Roots: roots, Proxy: s.outbound.proxy, LatePages: s.latePages,
-		Timeouts: s.opts.Timeouts, Now: s.opts.Now, Tokens: s.tokenBreakers, Servers: s.smtpBreakers,
-	}), nil
 }
