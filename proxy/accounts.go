@@ -50,7 +50,7 @@ func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox.Mailbox,
 	}
 	return s.hall.New(a, p, mailbox.Parts{
 		HTTP: client, Roots: roots, Proxy: s.outbound.For, LatePages: s.latePages,
-		Timeouts: s.opts.Timeouts, Now: s.opts.Now, Tokens: s.tokenBreakers, Servers: s.smtpBreakers,
+		Timeouts: s.opts.Timeouts, Now: s.opts.Now, Tokens: s.tokenBreakers, Servers: s.serverBreakers, Users: s.ages,
 	}), nil
 }
 

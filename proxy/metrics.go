@@ -62,7 +62,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(descRefreshes, float64(n), key.Provider, key.Result)
 	}
 	counter(descAuth, float64(st.AuthFailures.Load()))
-	for host, b := range breakersByHost(c.s.tokenBreakers.All(), c.s.smtpBreakers.All()) {
+	for host, b := range breakersByHost(c.s.tokenBreakers.All(), c.s.serverBreakers.All()) {
 		gauge(descBreaker, int64(b.State), host)
 		counter(descTransitions, float64(b.Transitions), host)
 	}

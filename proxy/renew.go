@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
@@ -44,6 +45,10 @@ type ages struct {
 type age struct {
 	Renewed time.Time `json:"renewed,omitzero"` // the last refresh that worked; zero if unknown
 	Next    time.Time `json:"next"`             // when to renew it if nobody uses it
+
+	// With which name the account logs in for reading, where it has two; see mailbox.Users.
+	IMAPUser string `json:"imap_user,omitempty"`
+	POPUser  string `json:"pop_user,omitempty"`
 }
 
 func agesPath(config string) string {
@@ -78,14 +83,36 @@ func (a *ages) get(address string) age {
 	return a.of[config.Fold(address)]
 }
 
-func (a *ages) set(address string, to age) {
-	to.Renewed, to.Next = to.Renewed.UTC().Truncate(time.Second), to.Next.UTC().Truncate(time.Second)
+// change changes what is known of an account.
+func (a *ages) change(address string, edit func(*age)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if key := config.Fold(address); a.of[key] != to {
+	key := config.Fold(address)
+	to := a.of[key]
+	edit(&to)
+	to.Renewed, to.Next = to.Renewed.UTC().Truncate(time.Second), to.Next.UTC().Truncate(time.Second)
+	if a.of[key] != to {
 		a.of[key] = to
 		a.dirty = true
 	}
+}
+
+// Worked implements mailbox.Users.
+func (a *ages) Worked(address string, p api.Protocol) string {
+	of := a.get(address)
+	return map[api.Protocol]string{api.IMAP: of.IMAPUser, api.POP: of.POPUser}[p]
+}
+
+// Remember implements mailbox.Users.
+func (a *ages) Remember(address string, p api.Protocol, user string) {
+	a.change(address, func(to *age) {
+		switch p {
+		case api.IMAP:
+			to.IMAPUser = user
+		case api.POP:
+			to.POPUser = user
+		}
+	})
 }
 
 func (a *ages) forget(address string) {
@@ -165,7 +192,7 @@ func (s *Server) shouldRenew(b *mailbox.Mailbox, now time.Time) bool {
 	}
 	of := s.ages.get(b.Address)
 	if of.Next.IsZero() || of.Next.After(mailbox.ConsentEnds(b.Provider, now)) {
-		s.ages.set(b.Address, age{Next: now.Add(time.Duration(rand.Int64N(int64(renewSpread))))}) // #nosec G404 -- as above
+		s.ages.change(b.Address, func(to *age) { to.Next = now.Add(time.Duration(rand.Int64N(int64(renewSpread)))) }) // #nosec G404 -- as above
 		return false
 	}
 	return !now.Before(of.Next)
@@ -180,7 +207,7 @@ func (s *Server) noteAges() {
 			if t.Round(0).After(now) {
 				t = now.Add(t.Sub(now))
 			}
-			s.ages.set(b.Address, age{Renewed: t, Next: renewDue(b.Provider, b.Address, t)})
+			s.ages.change(b.Address, func(to *age) { to.Renewed, to.Next = t, renewDue(b.Provider, b.Address, t) })
 		}
 	}
 }

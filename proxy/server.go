@@ -64,10 +64,10 @@ type Server struct {
 	log     *slog.Logger
 	secrets *keystore.Store
 
-	hall          *mailbox.Hall // what the sessions share
-	smtp          *smtpd.Server
-	tokenBreakers *breaker.Set
-	smtpBreakers  *breaker.Set
+	hall           *mailbox.Hall // what the sessions share
+	smtp           *smtpd.Server
+	tokenBreakers  *breaker.Set
+	serverBreakers *breaker.Set
 
 	cfg atomic.Pointer[config.Config]
 
@@ -125,17 +125,18 @@ func New(o Options) (*Server, error) {
 	s.hall.Log, s.hall.Secrets, s.hall.Config = o.Log, o.Secrets, s.config
 	s.hall.IdleTimeout = time.Duration(o.Config.IdleTimeout)
 	s.hall.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
-	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
+	s.tokenBreakers, s.serverBreakers = s.newBreakers()
 	s.outbound.Set(o.Config.HTTPProxy)
 	s.clients.Proxies = &s.outbound
+	var err error
+	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
+		s.log.Warn("could not read when consents were last used", "err", err)
+	}
 	boxes, err := s.build(o.Config, nil)
 	if err != nil {
 		return nil, err
 	}
 	s.hall.Use(boxes)
-	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
-		s.log.Warn("could not read when consents were last used", "err", err)
-	}
 	if s.history, err = history.Open(historyPath(o.ConfigPath)); err != nil {
 		s.log.Warn("the history begins anew", "err", err)
 	}

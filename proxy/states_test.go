@@ -83,7 +83,7 @@ func TestFailuresBecomeStates(t *testing.T) {
 			what: "does not answer as a mail server should", cure: "virus scanner", said: "250 mail filter",
 		},
 		"mail server's breaker open": {
-			upset: func(r *rig) { openBreaker(r.server.smtpBreakers.Get("smtp " + r.provider.SMTPAddr)) },
+			upset: func(r *rig) { openBreaker(r.server.serverBreakers.Get("smtp " + r.provider.SMTPAddr)) },
 			reply: "454 4.7.0 ", state: api.MailServerDown, do: api.RunChecks,
 			what: "mail server isn’t responding", cure: "tries again in", said: "down",
 		},

@@ -17,7 +17,7 @@ func (s *Server) Wake(why string) {
 	s.log.Info("reconnecting to providers", "cause", why)
 	s.closeIdle()
 	s.tokenBreakers.ResetAll()
-	s.smtpBreakers.ResetAll()
+	s.serverBreakers.ResetAll()
 	s.hall.Changed.Wake()
 }
 

@@ -69,7 +69,7 @@ func TestWatchNetwork(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); s.watchNetwork(ctx) }()
 
-		b := s.smtpBreakers.Get("smtp x")
+		b := s.serverBreakers.Get("smtp x")
 		for name, tc := range map[string]struct {
 			happens func()
 			at      time.Duration // how soon the server notices
@@ -116,7 +116,7 @@ func TestBeforeSleep(t *testing.T) {
 	if st := r.server.Snapshot(); st.Upstream.Warm != 1 {
 		t.Fatalf("no warm connection: %+v", st.Upstream)
 	}
-	b := r.server.smtpBreakers.Get("smtp x")
+	b := r.server.serverBreakers.Get("smtp x")
 	openBreaker(b)
 	says <- true
 	eventually(t, "no connection is warm", func() bool { return r.server.Snapshot().Upstream.Warm == 0 })
@@ -146,7 +146,7 @@ func TestFirstMessageAfterWaking(t *testing.T) {
 	r.provider.SetFaults(providertest.Faults{SMTP: func(e providertest.Event) providertest.Action {
 		return providertest.Action{Hang: int64(e.Conn) <= before && e.Step != providertest.StepQuit}
 	}})
-	openBreaker(r.server.smtpBreakers.Get("smtp " + r.provider.SMTPAddr))
+	openBreaker(r.server.serverBreakers.Get("smtp " + r.provider.SMTPAddr))
 	openBreaker(r.server.tokenBreakers.Get(mailbox.TokenBreaker(config.Provider{TokenURL: r.provider.TokenURL()})))
 
 	r.server.Wake("test")

@@ -111,7 +111,7 @@ func (s *Server) breakers(boxes map[string]*mailbox.Mailbox) []api.Breaker {
 		names[mailbox.TokenBreaker(b.Provider)], names[mailbox.MailBreaker(b.Provider)] = b.ProviderName(), b.ProviderName()
 	}
 	var all []api.Breaker
-	for _, st := range append(s.tokenBreakers.All(), s.smtpBreakers.All()...) {
+	for _, st := range append(s.tokenBreakers.All(), s.serverBreakers.All()...) {
 		all = append(all, api.Breaker{
 			Name: st.Name, Provider: names[st.Name], Mail: mailbox.IsMailBreaker(st.Name), State: api.BreakerState(st.State.String()),
 			RetryIn: int((st.RetryIn + time.Second - 1) / time.Second), Cause: st.Cause, Transitions: st.Transitions, Failures: st.Failures,

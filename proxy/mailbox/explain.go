@@ -99,7 +99,7 @@ func (s subject) explain(err error) *api.Problem {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		return p
 	}
-	for _, try := range []func(subject, error) *api.Problem{explainSignIn, explainToken, explainKeystore, explainLogin, explainConnection} {
+	for _, try := range []func(subject, error) *api.Problem{explainSignIn, explainToken, explainKeystore, explainLogin, explainReading, explainConnection} {
 		if p := try(s, err); p != nil {
 			return p
 		}
@@ -230,37 +230,26 @@ func explainLogin(s subject, err error) *api.Problem {
 	return nil
 }
 
-// explainConnection explains a connection to the mail server that was not made, or
-// broke before a message was on its way.
+// explainConnection explains a connection to a mail server that was not made, or broke before a
+// message was on its way or a login complete.
 func explainConnection(s subject, err error) *api.Problem {
-	lost, ok := errors.AsType[*upstream.ConnError](err)
-	if !ok || lost.Started || lost.Unknown {
+	lost, sending := errors.AsType[*upstream.ConnError](err)
+	failed, dialling := errors.AsType[*dial.Error](err)
+	switch {
+	case sending && (lost.Started || lost.Unknown), !sending && !dialling:
 		return nil
+	case sending:
+		if p := explainGreeting(s, lost); p != nil {
+			return p
+		}
+	default:
+		s.host, _, _ = net.SplitHostPort(failed.Addr) // of a server for reading
 	}
-	said, refused := errors.AsType[*upstream.ReplyError](lost)
-	via, proxied := errors.AsType[*dial.ProxyError](lost)
-	if answer, odd := oddAnswer(lost); odd {
-		p := s.passing(api.MailServerDown, "4.7.0", "{{.Provider}}’s mail server {{.Host}} does not answer as a mail server should.",
-			"Check that the provider’s smtp in the configuration is right, and that no virus scanner or firewall changes what it says.")
-		p.Said = answer
-		return p
-	}
+	via, proxied := errors.AsType[*dial.ProxyError](err)
 	switch {
 	case proxied:
 		p := s.passing(api.MailServerDown, "4.7.0", "{{.Provider}}’s mail server can’t be reached through the proxy {{.Proxy}}.", "", "Proxy", via.Proxy)
 		p.Cure = api.Say(ProxyCure)
-		return p
-	case refused && said.Reply.Code/100 == 5:
-		cure := "Its words say why. Check that the provider’s smtp in the configuration is right."
-		if lost.Op == "EHLO" {
-			cure = helloCure
-		}
-		p := s.lasting(api.TurnedAway, "5.7.0", "{{.Provider}} refuses connections from this computer.", cure)
-		p.Said = said.Reply.String()
-		return p
-	case refused:
-		p := s.passing(api.TurnedAway, "4.7.0", "{{.Provider}} refuses the connection for now.", "Try again in a few minutes.")
-		p.Said = said.Reply.String()
 		return p
 	case offline(err):
 		return s.offline()
@@ -268,8 +257,31 @@ func explainConnection(s subject, err error) *api.Problem {
 	if p := s.untrusted(err); p != nil {
 		return p
 	}
-	p := s.passing(api.MailServerDown, "4.4.1", "{{.Provider}}’s mail server {{.Host}} can’t be reached.", "Check the network, or try again in a minute.")
-	p.Said = ""
+	return s.passing(api.MailServerDown, "4.4.1", "{{.Provider}}’s mail server {{.Host}} can’t be reached.", "Check the network, or try again in a minute.")
+}
+
+// explainGreeting explains what a mail server for sending said in the place of a welcome; nil if it said
+// nothing.
+func explainGreeting(s subject, lost *upstream.ConnError) *api.Problem {
+	if answer, odd := oddAnswer(lost); odd {
+		p := s.passing(api.MailServerDown, "4.7.0", "{{.Provider}}’s mail server {{.Host}} does not answer as a mail server should.",
+			"Check that the provider’s smtp in the configuration is right, and that no virus scanner or firewall changes what it says.")
+		p.Said = answer
+		return p
+	}
+	said, refused := errors.AsType[*upstream.ReplyError](lost)
+	if !refused {
+		return nil
+	}
+	p := s.passing(api.TurnedAway, "4.7.0", "{{.Provider}} refuses the connection for now.", "Try again in a few minutes.")
+	if said.Reply.Code/100 == 5 {
+		cure := "Its words say why. Check that the provider’s smtp in the configuration is right."
+		if lost.Op == "EHLO" {
+			cure = helloCure
+		}
+		p = s.lasting(api.TurnedAway, "5.7.0", "{{.Provider}} refuses connections from this computer.", cure)
+	}
+	p.Said = said.Reply.String()
 	return p
 }
 

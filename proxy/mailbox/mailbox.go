@@ -53,8 +53,14 @@ type Mailbox struct {
 // The breakers' names. There is one for each token endpoint, by host and path because one
 // host may serve several tenants, and one for each mail server.
 func TokenBreaker(p config.Provider) string { return "token " + endpoint(p.TokenURL) }
-func MailBreaker(p config.Provider) string  { return "smtp " + p.SMTP }
-func IsMailBreaker(name string) bool        { return strings.HasPrefix(name, "smtp ") }
+func MailBreaker(p config.Provider) string  { return ServerBreaker(p, api.SMTP) }
+func IsMailBreaker(name string) bool        { return !strings.HasPrefix(name, "token ") }
+
+// ServerBreaker names the breaker of a provider's server for a protocol.
+func ServerBreaker(p config.Provider, protocol api.Protocol) string {
+	address, _ := p.Server(protocol)
+	return string(protocol) + " " + address
+}
 
 // BreakerHost is a breaker's name for people who may not know the tenants: without the path
 // of a token endpoint.
@@ -74,6 +80,7 @@ type Parts struct {
 	Now      func() time.Time
 	Tokens   *breaker.Set // of token endpoints
 	Servers  *breaker.Set // of mail servers
+	Users    Users        // nil remembers nothing
 }
 
 // New makes an account's mailbox, without using the network.
@@ -100,7 +107,7 @@ func (h *Hall) New(a api.Account, p config.Provider, parts Parts) *Mailbox {
 	})
 	for _, protocol := range a.Does() {
 		if protocol.Reads() {
-			b.readers = append(b.readers, &Reader{box: b, hall: h, protocol: protocol, all: h.Stats.reading[protocol]})
+			b.readers = append(b.readers, b.newReader(protocol))
 		}
 	}
 	return b

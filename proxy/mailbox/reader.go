@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 // reading are the gauges and totals of one protocol for reading, of all accounts.
@@ -42,6 +43,7 @@ type Reader struct {
 	hall     *Hall
 	protocol api.Protocol
 	all      *reading
+	server   *dial.Server
 
 	sessions, logins, down, up atomic.Int64
 
@@ -89,7 +91,7 @@ func (r *Reader) login(at time.Time) {
 func (r *Reader) Sessions() int64 { return r.sessions.Load() }
 
 // Limit is how many connections the provider allows the account; 0 if it does not say.
-func (r *Reader) Limit() int64 { return 0 } // MERGE: r.box.Provider.ReadConnections
+func (r *Reader) Limit() int64 { return int64(r.box.Provider.ReadConnections) }
 
 // Count adds bytes that have passed after a login: down to the mail program, and up.
 func (r *Reader) Count(down, up int64) {
