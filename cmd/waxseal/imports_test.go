@@ -29,6 +29,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/history":      {"keystore/safeio", "proxy/api"},
 		"proxy/machine":      {"proxy/api", "proxy/localuser"},
 		"proxy/tcp":          {},
+		"proxy/splice":       {"proxy/api"},
 		"proxy/oauth":        base,
 		"proxy/signin":       {"proxy/api"},
 		"proxy/upstream":     append([]string{"proxy/oauth", "proxy/tcp"}, base...),
