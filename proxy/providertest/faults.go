@@ -14,7 +14,7 @@ type Faults struct {
 	POP      func(Event) Action                 // called at each step of each POP dialogue
 	Token    func(*http.Request) TokenFault     // called at each token request; its form has been parsed
 	Identity func(claims map[string]any)        // may change the claims of an ID token before it is signed
-	Consent  func(account, scope string) string // called when an account consents; returns the scope that it grants
+	Consent  func(account, scope string) string // called when an account consents; returns the scope that it grants. It must not call the Provider
 }
 
 // SetFaults replaces the faults from the next step on. The zero value removes them.

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"bufio"
 	"encoding/base64"
 	"fmt"
 	"net"
@@ -250,6 +251,7 @@ func TestIMAPLogin(t *testing.T) {
 		{"Yahoo", Options{IMAP: Yahoo}, []string{"t AUTHENTICATE XOAUTH2 %X|t OK"}},
 		{"Dovecot", Options{IMAP: Dovecot}, []string{"t AUTHENTICATE XOAUTH2 %X|t OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS"}},
 		{"before the login", Options{}, []string{"t SELECT INBOX|t BAD Log in first", "t|* BAD", "t NOOP {3}|+ ", "abc|t OK", "t LOGIN {9000}|t NO [TOOBIG]"}},
+		{"literals without waiting", Options{IMAP: Gmail}, []string{"t LOGIN {2+}|* BAD"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -455,6 +457,23 @@ func TestIMAPStartTLS(t *testing.T) {
 	c.tls(trust(p))
 	if got := c.imap("AUTHENTICATE XOAUTH2 " + xoauth2(me, token)); !strings.HasPrefix(got, "OK") {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestCompress goes on with compressed bytes (RFC 4978).
+func TestCompress(t *testing.T) {
+	p := start(t, Options{})
+	c := reader(t, p)
+	if got := c.imap("COMPRESS DEFLATE"); got != "OK DEFLATE active" {
+		t.Fatal(got)
+	}
+	c.conn = newDeflated(c.conn)
+	c.r = bufio.NewReader(c.conn)
+	if got := c.imap("COMPRESS DEFLATE"); !strings.HasPrefix(got, "BAD") {
+		t.Error(got)
+	}
+	if got := c.imap("EXAMINE INBOX"); !strings.HasSuffix(got, "EXAMINE completed") {
+		t.Error(got)
 	}
 }
 

@@ -26,8 +26,8 @@ const (
 	NotConnected       = "BAD User is authenticated but not connected."
 )
 
-// The habits of some providers. What they announce before and after the login is more than this
-// server can do, so a real mail program may stumble over them.
+// The habits of some providers. They announce more than this server can do, so a real mail program may
+// stumble over them.
 var (
 	Gmail = Manners{
 		Greeting: "Gimap ready for requests from 192.0.2.1 d9443c01a7336-1234",

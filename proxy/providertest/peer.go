@@ -179,9 +179,7 @@ func (c *peer) startTLS() error {
 	if err := conn.Handshake(); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.conn = conn
-	c.mu.Unlock()
+	c.replace(conn)
 	c.door = doorTLS
 	c.count.handshakes.Add(1)
 	if conn.ConnectionState().DidResume {

@@ -43,7 +43,7 @@ type wire struct {
 	idle    time.Duration
 	flights *atomic.Int64
 
-	mu          sync.Mutex // guards conn for who does not serve it, and:
+	mu          sync.Mutex // guards changes of conn, and:
 	interrupted bool       // no read may begin
 }
 
@@ -78,6 +78,13 @@ func (w *wire) fill() error {
 		return again
 	}
 	return err
+}
+
+// replace puts another layer over the connection.
+func (w *wire) replace(c net.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conn = c
 }
 
 // await sets the deadline of a read.
