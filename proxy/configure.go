@@ -16,7 +16,9 @@ import (
 func (s *Server) Settings() api.Settings {
 	c := s.config()
 	settings := api.Settings{
-		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS), AllowRemote: c.AllowRemote, Metrics: c.Metrics, Keystore: s.secrets.Kind(),
+		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS),
+		ListenIMAP: slices.Clone(c.ListenIMAP), ListenIMAPTLS: slices.Clone(c.ListenIMAPTLS),
+		ListenPOP: slices.Clone(c.ListenPOP), ListenPOPTLS: slices.Clone(c.ListenPOPTLS), AllowRemote: c.AllowRemote, Metrics: c.Metrics, Keystore: s.secrets.Kind(),
 		HTTPProxy: c.HTTPProxy, LogLevel: c.LogLevel, LogFolder: logFolder(s.opts.LogFile), LogFile: s.opts.LogFile, Notifications: c.Notifications,
 		History: c.History, Theme: c.Theme, Language: c.Language,
 	}

@@ -18,6 +18,7 @@ func (s *Server) Wake(why string) {
 	s.closeIdle()
 	s.tokenBreakers.ResetAll()
 	s.serverBreakers.ResetAll()
+	s.pop.Probe()
 	s.hall.Changed.Wake()
 }
 

@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
@@ -34,16 +33,19 @@ func (b *Mailbox) Breaker(p api.Protocol) *breaker.Breaker {
 	return b.parts.Servers.Get(ServerBreaker(b.Provider, p))
 }
 
-// Token is an access token that is good now. With young, it is one with more than 30 minutes left, or half
-// of its life if that is less, provided that a refresh gives one in time: sessions of IMAP end with
-// their token.
-func (b *Mailbox) Token(ctx context.Context, young bool) (value string, expiry time.Time, err error) {
+// Token is an access token that is good now for a protocol for reading. For IMAP, whose sessions end with
+// their token, it is one with more than 30 minutes left, or half of its life if that is less, provided
+// that a refresh gives one in time. A permission that is known to be missing is an [*oauth.ScopeError].
+func (b *Mailbox) Token(ctx context.Context, p api.Protocol) (string, error) {
 	get := b.Grant.Token
-	if young {
-		get = b.Grant.Token // MERGE Young
+	if p == api.IMAP {
+		get = b.Grant.Young
 	}
 	token, err := get(ctx)
-	return token.Value, token.Expiry, err
+	if err == nil {
+		err = b.Grant.Allows(string(p))
+	}
+	return token.Value, err
 }
 
 // Reject says that the provider refused this access token, so that the next is a new one.
