@@ -89,7 +89,7 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 		return nil, configMistakes(err)
 	}
 	was := s.config()
-	s.clients.forget() // a ca_file may have changed
+	s.clients.Forget() // a ca_file may have changed
 	if notes, err = s.change(ctx, cfg, func() error { return nil }); err != nil {
 		return nil, fmt.Errorf("the configuration was not changed: %w", err)
 	}
@@ -131,7 +131,7 @@ func (s *Server) change(ctx context.Context, cfg config.Config, write func() err
 	}
 	s.history.Keep(cfg.History)
 	if cfg.HTTPProxy != was.HTTPProxy {
-		s.outbound.set(cfg.HTTPProxy)
+		s.outbound.Set(cfg.HTTPProxy)
 		for _, b := range boxes {
 			b.closeIdle()
 		}

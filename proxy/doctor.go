@@ -17,8 +17,8 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/machine"
-	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
 // accountsAtOnce is how many accounts Doctor checks at the same time: enough that 200 of them
@@ -191,9 +191,9 @@ func portProblem(addr string, err error) error {
 
 // reach looks up a host and connects to it, the same way as for mail and tokens.
 func (s *Server) reach(ctx context.Context, hostport string) (finding, error) {
-	conn, err := upstream.Dial(ctx, &net.Dialer{}, s.outbound.proxy, hostport)
+	conn, err := dial.TCP(ctx, s.outbound.For, hostport)
 	var dns *net.DNSError
-	var via *upstream.ProxyError
+	var via *dial.ProxyError
 	problem := func(what, cure string, pairs ...string) (finding, error) {
 		return finding{}, &api.Problem{What: api.Say(what, pairs...), Cure: api.Say(cure)}
 	}

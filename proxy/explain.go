@@ -15,6 +15,7 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/signin"
@@ -131,7 +132,7 @@ func explainToken(s subject, err error) *api.Problem {
 		p.State = api.RegistrationRefused
 	default:
 		p.State, p.Lasting, p.Code = api.SignInDown, false, "4.7.0"
-		via, proxied := proxyOf(err)
+		via, proxied := dial.ProxyOf(err)
 		switch {
 		case proxied:
 			p.What, p.Cure = s.say("{{.Provider}}’s sign-in server can’t be reached through the proxy {{.Proxy}}.", "Proxy", via), api.Say(proxyCure)
@@ -219,11 +220,11 @@ func explainLogin(s subject, err error) *api.Problem {
 	case errors.Is(err, upstream.ErrBusy):
 		p := s.passing("", "4.3.2", "All connections that {{.Provider}} allows {{.Account}} are in use.", "Try again in a minute.")
 		return p
-	case errors.Is(err, upstream.ErrNoTLS):
+	case errors.Is(err, dial.ErrNoTLS):
 		return s.lasting(api.Unusable, "5.7.10", "{{.Provider}} offers no TLS, and Waxseal does not send your access token in clear text.", "Check the provider’s smtp and smtp_tls in the configuration.")
-	case errors.Is(err, upstream.ErrNoOAuth):
+	case errors.Is(err, dial.ErrNoOAuth):
 		return s.lasting(api.Unusable, "5.7.4", "{{.Provider}}’s mail server {{.Host}} offers no sign-in with OAuth.", "Check that smtp in the configuration is the server for mail programs.")
-	case errors.Is(err, upstream.ErrNotLoopback):
+	case errors.Is(err, dial.ErrNotLoopback):
 		return s.lasting(api.Unusable, "5.7.4", "smtp_tls = \"none\" is for servers on this computer only.", "Use \"starttls\" or \"implicit\" for {{.Provider}}.")
 	}
 	return nil
@@ -237,7 +238,7 @@ func explainConnection(s subject, err error) *api.Problem {
 		return nil
 	}
 	said, refused := errors.AsType[*upstream.ReplyError](lost)
-	via, proxied := errors.AsType[*upstream.ProxyError](lost)
+	via, proxied := errors.AsType[*dial.ProxyError](lost)
 	if answer, odd := oddAnswer(lost); odd {
 		p := s.passing(api.MailServerDown, "4.7.0", "{{.Provider}}’s mail server {{.Host}} does not answer as a mail server should.",
 			"Check that the provider’s smtp in the configuration is right, and that no virus scanner or firewall changes what it says.")
@@ -296,7 +297,7 @@ func (s subject) untrusted(err error) *api.Problem {
 		return nil
 	}
 	host, subject, issuer := s.host, "", ""
-	if named, ok := errors.AsType[*upstream.CertificateError](err); ok {
+	if named, ok := errors.AsType[*dial.CertificateError](err); ok {
 		host, subject, issuer = named.Host, named.Subject, named.Issuer
 	} else if len(failed.UnverifiedCertificates) > 0 {
 		leaf := failed.UnverifiedCertificates[0]

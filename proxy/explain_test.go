@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -116,7 +117,7 @@ func TestPermissionThatTheMailServerWants(t *testing.T) {
 		{[]string{"a", "b"}, "c B", false},
 	} {
 		s := subject{account: "me@gmail.com", provider: "Google", scopes: tt.asked}
-		p := explainRefusal(s, &upstream.AuthError{Reply: upstream.Reply{Code: 535, Lines: []string{"5.7.8 Username and Password not accepted."}}, Report: &upstream.Report{Status: "400", Scope: tt.wants}})
+		p := explainRefusal(s, &upstream.AuthError{Reply: upstream.Reply{Code: 535, Lines: []string{"5.7.8 Username and Password not accepted."}}, Report: &dial.Report{Status: "400", Scope: tt.wants}})
 		if strings.Contains(p.What.String(), "with the permission "+mail) != tt.told || p.State != api.TokenRefused || !p.Lasting {
 			t.Errorf("%q, %q: %s", tt.asked, tt.wants, p)
 		}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/providertest"
 	"github.com/waxseal/waxseal/proxy/upstream"
@@ -45,14 +45,14 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"AUTH", fmt.Errorf("x: %w", &oauth.ConsentError{Account: me, Reason: oauth.ConsentUnused}), "535 5.7.8 The password is correct. The consent was not used"},
 		{"MAIL", fmt.Errorf("x: %w", &oauth.ConsentError{Account: me, Reason: oauth.ConsentUnused}), "550 5.7.8 The consent was not used"},
 		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: secret}, "454 4.7.0"},
-		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: errHTTPSProxy}, "454 4.7.0 Corp Mail’s sign-in server can’t be reached through the proxy in HTTPS_PROXY. Check"},
-		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: tunnelAnswer(t.Context(), &url.URL{Host: "proxy.test:3128"}, nil, &http.Response{StatusCode: 407})}, "454 4.7.0 Corp Mail’s sign-in server can’t be reached through the proxy proxy.test:3128. Check"},
+		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: &dial.ProxyError{Proxy: "in HTTPS_PROXY", Err: secret}}, "454 4.7.0 Corp Mail’s sign-in server can’t be reached through the proxy in HTTPS_PROXY. Check"},
+		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: &dial.ProxyError{Proxy: "proxy.test:3128", Err: secret}}, "454 4.7.0 Corp Mail’s sign-in server can’t be reached through the proxy proxy.test:3128. Check"},
 		{"AUTH", &oauth.EndpointError{Reason: oauth.Unreachable, Err: &net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 3128}, Err: errors.New("refused")}}}, "454 4.7.0 Corp Mail’s sign-in server can’t be reached through the proxy 192.0.2.1:3128. Check"},
 		{"AUTH", &oauth.EndpointError{Reason: oauth.WebPage, Status: 200}, "454 4.7.0 A web page or a redirect came instead of an answer from Corp Mail’s sign-in server. If this network asks you to sign in, do so in a browser."},
 		{"AUTH", fmt.Errorf("x: %w", &oauth.AdminError{Account: me, Reason: oauth.AdminConsent}), "535 5.7.8 The password is correct. An administrator"},
 		{"AUTH", fmt.Errorf("x: %w", keystore.ErrLocked), "454 4.7.0"},
 		{"MAIL", upstream.ErrBusy, "451 4.3.2"},
-		{"AUTH", upstream.ErrNoTLS, "535 5.7.10"},
+		{"AUTH", dial.ErrNoTLS, "535 5.7.10"},
 		{"RCPT", &upstream.ConnError{Op: "MAIL", Err: secret}, "451 4.4.1"},
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Err: secret}, "451 4.4.2"},
 		{"DATA", &upstream.ConnError{Op: "body", Started: true, Unknown: true, Err: secret}, "451 4.4.2"},
@@ -61,7 +61,7 @@ func TestNoForeignTextLeaks(t *testing.T) {
 		{"MAIL", upstream.ErrClosed, "451 4.7.0"},
 		{"AUTH", fmt.Errorf("x: %w", oauth.ErrClosed), "454 4.7.0 me@corp.test is being changed"},
 		{"RCPT", upstream.ErrEnvelope, "553 5.1.3"},
-		{"AUTH", upstream.ErrNoOAuth, "535 5.7.4"},
+		{"AUTH", dial.ErrNoOAuth, "535 5.7.4"},
 		{"DATA", upstream.ErrBareLineEnd, "554 5.6.0"},
 		{"DATA", errLoneDot, "554 5.6.0"},
 		{"DATA", context.DeadlineExceeded, "451 4.7.0"},

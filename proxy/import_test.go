@@ -2,14 +2,11 @@ package proxy
 
 import (
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
@@ -141,39 +138,5 @@ func TestClientsAsJSON(t *testing.T) {
 	}
 	if err := r.server.SetClient(t.Context(), "json0@corp.test", api.Client{Secret: strings.Replace(client, "json-secret", "new-secret", 1)}); err != nil || secret() != "new-secret" {
 		t.Errorf("a new secret: %v, %q", err, secret())
-	}
-}
-
-// TestCAFileInOtherNotations: Windows exports certificates as DER, and PowerShell writes UTF-16.
-func TestCAFileInOtherNotations(t *testing.T) {
-	r := newRig(t, rigOptions{idle: true})
-	text := string(r.provider.CertPEM())
-	block, _ := pem.Decode([]byte(text))
-	der := string(block.Bytes)
-	var little strings.Builder
-	little.WriteString("\xff\xfe")
-	for _, b := range text {
-		little.Write([]byte{byte(b), 0})
-	}
-	for name, content := range map[string]string{"PEM": text, "PEM with a mark": "\ufeff" + text, "UTF-16": little.String(), "DER": der, "a ZIP archive": "PK\x03\x04", "nothing": ""} {
-		file := filepath.Join(safeiotest.Dir(t), "ca")
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := rootsWith(file)
-		switch name {
-		case "nothing":
-			if err == nil || !strings.Contains(err.Error(), "no certificate in PEM format") {
-				t.Errorf("%s: %v", name, err)
-			}
-		case "a ZIP archive":
-			if err == nil || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s: %v", name, err)
-			}
-		default:
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
 	}
 }

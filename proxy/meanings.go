@@ -7,6 +7,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -67,7 +68,7 @@ func meaningOf(r upstream.Reply) (meaning, bool) {
 // lacks reports whether a server's report (RFC 7628 section 3.2.2) names permissions that no sign-in asks
 // for. Google's names https://mail.google.com/ where a registration has only gmail.send, which is not
 // enough for SMTP.
-func (s subject) lacks(report *upstream.Report) bool {
+func (s subject) lacks(report *dial.Report) bool {
 	if report == nil || len(s.scopes) == 0 {
 		return false
 	}

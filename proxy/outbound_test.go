@@ -3,7 +3,6 @@ package proxy
 import (
 	"bufio"
 	"encoding/pem"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -19,7 +18,6 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
-	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
 // connectProxy is an HTTP proxy with its own addresses for host names.
@@ -135,77 +133,5 @@ func TestHTTPProxy(t *testing.T) {
 	}
 	if _, err := r.server.reach(t.Context(), smtp); err == nil || !strings.Contains(err.Error(), "403 Forbidden") {
 		t.Errorf("doctor says %v", err)
-	}
-}
-
-func TestOutbound(t *testing.T) {
-	t.Setenv("HTTPS_PROXY", "http://environment.test:3128")
-	t.Setenv("NO_PROXY", "inside.test")
-	for _, tc := range []struct{ configured, to, want string }{
-		{"", "https://smtp.corp.test:587", "http://environment.test:3128"},
-		{"http://own.test:8080", "https://smtp.corp.test:587", "http://own.test:8080"},
-		{"http://own.test:8080", "https://mail.inside.test:587", ""},
-		{"http://own.test:8080", "https://127.0.0.1:587", ""},
-		{"http://own.test:8080", "https://[::1]:587", ""},
-		{"http://own.test:8080", "http://localhost:9400/token", ""},
-	} {
-		var o outbound
-		o.set(tc.configured)
-		to, err := url.Parse(tc.to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := ""
-		if via, err := o.proxy(to); err != nil {
-			t.Error(err)
-		} else if via != nil {
-			got = via.String()
-		}
-		if got != tc.want {
-			t.Errorf("with %q, %s goes through %q, want %q", tc.configured, tc.to, got, tc.want)
-		}
-	}
-}
-
-// TestHTTPSProxyThatCannotBeRead: httpproxy treats such a value as no proxy, and mail and tokens
-// bypassed the proxy that somebody wanted.
-func TestHTTPSProxyThatCannotBeRead(t *testing.T) {
-	t.Setenv("NO_PROXY", "inside.test")
-	for value, good := range map[string]bool{
-		"": true, "proxy.corp.test:3128": true, "proxy.corp.test": true, "http://proxy.corp.test:3128/": true, "socks5://proxy.corp.test:1080": true,
-		"http://user:secret%20word@proxy.corp.test:3128": true, "http://user:secret%zzword@proxy.corp.test:3128": false,
-		"http://user:secret/word@proxy.corp.test:3128": false, "http://user:1234#secret@proxy.corp.test:3128": false,
-		" http://proxy.corp.test:3128": false, "http://": false, "http:proxy.corp.test:3128": false, "http//proxy.corp.test:3128": false,
-	} {
-		t.Setenv("HTTPS_PROXY", value)
-		var o outbound
-		o.set("")
-		to := func(target string) (*url.URL, error) {
-			r, err := http.NewRequest(http.MethodPost, target, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return o.forRequest(r)
-		}
-		via, err := to("https://login.corp.test/token")
-		if (err == nil) != good || (via != nil) != (good && value != "") {
-			t.Errorf("%q: through %v, %v", value, via, err)
-		}
-		for _, near := range []string{"https://mail.inside.test/token", "https://127.0.0.1:9400/token", "http://localhost:9400/token"} {
-			if via, err := to(near); via != nil || err != nil {
-				t.Errorf("%q: %s goes through %v, %v", value, near, via, err)
-			}
-		}
-		if good {
-			continue
-		}
-		_, err = upstream.Dial(t.Context(), &net.Dialer{}, o.proxy, "smtp.corp.test:587")
-		if text := fmt.Sprint(err); !strings.Contains(text, "the proxy in HTTPS_PROXY") || strings.Contains(text, "secret") || strings.Contains(text, "1234") {
-			t.Errorf("%q: mail answers %v", value, err)
-		}
-		o.set("http://own.test:8080") // the configuration's proxy does not depend on it
-		if via, err := to("https://login.corp.test/token"); err != nil || via == nil || via.Host != "own.test:8080" {
-			t.Errorf("%q with http_proxy set: through %v, %v", value, via, err)
-		}
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/history"
 	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/oauth"
@@ -88,9 +89,9 @@ type Server struct {
 	approved  atomic.Pointer[func(address string)] // see OnApproved
 
 	edit    sync.Mutex // one change at a time of cfg, boxes, the file and the fields below
-	clients clients
+	clients dial.Clients
 
-	outbound outbound       // how providers are reached
+	outbound dial.Proxies   // how providers are reached
 	watch    *machine.Watch // notices that the machine slept or changed its network
 	retired  []*mailbox     // their last messages may still be in flight
 
@@ -148,8 +149,8 @@ func New(o Options) (*Server, error) {
 	s.hard, s.kill = context.WithCancel(context.Background())
 	s.serving, s.endServe = context.WithCancel(s.hard)
 	s.cfg.Store(&o.Config)
-	s.outbound.set(o.Config.HTTPProxy)
-	s.clients.outbound = &s.outbound
+	s.outbound.Set(o.Config.HTTPProxy)
+	s.clients.Proxies = &s.outbound
 	boxes, err := s.build(o.Config, nil)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
 	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
-	engine := append([]string{"proxy/api", "proxy/config", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/localtls", "proxy/machine",
+	engine := append([]string{"proxy/api", "proxy/config", "proxy/dial", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/localtls", "proxy/machine",
 		"proxy/oauth", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...)
 	allowed := map[string][]string{
 		"keystore/safeio":    {},
@@ -32,8 +32,9 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/splice":       {"proxy/api"},
 		"proxy/oauth":        base,
 		"proxy/signin":       {"proxy/api"},
-		"proxy/upstream":     append([]string{"proxy/oauth", "proxy/tcp"}, base...),
-		"proxy/config":       append([]string{"proxy/api", "proxy/emailproxy", "proxy/oauth", "proxy/upstream", "proxy/tcp"}, base...),
+		"proxy/dial":         append([]string{"proxy/oauth"}, base...),
+		"proxy/upstream":     append([]string{"proxy/dial", "proxy/oauth", "proxy/tcp"}, base...),
+		"proxy/config":       append([]string{"proxy/api", "proxy/dial", "proxy/emailproxy", "proxy/oauth", "proxy/upstream", "proxy/tcp"}, base...),
 		"proxy":              engine,
 		"proxy/control":      append([]string{"proxy"}, engine...),
 		"proxy/providertest": {},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 // maxDomain bounds the domains that Fold converts, in bytes: the time that punycode
@@ -68,7 +69,7 @@ func CheckAddress(address string) error {
 		return errors.New("is not an email address like me@example.com")
 	case len(local) > 64 || len(address) > 254: // RFC 5321 section 4.5.3.1
 		return errors.New("is longer than an email address can be")
-	case !validHost(domain):
+	case !dial.ValidHost(domain):
 		return fmt.Errorf("has a domain that is not valid (%q)", domain)
 	}
 	return nil
@@ -87,23 +88,6 @@ func isSpaceOrControl(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError
 }
 
-// validHost reports whether a host is an IP address or looks like a host name.
-func validHost(host string) bool {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return true
-	}
-	if host == "" || len(host) > 253 || strings.HasPrefix(host, ".") || strings.Contains(host, "..") {
-		return false
-	}
-	for _, r := range host {
-		letter := r == '-' || r == '.' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
-		if !letter {
-			return false
-		}
-	}
-	return true
-}
-
 // splitHostPort splits and checks a host:port. Port 0 is only for listeners, which
 // then use any free port.
 func splitHostPort(address string) (host string, port int, err error) {
@@ -115,7 +99,7 @@ func splitHostPort(address string) (host string, port int, err error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("%q does not have a port between 0 and 65535", address)
 	}
-	if host != "" && !validHost(host) {
+	if host != "" && !dial.ValidHost(host) {
 		return "", 0, fmt.Errorf("%q does not have a valid host", address)
 	}
 	return host, int(n), nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 // TestCatalogueIsSound: the built-in entries pass every check of a [[provider]] table, and
@@ -39,7 +40,7 @@ func TestCatalogueIsSound(t *testing.T) {
 			names[name] = p.ID
 		}
 		for _, d := range p.Domains {
-			if other := domains[d]; other != "" || d != Fold(d) || !validHost(strings.TrimPrefix(d, "*.")) {
+			if other := domains[d]; other != "" || d != Fold(d) || !dial.ValidHost(strings.TrimPrefix(d, "*.")) {
 				t.Errorf("%s: domain %q (also %s)", p.ID, d, other)
 			}
 			domains[d] = p.ID

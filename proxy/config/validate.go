@@ -9,6 +9,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -148,7 +149,7 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 		report("daily_limit_unit", `daily_limit_unit is %q; use "messages" or "recipients"`, p.DailyLimitUnit)
 	}
 	for _, d := range p.Domains {
-		if !validHost(strings.TrimPrefix(d, "*.")) {
+		if !dial.ValidHost(strings.TrimPrefix(d, "*.")) {
 			report("domains", `domains has %q; write it like "corp.example" or "*.corp.example"`, d)
 		}
 	}

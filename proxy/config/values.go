@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 // checkClientID does not repeat what it refuses: people put the provider's JSON there, which
@@ -29,7 +30,7 @@ func checkURL(key, raw string) error {
 	}
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Host == "" || u.Opaque != "" || !validHost(u.Hostname()):
+	case err != nil || u.Host == "" || u.Opaque != "" || !dial.ValidHost(u.Hostname()):
 		return fmt.Errorf(`%s %q is not a web address like "https://login.example.com/token"`, key, raw)
 	case u.User != nil || u.Fragment != "":
 		return fmt.Errorf("%s must not contain a user name, a password or a #fragment; remove it", key)
@@ -45,17 +46,11 @@ func checkHTTPProxy(raw string) error {
 		return nil
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !IsProxyAddress(u) {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !dial.IsProxyAddress(u) {
 		return errors.New(`http_proxy is not the address of a proxy; write it like "http://proxy.example.com:3128"`)
 	}
 	if _, secret := u.User.Password(); secret {
 		return errors.New(`http_proxy contains a password, but secrets do not belong in this file; leave http_proxy empty and set HTTPS_PROXY in the environment`)
 	}
 	return nil
-}
-
-// IsProxyAddress reports whether a URL is nothing but the address of a proxy. A path is
-// usually the rest of a password that was not percent-encoded.
-func IsProxyAddress(u *url.URL) bool {
-	return validHost(u.Hostname()) && strings.TrimPrefix(u.Path, "/")+u.RawQuery+u.Fragment == ""
 }

@@ -47,7 +47,7 @@ func (c *Cleaner) Clean(text string) string { return c.clean(text, true) }
 func (c *Cleaner) Hide(text string) string { return c.clean(text, false) }
 
 func (c *Cleaner) clean(text string, opaque bool) string {
-	text = printable(text)
+	text = oneLine(text)
 	c.prepare.Do(func() { c.index = newIndex(c.secrets) })
 	hidden := make([]bool, len(text))
 	last := c.index.findAll(text, hidden)
@@ -78,10 +78,10 @@ func withMasks(text string, hidden []bool) string {
 	return b.String()
 }
 
-// printable makes text one line of valid UTF-8. Line breaks become spaces, NEL (U+0085) and the
+// oneLine makes text one line of valid UTF-8. Line breaks become spaces, NEL (U+0085) and the
 // Unicode separators among them. Other control characters and the invisible ones that format text,
 // such as those that turn its direction, are left out.
-func printable(text string) string {
+func oneLine(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\r\n", " ")
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -93,4 +93,18 @@ func printable(text string) string {
 		return r
 	}, text)
 	return strings.TrimSpace(text)
+}
+
+// Printable is text that is safe to show and to pass on: valid UTF-8, without control
+// characters, and without those that make text read in another order than it is written.
+func Printable(text []byte) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r >= ' ' && r < 0x7f:
+			return r
+		case unicode.IsControl(r), unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp):
+			return '?'
+		}
+		return r
+	}, string(text))
 }

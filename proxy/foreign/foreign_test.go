@@ -260,7 +260,7 @@ func FuzzClean(f *testing.F) {
 		}
 		// A mask may by chance join with a secret of asterisks, and one of spaces and plus signs is
 		// none.
-		s := printable(secret)
+		s := oneLine(secret)
 		if len(s) >= minDecoded && !strings.Contains(s, "*") && strings.Trim(s, " +") != "" && strings.Contains(got, s) {
 			t.Fatalf("%q of %q shows %q", got, text, s)
 		}

@@ -26,7 +26,7 @@ func newIndex(secrets []string) *index {
 	x := &index{long: map[string]struct{}{}}
 	for _, s := range secrets {
 		var folded view
-		v := viewOf(printable(s))
+		v := viewOf(oneLine(s))
 		// A text is searched with its escapes and without, and a secret may have some of its own.
 		for range layers + 1 {
 			v.fold(&folded)

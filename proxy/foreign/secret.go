@@ -7,7 +7,7 @@ import (
 
 // Holds reports whether [Cleaner.Hide] would take something out of text.
 func (c *Cleaner) Holds(text string) bool {
-	text = printable(text)
+	text = oneLine(text)
 	c.prepare.Do(func() { c.index = newIndex(c.secrets) })
 	hidden := make([]bool, len(text))
 	c.index.findAll(text, hidden)

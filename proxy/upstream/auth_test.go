@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 const report = `{"status":"401","schemes":"bearer mac","scope":"https://mail.example/"}`
@@ -47,7 +48,7 @@ func TestMechanisms(t *testing.T) {
 		}
 	}
 	f := start(t, &fake{ext: append(without("AUTH"), "AUTH PLAIN LOGIN")})
-	if err := newPool(t, f).Check(t.Context()); !errors.Is(err, ErrNoOAuth) {
+	if err := newPool(t, f).Check(t.Context()); !errors.Is(err, dial.ErrNoOAuth) {
 		t.Errorf("neither offered: %v", err)
 	}
 }
@@ -63,7 +64,7 @@ func TestLongTokensInTwoSteps(t *testing.T) {
 			}
 			said := f.said(1)
 			last, before := said[len(said)-1], said[len(said)-2]
-			response, err := initialResponse(mech, p.cfg.Login, p.cfg.Addr, strings.Repeat("t", size))
+			response, err := dial.InitialResponse(mech, p.cfg.Login, p.cfg.Addr, strings.Repeat("t", size))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +104,7 @@ func TestReportIsReadAndAnswered(t *testing.T) {
 		}
 		want := &AuthError{
 			Reply:  Reply{535, []string{"5.7.8 Username and Password not accepted", "5.7.8 see help"}},
-			Report: &Report{"401", "bearer mac", "https://mail.example/"},
+			Report: &dial.Report{Status: "401", Schemes: "bearer mac", Scope: "https://mail.example/"},
 		}
 		if !reflect.DeepEqual(auth, want) {
 			t.Errorf("%s: %+v %+v", mech, auth, auth.Report)
@@ -113,30 +114,6 @@ func TestReportIsReadAndAnswered(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "token-1") || p.Status().LoggedIn || p.Status().LastError != err.Error() {
 			t.Errorf("%v, %+v", err, p.Status())
-		}
-	}
-}
-
-func TestDecodeReport(t *testing.T) {
-	for in, want := range map[string]Report{
-		b64(report):                         {"401", "bearer mac", "https://mail.example/"},
-		b64(`{"status":400}`):               {Status: "400"},
-		b64(`{"status":"a\r\nb","x":[1]}`):  {Status: "a??b"},
-		b64(`[]`):                           {},
-		"":                                  {},
-		"not base64!":                       {},
-		b64(`{"scope":null,"schemes":"b"}`): {Schemes: "b"},
-
-		strings.TrimRight(b64(report), "="):                            {"401", "bearer mac", "https://mail.example/"},
-		strings.ReplaceAll(b64(report), "=", "") + " ":                 {"401", "bearer mac", "https://mail.example/"},
-		b64(report)[:40] + " " + b64(report)[40:]:                      {"401", "bearer mac", "https://mail.example/"},
-		base64.URLEncoding.EncodeToString([]byte(`{"status":"?>?>"}`)): {Status: "?>?>"},
-		report: {"401", "bearer mac", "https://mail.example/"},
-		b64(`{"status":"invalid_token","scope":"a b","openid-configuration":"https://x.example/"}`): {Status: "invalid_token", Scope: "a b"},
-		b64(`{"scope":"` + strings.Repeat("ü", 150) + `"}`):                                         {Scope: strings.Repeat("ü", 100) + "…"},
-	} {
-		if got := readReport(string(reportText(in))); *got != want {
-			t.Errorf("%q: %+v", in, *got)
 		}
 	}
 }
@@ -266,7 +243,7 @@ func TestHangUpAfterTheReport(t *testing.T) {
 		f := start(t, &fake{on: refusing(parting)})
 		tokens := &fakeTokens{values: []string{"token-1", "token-2", "token-3"}}
 		p := newPool(t, f, func(c *Config) { c.Tokens = tokens })
-		want := &AuthError{Reply: Reply{334, []string{report}}, Report: &Report{"401", "bearer mac", "https://mail.example/"}}
+		want := &AuthError{Reply: Reply{334, []string{report}}, Report: &dial.Report{Status: "401", Schemes: "bearer mac", Scope: "https://mail.example/"}}
 		if parting != "drop" {
 			want.Reply = Reply{535, []string{"5.7.8 no"}}
 		}
@@ -369,17 +346,6 @@ func TestLoginRefusedWithAnyCode(t *testing.T) {
 	}
 	if s := hosts.Status(); s.Transitions != 0 || s.Failures != 0 {
 		t.Errorf("%+v", s)
-	}
-}
-
-func TestControlCharactersInALogin(t *testing.T) {
-	for _, s := range []string{"a\x01auth=Bearer x", "a\r\nb", "a\x00"} {
-		if got, err := initialResponse(xoauth2, s, "h:1", "t"); err == nil {
-			t.Errorf("login %q: %q", s, got)
-		}
-		if got, err := initialResponse(oauthBearer, "me", "h:1", s); err == nil || strings.Contains(err.Error(), s) {
-			t.Errorf("token: %q, %v", got, err)
-		}
 	}
 }
 

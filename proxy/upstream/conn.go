@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/foreign"
 )
 
@@ -183,7 +184,7 @@ func (c *conn) rest(r Reply) (Reply, error) {
 // inTime names the time that was waited where err is the end of it.
 func inTime(err error, d time.Duration) error {
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		return timeoutError(d)
+		return dial.TimeoutError(d)
 	}
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 // lines is a body of any size that takes no time to make.
@@ -30,10 +32,10 @@ func TestMemoryIsFlat(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		ext  []string
-		mode TLSMode
-	}{{"BDAT", nil, NoTLS}, {"DATA", without("CHUNKING"), NoTLS}, {"BDAT over TLS", nil, Implicit}} {
+		mode dial.TLSMode
+	}{{"BDAT", nil, dial.NoTLS}, {"DATA", without("CHUNKING"), dial.NoTLS}, {"BDAT over TLS", nil, dial.Implicit}} {
 		f := &fake{ext: c.ext, discard: true}
-		if c.mode == Implicit {
+		if c.mode == dial.Implicit {
 			f.tls, f.implicit = cert, true
 		}
 		start(t, f)
@@ -61,17 +63,17 @@ func BenchmarkWarm(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		ext  []string
-		mode TLSMode
+		mode dial.TLSMode
 		size int64
 	}{
-		{"BDAT-10KiB", nil, NoTLS, 10 << 10},
-		{"BDAT-10KiB-TLS", nil, Implicit, 10 << 10},
-		{"DATA-10KiB", without("CHUNKING"), NoTLS, 10 << 10},
-		{"BDAT-1MiB-TLS", nil, Implicit, 1 << 20},
+		{"BDAT-10KiB", nil, dial.NoTLS, 10 << 10},
+		{"BDAT-10KiB-TLS", nil, dial.Implicit, 10 << 10},
+		{"DATA-10KiB", without("CHUNKING"), dial.NoTLS, 10 << 10},
+		{"BDAT-1MiB-TLS", nil, dial.Implicit, 1 << 20},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			f := &fake{ext: c.ext, discard: true}
-			if c.mode == Implicit {
+			if c.mode == dial.Implicit {
 				f.tls, f.implicit = cert, true
 			}
 			start(b, f)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 const (
@@ -13,7 +15,7 @@ const (
 	headRoom = 32
 	// chunkSize is how much of a body is held at a time, whatever its size: with the command before it
 	// four TLS records, and no fifth with a few bytes.
-	chunkSize = 4*record - headRoom
+	chunkSize = 4*dial.Record - headRoom
 )
 
 type buffer [headRoom + chunkSize]byte

@@ -2,14 +2,11 @@ package upstream
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"syscall"
 
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/tcp"
 )
 
@@ -56,7 +53,7 @@ func (p *Pool) reach(ctx context.Context) (c *conn, err error) {
 	try := func() error {
 		c, err = p.greet(ctx)
 		switch {
-		case err == nil, errors.Is(err, ErrNoTLS), errors.Is(err, ErrNotLoopback), errors.Is(err, ErrHello):
+		case err == nil, errors.Is(err, dial.ErrNoTLS), errors.Is(err, dial.ErrNotLoopback), errors.Is(err, ErrHello):
 			return nil
 		case ctx.Err() != nil:
 			return context.Canceled
@@ -73,9 +70,9 @@ func (p *Pool) reach(ctx context.Context) (c *conn, err error) {
 
 // greet connects, and goes as far as the reply to EHLO.
 func (p *Pool) greet(ctx context.Context) (*conn, error) {
-	raw, err := p.openTCP(ctx)
+	raw, err := p.server.TCP(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &ConnError{Op: dial.Connecting, Addr: p.cfg.Addr, Err: err}
 	}
 	c := newConn(tcp.Direct(raw), p.cfg.Addr, p.cfg.ReplyTimeout)
 	stop := c.guard(ctx)
@@ -91,22 +88,9 @@ func (p *Pool) greet(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-func (p *Pool) openTCP(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, timeoutError(p.cfg.DialTimeout))
-	defer cancel()
-	raw, err := p.dial(ctx, p.cfg.Addr)
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		return nil, &ConnError{Op: "connecting", Addr: p.cfg.Addr, Err: err}
-	}
-	return raw, nil
-}
-
 // introduce takes a new connection through TLS, greeting and EHLO.
 func (p *Pool) introduce(ctx context.Context, c *conn) error {
-	if p.cfg.TLS == Implicit {
+	if p.cfg.TLS == dial.Implicit {
 		if err := p.handshake(ctx, c); err != nil {
 			return err
 		}
@@ -121,11 +105,11 @@ func (p *Pool) introduce(ctx context.Context, c *conn) error {
 	if err != nil {
 		return c.fail(ctx, "greeting", err)
 	}
-	if err := p.hello(ctx, c); err != nil || p.cfg.TLS != StartTLS {
+	if err := p.hello(ctx, c); err != nil || p.cfg.TLS != dial.StartTLS {
 		return err
 	}
 	if !c.x.startTLS {
-		return fmt.Errorf("%s: %w", c.addr, ErrNoTLS)
+		return fmt.Errorf("%s: %w", c.addr, dial.ErrNoTLS)
 	}
 	r, err = c.command(ctx, "STARTTLS", "STARTTLS", c.timeout)
 	if err != nil {
@@ -137,7 +121,7 @@ func (p *Pool) introduce(ctx context.Context, c *conn) error {
 	// Text that somebody slipped in after the reply would be taken for the server's first words under
 	// TLS (RFC 3207 section 5, CVE-2011-0411).
 	if c.r.Buffered() > 0 {
-		return c.fail(ctx, "STARTTLS", errInjected)
+		return c.fail(ctx, "STARTTLS", dial.ErrInjected)
 	}
 	if err := p.handshake(ctx, c); err != nil {
 		return err
@@ -170,46 +154,11 @@ func (p *Pool) hello(ctx context.Context, c *conn) error {
 }
 
 func (p *Pool) handshake(ctx context.Context, c *conn) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, timeoutError(p.cfg.DialTimeout))
-	defer cancel()
-	t := secure(c.raw, p.tls)
-	if err := t.HandshakeContext(ctx); err != nil {
-		return c.fail(ctx, "TLS handshake", untrusted(p.tls.ServerName, err))
+	t, err := p.server.Handshake(ctx, c.raw)
+	if err != nil {
+		c.broken = true
+		return &ConnError{Op: dial.Handshake, Addr: c.addr, Err: err}
 	}
 	c.use(t)
 	return nil
-}
-
-// newTLSConfig is shared by a pool's connections, so that they resume each other's sessions.
-func newTLSConfig(cfg Config) *tls.Config {
-	host, _, err := net.SplitHostPort(cfg.Addr)
-	if err != nil {
-		host = cfg.Addr // dialling will say what is wrong with it
-	}
-	return &tls.Config{
-		ServerName:         host,
-		RootCAs:            cfg.RootCAs,
-		MinVersion:         tls.VersionTLS12,
-		ClientSessionCache: tls.NewLRUClientSessionCache(0),
-		// Go starts a connection with records of one packet each, for web pages that are drawn as they
-		// come. A message is of no use before its end.
-		DynamicRecordSizingDisabled: true,
-	}
-}
-
-// dialer is how a pool reaches its server. In mode "none" it refuses any address that is not on this
-// machine before the first packet leaves, and uses no proxy.
-func dialer(cfg Config) func(ctx context.Context, addr string) (net.Conn, error) {
-	d, proxy := &net.Dialer{}, cfg.Proxy
-	if cfg.TLS == NoTLS {
-		proxy = nil
-		d.ControlContext = func(_ context.Context, _, addr string, _ syscall.RawConn) error {
-			ap, err := netip.ParseAddrPort(addr)
-			if err != nil || !ap.Addr().Unmap().IsLoopback() {
-				return fmt.Errorf("%s: %w", addr, ErrNotLoopback)
-			}
-			return nil
-		}
-	}
-	return func(ctx context.Context, addr string) (net.Conn, error) { return Dial(ctx, d, proxy, addr) }
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/foreign"
 )
 
@@ -21,7 +22,7 @@ func (c *conn) readReply(quiet func() bool) (Reply, error) {
 		r.Lines = withoutToken(r.Lines, c.token)
 	}
 	if bad, ok := errors.AsType[*NotSMTPError](err); ok {
-		err = &NotSMTPError{foreign.Clean(bad.Line, c.token, bearer+c.token)}
+		err = &NotSMTPError{dial.Cleaner(c.token).Clean(bad.Line)}
 	}
 	return r, err
 }
@@ -36,16 +37,10 @@ func mayHold(lines []string, secret *foreign.Secret) bool {
 	return len(lines) > 1 && secret.MayBeIn(strings.Join(lines, ""))
 }
 
-// hide is text without the token.
-func (c *conn) hide(text string) string {
-	return withoutToken([]string{text}, c.token)[0]
-}
-
 // withoutToken is text without a token, in whatever encoding. Lines that do not hold it stay as they
-// are; where only all together do, they become one. What stands before the token in our command helps
-// to find one that was cut off after a few letters.
+// are; where only all together do, they become one.
 func withoutToken(lines []string, token string) []string {
-	cleaner := foreign.New(token, bearer+token)
+	cleaner := dial.Cleaner(token)
 	var clean []string
 	for i, l := range lines {
 		if !cleaner.Holds(l) {

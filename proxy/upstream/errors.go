@@ -1,11 +1,10 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"time"
+
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 var (
@@ -13,12 +12,6 @@ var (
 	ErrBusy = errors.New("all connections are busy")
 	// ErrClosed: the pool was closed.
 	ErrClosed = errors.New("the account's connections are closed")
-	// ErrNoTLS: the server does not offer STARTTLS; nothing was sent in clear text.
-	ErrNoTLS = errors.New("the server does not offer STARTTLS")
-	// ErrNotLoopback: mode "none" for a server that is not on this machine.
-	ErrNotLoopback = errors.New("plain text is only for loopback addresses")
-	// ErrNoOAuth: the server offers neither XOAUTH2 nor OAUTHBEARER.
-	ErrNoOAuth = errors.New("the server offers neither XOAUTH2 nor OAUTHBEARER")
 	// ErrHello: [Config.Hello] cannot be the name in EHLO.
 	ErrHello = errors.New("unusable name for EHLO")
 	// ErrUTF8: an address or the header needs SMTPUTF8 (RFC 6531) and the server does not offer it.
@@ -40,7 +33,6 @@ var (
 	errOver        = errors.New("upstream: the transaction's body was sent")
 	errClosed      = errors.New("upstream: the transaction was closed")
 	errBrokeOff    = errors.New("the connection broke in the middle of a reply")
-	errInjected    = errors.New("the server sent plain text after its reply to STARTTLS")
 )
 
 // ConnError is a connection that failed: it could not be made, it broke, or what the server said does
@@ -53,10 +45,15 @@ type ConnError struct {
 	Started bool
 	// Unknown: the whole message was sent and the reply to it was lost; it may have been delivered.
 	Unknown bool
-	Err     error
+	Err     error // a [*dial.Error] where it could not be made, or its TLS failed
 }
 
-func (e *ConnError) Error() string { return fmt.Sprintf("%s: %s: %v", e.Addr, e.Op, e.Err) }
+func (e *ConnError) Error() string {
+	if step, ok := e.Err.(*dial.Error); ok { // which says the same about Op and Addr
+		return step.Error()
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Addr, e.Op, e.Err)
+}
 
 // Unwrap gives the cause.
 func (e *ConnError) Unwrap() error { return e.Err }
@@ -76,42 +73,18 @@ func (e *NotSMTPError) Error() string {
 	return fmt.Sprintf("the server's reply is malformed: %q", e.Line)
 }
 
-// timeoutError is the end of a wait of that length.
-type timeoutError time.Duration
-
-func (e timeoutError) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(e)) }
-
-// Timeout implements [net.Error].
-func (timeoutError) Timeout() bool { return true }
-
-// Temporary implements [net.Error].
-func (timeoutError) Temporary() bool { return true }
-
-// Is reports whether target is a deadline's error.
-func (timeoutError) Is(target error) bool {
-	return target == context.DeadlineExceeded || target == os.ErrDeadlineExceeded
-}
-
 // AuthError is a login that the provider refused. A Reply of 4xx is a passing refusal.
 type AuthError struct {
 	// Reply is the final one, mostly 535. Where the server hung up after its report instead of giving
 	// one, it is the 334 with the report's text.
 	Reply  Reply
-	Report *Report // what the provider said about the token before; nil when nothing
+	Report *dial.Report // what the provider said about the token before; nil when nothing
 }
 
 func (e *AuthError) Error() string {
 	s := "login refused: " + e.Reply.String()
-	if e.Report != nil && *e.Report != (Report{}) {
+	if e.Report != nil && *e.Report != (dial.Report{}) {
 		s += fmt.Sprintf(" (about the token: status %q, schemes %q, scope %q)", e.Report.Status, e.Report.Schemes, e.Report.Scope)
 	}
 	return s
-}
-
-// Report is the JSON with which a server refuses a token, in a 334 challenge (RFC 7628 section 3.2.2;
-// Google's XOAUTH2 has the same fields).
-type Report struct {
-	Status  string `json:"status"` // Google: an HTTP status such as "400"; RFC 7628: a word such as "invalid_token"
-	Schemes string `json:"schemes,omitempty"`
-	Scope   string `json:"scope,omitempty"` // what the token should allow
 }

@@ -26,6 +26,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -373,7 +374,7 @@ func oneToken() *fakeTokens { return &fakeTokens{values: []string{"token-1"}} }
 // newPool makes a pool for the fake that is closed when the test ends.
 func newPool(tb testing.TB, f *fake, change ...func(*Config)) *Pool {
 	tb.Helper()
-	cfg := Config{TLS: NoTLS, Login: "me@corp.example", Tokens: oneToken(), MaxConnections: 1}
+	cfg := Config{TLS: dial.NoTLS, Login: "me@corp.example", Tokens: oneToken(), MaxConnections: 1}
 	if f.ln != nil {
 		cfg.Addr = f.ln.Addr().String()
 	} else {
@@ -384,7 +385,7 @@ func newPool(tb testing.TB, f *fake, change ...func(*Config)) *Pool {
 	}
 	p := New(cfg)
 	if f.ln == nil {
-		p.dial = func(context.Context, string) (net.Conn, error) {
+		p.server.Open = func(context.Context, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			f.work.Go(func() { f.serve(theirs) })
 			if f.away {

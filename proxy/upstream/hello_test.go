@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 func TestCheckHello(t *testing.T) {
@@ -85,7 +86,7 @@ func TestHello(t *testing.T) {
 	usual := "EHLO " + helloName(hostName(), &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	for configured, want := range map[string]string{"": usual, "mail.example.com": "EHLO mail.example.com", "[192.0.2.1]": "EHLO [192.0.2.1]"} {
 		f := start(t, &fake{tls: cert})
-		p := newPool(t, f, func(c *Config) { c.Hello, c.TLS, c.RootCAs = configured, StartTLS, roots })
+		p := newPool(t, f, func(c *Config) { c.Hello, c.TLS, c.RootCAs = configured, dial.StartTLS, roots })
 		mustSend(t, p, "x\r\n")
 		hellos := 0
 		for _, line := range f.said(1) {

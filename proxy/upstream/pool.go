@@ -2,15 +2,15 @@ package upstream
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 // Pool is one account's connections to its provider. All methods may be called by many goroutines at a
@@ -18,9 +18,8 @@ import (
 //
 // It has no goroutine while there is nothing to do, and no timer while it has no warm connection.
 type Pool struct {
-	cfg  Config
-	tls  *tls.Config
-	dial func(ctx context.Context, addr string) (net.Conn, error)
+	cfg    Config
+	server *dial.Server
 
 	ctx        context.Context // ends with the pool
 	cancel     context.CancelFunc
@@ -49,7 +48,9 @@ type failure struct {
 // New makes a pool. It connects when the first message needs it.
 func New(cfg Config) *Pool {
 	cfg = cfg.withDefaults()
-	p := &Pool{cfg: cfg, tls: newTLSConfig(cfg), dial: dialer(cfg)}
+	p := &Pool{cfg: cfg, server: &dial.Server{
+		Addr: cfg.Addr, TLS: cfg.TLS, Roots: cfg.RootCAs, Proxy: cfg.Proxy, Timeout: cfg.DialTimeout, Bulk: true,
+	}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }

@@ -310,7 +310,7 @@ func TestIdlePoolHasNoTimer(t *testing.T) {
 	p := newPool(t, &fake{}, func(c *Config) {
 		c.Tokens = &fakeTokens{err: errors.New("never signed in")}
 	})
-	p.dial = func(context.Context, string) (net.Conn, error) { return nil, io.ErrUnexpectedEOF }
+	p.server.Open = func(context.Context, string) (net.Conn, error) { return nil, io.ErrUnexpectedEOF }
 	if err := p.Check(t.Context()); err == nil {
 		t.Error("let in without a token")
 	}

@@ -7,9 +7,10 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/emersion/go-smtp"
+
+	"github.com/waxseal/waxseal/proxy/foreign"
 )
 
 // maxReply bounds one reply, all its lines together, so that a server cannot fill our memory. The
@@ -92,14 +93,14 @@ func readReply(r *bufio.Reader, quiet func() bool) (Reply, error) {
 		case reply.Code == 0 && err != nil:
 			return Reply{}, err
 		case reply.Code == 0:
-			return Reply{}, &NotSMTPError{printable(line[:min(len(line), 80)])}
+			return Reply{}, &NotSMTPError{foreign.Printable(line[:min(len(line), 80)])}
 		}
 		if !last && err == nil && r.Buffered() == 0 {
 			if whole, odd := cutLast(line, reply.Code, text); odd {
 				text, last = bytes.Clone(whole), quiet == nil || quiet() // which overwrites line
 			}
 		}
-		reply.Lines = append(reply.Lines, printable(text))
+		reply.Lines = append(reply.Lines, foreign.Printable(text))
 		if last && (err == nil || len(line) > 3) { // of "250" alone the "-" may still have been to come
 			return reply, nil
 		}
@@ -167,18 +168,4 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 		line = line[:len(line)-1]
 	}
 	return bytes.TrimRight(line, "\r"), err
-}
-
-// printable is text from a server that is safe to show and to pass on: valid UTF-8, without control
-// characters, and without those that make text read in another order than it is written.
-func printable(text []byte) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r >= ' ' && r < 0x7f:
-			return r
-		case unicode.IsControl(r), unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp):
-			return '?'
-		}
-		return r
-	}, string(text))
 }

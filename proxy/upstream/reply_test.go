@@ -171,7 +171,6 @@ func FuzzReply(f *testing.F) {
 			}
 			reply.Enhanced()
 			parseExtensions(reply)
-			readReport(string(reportText(strings.Join(reply.Lines, ""))))
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 // holding makes a fake that keeps lines that start with prefix waiting for d, by the bubble's clock.
@@ -100,13 +101,13 @@ func TestServerReadsNoFurther(t *testing.T) {
 func TestConnectingTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, &fake{})
-		p.dial = func(ctx context.Context, _ string) (net.Conn, error) {
+		p.server.Open = func(ctx context.Context, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
 		wantTimeout(t, 20*time.Second, func() error { return p.Check(t.Context()) })
-		p = newPool(t, &fake{}, func(c *Config) { c.TLS = Implicit })
-		p.dial = func(context.Context, string) (net.Conn, error) {
+		p = newPool(t, &fake{}, func(c *Config) { c.TLS = dial.Implicit })
+		p.server.Open = func(context.Context, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			t.Cleanup(func() { theirs.Close() })
 			return ours, nil

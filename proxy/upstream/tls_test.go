@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
 	"net"
@@ -13,12 +12,13 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/dial"
 )
 
 func TestTLS(t *testing.T) {
 	cert, roots := certificate(t, "127.0.0.1")
-	for _, mode := range []TLSMode{StartTLS, Implicit, ""} {
-		f := start(t, &fake{tls: cert, implicit: mode == Implicit})
+	for _, mode := range []dial.TLSMode{dial.StartTLS, dial.Implicit, ""} {
+		f := start(t, &fake{tls: cert, implicit: mode == dial.Implicit})
 		p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = mode, roots })
 		mustSend(t, p, "hello\r\n")
 		m := f.delivered()
@@ -32,7 +32,7 @@ func TestTLS(t *testing.T) {
 			}
 		}
 		want := 2 // once more under TLS
-		if mode == Implicit {
+		if mode == dial.Implicit {
 			want = 1
 		}
 		if hellos != want {
@@ -47,7 +47,7 @@ func TestSessionsResume(t *testing.T) {
 	resumed := make(chan bool, 4)
 	cert.VerifyConnection = func(s tls.ConnectionState) error { resumed <- s.DidResume; return nil }
 	f := start(t, &fake{tls: cert, implicit: true})
-	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = Implicit, roots })
+	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = dial.Implicit, roots })
 	mustSend(t, p, "one\r\n")
 	p.Drop()
 	mustSend(t, p, "two\r\n")
@@ -61,18 +61,17 @@ func TestSessionsResume(t *testing.T) {
 func TestRecordsGoUpInPairs(t *testing.T) {
 	cert, roots := certificate(t, "127.0.0.1")
 	f := start(t, &fake{tls: cert, implicit: true})
-	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = Implicit, roots })
+	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = dial.Implicit, roots })
 	var sizes []int
-	dial := p.dial
-	p.dial = func(ctx context.Context, addr string) (net.Conn, error) {
-		c, err := dial(ctx, addr)
+	p.server.Open = func(ctx context.Context, addr string) (net.Conn, error) {
+		c, err := dial.TCP(ctx, nil, addr)
 		return &noted{Conn: c, sizes: &sizes}, err
 	}
 	mustSend(t, p, "one\r\n")
 	for _, body := range []struct {
 		size  int
 		pairs int // and one more write: MAIL and RCPT
-	}{{1, 1}, {record, 1}, {record + 1, 1}, {2*record - headRoom, 1}, {2 * record, 2}, {chunkSize - 1, 2}, {3*chunkSize - 1, 6}} {
+	}{{1, 1}, {dial.Record, 1}, {dial.Record + 1, 1}, {2*dial.Record - headRoom, 1}, {2 * dial.Record, 2}, {chunkSize - 1, 2}, {3*chunkSize - 1, 6}} {
 		sizes = nil
 		text := strings.Repeat("x", body.size)
 		mustSend(t, p, text)
@@ -99,10 +98,10 @@ func (n *noted) Write(p []byte) (int, error) {
 func TestNoStartTLS(t *testing.T) {
 	f := start(t, &fake{})
 	p := newPool(t, f, func(c *Config) {
-		c.TLS, c.Breaker = StartTLS, breaker.New("smtp", breaker.Settings{Failures: 1})
+		c.TLS, c.Breaker = dial.StartTLS, breaker.New("smtp", breaker.Settings{Failures: 1})
 	})
 	for range 3 { // the reason stays: the breaker is for what passes
-		if err := p.Check(t.Context()); !errors.Is(err, ErrNoTLS) {
+		if err := p.Check(t.Context()); !errors.Is(err, dial.ErrNoTLS) {
 			t.Error(err)
 		}
 	}
@@ -120,7 +119,7 @@ func TestStartTLSRefused(t *testing.T) {
 		}
 		return ""
 	}})
-	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = StartTLS, roots })
+	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = dial.StartTLS, roots })
 	var lost *ConnError
 	if err := p.Check(t.Context()); !errors.As(err, &lost) || lost.Op != "STARTTLS" {
 		t.Error(err)
@@ -137,9 +136,9 @@ func TestInjectionBehindStartTLS(t *testing.T) {
 		}
 		return ""
 	}})
-	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = StartTLS, roots })
+	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = dial.StartTLS, roots })
 	err := p.Check(t.Context())
-	if !errors.Is(err, errInjected) {
+	if !errors.Is(err, dial.ErrInjected) {
 		t.Error(err)
 	}
 	if said := f.said(1); said[len(said)-1] != "STARTTLS" {
@@ -159,7 +158,7 @@ func TestExtensionsAreForgotten(t *testing.T) {
 		}
 		return ""
 	}})
-	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = StartTLS, roots })
+	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = dial.StartTLS, roots })
 	mustSend(t, p, "hello\r\n")
 	if m := f.delivered(); len(m) != 1 || m[0].chunked {
 		t.Errorf("BDAT though not offered: %+v", m)
@@ -183,15 +182,15 @@ func TestBadCertificates(t *testing.T) {
 		{"another name", named, namedRoots, "the certificate for 127.0.0.1, issued to fake by itself, is not trusted: x509: cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs"},
 		{"TLS 1.1", old, roots, "protocol version"},
 	} {
-		for _, mode := range []TLSMode{StartTLS, Implicit} {
-			f := start(t, &fake{tls: c.cert, implicit: mode == Implicit})
+		for _, mode := range []dial.TLSMode{dial.StartTLS, dial.Implicit} {
+			f := start(t, &fake{tls: c.cert, implicit: mode == dial.Implicit})
 			p := newPool(t, f, func(cfg *Config) { cfg.TLS, cfg.RootCAs = mode, c.roots })
 			err := p.Check(t.Context())
 			var lost *ConnError
 			if !errors.As(err, &lost) || lost.Op != "TLS handshake" || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s, %s: %v", c.name, mode, err)
 			}
-			var untrusted *CertificateError
+			var untrusted *dial.CertificateError
 			if errors.As(err, &untrusted) != (c.cert != old) {
 				t.Errorf("%s, %s: %#v", c.name, mode, untrusted)
 			}
@@ -204,63 +203,14 @@ func TestBadCertificates(t *testing.T) {
 	}
 }
 
-// Anybody may have written what a certificate says about itself.
-func TestNamesInCertificates(t *testing.T) {
-	reason := &tls.CertificateVerificationError{Err: errors.New("signed by\nnobody")}
-	for _, c := range []struct {
-		leaf            x509.Certificate
-		subject, issuer string
-	}{
-		{x509.Certificate{Subject: pkix.Name{CommonName: "mail.x.example"}, Issuer: pkix.Name{CommonName: "Virus Scanner"}, RawIssuer: []byte("i")}, "mail.x.example", "Virus Scanner"},
-		{x509.Certificate{Subject: pkix.Name{Organization: []string{"Hotel"}}, DNSNames: []string{"login.hotel.example"}, Issuer: pkix.Name{Organization: []string{"A", "B"}}, RawIssuer: []byte("i")}, "login.hotel.example", "A, B"},
-		{x509.Certificate{Subject: pkix.Name{Organization: []string{"Hotel"}}}, "Hotel", "itself"},
-		{x509.Certificate{RawIssuer: []byte("i")}, "an unnamed holder", "an unnamed issuer"},
-		{x509.Certificate{Subject: pkix.Name{CommonName: "a\r\nb\u202e"}, Issuer: pkix.Name{CommonName: strings.Repeat("ü", 80)}, RawIssuer: []byte("i")}, "a??b?", strings.Repeat("ü", 50) + "…"},
-	} {
-		reason.UnverifiedCertificates = []*x509.Certificate{&c.leaf}
-		err := untrusted("smtp.x.example", reason)
-		want := "the certificate for smtp.x.example, issued to " + c.subject + " by " + c.issuer + ", is not trusted: signed by?nobody"
-		if err.Error() != want || !errors.Is(err, reason) {
-			t.Errorf("got %q, want %q", err, want)
-		}
-	}
-	if other := errors.New("other"); untrusted("h", other) != other {
-		t.Error("another error was taken for one of a certificate")
-	}
-}
-
-// Mode "none" is for this machine; no packet leaves for another.
-func TestPlainTextStaysHome(t *testing.T) {
-	for _, addr := range []string{"192.0.2.1:587", "[2001:db8::1]:587", "0.0.0.0:587"} {
-		p := newPool(t, &fake{}, func(c *Config) { c.Addr = addr })
-		p.dial = dialer(p.cfg)
-		err := p.Check(t.Context())
-		if !errors.Is(err, ErrNotLoopback) {
-			t.Errorf("%s: %v", addr, err)
-		}
-	}
-	ln, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Log("NOT TESTED: this machine has no IPv6 loopback address")
-		return
-	}
-	defer ln.Close()
-	if c, err := dialer(Config{TLS: NoTLS})(t.Context(), ln.Addr().String()); err != nil {
-		t.Errorf("[::1] refused: %v", err)
-	} else {
-		c.Close()
-	}
-}
-
 // The token and the message are never seen on the wire.
 func TestNothingInTheClear(t *testing.T) {
 	cert, roots := certificate(t, "127.0.0.1")
 	f := start(t, &fake{tls: cert})
-	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = StartTLS, roots })
+	p := newPool(t, f, func(c *Config) { c.TLS, c.RootCAs = dial.StartTLS, roots })
 	var wire bytes.Buffer
-	dial := p.dial
-	p.dial = func(ctx context.Context, addr string) (net.Conn, error) {
-		c, err := dial(ctx, addr)
+	p.server.Open = func(ctx context.Context, addr string) (net.Conn, error) {
+		c, err := dial.TCP(ctx, nil, addr)
 		return &tap{c, &wire}, err
 	}
 	mustSend(t, p, "a marked body\r\n")

@@ -32,10 +32,7 @@
 // A body that breaks off is never ended: without the last chunk, or the final dot, the provider has
 // nothing to deliver.
 //
-// # Trust
-//
-// TLS is verified, version 1.2 or newer, and there is no way back to plain text. Mode "none" is refused
-// for anything but the loopback interface.
+// Package dial makes the connections, and says what they trust.
 package upstream
 
 import (
@@ -48,16 +45,8 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
-)
-
-// TLSMode says how a connection becomes private.
-type TLSMode string
-
-const (
-	StartTLS TLSMode = "starttls" // plain first, then STARTTLS or nothing (RFC 3207); the default
-	Implicit TLSMode = "implicit" // TLS from the first byte (RFC 8314)
-	NoTLS    TLSMode = "none"     // plain text; loopback addresses only
 )
 
 // Tokens are an account's access tokens: an *oauth.Grant, or a fake in tests.
@@ -70,16 +59,14 @@ type Tokens interface {
 // everything else is a sensible default.
 type Config struct {
 	Addr    string         // host:port of the submission server
-	TLS     TLSMode        // "" is StartTLS
+	TLS     dial.TLSMode   // "" is StartTLS
 	RootCAs *x509.CertPool // nil: the system's
 
 	// Hello is our name in EHLO, which CheckHello must accept. "" is this machine's name if that is fully
 	// qualified, else the address of our end of the connection.
 	Hello string
 
-	// Proxy names the HTTP proxy through which a URL's host is reached; nil, or a nil URL, is none. The
-	// server is asked about as https://Addr. People see its errors, so they must hold no password.
-	Proxy func(*url.URL) (*url.URL, error)
+	Proxy func(*url.URL) (*url.URL, error) // that of [dial.Server]
 
 	Login  string // the SASL identity, mostly the email address
 	Tokens Tokens
@@ -122,13 +109,12 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	c.TLS = cmp.Or(c.TLS, StartTLS)
+	c.TLS = cmp.Or(c.TLS, dial.StartTLS)
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	c.Stats = cmp.Or(c.Stats, new(Stats))
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	c.DialTimeout = cmp.Or(c.DialTimeout, 20*time.Second)
 	c.ReplyTimeout = cmp.Or(c.ReplyTimeout, replyTimeout)
 	c.FinalTimeout = cmp.Or(c.FinalTimeout, finalTimeout)
 	c.WaitTimeout = cmp.Or(c.WaitTimeout, time.Minute)

@@ -1,4 +1,4 @@
-package upstream
+package dial
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/waxseal/waxseal/proxy/foreign"
 )
 
 // CertificateError is a server's certificate that is not trusted. Whose it is often tells why: a virus
@@ -60,10 +62,10 @@ const (
 	maxReason = 300
 )
 
-// shown is text that anybody may have put into a certificate, at most n bytes of it.
+// shown is text of somebody else, at most n bytes of it.
 func shown(text string, n int) string {
 	if len(text) > n {
 		text = strings.ToValidUTF8(text[:n], "") + "…"
 	}
-	return printable([]byte(text))
+	return foreign.Printable([]byte(text))
 }

@@ -1,29 +1,28 @@
-package proxy
+package dial
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strings"
 	"sync/atomic"
+	"unicode"
 
 	"golang.org/x/net/http/httpproxy"
-
-	"github.com/waxseal/waxseal/proxy/config"
-	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
-// outbound decides which HTTP proxy, if any, is used to reach a provider. A change applies
-// to new connections.
-type outbound struct {
+// Proxies decides which HTTP proxy, if any, is used to reach a provider. Set comes first, and
+// again with each change, which applies to new connections.
+type Proxies struct {
 	via atomic.Pointer[func(*url.URL) (*url.URL, error)]
 }
 
-// set takes the configuration's http_proxy; "" means the environment's. NO_PROXY applies to
+// Set takes the configuration's http_proxy; "" means the environment's. NO_PROXY applies to
 // both, and this machine itself is never reached through a proxy.
-func (o *outbound) set(httpProxy string) {
+func (p *Proxies) Set(httpProxy string) {
 	c := httpproxy.FromEnvironment()
 	if httpProxy != "" {
 		c.HTTPProxy, c.HTTPSProxy, c.CGI = httpProxy, httpProxy, false
@@ -32,11 +31,11 @@ func (o *outbound) set(httpProxy string) {
 	if httpProxy == "" && !namesProxy(c.HTTPSProxy) {
 		via = refusing(*c)
 	}
-	o.via.Store(&via)
+	p.via.Store(&via)
 }
 
 // errHTTPSProxy does not repeat the value, which may contain a password.
-var errHTTPSProxy = &upstream.ProxyError{Proxy: "in HTTPS_PROXY", Err: errors.New(
+var errHTTPSProxy = &ProxyError{Proxy: "in HTTPS_PROXY", Err: errors.New(
 	`the value is not the address of a proxy; write it like "http://user:password@proxy.example.com:3128", with the password percent-encoded`)}
 
 // namesProxy reports whether httpproxy understands the environment's https_proxy, which may
@@ -46,7 +45,7 @@ func namesProxy(raw string) bool {
 		return true
 	}
 	via, err := (&httpproxy.Config{HTTPSProxy: raw}).ProxyFunc()(&url.URL{Scheme: "https", Host: "smtp.example.com"})
-	return err == nil && via != nil && config.IsProxyAddress(via)
+	return err == nil && via != nil && IsProxyAddress(via)
 }
 
 // refusing is for an https_proxy that httpproxy does not understand. httpproxy would
@@ -64,11 +63,11 @@ func refusing(c httpproxy.Config) func(*url.URL) (*url.URL, error) {
 	}
 }
 
-// proxy returns the proxy to u's host, or nil for none.
-func (o *outbound) proxy(u *url.URL) (*url.URL, error) { return (*o.via.Load())(u) }
+// For returns the proxy to u's host, or nil for none. [Server.Proxy] takes it.
+func (p *Proxies) For(u *url.URL) (*url.URL, error) { return (*p.via.Load())(u) }
 
-// forRequest is proxy in the form of [http.Transport].
-func (o *outbound) forRequest(r *http.Request) (*url.URL, error) { return o.proxy(r.URL) }
+// ForRequest is For in the form of [http.Transport].
+func (p *Proxies) ForRequest(r *http.Request) (*url.URL, error) { return p.For(r.URL) }
 
 // tunnelAnswer says for [http.Transport] what an HTTP proxy answered that makes no tunnel. Its own words
 // are left out.
@@ -76,12 +75,12 @@ func tunnelAnswer(_ context.Context, via *url.URL, _ *http.Request, res *http.Re
 	if res.StatusCode == http.StatusOK {
 		return nil
 	}
-	return &upstream.ProxyError{Proxy: via.Host, Err: fmt.Errorf("it answered %d %s", res.StatusCode, http.StatusText(res.StatusCode))}
+	return &ProxyError{Proxy: via.Host, Err: noTunnel(res.StatusCode)}
 }
 
-// proxyOf names the HTTP proxy that an error is about.
-func proxyOf(err error) (name string, ok bool) {
-	if via, ok := errors.AsType[*upstream.ProxyError](err); ok {
+// ProxyOf names the HTTP proxy that an error is about.
+func ProxyOf(err error) (name string, ok bool) {
+	if via, ok := errors.AsType[*ProxyError](err); ok {
 		return via.Proxy, true
 	}
 	op, ok := errors.AsType[*net.OpError](err)
@@ -95,4 +94,27 @@ func proxyOf(err error) (name string, ok bool) {
 		return dial.Addr.String(), true
 	}
 	return "", false
+}
+
+// IsProxyAddress reports whether a URL is nothing but the address of a proxy. A path is
+// usually the rest of a password that was not percent-encoded.
+func IsProxyAddress(u *url.URL) bool {
+	return ValidHost(u.Hostname()) && strings.TrimPrefix(u.Path, "/")+u.RawQuery+u.Fragment == ""
+}
+
+// ValidHost reports whether a host is an IP address or looks like a host name.
+func ValidHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	if host == "" || len(host) > 253 || strings.HasPrefix(host, ".") || strings.Contains(host, "..") {
+		return false
+	}
+	for _, r := range host {
+		letter := r == '-' || r == '.' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
+		if !letter {
+			return false
+		}
+	}
+	return true
 }

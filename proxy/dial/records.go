@@ -1,4 +1,4 @@
-package upstream
+package dial
 
 import (
 	"crypto/tls"
@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// record is the most that a TLS record holds, in bytes (RFC 8446 section 5.1).
-const record = 16 << 10
+// Record is the most that a TLS record holds, in bytes (RFC 8446 section 5.1).
+const Record = 16 << 10
 
 // secured is TLS over a connection, to which the records of a long write go two at a time: that takes
 // half the system calls, on the other end too, and wakes somebody half as often. More at a time, and
@@ -25,13 +25,13 @@ func secure(raw net.Conn, cfg *tls.Config) *secured {
 }
 
 // heldRecords are buffers for two records. Any version's records are little longer than what they hold.
-var heldRecords = sync.Pool{New: func() any { b := make([]byte, 0, 2*record+1<<10); return &b }}
+var heldRecords = sync.Pool{New: func() any { b := make([]byte, 0, 2*Record+1<<10); return &b }}
 
 func (s *secured) Write(p []byte) (int, error) {
-	if len(p) <= record {
+	if len(p) <= Record {
 		return s.Conn.Write(p)
 	}
-	s.under.left.Store(int64((len(p) + record - 1) / record))
+	s.under.left.Store(int64((len(p) + Record - 1) / Record))
 	n, err := s.Conn.Write(p)
 	s.under.left.Store(0) // what is still held is of a connection that broke
 	return n, err

@@ -1,4 +1,4 @@
-package upstream
+package dial
 
 import (
 	"bufio"
@@ -28,9 +28,13 @@ func (e *ProxyError) Error() string { return fmt.Sprintf("the proxy %s: %v", e.P
 // Unwrap gives the cause.
 func (e *ProxyError) Unwrap() error { return e.Err }
 
-// Dial connects to addr, host:port, directly or through the HTTP proxy that proxy names for it; nil names
-// none. See [Config.Proxy].
-func Dial(ctx context.Context, d *net.Dialer, proxy func(*url.URL) (*url.URL, error), addr string) (net.Conn, error) {
+// TCP connects to addr, host:port, without TLS, directly or through the HTTP proxy that proxy names for it;
+// nil names none. See [Server.Proxy].
+func TCP(ctx context.Context, proxy func(*url.URL) (*url.URL, error), addr string) (net.Conn, error) {
+	return through(ctx, &net.Dialer{}, proxy, addr)
+}
+
+func through(ctx context.Context, d *net.Dialer, proxy func(*url.URL) (*url.URL, error), addr string) (net.Conn, error) {
 	if proxy == nil {
 		return d.DialContext(ctx, "tcp", addr)
 	}
@@ -64,7 +68,7 @@ func tunnel(ctx context.Context, d *net.Dialer, via *url.URL, addr string) (conn
 	if conn = raw; via.Scheme == "https" {
 		conn = tls.Client(raw, &tls.Config{ServerName: via.Hostname(), MinVersion: tls.VersionTLS12})
 	}
-	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(longAgo) })
+	stop := guard(ctx, raw)
 	err = connectVia(conn, via, addr)
 	if !stop() {
 		err = context.Cause(ctx)
@@ -102,8 +106,10 @@ func connectVia(conn net.Conn, via *url.URL, addr string) error {
 	}
 	resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		// Only the code: the words may repeat the password.
-		return fmt.Errorf("it answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+		return noTunnel(resp.StatusCode)
 	}
 	return nil
 }
+
+// noTunnel is a proxy's refusal. Only the code is kept: the proxy's own words may repeat the password.
+func noTunnel(code int) error { return fmt.Errorf("it answered %d %s", code, http.StatusText(code)) }

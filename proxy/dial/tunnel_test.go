@@ -1,4 +1,4 @@
-package upstream
+package dial
 
 import (
 	"bufio"
@@ -68,32 +68,24 @@ func (p *httpProxy) serve(c net.Conn) {
 	other.Wait()
 }
 
-func through(u *url.URL) func(*Config) {
-	return func(c *Config) {
-		c.TLS, c.Addr = StartTLS, "smtp.corp.test:587"
-		c.Proxy = func(to *url.URL) (*url.URL, error) {
-			if to.String() != "https://smtp.corp.test:587" {
-				return nil, errors.New("asked about " + to.String())
-			}
-			return u, nil
-		}
-	}
-}
-
 // TestThroughAnHTTPProxy: the proxy is asked for the server's name, and TLS is with the server of that
 // name.
 func TestThroughAnHTTPProxy(t *testing.T) {
 	server, roots := certificate(t, "smtp.corp.test")
-	f := start(t, &fake{ext: append([]string{"STARTTLS"}, allExtensions...), tls: server})
 	asked := make(chan string, 9)
-	u := startProxy(t, &httpProxy{to: f.ln.Addr().String(), answer: func(r *http.Request) string {
+	u := startProxy(t, &httpProxy{to: startTLSServer(t, server), answer: func(r *http.Request) string {
 		asked <- r.Method + " " + r.RequestURI + " " + r.Host + " " + r.Header.Get("Proxy-Authorization")
 		return "HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n"
 	}})
 	u.User = url.UserPassword("user", "pass word")
-	p := newPool(t, f, through(u), func(c *Config) { c.RootCAs = roots })
-	mustSend(t, p, "hello\r\n")
-	if want := "CONNECT smtp.corp.test:587 smtp.corp.test:587 Basic " + b64("user:pass word"); len(asked) != 1 {
+	s := &Server{Addr: "smtp.corp.test:465", TLS: Implicit, Roots: roots, Proxy: func(to *url.URL) (*url.URL, error) {
+		if to.String() != "https://smtp.corp.test:465" {
+			return nil, errors.New("asked about " + to.String())
+		}
+		return u, nil
+	}}
+	mustGreet(t, s, nil)
+	if want := "CONNECT smtp.corp.test:465 smtp.corp.test:465 Basic " + b64("user:pass word"); len(asked) != 1 {
 		t.Errorf("asked %d times, want once", len(asked))
 	} else if got := <-asked; got != want {
 		t.Errorf("asked %q, want %q", got, want)
@@ -111,7 +103,7 @@ func TestProxiesThatDoNotConnect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := startProxy(t, &httpProxy{answer: func(*http.Request) string { return tc.answer }})
 			u.User = url.UserPassword("user", "secret")
-			_, err := Dial(t.Context(), &net.Dialer{}, func(*url.URL) (*url.URL, error) { return u, nil }, "smtp.corp.test:587")
+			_, err := TCP(t.Context(), func(*url.URL) (*url.URL, error) { return u, nil }, "smtp.corp.test:587")
 			var via *ProxyError
 			if !errors.As(err, &via) || via.Proxy != u.Host || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
@@ -129,7 +121,7 @@ func TestSilentProxy(t *testing.T) {
 	u := startProxy(t, &httpProxy{answer: func(*http.Request) string { close(asked); return "" }})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
-	_, err := Dial(ctx, &net.Dialer{}, func(*url.URL) (*url.URL, error) { return u, nil }, "smtp.corp.test:587")
+	_, err := TCP(ctx, func(*url.URL) (*url.URL, error) { return u, nil }, "smtp.corp.test:587")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the context's end", err)
 	}
@@ -138,7 +130,7 @@ func TestSilentProxy(t *testing.T) {
 // Not a byte after the proxy's answer is lost: the server may greet in the same packet.
 func TestGreetingBehindTheProxysAnswer(t *testing.T) {
 	u := startProxy(t, &httpProxy{answer: func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n220 hello\r\n" }})
-	c, err := Dial(t.Context(), &net.Dialer{}, func(*url.URL) (*url.URL, error) { return u, nil }, "smtp.corp.test:587")
+	c, err := TCP(t.Context(), func(*url.URL) (*url.URL, error) { return u, nil }, "smtp.corp.test:587")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +151,7 @@ func TestProxiesOfOtherKinds(t *testing.T) {
 		{socks, nil, `of the kind "socks5"`},
 		{nil, unknown, unknown.Error()}, // and no connection without it
 	} {
-		_, err := Dial(t.Context(), &net.Dialer{}, func(*url.URL) (*url.URL, error) { return tc.via, tc.err }, "127.0.0.1:1")
+		_, err := TCP(t.Context(), func(*url.URL) (*url.URL, error) { return tc.via, tc.err }, "127.0.0.1:1")
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("got %v, want %q", err, tc.want)
 		}
