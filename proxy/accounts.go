@@ -16,12 +16,13 @@ import (
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // build makes the mailboxes of a configuration. It keeps those of old that have not
 // changed, so that their connections and tokens live on.
-func (s *Server) build(cfg config.Config, old map[string]*mailbox) (map[string]*mailbox, error) {
-	boxes := make(map[string]*mailbox, len(cfg.Accounts))
+func (s *Server) build(cfg config.Config, old map[string]*mailbox.Mailbox) (map[string]*mailbox.Mailbox, error) {
+	boxes := make(map[string]*mailbox.Mailbox, len(cfg.Accounts))
 	known := cfg.Catalogue()
 	for _, a := range cfg.Accounts {
 		p, err := known.Resolve(a)
@@ -29,7 +30,7 @@ func (s *Server) build(cfg config.Config, old map[string]*mailbox) (map[string]*
 			return nil, err
 		}
 		key := config.Fold(a.Address)
-		if b := old[key]; b != nil && b.account.Equal(a) && reflect.DeepEqual(b.provider, p) {
+		if b := old[key]; b != nil && b.Account.Equal(a) && reflect.DeepEqual(b.Provider, p) {
 			boxes[key] = b
 			continue
 		}
@@ -40,12 +41,25 @@ func (s *Server) build(cfg config.Config, old map[string]*mailbox) (map[string]*
 	return boxes, nil
 }
 
+// newMailbox makes an account's mailbox. It reads the provider's ca_file and no other
+// file.
+func (s *Server) newMailbox(a api.Account, p config.Provider) (*mailbox.Mailbox, error) {
+	client, roots, err := s.clients.Get(p.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("provider %q: %w", p.ID, err)
+	}
+	return s.hall.New(a, p, mailbox.Parts{
+		HTTP: client, Roots: roots, Proxy: s.outbound.For, LatePages: s.latePages,
+		Timeouts: s.opts.Timeouts, Now: s.opts.Now, Tokens: s.tokenBreakers, Servers: s.serverBreakers, Users: s.ages,
+	}), nil
+}
+
 // editing begins a change of accounts or settings; there is one at a time. The context
 // ends with the server, so that a stop does not wait for a provider or a keychain.
 func (s *Server) editing(ctx context.Context) (_ context.Context, done func()) {
 	s.edit.Lock()
 	ctx, cancel := context.WithCancel(ctx)
-	unhook := context.AfterFunc(s.serving, cancel)
+	unhook := context.AfterFunc(s.hall.Serving(), cancel)
 	return ctx, func() {
 		unhook()
 		cancel()
@@ -61,7 +75,7 @@ const closeTimeout = 5 * time.Second
 // caller's, and a stop by closeTimeout.
 func (s *Server) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	unhook := context.AfterFunc(s.serving, func() { time.AfterFunc(closeTimeout, cancel) })
+	unhook := context.AfterFunc(s.hall.Serving(), func() { time.AfterFunc(closeTimeout, cancel) })
 	return ctx, func() {
 		unhook()
 		cancel()
@@ -70,16 +84,16 @@ func (s *Server) finishing(ctx context.Context) (context.Context, context.Cancel
 
 // plan validates a configuration and builds its mailboxes before anything is written,
 // so that no configuration is written that would not work.
-func (s *Server) plan(cfg config.Config) (map[string]*mailbox, error) {
+func (s *Server) plan(cfg config.Config) (map[string]*mailbox.Mailbox, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return s.build(cfg, *s.boxes.Load())
+	return s.build(cfg, s.hall.Mailboxes())
 }
 
 // use puts a planned configuration into effect. The caller holds s.edit.
-func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*mailbox) {
-	old := *s.boxes.Load()
+func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*mailbox.Mailbox) {
+	old := s.hall.Mailboxes()
 	// The old mailboxes end before the new ones begin. Two grants of one account would
 	// each keep a refresh token: one would replay the token that the other has rotated,
 	// and the provider would revoke both.
@@ -91,42 +105,49 @@ func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*m
 		}
 		ending.Go(func() {
 			s.retire(ctx, b)
-			if was := b.provider.OwnSecretKey(key); now != nil && was != now.provider.OwnSecretKey(key) {
+			if was := b.Provider.OwnSecretKey(key); now != nil && was != now.Provider.OwnSecretKey(key) {
 				if err := s.secrets.Delete(context.WithoutCancel(ctx), was); err != nil {
-					s.log.Error("could not delete an old client secret from the keystore", "account", b.address, "err", err)
+					s.log.Error("could not delete an old client secret from the keystore", "account", b.Address, "err", err)
 				}
 			}
 		})
 	}
 	ending.Wait()
-	s.retired = slices.DeleteFunc(s.retired, func(b *mailbox) bool {
-		st := b.pool.Status()
+	s.retired = slices.DeleteFunc(s.retired, func(b *mailbox.Mailbox) bool {
+		st := b.Pool.Status()
 		return st.Warm+st.Busy+st.Waiting == 0
 	})
 	for key, b := range old {
 		if boxes[key] != b {
 			s.retired = append(s.retired, b)
-			boxes[key].inheritCounts(b)
+			boxes[key].Inherit(b)
 		}
 	}
 	s.cfg.Store(&cfg)
-	s.boxes.Store(&boxes)
+	s.hall.Use(boxes)
 	s.logChanges(old, boxes)
-	s.changed.wake()
+	s.hall.Changed.Wake()
+}
+
+// retire ends the use of a mailbox, even if ctx ends.
+func (s *Server) retire(ctx context.Context, b *mailbox.Mailbox) {
+	ctx, done := s.finishing(ctx)
+	defer done()
+	b.Retire(ctx)
 }
 
 // logChanges logs which accounts were added, changed or removed.
-func (s *Server) logChanges(old, now map[string]*mailbox) {
+func (s *Server) logChanges(old, now map[string]*mailbox.Mailbox) {
 	for key, b := range now {
 		if was := old[key]; was == nil {
-			s.log.Info("account added", "account", b.address, "provider", b.provider.ID)
+			s.log.Info("account added", "account", b.Address, "provider", b.Provider.ID)
 		} else if was != b {
-			s.log.Info("account changed", "account", b.address, "provider", b.provider.ID)
+			s.log.Info("account changed", "account", b.Address, "provider", b.Provider.ID)
 		}
 	}
 	for key, b := range old {
 		if now[key] == nil {
-			s.log.Info("account removed", "account", b.address)
+			s.log.Info("account removed", "account", b.Address)
 		}
 	}
 }
@@ -142,8 +163,8 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 	if err != nil {
 		return "", err
 	}
-	if b := s.mailbox(a.Address); b != nil {
-		return "", &api.Problem{Account: b.address, Lasting: true, What: api.Say("{{.Account}} has already been added.", "Account", b.address), Cure: api.Say("Sign in again."), Do: api.SignIn}
+	if b := s.hall.Mailbox(a.Address); b != nil {
+		return "", &api.Problem{Account: b.Address, Lasting: true, What: api.Say("{{.Account}} has already been added.", "Account", b.Address), Cure: api.Say("Sign in again."), Do: api.SignIn}
 	}
 	if a.Provider == "" {
 		p, err := s.config().Discover(ctx, a.Address)
@@ -168,14 +189,14 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 	if _, err := s.importSecret(ctx, known, s.shareSecrets(ctx, known, []config.ImportEntry{e}), e); err != nil {
 		return "", fmt.Errorf("storing the %w", err)
 	}
-	password = newPassword()
-	if err := s.secrets.Set(ctx, passwordKey(a.Address), password); err != nil {
+	password = mailbox.NewPassword()
+	if err := s.secrets.Set(ctx, mailbox.PasswordKey(a.Address), password); err != nil {
 		return "", fmt.Errorf("storing the local password of %s: %w", a.Address, err)
 	}
 	if err := s.add(ctx, nil, []api.Account{a}); err != nil {
 		return "", err
 	}
-	s.mailbox(a.Address).password.set(password)
+	s.hall.Mailbox(a.Address).Password.Set(password)
 	return password, nil
 }
 
@@ -217,12 +238,12 @@ func (s *Server) add(ctx context.Context, own []config.Provider, accounts []api.
 func (s *Server) Remove(ctx context.Context, address string) (note string, err error) {
 	ctx, done := s.editing(ctx)
 	defer done()
-	b := s.mailbox(address)
+	b := s.hall.Mailbox(address)
 	if b == nil {
-		return "", unknownAccount(address)
+		return "", mailbox.UnknownAccount(address)
 	}
 	cfg := *s.config()
-	cfg.Accounts = slices.DeleteFunc(slices.Clone(cfg.Accounts), func(a api.Account) bool { return config.Fold(a.Address) == config.Fold(b.address) })
+	cfg.Accounts = slices.DeleteFunc(slices.Clone(cfg.Accounts), func(a api.Account) bool { return config.Fold(a.Address) == config.Fold(b.Address) })
 	boxes, err := s.plan(cfg)
 	if err != nil {
 		return "", err
@@ -230,30 +251,30 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	if err := s.checkWritable(); err != nil { // before any secret of the account is deleted
 		return "", err
 	}
-	if err := b.grant.Revoke(ctx); err != nil {
-		note = fmt.Sprintf("%s was removed here, but its consent was not given back to the provider (%v)", b.address, err)
+	if err := b.Grant.Revoke(ctx); err != nil {
+		note = fmt.Sprintf("%s was removed here, but its consent was not given back to the provider (%v)", b.Address, err)
 	}
 	ctx, cancel := s.finishing(ctx)
 	defer cancel()
-	if err := b.grant.Forget(ctx); err != nil {
-		return note, fmt.Errorf("deleting the consent of %s: %w", b.address, err)
+	if err := b.Grant.Forget(ctx); err != nil {
+		return note, fmt.Errorf("deleting the consent of %s: %w", b.Address, err)
 	}
-	if err := s.secrets.Delete(ctx, passwordKey(b.address)); err != nil {
-		return note, fmt.Errorf("deleting the local password of %s: %w", b.address, err)
+	if err := s.secrets.Delete(ctx, mailbox.PasswordKey(b.Address)); err != nil {
+		return note, fmt.Errorf("deleting the local password of %s: %w", b.Address, err)
 	}
-	if err := s.secrets.Delete(ctx, b.provider.OwnSecretKey(b.address)); err != nil {
-		return note, fmt.Errorf("deleting the client secret of %s: %w", b.address, err)
+	if err := s.secrets.Delete(ctx, b.Provider.OwnSecretKey(b.Address)); err != nil {
+		return note, fmt.Errorf("deleting the client secret of %s: %w", b.Address, err)
 	}
 	if s.opts.ConfigPath != "" {
-		if err := config.RemoveAccount(s.opts.ConfigPath, b.address); err != nil {
+		if err := config.RemoveAccount(s.opts.ConfigPath, b.Address); err != nil {
 			return note, err
 		}
 	}
-	s.ages.forget(b.address)
+	s.ages.forget(b.Address)
 	s.use(ctx, cfg, boxes)
 	// A sign-in that was going on in the meantime may have stored a token again.
-	if err := b.grant.Forget(ctx); err != nil {
-		s.log.Error("a consent may remain in the keystore", "account", b.address, "err", err)
+	if err := b.Grant.Forget(ctx); err != nil {
+		s.log.Error("a consent may remain in the keystore", "account", b.Address, "err", err)
 	}
 	return note, nil
 }
@@ -261,23 +282,23 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 // Password returns an account's local password. With renew it makes a new one first,
 // and the old one is no longer accepted.
 func (s *Server) Password(ctx context.Context, address string, renew bool) (string, error) {
-	b := s.mailbox(address)
+	b := s.hall.Mailbox(address)
 	if b == nil {
-		return "", unknownAccount(address)
+		return "", mailbox.UnknownAccount(address)
 	}
 	if !renew {
-		password, err := s.secrets.Get(ctx, passwordKey(b.address))
+		password, err := s.secrets.Get(ctx, mailbox.PasswordKey(b.Address))
 		if errors.Is(err, keystore.ErrNotFound) {
-			return "", noPassword(b.address)
+			return "", mailbox.NoPassword(b.Address)
 		}
 		if err != nil {
-			return "", fmt.Errorf("local password of %s: %w", b.address, err)
+			return "", fmt.Errorf("local password of %s: %w", b.Address, err)
 		}
 		return password, nil
 	}
-	password := newPassword()
-	if _, err := b.password.store(ctx, s.secrets, b.address, password); err != nil {
-		return "", fmt.Errorf("storing the local password of %s: %w", b.address, err)
+	password := mailbox.NewPassword()
+	if _, err := b.Password.Store(ctx, s.secrets, b.Address, password); err != nil {
+		return "", fmt.Errorf("storing the local password of %s: %w", b.Address, err)
 	}
 	return password, nil
 }
@@ -291,14 +312,14 @@ func (s *Server) Accounts() []api.AccountStatus { return s.Snapshot().Accounts }
 func (s *Server) SetLogin(ctx context.Context, address, login string) error {
 	ctx, done := s.editing(ctx)
 	defer done()
-	b := s.mailbox(address)
+	b := s.hall.Mailbox(address)
 	if b == nil {
-		return unknownAccount(address)
+		return mailbox.UnknownAccount(address)
 	}
-	if b.account.Login == login {
+	if b.Account.Login == login {
 		return nil
 	}
-	a := b.account
+	a := b.Account
 	a.Login = login
 	return s.add(ctx, nil, []api.Account{a})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/signin"
 )
@@ -33,8 +34,8 @@ func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func
 			case to.New:
 				_, err := s.Add(ctx, to.Account, to.ClientSecret)
 				return err
-			case s.mailbox(to.Account.Address) == nil:
-				return unknownAccount(to.Account.Address)
+			case s.hall.Mailbox(to.Account.Address) == nil:
+				return mailbox.UnknownAccount(to.Account.Address)
 			case to.Account.Login != "":
 				return s.SetLogin(ctx, to.Account.Address, to.Account.Login)
 			}
@@ -66,11 +67,11 @@ const removeTimeout = 10 * time.Second
 func (s *Server) removeUnapproved(ctx context.Context, address string) {
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
-	box := s.mailbox(address)
+	box := s.hall.Mailbox(address)
 	if box == nil {
 		return
 	}
-	if granted, err := box.grant.Granted(ctx); granted && err == nil {
+	if granted, err := box.Grant.Granted(ctx); granted && err == nil {
 		return
 	}
 	if _, err := s.Remove(ctx, address); err != nil {
@@ -80,21 +81,21 @@ func (s *Server) removeUnapproved(ctx context.Context, address string) {
 
 // signIn asks the user in one way.
 func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (consented bool, err error) {
-	box := s.mailbox(to.Account.Address)
+	box := s.hall.Mailbox(to.Account.Address)
 	if box == nil {
-		return false, unknownAccount(to.Account.Address)
+		return false, mailbox.UnknownAccount(to.Account.Address)
 	}
 	c := &checker{ctx: ctx, report: func(ch api.Check) { show(api.Prompt{Check: &ch}) }}
-	if box.provider.Grant != "" { // an administrator has consented; there is nobody to ask
-		box.grant.Retry()
+	if box.Provider.Grant != "" { // an administrator has consented; there is nobody to ask
+		box.Grant.Retry()
 		renew := func(ctx context.Context) (finding, error) {
-			if err := box.grant.Renew(ctx); err != nil { // a cached token proves nothing
+			if err := box.Grant.Renew(ctx); err != nil { // a cached token proves nothing
 				return finding{}, err
 			}
-			return box.tokenCheck(ctx)
+			return tokenCheck(box)(ctx)
 		}
 		if !c.run(api.CheckToken, "", box, renew) {
-			return false, &api.Problem{Account: box.address, What: api.Say("There is no access token for {{.Account}} yet.", "Account", box.address)}
+			return false, &api.Problem{Account: box.Address, What: api.Say("There is no access token for {{.Account}} yet.", "Account", box.Address)}
 		}
 		return true, s.tryLogin(c, box)
 	}
@@ -109,8 +110,8 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 		show(api.Prompt{Check: &check})
 	}
 	if !to.Device { // the code's way begins by asking the provider
-		if err := box.grant.TryClient(ctx); err != nil {
-			s.log.Warn("the provider does not take the registration", "account", box.address, "err", err)
+		if err := box.Grant.TryClient(ctx); err != nil {
+			s.log.Warn("the provider does not take the registration", "account", box.Address, "err", err)
 			fail(api.CheckRegistration, err)
 			return false, err
 		}
@@ -119,18 +120,18 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 	var notReady error
 	tryIt := func(context.Context) error {
 		show(api.Prompt{Check: &api.Check{Name: api.CheckConsent, OK: true, Result: api.Say("Approved."), Took: time.Since(start)}})
-		s.log.Info("signed in", "account", box.address)
+		s.log.Info("signed in", "account", box.Address)
 		if tell := s.approved.Load(); tell != nil && to.Window {
-			(*tell)(box.address)
+			(*tell)(box.Address)
 		}
-		if now := s.mailbox(box.address); now != nil { // the account may have been changed in the meantime
+		if now := s.hall.Mailbox(box.Address); now != nil { // the account may have been changed in the meantime
 			box = now
 		}
 		notReady = s.tryLogin(c, box)
 		return pageOf(notReady, c.last)
 	}
 	if to.Device {
-		err = box.grant.Device(ctx, func(d oauth.DeviceCode) error {
+		err = box.Grant.Device(ctx, func(d oauth.DeviceCode) error {
 			code := api.DeviceCode(d)
 			show(api.Prompt{Device: &code, Ends: d.Expires})
 			return nil
@@ -139,7 +140,7 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 			tryIt(ctx)
 		}
 	} else {
-		err = box.grant.Consent(ctx, func(url string) error {
+		err = box.Grant.Consent(ctx, func(url string) error {
 			show(api.Prompt{URL: url, Ends: start.Add(oauth.ConsentTimeout)})
 			return nil
 		}, tryIt)
@@ -151,21 +152,21 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 		return false, err // the other way tells how it ends
 	}
 	if ctx.Err() != nil { // ended by the user
-		s.log.Info("sign-in ended", "account", box.address)
+		s.log.Info("sign-in ended", "account", box.Address)
 	} else {
-		s.log.Warn("sign-in failed", "account", box.address, "err", err)
+		s.log.Warn("sign-in failed", "account", box.Address, "err", err)
 	}
 	fail(api.CheckConsent, err)
 	return false, err
 }
 
 // tryLogin checks that mail can be sent with the new token.
-func (s *Server) tryLogin(c *checker, box *mailbox) error {
-	box.pool.Drop() // these connections logged in with the previous token
-	box.trouble.Store(nil)
-	s.changed.wake()
-	if !c.run(api.CheckLogin, "", box, box.loginCheck) {
-		return &api.Problem{Account: box.address, What: api.Say("You are signed in, but {{.Provider}} does not let {{.Account}} send yet.", "Provider", box.providerName(), "Account", box.address)}
+func (s *Server) tryLogin(c *checker, box *mailbox.Mailbox) error {
+	box.Pool.Drop() // these connections logged in with the previous token
+	box.Trouble(nil)
+	s.hall.Changed.Wake()
+	if !c.run(api.CheckLogin, "", box, loginCheck(box)) {
+		return &api.Problem{Account: box.Address, What: api.Say("You are signed in, but {{.Provider}} does not let {{.Account}} send yet.", "Provider", box.ProviderName(), "Account", box.Address)}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -37,7 +38,7 @@ type checker struct {
 // run makes one check and reports whether it passed. subject is the account or server,
 // if there may be several checks of the same name. do may return any error that explain
 // knows.
-func (c *checker) run(name, subject string, box *mailbox, do func(ctx context.Context) (finding, error)) bool {
+func (c *checker) run(name, subject string, box *mailbox.Mailbox, do func(ctx context.Context) (finding, error)) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, checkTimeout)
 	defer cancel()
 	start := time.Now()
@@ -83,9 +84,9 @@ func (c *checker) each(atOnce int, rounds []func(*checker)) {
 }
 
 // failedCheck turns check into one that failed with err.
-func failedCheck(check api.Check, box *mailbox, err error) api.Check {
+func failedCheck(check api.Check, box *mailbox.Mailbox, err error) api.Check {
 	check.OK, check.Until = false, time.Time{}
-	check.Problem = explain(box, err).Problem
+	check.Problem = mailbox.Explain(box, err).Problem
 	check.Result = check.Problem.What
 	return check
 }
@@ -94,28 +95,28 @@ func failedCheck(check api.Check, box *mailbox, err error) api.Check {
 // The message goes the way of every message, but needs no local password; it is counted and
 // listed like every other, as a test.
 func (s *Server) SendTest(ctx context.Context, address, to string, report func(api.Check)) error {
-	box := s.mailbox(address)
+	box := s.hall.Mailbox(address)
 	if box == nil {
-		return unknownAccount(address)
+		return mailbox.UnknownAccount(address)
 	}
 	if err := config.CheckAddress(to); err != nil {
 		return &api.Problem{Lasting: true, What: api.Say("The recipient’s address {{.Why}}.", "Why", err.Error())}
 	}
-	s.stats.messages.Add(1)
-	box.messages.Add(1)
-	s.changed.wake()
+	s.hall.Stats.Messages.Add(1)
+	box.Messages.Add(1)
+	s.hall.Changed.Wake()
 	t := &testMail{box: box, to: to, started: time.Now()}
 	c := &checker{ctx: ctx, report: report}
 	err := t.send(c)
-	s.stats.messages.Add(-1)
-	box.messages.Add(-1)
-	s.recordTest(ctx, t, s.newID())
+	s.hall.Stats.Messages.Add(-1)
+	box.Messages.Add(-1)
+	s.recordTest(ctx, t, s.hall.NewID())
 	return err
 }
 
 // testMail is a test message on its way.
 type testMail struct {
-	box     *mailbox
+	box     *mailbox.Mailbox
 	to      string
 	started time.Time
 	tx      *upstream.Transaction
@@ -135,13 +136,13 @@ func (t *testMail) send(c *checker) error {
 	for _, stage := range []struct {
 		name string
 		do   func(ctx context.Context) (finding, error)
-	}{{api.CheckToken, t.box.tokenCheck}, {api.CheckLogin, t.box.loginCheck}, {api.CheckRecipient, t.recipient}, {api.CheckMessage, t.message}} {
+	}{{api.CheckToken, tokenCheck(t.box)}, {api.CheckLogin, loginCheck(t.box)}, {api.CheckRecipient, t.recipient}, {api.CheckMessage, t.message}} {
 		if !c.run(stage.name, "", t.box, func(ctx context.Context) (f finding, err error) {
 			f, err = stage.do(ctx)
 			t.err = err
 			return f, err
 		}) {
-			return &api.Problem{Account: t.box.address, What: api.Say("The test message was not sent.")}
+			return &api.Problem{Account: t.box.Address, What: api.Say("The test message was not sent.")}
 		}
 	}
 	return nil
@@ -149,7 +150,7 @@ func (t *testMail) send(c *checker) error {
 
 func (t *testMail) recipient(ctx context.Context) (finding, error) {
 	var err error
-	if t.tx, err = t.box.pool.Begin(ctx, t.box.address, &smtp.MailOptions{}); err != nil {
+	if t.tx, err = t.box.Pool.Begin(ctx, t.box.Address, &smtp.MailOptions{}); err != nil {
 		return finding{}, err
 	}
 	replies, err := t.tx.Rcpt(ctx, []upstream.Recipient{{To: t.to, Opts: &smtp.RcptOptions{}}})
@@ -163,7 +164,7 @@ func (t *testMail) recipient(ctx context.Context) (finding, error) {
 }
 
 func (t *testMail) message(ctx context.Context) (finding, error) {
-	text := testMessage(t.box.address, t.to)
+	text := testMessage(t.box.Address, t.to)
 	t.bytes, t.reply = len(text), upstream.Reply{}
 	reply, err := t.tx.Data(ctx, strings.NewReader(text))
 	if err != nil {
@@ -176,12 +177,12 @@ func (t *testMail) message(ctx context.Context) (finding, error) {
 // recordTest takes down how a test message ended.
 func (s *Server) recordTest(ctx context.Context, t *testMail, session string) {
 	now := time.Now()
-	a := api.Activity{Kind: api.Test, Time: now, Session: session, Account: t.box.address,
+	a := api.Activity{Kind: api.Test, Time: now, Session: session, Account: t.box.Address,
 		Recipients: t.rcpts, Bytes: int64(t.bytes), Took: now.Sub(t.started), Result: api.Failed}
 	told := ""
 	switch lost, _ := errors.AsType[*upstream.ConnError](t.err); {
 	case t.reply.Code != 0:
-		a.Result, a.Problem = resultOf(t.reply.Code), knownReply(t.box, t.reply)
+		a.Result, a.Problem = mailbox.ResultOf(t.reply.Code), mailbox.KnownReply(t.box, t.reply)
 		told = t.reply.String()
 		t.err = nil // it is the provider's answer, which the log has
 	case lost != nil && lost.Unknown:
@@ -190,22 +191,22 @@ func (s *Server) recordTest(ctx context.Context, t *testMail, session string) {
 		a.Result = api.Aborted
 	}
 	if a.Result == api.Sent {
-		s.stats.seconds.Observe(a.Took.Seconds())
+		s.hall.Stats.Seconds.Observe(a.Took.Seconds())
 	}
 	if t.err != nil {
 		a.Own = true
 		if a.Result != api.Aborted {
-			a.Problem = explain(t.box, t.err).Problem
-			t.box.note(t.err)
+			a.Problem = mailbox.Explain(t.box, t.err).Problem
+			t.box.Note(t.err)
 		}
 	}
-	s.record(t.box, s.log.With("session", session), a, told, t.err)
+	s.hall.Record(t.box, s.log.With("session", session), a, told, t.err)
 }
 
 // answered says what the provider's reply to a test message means.
-func answered(box *mailbox, r upstream.Reply) (finding, error) {
+func answered(box *mailbox.Mailbox, r upstream.Reply) (finding, error) {
 	if r.Code/100 != 2 {
-		return finding{}, explainReply(box, r)
+		return finding{}, mailbox.ExplainReply(box, r)
 	}
 	return found("The provider said: {{.Reply}}", "Reply", r.String()), nil
 }

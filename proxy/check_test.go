@@ -133,14 +133,14 @@ func TestChecksHoldNoSecret(t *testing.T) {
 	keep := func(c api.Check) { all = append(all, c) }
 	r.server.Doctor(t.Context(), keep)
 	r.server.SendTest(t.Context(), me, "you@there.test", keep)
-	token, err := (*r.server.boxes.Load())[me].grant.Token(t.Context())
+	token, err := r.server.hall.Mailbox(me).Grant.Token(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.provider.Revoke("revoked@corp.test")
 	r.provider.SetFaults(providertest.Faults{SMTP: at(providertest.StepAuth, providertest.Action{Code: 535, Text: "5.7.3 no"})})
-	for _, b := range *r.server.boxes.Load() {
-		b.pool.Drop()
+	for _, b := range r.server.hall.Mailboxes() {
+		b.Pool.Drop()
 	}
 	r.server.Doctor(t.Context(), keep)
 	r.server.SendTest(t.Context(), me, "you@there.test", keep)
@@ -256,7 +256,7 @@ func TestAuthorizeAsAnotherUser(t *testing.T) {
 	if !consented || err != nil {
 		t.Errorf("%t, %v", consented, err)
 	}
-	if got := r.server.mailbox("office@corp.test").account.Login; got != "new@corp.test" {
+	if got := r.server.hall.Mailbox("office@corp.test").Account.Login; got != "new@corp.test" {
 		t.Errorf("%q logs in", got)
 	}
 }

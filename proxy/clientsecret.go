@@ -8,6 +8,7 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -44,9 +45,9 @@ func (s *Server) shareSecrets(ctx context.Context, known config.Catalogue, entri
 		r.offered[e.ClientSecret], r.users[config.Fold(e.Account.Address)] = true, true
 	}
 	elsewhere := map[string]bool{}
-	for address, b := range *s.boxes.Load() {
-		if r := all[b.provider.SecretKey()]; r != nil && !r.users[address] {
-			elsewhere[b.provider.SecretKey()] = true
+	for address, b := range s.hall.Mailboxes() {
+		if r := all[b.Provider.SecretKey()]; r != nil && !r.users[address] {
+			elsewhere[b.Provider.SecretKey()] = true
 		}
 	}
 	for key, r := range all {
@@ -81,29 +82,29 @@ func (s *Server) ReadClient(_ context.Context, text string) (c api.Client, err e
 func (s *Server) SetClient(ctx context.Context, address string, to api.Client) error {
 	ctx, done := s.editing(ctx)
 	defer done()
-	box := s.mailbox(address)
+	box := s.hall.Mailbox(address)
 	if box == nil {
-		return unknownAccount(address)
+		return mailbox.UnknownAccount(address)
 	}
 	id, secret, err := config.ReadClientFields(to.ID, to.Secret)
-	old := box.provider
+	old := box.Provider
 	switch {
 	case err != nil:
 		return err
 	case to.ID == "" && id != "" && id != old.ClientID:
-		return &api.Problem{Account: box.address, Lasting: true,
-			What: api.Say("The JSON belongs to the client ID {{.JSON}}, but {{.Account}} uses {{.ID}}.", "JSON", id, "Account", box.address, "ID", old.ClientID),
+		return &api.Problem{Account: box.Address, Lasting: true,
+			What: api.Say("The JSON belongs to the client ID {{.JSON}}, but {{.Account}} uses {{.ID}}.", "JSON", id, "Account", box.Address, "ID", old.ClientID),
 			Cure: api.Say("Use the JSON of that client ID, or enter the other client ID too.")}
 	case secret == "" && (id == "" || id == old.ClientID):
-		return &api.Problem{Account: box.address, Lasting: true, What: api.Say("There is no client secret in it."),
+		return &api.Problem{Account: box.Address, Lasting: true, What: api.Say("There is no client secret in it."),
 			Cure: api.Say("Create a new secret at the provider, and use that or the file that is offered with it.")}
 	}
 	if err := old.CheckSecret(secret); err != nil {
 		return err
 	}
-	var sharing []*mailbox
-	for _, b := range *s.boxes.Load() {
-		if b.provider.SecretKey() == old.SecretKey() {
+	var sharing []*mailbox.Mailbox
+	for _, b := range s.hall.Mailboxes() {
+		if b.Provider.SecretKey() == old.SecretKey() {
 			sharing = append(sharing, b)
 		}
 	}
@@ -117,17 +118,17 @@ func (s *Server) SetClient(ctx context.Context, address string, to api.Client) e
 		}
 	}
 	for _, b := range sharing {
-		if err := s.secrets.Delete(ctx, b.provider.OwnSecretKey(b.address)); err != nil {
-			return fmt.Errorf("deleting the client secret of %s: %w", b.address, err)
+		if err := s.secrets.Delete(ctx, b.Provider.OwnSecretKey(b.Address)); err != nil {
+			return fmt.Errorf("deleting the client secret of %s: %w", b.Address, err)
 		}
-		b.grant.Retry()
+		b.Grant.Retry()
 	}
 	if now.ClientID == old.ClientID {
 		return nil
 	}
 	var accounts []api.Account
 	for _, b := range sharing {
-		a := b.account
+		a := b.Account
 		a.ClientID = now.ClientID
 		accounts = append(accounts, a)
 	}
@@ -141,7 +142,7 @@ func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all m
 	if err != nil {
 		return false, err
 	}
-	box := s.mailbox(e.Account.Address)
+	box := s.hall.Mailbox(e.Account.Address)
 	if e.ClientSecret == "" && box != nil {
 		return false, nil
 	}
@@ -150,7 +151,7 @@ func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all m
 	case r != nil && r.err != nil:
 		err = r.err
 	case r != nil && e.ClientSecret != "" && e.ClientSecret != r.shared:
-		changed, err = putSecret(ctx, s.secrets, own, e.ClientSecret)
+		changed, err = mailbox.PutSecret(ctx, s.secrets, own, e.ClientSecret)
 	default: // for a new account, too: an earlier one of the same address may have been removed by hand
 		changed = r != nil && r.changed
 		if _, had := s.secrets.Get(ctx, own); !errors.Is(had, keystore.ErrNotFound) {
@@ -161,7 +162,7 @@ func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all m
 		return false, fmt.Errorf("client secret: %w", err)
 	}
 	if changed && box != nil {
-		box.grant.Retry()
+		box.Grant.Retry()
 	}
 	return changed, nil
 }
@@ -170,6 +171,6 @@ func (s *Server) importSecret(ctx context.Context, known config.Catalogue, all m
 // may name another registration, but has no token for it. Another client secret of the same
 // registration counts as new.
 func (s *Server) hasNothingNew(e config.ImportEntry) bool {
-	b := s.mailbox(e.Account.Address)
-	return b != nil && e.RefreshToken == "" && b.provider.Grant == "" && (e.ClientSecret == "" || !b.account.Equal(e.Account))
+	b := s.hall.Mailbox(e.Account.Address)
+	return b != nil && e.RefreshToken == "" && b.Provider.Grant == "" && (e.ClientSecret == "" || !b.Account.Equal(e.Account))
 }

@@ -171,7 +171,7 @@ func TestAnotherClientID(t *testing.T) {
 		t.Fatal(err)
 	}
 	for who, want := range map[string]string{"a": "new-id", "b": "new-id", "c": "third-id"} {
-		if got := r.server.mailbox(who + "@corp.test").provider.ClientID; got != want {
+		if got := r.server.hall.Mailbox(who + "@corp.test").Provider.ClientID; got != want {
 			t.Errorf("%s has the client ID %s", who, got)
 		}
 	}
@@ -183,7 +183,7 @@ func TestAnotherClientID(t *testing.T) {
 		t.Errorf("the configuration has\n%s", text)
 	}
 	for _, s := range r.server.Accounts() {
-		if s.ClientID != r.server.mailbox(s.Address).provider.ClientID {
+		if s.ClientID != r.server.hall.Mailbox(s.Address).Provider.ClientID {
 			t.Errorf("%s tells the client ID %q", s.Address, s.ClientID)
 		}
 	}

@@ -93,7 +93,7 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 	if notes, err = s.change(ctx, cfg, func() error { return nil }); err != nil {
 		return nil, fmt.Errorf("the configuration was not changed: %w", err)
 	}
-	s.preload(ctx, s.log)
+	s.hall.Preload(ctx)
 	if was.Keystore != cfg.Keystore {
 		notes = append(notes, "keystore takes effect at the next start")
 	}
@@ -106,7 +106,7 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 // change puts a configuration into effect, including the addresses it listens on. It calls
 // write once nothing else can fail. The caller holds s.edit.
 func (s *Server) change(ctx context.Context, cfg config.Config, write func() error) (notes []string, err error) {
-	if s.stopping.Load() {
+	if s.hall.Stopping() {
 		return nil, errStopping
 	}
 	boxes, err := s.plan(cfg)
@@ -133,7 +133,7 @@ func (s *Server) change(ctx context.Context, cfg config.Config, write func() err
 	if cfg.HTTPProxy != was.HTTPProxy {
 		s.outbound.Set(cfg.HTTPProxy)
 		for _, b := range boxes {
-			b.closeIdle()
+			b.CloseIdle()
 		}
 	}
 	if opens {

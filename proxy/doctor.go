@@ -19,6 +19,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/machine"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // accountsAtOnce is how many accounts Doctor checks at the same time: enough that 200 of them
@@ -47,11 +48,11 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 	var rounds []func(*checker)
 	reached := map[string]bool{}
 	for _, a := range snap.Accounts {
-		box := s.mailbox(a.Address)
+		box := s.hall.Mailbox(a.Address)
 		if box == nil {
 			continue
 		}
-		for _, endpoint := range []string{config.HostOf(box.provider.TokenURL), box.provider.SMTP} {
+		for _, endpoint := range []string{config.HostOf(box.Provider.TokenURL), box.Provider.SMTP} {
 			if endpoint != "" && !reached[endpoint] {
 				reached[endpoint] = true
 				rounds = append(rounds, func(c *checker) {
@@ -65,37 +66,43 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 	return c.failed
 }
 
-func (s *Server) checkAccount(c *checker, box *mailbox) {
-	if box.provider.ClientID == "" {
-		c.run(api.CheckRegistration, box.address, box, func(context.Context) (finding, error) {
-			return finding{}, subjectOf(box).notRegistered()
+func (s *Server) checkAccount(c *checker, box *mailbox.Mailbox) {
+	if box.Provider.ClientID == "" {
+		c.run(api.CheckRegistration, box.Address, box, func(context.Context) (finding, error) {
+			return finding{}, mailbox.NotRegistered(box)
 		})
 		return
 	}
-	ok := c.run(api.CheckPassword, box.address, box, func(ctx context.Context) (finding, error) {
-		err := box.password.load(ctx, s.secrets, box.address)
+	ok := c.run(api.CheckPassword, box.Address, box, func(ctx context.Context) (finding, error) {
+		err := box.Password.Load(ctx, s.secrets, box.Address)
 		if errors.Is(err, keystore.ErrNotFound) {
-			err = noPassword(box.address)
+			err = mailbox.NoPassword(box.Address)
 		}
 		return found("It is in the keystore."), err
 	})
-	ok = c.run(api.CheckToken, box.address, box, box.tokenCheck) && ok
+	ok = c.run(api.CheckToken, box.Address, box, tokenCheck(box)) && ok
 	if ok {
-		c.run(api.CheckLogin, box.address, box, box.loginCheck)
+		c.run(api.CheckLogin, box.Address, box, loginCheck(box))
 	}
 }
 
-func (b *mailbox) tokenCheck(ctx context.Context) (finding, error) {
-	token, err := b.grant.Token(ctx)
-	f := found("Valid until {{.Time}}", "Time", token.Expiry.Format(time.RFC3339))
-	f.until = token.Expiry
-	return f, err
+// tokenCheck checks that there is an access token.
+func tokenCheck(b *mailbox.Mailbox) func(context.Context) (finding, error) {
+	return func(ctx context.Context) (finding, error) {
+		token, err := b.Grant.Token(ctx)
+		f := found("Valid until {{.Time}}", "Time", token.Expiry.Format(time.RFC3339))
+		f.until = token.Expiry
+		return f, err
+	}
 }
 
-func (b *mailbox) loginCheck(ctx context.Context) (finding, error) {
-	err := b.pool.Check(ctx)
-	b.note(err)
-	return found("{{.Server}} accepts the access token.", "Server", b.provider.SMTP), err
+// loginCheck checks that the mail server for sending accepts the token.
+func loginCheck(b *mailbox.Mailbox) func(context.Context) (finding, error) {
+	return func(ctx context.Context) (finding, error) {
+		err := b.Pool.Check(ctx)
+		b.Note(err)
+		return found("{{.Server}} accepts the access token.", "Server", b.Provider.SMTP), err
+	}
 }
 
 // checkConfig reads the file again, since a running instance does not notice that the
@@ -199,9 +206,9 @@ func (s *Server) reach(ctx context.Context, hostport string) (finding, error) {
 	}
 	switch {
 	case errors.As(err, &via):
-		return problem("There is no way through the proxy: {{.Why}}", proxyCure, "Why", via.Error())
-	case err != nil && offline(err):
-		return finding{}, subject{}.offline()
+		return problem("There is no way through the proxy: {{.Why}}", mailbox.ProxyCure, "Why", via.Error())
+	case err != nil && mailbox.Offline(err) != nil:
+		return finding{}, mailbox.Offline(err)
 	case errors.As(err, &dns):
 		return problem("The name {{.Host}} can’t be looked up.", "Check the network and its DNS.", "Host", dns.Name)
 	case err != nil:

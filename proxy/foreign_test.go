@@ -2,15 +2,20 @@ package proxy
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/waxseal/waxseal/proxy/config"
 )
+
+const tlsAlert = "\x15\x03\x01\x00\x02\x02\x28" // fatal, handshake_failure (RFC 8446 section 6)
+
+// What HTTP is told, from the first byte to the last.
+const httpText = "This is a port of Waxseal for mail programs. It speaks SMTP, not HTTP.\n"
+
+var badRequest = fmt.Sprintf("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(httpText), httpText)
 
 // Other protocols on the plain port ran into "unrecognized commands", or into silence.
 func TestOtherProtocols(t *testing.T) {
@@ -147,21 +152,4 @@ func TestHandshakesThatFail(t *testing.T) {
 	defer c.Close()
 	io.WriteString(c, "\x80\x2e\x01\x00\x02"+strings.Repeat("U", 41))
 	eventually(t, "SSL 2 is in the log", func() bool { return strings.Contains(r.log.String(), "SSLv2") })
-}
-
-// TestSilentTLSClient: how long one may take before its first byte.
-func TestSilentTLSClient(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, client := pipe(t)
-		c.wantsTLS = true
-		c.srv.cfg.Store(&config.Config{})
-		c.out = []byte("220 hello\r\n")
-		go c.Read(make([]byte, 64))
-		start := time.Now()
-		if line := <-lastLine(client); line != "220 hello\r\n" || time.Since(start) != tlsHello {
-			t.Errorf("greeted with %q after %v", line, time.Since(start))
-		}
-		client.Close()
-		synctest.Wait()
-	})
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // TestTakenBackChunks: RSET and QUIT right after BDAT 0, where go-smtp's goroutine for the body came
@@ -82,7 +83,7 @@ func TestSyntaxOfPlain(t *testing.T) {
 // apart.
 func TestPasswordsInOtherEncodings(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	r.server.mailbox(me).password.set("p\u00e4ss§w€rt-1")
+	r.server.hall.Mailbox(me).Password.Set("p\u00e4ss§w€rt-1")
 	for sent, reply := range map[string]string{"p\u00e4ss§w€rt-1": "235", "pa\u0308ss§w€rt-1": "235", "p\xe4ss\xa7w\x80rt-1": "235", "p\xe4ss\xa7wert-1": "535", "p?ss?w?rt-1": "535"} {
 		p := r.dial()
 		p.do("EHLO x", "250")
@@ -108,11 +109,8 @@ func TestUnknownAccountsAreAlike(t *testing.T) {
 		t.Errorf("they are answered differently: %q", slices.Collect(maps.Keys(answers)))
 	}
 	failures := map[string]int{}
-	for key, s := range r.server.guard.sources.Range {
-		name, s := key.(source).name, s.(*guesses)
-		s.mu.Lock()
-		failures[name] = s.failures
-		s.mu.Unlock()
+	for _, s := range r.server.hall.Suspects() {
+		failures[s.Name] = s.Failures
 	}
 	want := map[string]int{me: 1, "nobody@corp.test": 1, "no name": 1, "": 2} // "" stands for names that are too long
 	if !maps.Equal(failures, want) {
@@ -146,25 +144,6 @@ func TestHalfClosedChunk(t *testing.T) {
 	p.send("BDAT 100 LAST\r\nhello")
 	p.conn.(*net.TCPConn).CloseWrite()
 	p.expect("451 4.4.2")
-}
-
-// TestNewPasswordWins over one that is being loaded at the same moment.
-func TestNewPasswordWins(t *testing.T) {
-	r := newRig(t, rigOptions{})
-	box := r.server.mailbox(me)
-	for range 1000 {
-		box.password.sum.Store(nil)
-		var loading sync.WaitGroup
-		loading.Go(func() { box.password.load(t.Context(), r.secrets, box.address) })
-		fresh, err := r.server.Password(t.Context(), me, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		loading.Wait()
-		if !box.password.matches(fresh) {
-			t.Fatal("the new password is refused")
-		}
-	}
 }
 
 // TestChangedAccountEndsWhole: messages in progress when an account changes finish, and nothing of the
@@ -206,17 +185,17 @@ func TestChangedAccountEndsWhole(t *testing.T) {
 func TestNobodyWaitsWithoutEnd(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	turned := 0
-	for range freeGuesses + maxWaiting + 10 {
+	for range mailbox.FreeGuesses + mailbox.MaxWaiting + 10 {
 		p := r.dial()
 		p.send("EHLO x\r\nAUTH PLAIN " + plainResponse(me, "wrong") + "\r\n")
 		p.expect("250")
 	}
 	eventually(t, "only so many wait", func() bool {
 		turned = 0
-		for _, s := range r.server.guard.sources.Range {
-			turned = int(s.(*guesses).waiting.Load())
+		for _, s := range r.server.hall.Suspects() {
+			turned = s.Waiting
 		}
-		return turned <= maxWaiting && r.server.Snapshot().AuthFailures >= freeGuesses+maxWaiting+10
+		return turned <= mailbox.MaxWaiting && r.server.Snapshot().AuthFailures >= mailbox.FreeGuesses+mailbox.MaxWaiting+10
 	})
 	r.login(me) // a right password waits for nobody
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/emailproxy"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -65,18 +66,18 @@ func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords ma
 	}
 	report.Servers = mailServers(s.places())
 	for _, e := range found.Entries {
-		box := s.mailbox(e.Account.Address)
-		if box == nil || box.provider.Grant != "" {
+		box := s.hall.Mailbox(e.Account.Address)
+		if box == nil || box.Provider.Grant != "" {
 			continue
 		}
-		if there, err := box.grant.Granted(ctx); err != nil || there {
+		if there, err := box.Grant.Granted(ctx); err != nil || there {
 			continue
 		}
-		report.Consent = append(report.Consent, box.address)
+		report.Consent = append(report.Consent, box.Address)
 		if e.Sealed {
 			report.Left = append(report.Left, api.Problem{
-				State: api.NeedsConsent, Account: box.address, Lasting: true, Do: api.SignIn,
-				What: api.Say("The tokens of {{.Account}} were left behind: only the password of its mail program opens them.", "Account", box.address),
+				State: api.NeedsConsent, Account: box.Address, Lasting: true, Do: api.SignIn,
+				What: api.Say("The tokens of {{.Account}} were left behind: only the password of its mail program opens them.", "Account", box.Address),
 				Cure: api.Say("Import the file again and give that password, or sign in."),
 			})
 		}
@@ -91,8 +92,8 @@ func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportRep
 	entries := found.Entries
 	report := api.ImportReport{Problems: found.Problems, Left: found.Left, Warnings: found.Warnings}
 	for i := range entries { // the format does not have the login, so one that was set by hand stays
-		if box := s.mailbox(entries[i].Account.Address); box != nil {
-			entries[i].Account.Login = box.account.Login
+		if box := s.hall.Mailbox(entries[i].Account.Address); box != nil {
+			entries[i].Account.Login = box.Account.Login
 		}
 	}
 	cfg := *s.config()
@@ -102,7 +103,7 @@ func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportRep
 
 	var taken []api.Account
 	for i, e := range entries {
-		box := s.mailbox(e.Account.Address)
+		box := s.hall.Mailbox(e.Account.Address)
 		switch {
 		case failures[i] != nil:
 			what := api.Problem{Account: e.Account.Address, What: api.Say("{{.Reason}}", "Reason", failures[i].Error())}
@@ -111,7 +112,7 @@ func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportRep
 		case s.hasNothingNew(e):
 			report.Unchanged++
 			continue
-		case box == nil || !box.account.Equal(e.Account):
+		case box == nil || !box.Account.Equal(e.Account):
 			taken = append(taken, e.Account)
 			report.Imported++
 		case changes[i] != secretChanges{}:
@@ -130,7 +131,7 @@ func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportRep
 		if err := s.add(ctx, own, taken); err != nil {
 			return report, err
 		}
-		s.preload(ctx, s.log)
+		s.hall.Preload(ctx)
 	}
 	return report, nil
 }
@@ -174,14 +175,14 @@ func (s *Server) storeSecrets(ctx context.Context, known config.Catalogue, entri
 // changesOf returns a warning for everything that an import changes in an account that is
 // already there: whoever wrote the file could otherwise redirect its mail or its secrets
 // without anybody noticing.
-func changesOf(box *mailbox, known config.Catalogue, e config.ImportEntry, secret secretChanges) []api.Problem {
+func changesOf(box *mailbox.Mailbox, known config.Catalogue, e config.ImportEntry, secret secretChanges) []api.Problem {
 	var list []api.Problem
 	note := func(changed bool, key string, pairs ...string) {
 		if changed {
-			list = append(list, api.Problem{Account: box.address, Lasting: true, What: api.Say(key, append(pairs, "Account", box.address)...)})
+			list = append(list, api.Problem{Account: box.Address, Lasting: true, What: api.Say(key, append(pairs, "Account", box.Address)...)})
 		}
 	}
-	was := box.provider
+	was := box.Provider
 	now, err := known.Resolve(e.Account)
 	if err != nil {
 		now = was
@@ -201,19 +202,19 @@ func changesOf(box *mailbox, known config.Catalogue, e config.ImportEntry, secre
 func (s *Server) importSecrets(ctx context.Context, e config.ImportEntry) (password, token bool, err error) {
 	address, local := e.Account.Address, e.Password
 	if local == "" {
-		local, err = s.secrets.Get(ctx, passwordKey(address))
+		local, err = s.secrets.Get(ctx, mailbox.PasswordKey(address))
 		if errors.Is(err, keystore.ErrNotFound) {
-			local, err = newPassword(), nil
+			local, err = mailbox.NewPassword(), nil
 		}
 		if err != nil {
 			return false, false, fmt.Errorf("local password: %w", err)
 		}
 	}
-	box := s.mailbox(address)
+	box := s.hall.Mailbox(address)
 	if box != nil {
-		password, err = box.password.store(ctx, s.secrets, address, local)
+		password, err = box.Password.Store(ctx, s.secrets, address, local)
 	} else {
-		password, err = putSecret(ctx, s.secrets, passwordKey(address), local)
+		password, err = mailbox.PutSecret(ctx, s.secrets, mailbox.PasswordKey(address), local)
 	}
 	if err != nil {
 		return false, false, fmt.Errorf("local password: %w", err)
@@ -222,7 +223,7 @@ func (s *Server) importSecrets(ctx context.Context, e config.ImportEntry) (passw
 		return password, false, nil
 	}
 	if box != nil {
-		token, err = box.grant.Accept(ctx, e.RefreshToken)
+		token, err = box.Grant.Accept(ctx, e.RefreshToken)
 		return password, token, err
 	}
 	// The account is not there yet, because its secrets come first.

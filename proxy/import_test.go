@@ -111,12 +111,12 @@ func TestClientsAsJSON(t *testing.T) {
 		address := fmt.Sprintf("json%d@corp.test", i)
 		_, err := r.server.Add(t.Context(), api.Account{Address: address, Provider: "corp", ClientID: c.id}, c.secret)
 		if c.err != "" {
-			if err == nil || !strings.Contains(err.Error(), c.err) || r.server.mailbox(address) != nil || strings.Contains(err.Error(), "SECRET") {
+			if err == nil || !strings.Contains(err.Error(), c.err) || r.server.hall.Mailbox(address) != nil || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("%d: %v; want %q", i, err, c.err)
 			}
 			continue
 		}
-		if box := r.server.mailbox(address); err != nil || box == nil || box.provider.ClientID != "json-client" {
+		if box := r.server.hall.Mailbox(address); err != nil || box == nil || box.Provider.ClientID != "json-client" {
 			t.Errorf("%d: %v", i, err)
 		}
 	}

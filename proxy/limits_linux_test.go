@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // mallory runs a script of bash as another user of this computer, with the port as $1, until the test
@@ -69,7 +70,7 @@ func TestAnotherUsersGuesses(t *testing.T) {
 	said := mallory(t, r.plain, `exec 3<>/dev/tcp/127.0.0.1/$1; echo "EHLO x" >&3
 		for i in {1..5}; do echo "AUTH PLAIN `+plainResponse(me, "guess")+`" >&3; done
 		while read -r line <&3; do echo "$line"; done`)
-	for n := 0; n < freeGuesses && said.Scan(); {
+	for n := 0; n < mailbox.FreeGuesses && said.Scan(); {
 		if strings.HasPrefix(said.Text(), "535") {
 			n++
 		}
@@ -78,14 +79,11 @@ func TestAnotherUsersGuesses(t *testing.T) {
 	p.do("EHLO x", "250")
 	p.do("AUTH PLAIN "+plainResponse(me, "mistyped"), "535")
 	failures := map[bool]int{} // by the owner
-	for key, g := range r.server.guard.sources.Range {
-		g := g.(*guesses)
-		g.mu.Lock()
-		failures[key.(source).isOwner()] = g.failures
-		g.mu.Unlock()
+	for _, s := range r.server.hall.Suspects() {
+		failures[s.Own] = s.Failures
 	}
-	if failures[true] != 1 || failures[false] != freeGuesses {
-		t.Errorf("counted %v, want %d of the other user's and one of the own user's", failures, freeGuesses)
+	if failures[true] != 1 || failures[false] != mailbox.FreeGuesses {
+		t.Errorf("counted %v, want %d of the other user's and one of the own user's", failures, mailbox.FreeGuesses)
 	}
 	if log := r.log.String(); !strings.Contains(log, "user=54321") {
 		t.Errorf("the log does not say whose they are:\n%s", log)
@@ -96,7 +94,7 @@ func TestAnotherUsersGuesses(t *testing.T) {
 // Wrong logins under ever new names rolled the log over in minutes.
 func TestAnotherUsersGuessesInTheLog(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	const all = 2*maxRefusals + 1
+	const all = 2*mailbox.MaxRefusals + 1
 	var guesses strings.Builder
 	for i := range all {
 		fmt.Fprintln(&guesses, "echo AUTH PLAIN "+plainResponse(fmt.Sprintf("me%d@corp.test", i), "guess")+" >&3")
@@ -107,8 +105,8 @@ func TestAnotherUsersGuessesInTheLog(t *testing.T) {
 			n++
 		}
 	}
-	if n := strings.Count(r.log.String(), `msg="login refused"`); n != maxRefusals {
-		t.Errorf("the log has %d of %d refused logins, want %d", n, all, maxRefusals)
+	if n := strings.Count(r.log.String(), `msg="login refused"`); n != mailbox.MaxRefusals {
+		t.Errorf("the log has %d of %d refused logins, want %d", n, all, mailbox.MaxRefusals)
 	}
 	p := r.dial()
 	p.do("EHLO x", "250")

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,10 +11,10 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/machine"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
-// listener hands go-smtp connections that it can serve. It survives every error but its own end, and
+// listener admits mail programs of one protocol and has them served. It survives every error but its own end, and
 // tells clients over the limit to come back later.
 type listener struct {
 	net.Listener
@@ -29,36 +28,37 @@ type listener struct {
 	rejects sync.WaitGroup
 }
 
-func (l *listener) Accept() (net.Conn, error) {
+// accept returns the next client that can be served, or the error with which the listener ended.
+func (l *listener) accept() (*mailbox.Client, error) {
 	delay := 5 * time.Millisecond
 	for {
 		tcp, err := l.Listener.Accept()
 		if err != nil {
-			if errors.Is(err, net.ErrClosed) || l.srv.stopping.Load() {
+			if errors.Is(err, net.ErrClosed) || l.srv.hall.Stopping() {
 				return nil, err
 			}
 			l.srv.log.Error("accept failed; trying again", "address", l.Addr().String(), "err", err)
-			if !pause(l.srv.hard, delay) {
+			if !mailbox.Pause(l.srv.hall.Hard(), delay) {
 				return nil, err
 			}
 			delay = min(2*delay, time.Second)
 			continue
 		}
 		delay = 5 * time.Millisecond
-		if c := l.srv.admit(tcp, l.implicitTLS.Load()); c != nil {
+		if c := l.srv.hall.Admit(tcp, l.asked.Protocol, l.implicitTLS.Load()); c != nil {
 			return c, nil
 		}
 		l.reject(tcp)
 	}
 }
 
-// serve hands connections to go-smtp until the listener is closed.
+// serve has clients served until the listener is closed.
 func (l *listener) serve() {
-	err := l.srv.smtp.Serve(l)
+	err := l.srv.smtp.Serve(l.Listener, l.accept)
 	l.mu.Lock()
 	closed := l.closed
 	l.mu.Unlock()
-	if err != nil && !closed && !l.srv.stopping.Load() {
+	if err != nil && !closed && !l.srv.hall.Stopping() {
 		l.srv.log.Error("listener ended", "address", l.Addr().String(), "err", err)
 	}
 }
@@ -77,43 +77,17 @@ func (l *listener) Close() error {
 	return err
 }
 
-// admit counts a connection in; nil when there are too many and none of those without a login makes room.
-func (s *Server) admit(tcp net.Conn, implicitTLS bool) *conn {
-	if limit := s.capacity(); s.stats.connections.Add(1) > limit {
-		s.stats.refused.Add(1)
-		if !s.stopping.Load() && s.full.first() {
-			s.log.Warn("too many connections: closing the oldest without a login, or refusing new ones",
-				"client", tcp.RemoteAddr().String(), "max_connections", limit, "open_files", machine.OpenFiles)
-		}
-		if !s.strangers.makeRoom(tcp, limit) {
-			s.stats.connections.Add(-1)
-			return nil
-		}
-	}
-	c := newConn(tcp, s, s.newID(), implicitTLS)
-	s.mu.Lock()
-	if s.stopping.Load() {
-		s.mu.Unlock()
-		s.stats.connections.Add(-1)
-		return nil
-	}
-	s.conns[c] = struct{}{}
-	s.live.Add(1)
-	s.mu.Unlock()
-	s.strangers.add(c)
-	s.changed.wake()
-	return c
-}
-
-// reject says 421 and closes, without holding up clients that may come in.
+// reject says that there are too many connections, or that the server stops, and closes, without
+// holding up clients that may come in.
 func (l *listener) reject(tcp net.Conn) {
-	words := shuttingDown
-	if !l.srv.stopping.Load() {
-		words = fmt.Sprintf("421 4.3.2 Waxseal has reached its limit of %d connections; try again later", l.srv.capacity())
+	words := "Waxseal is shutting down; try again later"
+	if !l.srv.hall.Stopping() {
+		words = fmt.Sprintf("Waxseal has reached its limit of %d connections; try again later", l.srv.hall.Capacity())
 	}
+	words = goodbye[l.asked.Protocol] + words
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.rejecting.Add(1) > maxRejects {
+	if l.closed || l.rejecting.Add(1) > mailbox.MaxRejects {
 		if !l.closed {
 			l.rejecting.Add(-1)
 		}
@@ -123,49 +97,17 @@ func (l *listener) reject(tcp net.Conn) {
 	l.rejects.Go(func() {
 		defer l.rejecting.Add(-1)
 		defer tcp.Close()
-		tcp.SetDeadline(time.Now().Add(lastWords))
+		tcp.SetDeadline(time.Now().Add(mailbox.LastWords))
 		if l.implicitTLS.Load() {
-			tcp = tls.Server(tcp, l.srv.tls)
+			tcp = tls.Server(tcp, l.srv.hall.TLS)
 		}
 		io.WriteString(tcp, words+"\r\n")
 	})
 }
 
-// perMinute counts what can happen thousands of times, so that the log does not say it as often.
-type perMinute struct {
-	mu    sync.Mutex // guards what follows
-	began time.Time  // the minute
-	n     int
-}
-
-// count counts one, and returns how many there are in this minute.
-func (p *perMinute) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if time.Since(p.began) >= time.Minute {
-		p.began, p.n = time.Now(), 0
-	}
-	p.n++
-	return p.n
-}
-
-// first counts one, and reports whether it is the first of this minute.
-func (p *perMinute) first() bool { return p.count() == 1 }
-
-// pause waits; false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// isLoopback reports whether a local address can only be reached from this machine.
-func isLoopback(addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
+// goodbye is how a greeting begins that ends the connection.
+var goodbye = map[api.Protocol]string{
+	api.SMTP: "421 4.3.2 ",
+	api.IMAP: "* BYE [UNAVAILABLE] ", // RFC 9051 section 7.1.5
+	api.POP:  "-ERR [SYS/TEMP] ",     // RFC 3206
 }

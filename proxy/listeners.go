@@ -88,7 +88,9 @@ func (p *listenPlan) matchOpen(cfg config.Config) {
 	p.listeners = make([]*listener, len(p.asked))
 	p.gone = slices.Clone(p.s.listeners)
 	take := func(i int, fits func(l *listener) bool) {
-		at := slices.IndexFunc(p.gone, func(l *listener) bool { return l.asked.Address == p.asked[i].Address && fits(l) })
+		at := slices.IndexFunc(p.gone, func(l *listener) bool {
+			return l.asked.Address == p.asked[i].Address && l.asked.Protocol == p.asked[i].Protocol && fits(l)
+		})
 		if p.listeners[i] == nil && at >= 0 {
 			p.listeners[i] = p.gone[at]
 			p.gone = slices.Delete(p.gone, at, at+1)
@@ -160,7 +162,7 @@ func (p *listenPlan) undo() {
 func (p *listenPlan) apply() error {
 	s := p.s
 	s.mu.Lock()
-	if s.stopping.Load() {
+	if s.hall.Stopping() {
 		s.mu.Unlock()
 		p.undo()
 		return errStopping
@@ -184,7 +186,7 @@ func (p *listenPlan) apply() error {
 			s.wg.Go(p.metrics.serve(s))
 		}
 		if before != nil {
-			s.wg.Go(before.end(s.hard))
+			s.wg.Go(before.end(s.hall.Hard()))
 		}
 	}
 	s.mu.Unlock()

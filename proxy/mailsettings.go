@@ -21,8 +21,8 @@ func (s *Server) MailSettings(ctx context.Context, address string, renew bool) (
 	if err != nil {
 		return api.MailSettings{}, err
 	}
-	if b := s.mailbox(address); b != nil {
-		address = b.address // as it is written in the configuration
+	if b := s.hall.Mailbox(address); b != nil {
+		address = b.Address // as it is written in the configuration
 	}
 	return api.MailSettings{User: address, Password: password, Servers: mailServers(s.places())}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -95,7 +96,7 @@ func TestStopEndsAChangeInProgress(t *testing.T) {
 	if cfg, err := config.Load(r.config); err != nil || len(cfg.Accounts) > 0 {
 		t.Errorf("the configuration has %d accounts, %v", len(cfg.Accounts), err)
 	}
-	for _, key := range []string{"refresh/" + me, passwordKey(me)} {
+	for _, key := range []string{"refresh/" + me, mailbox.PasswordKey(me)} {
 		if _, err := r.secrets.Get(t.Context(), key); !errors.Is(err, keystore.ErrNotFound) {
 			t.Errorf("%s: %v", key, err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -32,7 +33,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descConnections, descMessages, descUpstream, descTotals, descRefreshes, descBreaker, descTransitions, descAuth} {
 		ch <- d
 	}
-	c.s.stats.seconds.Describe(ch)
+	c.s.hall.Stats.Seconds.Describe(ch)
 }
 
 func (c collector) Collect(ch chan<- prometheus.Metric) {
@@ -42,30 +43,30 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
-	st := c.s.stats
-	gauge(descConnections, st.connections.Load())
-	gauge(descMessages, st.messages.Load())
-	gauge(descUpstream, st.upstream.Dialling.Load(), "dialling")
-	gauge(descUpstream, st.upstream.Warm.Load(), "warm")
-	gauge(descUpstream, st.upstream.Busy.Load(), "busy")
-	for result, n := range st.totals() {
+	st := c.s.hall.Stats
+	gauge(descConnections, st.Clients.Of(api.SMTP).Load())
+	gauge(descMessages, st.Messages.Load())
+	gauge(descUpstream, st.Upstream.Dialling.Load(), "dialling")
+	gauge(descUpstream, st.Upstream.Warm.Load(), "warm")
+	gauge(descUpstream, st.Upstream.Busy.Load(), "busy")
+	for result, n := range st.Totals() {
 		counter(descTotals, float64(n), string(result))
 	}
-	refreshes := st.refreshCounts()
-	for _, b := range *c.s.boxes.Load() { // begin at 0, or rate() misses the first refresh
+	refreshes := st.RefreshCounts()
+	for _, b := range c.s.hall.Mailboxes() { // begin at 0, or rate() misses the first refresh
 		for _, result := range oauth.Results {
-			refreshes[refreshKey{b.provider.ID, result}] += 0
+			refreshes[mailbox.Refresh{Provider: b.Provider.ID, Result: result}] += 0
 		}
 	}
 	for key, n := range refreshes {
-		counter(descRefreshes, float64(n), key.provider, key.result)
+		counter(descRefreshes, float64(n), key.Provider, key.Result)
 	}
-	counter(descAuth, float64(st.authFailures.Load()))
-	for host, b := range breakersByHost(c.s.tokenBreakers.All(), c.s.smtpBreakers.All()) {
+	counter(descAuth, float64(st.AuthFailures.Load()))
+	for host, b := range breakersByHost(c.s.tokenBreakers.All(), c.s.serverBreakers.All()) {
 		gauge(descBreaker, int64(b.State), host)
 		counter(descTransitions, float64(b.Transitions), host)
 	}
-	st.seconds.Collect(ch)
+	st.Seconds.Collect(ch)
 }
 
 // breakersByHost combines the breakers of each host: the worst state and the sum of the
@@ -74,7 +75,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 func breakersByHost(lists ...[]breaker.Status) map[string]breaker.Status {
 	hosts := make(map[string]breaker.Status)
 	for _, b := range slices.Concat(lists...) {
-		host := breakerHost(b.Name)
+		host := mailbox.BreakerHost(b.Name)
 		was := hosts[host]
 		hosts[host] = breaker.Status{State: max(was.State, b.State), Transitions: was.Transitions + b.Transitions}
 	}
@@ -139,7 +140,7 @@ func answerText(w http.ResponseWriter, code int, text string) {
 func (s *Server) keystoreStatus() api.KeystoreStatus {
 	st := api.KeystoreStatus{Kind: s.secrets.Kind()}
 	if err := s.secrets.Err(); err != nil {
-		st.Problem = explainKeystore(subject{}, err)
+		st.Problem = mailbox.ExplainAlone(err)
 	}
 	return st
 }

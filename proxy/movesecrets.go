@@ -10,6 +10,7 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // MoveSecrets moves all secrets of all accounts to another keystore, "system" or "file",
@@ -48,7 +49,7 @@ func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 		s.cfg.Store(&cfg)
 		return nil
 	}
-	defer s.changed.wake()
+	defer s.hall.Changed.Wake()
 	if there {
 		defer store.Close()
 		return s.secrets.Gather(ctx, store, s.secretKeys(), settle)
@@ -82,9 +83,9 @@ func (s *Server) secretKeys() []string {
 	for _, p := range s.config().Catalogue() {
 		note(p)
 	}
-	for _, b := range *s.boxes.Load() {
-		keys = append(keys, "refresh/"+config.Fold(b.address), passwordKey(b.address), b.provider.OwnSecretKey(b.address))
-		note(b.provider)
+	for _, b := range s.hall.Mailboxes() {
+		keys = append(keys, "refresh/"+config.Fold(b.Address), mailbox.PasswordKey(b.Address), b.Provider.OwnSecretKey(b.Address))
+		note(b.Provider)
 	}
 	return slices.AppendSeq(keys, maps.Keys(shared))
 }
@@ -92,7 +93,7 @@ func (s *Server) secretKeys() []string {
 // UnlockKeystore has the keychain ask the user to unlock it, or to create its default keyring.
 // See [keystore.Store.Unlock].
 func (s *Server) UnlockKeystore(ctx context.Context) error {
-	defer s.changed.wake()
+	defer s.hall.Changed.Wake()
 	return s.secrets.Unlock(ctx)
 }
 
@@ -118,7 +119,7 @@ func (s *Server) watchKeystore(ctx context.Context) {
 			now = s.secrets.Look(ctx)
 		}
 		if keystore.ReasonOf(now) != keystore.ReasonOf(was) || keystore.ReasonOf(now) != keystore.ReasonOf(failed) {
-			s.changed.wake()
+			s.hall.Changed.Wake()
 		}
 		if now == nil && (was != nil || failed != nil) {
 			s.log.Info("the keystore can be read again")
@@ -130,12 +131,12 @@ func (s *Server) watchKeystore(ctx context.Context) {
 
 // readAgain reads the secrets of the accounts that could not be used without them.
 func (s *Server) readAgain(ctx context.Context) {
-	s.preload(ctx, s.log)
-	for _, b := range *s.boxes.Load() {
+	s.hall.Preload(ctx)
+	for _, b := range s.hall.Mailboxes() {
 		if st := s.stateOf(b); st == api.KeystoreLocked || st == api.KeystoreFailed {
-			_, err := b.tokenCheck(ctx)
-			b.note(err)
-			s.changed.wake()
+			_, err := tokenCheck(b)(ctx)
+			b.Note(err)
+			s.hall.Changed.Wake()
 		}
 	}
 }

@@ -6,21 +6,22 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // Preflight says what is needed to add an account, or to sign in again for one that exists.
 // It fails if the address is not an email address, and if the provider does not support
 // OAuth; the error then says what to do instead.
 func (s *Server) Preflight(ctx context.Context, a api.Account) (api.Preflight, error) {
-	if b := s.mailbox(a.Address); b != nil {
-		out := preflightOf(b.provider)
+	if b := s.hall.Mailbox(a.Address); b != nil {
+		out := preflightOf(b.Provider)
 		out.There = true
 		return out, nil
 	}
 	// Nobody should register a program and sign in only to learn that nothing can be stored.
 	if err := s.secrets.Ready(ctx); err != nil {
-		s.changed.wake()
-		if p := explainKeystore(subject{}, err); p != nil {
+		s.hall.Changed.Wake()
+		if p := mailbox.ExplainAlone(err); p != nil {
 			return api.Preflight{}, p
 		}
 		return api.Preflight{}, err

@@ -4,9 +4,9 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/waxseal/waxseal/proxy/localuser"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // elsewhere is a connection that came in over a network.
@@ -18,11 +18,12 @@ func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0
 
 // oneConn is a listener that has one connection and then waits to be closed.
 type oneConn struct {
-	conns chan net.Conn
+	net.Listener
+	conns chan *mailbox.Client
 	done  chan struct{}
 }
 
-func (l *oneConn) Accept() (net.Conn, error) {
+func (l *oneConn) accept() (*mailbox.Client, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
@@ -54,37 +55,12 @@ func TestTLSBeforeAuthFromElsewhere(t *testing.T) {
 func (r *rig) dialFromElsewhere() *program {
 	r.t.Helper()
 	ours, theirs := tcpPair(r.t)
-	l := &oneConn{conns: make(chan net.Conn, 1), done: make(chan struct{})}
-	l.conns <- r.server.admit(elsewhere{ours}, false)
+	l := &oneConn{conns: make(chan *mailbox.Client, 1), done: make(chan struct{})}
+	l.conns <- r.server.hall.Admit(elsewhere{ours}, api.SMTP, false)
 	served := make(chan error, 1)
-	go func() { served <- r.server.smtp.Serve(l) }()
+	go func() { served <- r.server.smtp.Serve(l, l.accept) }()
 	r.t.Cleanup(func() { r.stop(); <-served })
 	return newProgram(r.t, theirs)
-}
-
-// TestLockedOutElsewhere: after too many wrong passwords not even the right one is accepted from that
-// source, while others, and this machine, continue.
-func TestLockedOutElsewhere(t *testing.T) {
-	r := newRig(t, rigOptions{accounts: []string{"b@corp.test"}})
-	wrong := &guesses{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
-	r.server.guard.sources.Store(source{caller{host: "192.0.2.9"}, me}, wrong)
-	here := &guesses{turn: make(chan struct{}, 1), failures: maxGuesses, last: time.Now()}
-	r.server.guard.sources.Store(source{caller{localhost, localuser.Me()}, me}, here)
-	r.server.guard.count.Store(2)
-
-	p := r.dialFromElsewhere()
-	p.do("STARTTLS", "220")
-	p.startTLS()
-	p.do("EHLO x", "250")
-	p.do("AUTH PLAIN "+plainResponse(me, password), "421 4.7.0 Too many wrong passwords")
-	if got := p.reply(); got != "" {
-		t.Errorf("the connection goes on with %q", got)
-	}
-	p = r.dialFromElsewhere()
-	p.do("STARTTLS", "220")
-	p.startTLS()
-	p.auth("b@corp.test", password)
-	r.login(me) // this machine's own programs share an address, and are not locked out
 }
 
 // tcpPair is both ends of a connection.

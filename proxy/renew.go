@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
@@ -43,6 +45,10 @@ type ages struct {
 type age struct {
 	Renewed time.Time `json:"renewed,omitzero"` // the last refresh that worked; zero if unknown
 	Next    time.Time `json:"next"`             // when to renew it if nobody uses it
+
+	// With which name the account logs in for reading, where it has two; see mailbox.Users.
+	IMAPUser string `json:"imap_user,omitempty"`
+	POPUser  string `json:"pop_user,omitempty"`
 }
 
 func agesPath(config string) string {
@@ -77,14 +83,36 @@ func (a *ages) get(address string) age {
 	return a.of[config.Fold(address)]
 }
 
-func (a *ages) set(address string, to age) {
-	to.Renewed, to.Next = to.Renewed.UTC().Truncate(time.Second), to.Next.UTC().Truncate(time.Second)
+// change changes what is known of an account.
+func (a *ages) change(address string, edit func(*age)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if key := config.Fold(address); a.of[key] != to {
+	key := config.Fold(address)
+	to := a.of[key]
+	edit(&to)
+	to.Renewed, to.Next = to.Renewed.UTC().Truncate(time.Second), to.Next.UTC().Truncate(time.Second)
+	if a.of[key] != to {
 		a.of[key] = to
 		a.dirty = true
 	}
+}
+
+// Worked implements mailbox.Users.
+func (a *ages) Worked(address string, p api.Protocol) string {
+	of := a.get(address)
+	return map[api.Protocol]string{api.IMAP: of.IMAPUser, api.POP: of.POPUser}[p]
+}
+
+// Remember implements mailbox.Users.
+func (a *ages) Remember(address string, p api.Protocol, user string) {
+	a.change(address, func(to *age) {
+		switch p {
+		case api.IMAP:
+			to.IMAPUser = user
+		case api.POP:
+			to.POPUser = user
+		}
+	})
 }
 
 func (a *ages) forget(address string) {
@@ -112,15 +140,6 @@ func (a *ages) save() error {
 	return nil
 }
 
-// consentEnds returns when an account's consent ends if it is not used again. It is zero if
-// the provider does not say.
-func consentEnds(p config.Provider, renewed time.Time) time.Time {
-	if p.ConsentDays == 0 || renewed.IsZero() {
-		return time.Time{}
-	}
-	return renewed.AddDate(0, 0, p.ConsentDays)
-}
-
 // renewDue returns when an account is to be renewed: after a tenth of its consent's life,
 // and up to a quarter of that later depending on its address, so that accounts that were
 // added together are not renewed together.
@@ -137,7 +156,7 @@ func renewDue(p config.Provider, address string, renewed time.Time) time.Time {
 func (s *Server) renewIdle(ctx context.Context) {
 	for {
 		s.renewDueOnes(ctx, renewPause)
-		if !pause(ctx, renewLook) {
+		if !mailbox.Pause(ctx, renewLook) {
 			return
 		}
 	}
@@ -147,15 +166,15 @@ func (s *Server) renewIdle(ctx context.Context) {
 // length up to longest between them, and saves the dates.
 func (s *Server) renewDueOnes(ctx context.Context, longest time.Duration) {
 	s.noteAges()
-	for _, b := range *s.boxes.Load() {
+	for _, b := range s.hall.Mailboxes() {
 		if !s.shouldRenew(b, s.opts.Now()) {
 			continue
 		}
-		if !pause(ctx, time.Duration(rand.Int64N(int64(longest)))) { // #nosec G404 -- spreads load, guards nothing
+		if !mailbox.Pause(ctx, time.Duration(rand.Int64N(int64(longest)))) { // #nosec G404 -- spreads load, guards nothing
 			break
 		}
-		if err := b.grant.Renew(ctx); err != nil {
-			s.log.Warn("could not renew the token of an idle account", "account", b.address, "err", err)
+		if err := b.Grant.Renew(ctx); err != nil {
+			s.log.Warn("could not renew the token of an idle account", "account", b.Address, "err", err)
 		}
 	}
 	s.noteAges()
@@ -167,13 +186,13 @@ func (s *Server) renewDueOnes(ctx context.Context, longest time.Duration) {
 // shouldRenew reports whether an account is due. An account of unknown age becomes due at a
 // random time within a day, and so does one whose due time is after the end of its consent:
 // that time was saved while the clock was ahead.
-func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
-	if b.provider.ConsentDays == 0 || b.removed.Load() || b.grant.Status().State == oauth.NeedsConsent {
+func (s *Server) shouldRenew(b *mailbox.Mailbox, now time.Time) bool {
+	if b.Provider.ConsentDays == 0 || b.Removed() || b.Grant.Status().State == oauth.NeedsConsent {
 		return false
 	}
-	of := s.ages.get(b.address)
-	if of.Next.IsZero() || of.Next.After(consentEnds(b.provider, now)) {
-		s.ages.set(b.address, age{Next: now.Add(time.Duration(rand.Int64N(int64(renewSpread))))}) // #nosec G404 -- as above
+	of := s.ages.get(b.Address)
+	if of.Next.IsZero() || of.Next.After(mailbox.ConsentEnds(b.Provider, now)) {
+		s.ages.change(b.Address, func(to *age) { to.Next = now.Add(time.Duration(rand.Int64N(int64(renewSpread)))) }) // #nosec G404 -- as above
 		return false
 	}
 	return !now.Before(of.Next)
@@ -183,12 +202,12 @@ func (s *Server) shouldRenew(b *mailbox, now time.Time) bool {
 // happened while the clock was ahead; the monotonic clock says how long ago that was.
 func (s *Server) noteAges() {
 	now := s.opts.Now()
-	for _, b := range *s.boxes.Load() {
-		if t := b.grant.Status().LastRefresh; !t.IsZero() && b.provider.ConsentDays > 0 {
+	for _, b := range s.hall.Mailboxes() {
+		if t := b.Grant.Status().LastRefresh; !t.IsZero() && b.Provider.ConsentDays > 0 {
 			if t.Round(0).After(now) {
 				t = now.Add(t.Sub(now))
 			}
-			s.ages.set(b.address, age{Renewed: t, Next: renewDue(b.provider, b.address, t)})
+			s.ages.change(b.Address, func(to *age) { to.Renewed, to.Next = t, renewDue(b.Provider, b.Address, t) })
 		}
 	}
 }

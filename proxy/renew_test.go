@@ -39,8 +39,8 @@ func TestAgesAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	a.set("Me@corp.test", age{Renewed: now, Next: now.Add(time.Hour)})
-	a.set("gone@corp.test", age{Next: now})
+	a.change("Me@corp.test", func(a *age) { *a = age{Renewed: now, Next: now.Add(time.Hour)} })
+	a.change("gone@corp.test", func(a *age) { *a = age{Next: now} })
 	a.forget("gone@corp.test")
 	if err := a.save(); err != nil {
 		t.Fatal(err)
@@ -62,8 +62,8 @@ func TestAgesAreKept(t *testing.T) {
 func TestIdleAccountsAreRenewed(t *testing.T) {
 	r := newRig(t, rigOptions{accounts: []string{"due@corp.test", "new@corp.test"}, idle: true})
 	past, future := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	r.server.ages.set("due@corp.test", age{Renewed: past.AddDate(0, 0, -10), Next: past})
-	r.server.ages.set(me, age{Renewed: past, Next: future})
+	r.server.ages.change("due@corp.test", func(a *age) { *a = age{Renewed: past.AddDate(0, 0, -10), Next: past} })
+	r.server.ages.change(me, func(a *age) { *a = age{Renewed: past, Next: future} })
 	r.server.renewDueOnes(t.Context(), time.Millisecond)
 	if n := r.provider.Counts().Refreshes; n != 1 {
 		t.Errorf("%d refreshes", n)
@@ -92,7 +92,7 @@ func TestClockThatWasAhead(t *testing.T) {
 	var clock providertest.Clock
 	r := newRig(t, rigOptions{accounts: []string{"unused@corp.test"}, idle: true, clock: &clock})
 	clock.Set(400 * 24 * time.Hour)
-	if _, err := r.server.mailbox(me).grant.Token(t.Context()); err != nil {
+	if _, err := r.server.hall.Mailbox(me).Grant.Token(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.server.renewDueOnes(t.Context(), time.Millisecond)

@@ -20,17 +20,17 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 		s.Shutdown(ctx)
 		return err
 	}
-	background, cancel := context.WithCancel(s.hard)
+	background, cancel := context.WithCancel(s.hall.Hard())
 	defer cancel()
-	s.wg.Go(func() { s.preload(background, s.log) })
+	s.wg.Go(func() { s.hall.Preload(background) })
 	s.wg.Go(func() { s.watchKeystore(background) })
 	s.wg.Go(func() { s.renewIdle(background) })
 	s.wg.Go(func() { s.tidy(background) })
 	s.wg.Go(func() { s.watchNetwork(background) })
 	s.wg.Go(func() { s.history.Run(background, s.log) })
 	close(s.ready)
-	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(*s.boxes.Load()))
-	s.changed.wake()
+	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(s.hall.Mailboxes()))
+	s.hall.Changed.Wake()
 
 	select {
 	case <-ctx.Done():
@@ -75,7 +75,7 @@ func (s *Server) listenPatiently(ctx context.Context) error {
 		if s.portTaken.Swap(taken) == nil {
 			s.log.Error("waiting for a port", "err", err)
 		}
-		s.changed.wake()
+		s.hall.Changed.Wake()
 		select {
 		case <-s.configured:
 		case <-time.After(portRetry):
@@ -90,12 +90,3 @@ func (s *Server) listenPatiently(ctx context.Context) error {
 
 // Ready returns a channel that is closed once the server accepts mail.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
-
-// each calls do for every connection.
-func (s *Server) each(do func(*conn)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		do(c)
-	}
-}

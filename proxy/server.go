@@ -2,27 +2,20 @@
 // that only support passwords, in front of providers that take only OAuth 2.0.
 //
 // A [Server] listens on the loopback interface. A mail program gives an account's address
-// and the local password that Waxseal made for it. The session then leases a connection on
-// which the provider accepted the account's token, and passes on commands and replies word
-// for word. Nothing is queued: a 250 to the mail program is the provider's 250. See
-// [session] for the life of a message, [conn] for the layer between go-smtp and the network,
-// and replyTo for what a mail program is told when something fails.
+// and the local password that Waxseal made for it. Package mailbox has the login and the account at work,
+// and smtpd the sessions.
 //
 // The package has no user interface. The window, the command line and the metrics all read
 // [Server.Snapshot].
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"log/slog"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/emersion/go-smtp"
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
@@ -31,20 +24,22 @@ import (
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/history"
 	"github.com/waxseal/waxseal/proxy/machine"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/signin"
+	"github.com/waxseal/waxseal/proxy/smtpd"
 )
 
 // Options are the parts and settings of a Server.
 type Options struct {
 	Config     config.Config
-	ConfigPath string          // where account changes are written; "" keeps them in memory
-	Timeouts   Timeouts        // for providers
-	Secrets    *keystore.Store // refresh tokens, local passwords, client secrets
-	Log        *slog.Logger    // nil logs nothing
-	LogLevel   *slog.LevelVar  // of Log; follows log_level; nil: it cannot be changed
-	LogFile    string          // the file of Log, to show to people; "" if there is none
-	LastCrash  string          // the report of a crash, to show to people; "" if there is none
+	ConfigPath string           // where account changes are written; "" keeps them in memory
+	Timeouts   mailbox.Timeouts // for providers
+	Secrets    *keystore.Store  // refresh tokens, local passwords, client secrets
+	Log        *slog.Logger     // nil logs nothing
+	LogLevel   *slog.LevelVar   // of Log; follows log_level; nil: it cannot be changed
+	LogFile    string           // the file of Log, to show to people; "" if there is none
+	LastCrash  string           // the report of a crash, to show to people; "" if there is none
 	Version    string
 
 	// Now returns the time; nil means time.Now. It is used where the wall clock counts:
@@ -69,17 +64,12 @@ type Server struct {
 	log     *slog.Logger
 	secrets *keystore.Store
 
-	stats         *stats
-	changed       notifier
-	guard         guard
-	full          perMinute // limits log lines about max_connections
-	refusals      perMinute // and those about wrong passwords
-	strangers     strangers
-	tokenBreakers *breaker.Set
-	smtpBreakers  *breaker.Set
+	hall           *mailbox.Hall // what the sessions share
+	smtp           *smtpd.Server
+	tokenBreakers  *breaker.Set
+	serverBreakers *breaker.Set
 
-	cfg   atomic.Pointer[config.Config]
-	boxes atomic.Pointer[map[string]*mailbox] // by folded address; replaced, never changed
+	cfg atomic.Pointer[config.Config]
 
 	ages    *ages // when consents were last used
 	history *history.Log
@@ -91,34 +81,22 @@ type Server struct {
 	edit    sync.Mutex // one change at a time of cfg, boxes, the file and the fields below
 	clients dial.Clients
 
-	outbound dial.Proxies   // how providers are reached
-	watch    *machine.Watch // notices that the machine slept or changed its network
-	retired  []*mailbox     // their last messages may still be in flight
+	outbound dial.Proxies       // how providers are reached
+	watch    *machine.Watch     // notices that the machine slept or changed its network
+	retired  []*mailbox.Mailbox // their last messages may still be in flight
 
-	smtp        *smtp.Server
-	tls         *tls.Config
-	cert        certificate
-	idleTimeout time.Duration
-	nextID      atomic.Uint64
+	cert certificate
 
 	portTaken  atomic.Pointer[api.PortTakenError] // what listenPatiently waits for; nil if it does not
 	configured chan struct{}                      // capacity 1: tells it to try again
 
-	serving  context.Context // ends when the server stops
-	endServe context.CancelFunc
-	hard     context.Context // ends when the server waits for nothing any more
-	kill     context.CancelFunc
-	paused   atomic.Bool
-	stopping atomic.Bool
-	stopped  chan struct{} // closed when Shutdown is done
-	stop     sync.Once
-	ready    chan struct{}
-	started  time.Time
+	stopped chan struct{} // closed when Shutdown is done
+	stop    sync.Once
+	ready   chan struct{}
+	started time.Time
 
 	mu        sync.Mutex // guards what follows
-	conns     map[*conn]struct{}
-	live      sync.WaitGroup // as many as conns; go-smtp counts a connection later
-	isOpen    bool           // Serve listens; the listeners change with edit held, too
+	isOpen    bool       // Serve listens; the listeners change with edit held, too
 	listeners []*listener
 	web       *metricsServer // nil: no metrics
 	wg        sync.WaitGroup // the goroutines Serve started
@@ -129,7 +107,7 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Log = slog.New(bySession{o.Log.Handler()})
+	o.Log = slog.New(mailbox.BySession{Handler: o.Log.Handler()})
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -138,72 +116,46 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: o, log: o.Log, secrets: o.Secrets, stats: newStats(), watch: machine.NewWatch(),
-		conns: make(map[*conn]struct{}), ready: make(chan struct{}), stopped: make(chan struct{}),
-		configured:  make(chan struct{}, 1),
-		latePages:   oauth.NewLatePages(),
-		idleTimeout: time.Duration(o.Config.IdleTimeout), started: time.Now(),
+		opts: o, log: o.Log, secrets: o.Secrets, watch: machine.NewWatch(), ready: make(chan struct{}), stopped: make(chan struct{}),
+		configured: make(chan struct{}, 1), latePages: oauth.NewLatePages(), started: time.Now(),
 	}
 	s.watch.Now = o.Now
-	s.tokenBreakers, s.smtpBreakers = s.newBreakers()
-	s.hard, s.kill = context.WithCancel(context.Background())
-	s.serving, s.endServe = context.WithCancel(s.hard)
 	s.cfg.Store(&o.Config)
+	s.hall = mailbox.NewHall()
+	s.hall.Log, s.hall.Secrets, s.hall.Config = o.Log, o.Secrets, s.config
+	s.hall.IdleTimeout = time.Duration(o.Config.IdleTimeout)
+	s.hall.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
+	s.tokenBreakers, s.serverBreakers = s.newBreakers()
 	s.outbound.Set(o.Config.HTTPProxy)
 	s.clients.Proxies = &s.outbound
+	var err error
+	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
+		s.log.Warn("could not read when consents were last used", "err", err)
+	}
 	boxes, err := s.build(o.Config, nil)
 	if err != nil {
 		return nil, err
 	}
-	s.boxes.Store(&boxes)
-	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
-		s.log.Warn("could not read when consents were last used", "err", err)
-	}
+	s.hall.Use(boxes)
 	if s.history, err = history.Open(historyPath(o.ConfigPath)); err != nil {
 		s.log.Warn("the history begins anew", "err", err)
 	}
 	s.history.Keep(o.Config.History)
-	s.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
-	s.smtp = s.newSMTP()
+	s.hall.History = s.history
+	s.smtp = smtpd.New(s.hall)
+	s.smtp.OtherPort = s.otherPort
 	return s, nil
 }
 
 func (s *Server) newBreakers() (tokens, hosts *breaker.Set) {
 	settings := breaker.Settings{OpenFor: s.opts.Timeouts.Breaker, OnChange: func(st breaker.Status) {
 		s.log.Warn("breaker", "name", st.Name, "state", st.State.String(), "cause", st.Cause)
-		s.changed.wake()
+		s.hall.Changed.Wake()
 	}}
 	return breaker.NewSet(settings), breaker.NewSet(settings)
 }
 
-func (s *Server) newSMTP() *smtp.Server {
-	srv := smtp.NewServer(smtp.BackendFunc(s.newSession))
-	srv.Domain = "localhost"
-	srv.EnableSMTPUTF8, srv.EnableDSN = true, true
-	srv.AllowInsecureAuth = true // session.needsTLS decides, by the interface
-	srv.MaxLineLength = 0        // conn limits commands, and does not split bodies into lines
-	srv.ErrorLog = smtpLog{s.log}
-	return srv
-}
-
 func (s *Server) config() *config.Config { return s.cfg.Load() }
-
-// mailbox finds an account by the address that a mail program gives, in any spelling. It
-// returns nil if there is no such account.
-func (s *Server) mailbox(address string) *mailbox { return (*s.boxes.Load())[config.Fold(address)] }
-
-func (s *Server) forget(c *conn) {
-	s.mu.Lock()
-	_, here := s.conns[c]
-	delete(s.conns, c)
-	s.mu.Unlock()
-	s.stats.connections.Add(-1)
-	s.strangers.gone(c)
-	s.changed.wake()
-	if here {
-		s.live.Done()
-	}
-}
 
 // listensOn returns the listeners for mail programs, and the address of the metrics or "".
 func (s *Server) listensOn() (mail []api.Listener, metrics string) {
@@ -227,4 +179,13 @@ func (s *Server) addressList() string {
 	return strings.Join(list, ", ")
 }
 
-func (s *Server) newID() string { return strconv.FormatUint(s.nextID.Add(1), 36) }
+// otherPort names a listener for SMTP, for advice; key is where one is configured.
+func (s *Server) otherPort(tls bool, key string) string {
+	mail, _ := s.listensOn()
+	for _, l := range mail {
+		if l.Protocol == api.SMTP && l.TLS == tls {
+			return l.Address
+		}
+	}
+	return "a port of `" + key + "`"
+}

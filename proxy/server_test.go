@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -57,7 +58,7 @@ func TestBodiesArriveUnchanged(t *testing.T) {
 						p.send(fmt.Sprintf("BDAT %d\r\n%sBDAT %d LAST\r\n%s", half, body[:half], len(body)-half, body[half:]))
 						p.expect("250 2.0.0 Continue")
 						p.expect("250 2.0.0 OK")
-					} else if got := p.message(me, "you@there.test", string(stuff([]byte(body)))[:len(stuff([]byte(body)))-3]); !strings.HasPrefix(got, "250 2.0.0 OK") {
+					} else if got := p.message(me, "you@there.test", stuffed(body)); !strings.HasPrefix(got, "250 2.0.0 OK") {
 						t.Fatalf("got %q", got)
 					}
 					want := body
@@ -252,18 +253,19 @@ func TestGaugeAfterEverything(t *testing.T) {
 // counted.
 func TestPanicHurtsNobodyElse(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	boxes := map[string]*mailbox{me: r.server.mailbox(me), "broken@corp.test": nil}
-	broken := &mailbox{address: "broken@corp.test", grant: r.server.mailbox(me).grant} // no pool: using it panics
-	broken.password.set(password)
+	boxes := map[string]*mailbox.Mailbox{me: r.server.hall.Mailbox(me), "broken@corp.test": nil}
+	broken := &mailbox.Mailbox{Address: "broken@corp.test", Grant: r.server.hall.Mailbox(me).Grant} // no pool: using it panics
+	broken.Password.Set(password)
 	boxes["broken@corp.test"] = broken
-	old := r.server.boxes.Swap(&boxes)
+	old := r.server.hall.Mailboxes()
+	r.server.hall.Use(boxes)
 	p := r.dial()
 	p.do("EHLO x", "250")
 	p.do("AUTH PLAIN "+plainResponse("broken@corp.test", password), "421 4.3.0")
 	if got := p.reply(); got != "" {
 		t.Errorf("the connection goes on with %q", got)
 	}
-	r.server.boxes.Store(old)
+	r.server.hall.Use(old)
 	eventually(t, "gauge at zero", func() bool { return r.server.Snapshot().Connections == 0 })
 	r.login(me)
 }

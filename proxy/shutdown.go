@@ -26,18 +26,15 @@ func (s *Server) Shutdown(ctx context.Context) (err error) {
 }
 
 func (s *Server) shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.stopping.Store(true) // no connection is admitted from here on
-	s.mu.Unlock()
-	s.endServe()
-	s.log.Info("stopping", "messages", s.stats.messages.Load(), "connections", s.stats.connections.Load())
-	s.changed.wake()
+	s.hall.StopServing() // no connection is admitted from here on
+	s.log.Info("stopping", "messages", s.hall.Stats.Messages.Load(), "connections", s.hall.Stats.Connections.Load())
+	s.hall.Changed.Wake()
 	drained := make(chan struct{})
 	// #nosec G118 -- ctx is the limit of the wait below, not of the drain
-	go func() { // ends with the last connection, which kill sees to
+	go func() { // ends with the last connection, which Kill sees to
 		defer close(drained)
 		s.smtp.Shutdown(context.Background())
-		s.live.Wait()
+		s.hall.Wait()
 	}()
 	// go-smtp closes only those listeners whose Serve has begun.
 	s.mu.Lock()
@@ -46,39 +43,31 @@ func (s *Server) shutdown(ctx context.Context) error {
 	for _, l := range listeners {
 		l.Close()
 	}
-	s.each((*conn).nudge)
 	var err error
 	select {
 	case <-drained:
 	case <-ctx.Done():
-		err = fmt.Errorf("stopped with %d messages in flight: %w", s.stats.messages.Load(), ctx.Err())
-		s.log.Error("stop timed out", "messages", s.stats.messages.Load())
+		err = fmt.Errorf("stopped with %d messages in flight: %w", s.hall.Stats.Messages.Load(), ctx.Err())
+		s.log.Error("stop timed out", "messages", s.hall.Stats.Messages.Load())
 	}
-	s.kill()
-	s.each((*conn).kill)
+	s.hall.Kill()
 	select {
 	case <-drained:
 	case <-time.After(killTimeout):
-		err = errors.Join(err, fmt.Errorf("%d connections did not end after they were cut off", s.stats.connections.Load()))
-		s.log.Error("connections did not end after they were cut off", "connections", s.stats.connections.Load())
+		err = errors.Join(err, fmt.Errorf("%d connections did not end after they were cut off", s.hall.Stats.Connections.Load()))
+		s.log.Error("connections did not end after they were cut off", "connections", s.hall.Stats.Connections.Load())
 	}
 
 	s.signIns.Close() // which may have an account to remove
 	s.latePages.Close()
 	s.edit.Lock() // a change in progress has been told to end
-	boxes := append(slices.Collect(maps.Values(*s.boxes.Load())), s.retired...)
+	boxes := append(slices.Collect(maps.Values(s.hall.Mailboxes())), s.retired...)
 	s.edit.Unlock()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	var closing sync.WaitGroup
 	for _, b := range boxes {
-		closing.Go(func() {
-			if serr := b.grant.Close(end); serr != nil {
-				s.log.Error("a new refresh token could not be stored", "account", b.address, "err", serr)
-			}
-			b.pool.Close(end)
-			b.http.CloseIdleConnections()
-		})
+		closing.Go(func() { b.Close(end) })
 	}
 	closing.Wait()
 	s.mu.Lock()

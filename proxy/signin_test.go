@@ -37,7 +37,7 @@ func TestSignInOutlivesItsWindow(t *testing.T) {
 	approved := make(chan string, 1)
 	r.server.OnApproved(func(a string) { approved <- a })
 	page := pageOfNew(t, r, address, true)
-	if r.server.mailbox(address) == nil {
+	if r.server.hall.Mailbox(address) == nil {
 		t.Fatal("the account is gone")
 	}
 	if _, err := r.provider.Approve(page, address); err != nil {
@@ -68,7 +68,7 @@ func TestCancelledSignInRemovesItsAccount(t *testing.T) {
 	if err := <-joined; !errors.Is(err, signin.ErrCancelled) {
 		t.Errorf("it ended with %v", err)
 	}
-	if r.server.mailbox(address) != nil {
+	if r.server.hall.Mailbox(address) != nil {
 		t.Error("an account that nobody signed in to stays")
 	}
 	// The browser, which still shows the provider's page, is told.
@@ -84,7 +84,7 @@ func TestStopRemovesAnUnapprovedAccount(t *testing.T) {
 	if err := r.server.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if r.server.mailbox("new@corp.test") != nil {
+	if r.server.hall.Mailbox("new@corp.test") != nil {
 		t.Error("the account stays")
 	}
 }
@@ -107,7 +107,7 @@ func TestSignInAgainKeepsTheAccount(t *testing.T) {
 			t.Errorf("%s: %t, %v", name, consented, err)
 		}
 	}
-	if r.server.mailbox(me) == nil {
+	if r.server.hall.Mailbox(me) == nil {
 		t.Error("the account is gone")
 	}
 	if _, err := r.server.Authorize(t.Context(), api.ConsentRequest{Account: api.Account{Address: "nobody@corp.test"}}, nil); err == nil {
@@ -175,23 +175,11 @@ func TestRegistrationIsTriedFirst(t *testing.T) {
 			}
 			continue
 		}
-		if opened || consented || oauth.ReasonOf(err) != tt.want || r.server.mailbox(address) != nil {
+		if opened || consented || oauth.ReasonOf(err) != tt.want || r.server.hall.Mailbox(address) != nil {
 			t.Errorf("%s %s: opened %t, %v", tt.id, tt.secret, opened, err)
 		}
 		if failed == nil || failed.Name != api.CheckRegistration || failed.Problem.Cure.IsZero() || failed.Problem.Do != "" {
 			t.Errorf("it is told %+v", failed)
 		}
-	}
-}
-
-// Where an administrator has to agree first, the link for them is at hand.
-func TestAdministratorsLink(t *testing.T) {
-	s := subject{account: me, provider: "Microsoft 365", adminConsent: "https://login.example/organizations/adminconsent?client_id=x"}
-	p := explainToken(s, &oauth.AdminError{Account: me, Reason: oauth.AdminConsent, Code: "access_denied", Description: "AADSTS90094"})
-	if p.State != api.NeedsAdmin || p.Copy != s.adminConsent || !strings.Contains(p.Remedy(), s.adminConsent) {
-		t.Errorf("%+v", p)
-	}
-	if p := explainToken(s, &oauth.AdminError{Account: me, Reason: oauth.PolicyBlocks}); p.Copy != "" {
-		t.Errorf("a policy: %+v", p)
 	}
 }

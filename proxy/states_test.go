@@ -13,6 +13,8 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/providertest"
 	"github.com/waxseal/waxseal/proxy/upstream"
@@ -81,12 +83,14 @@ func TestFailuresBecomeStates(t *testing.T) {
 			what: "does not answer as a mail server should", cure: "virus scanner", said: "250 mail filter",
 		},
 		"mail server's breaker open": {
-			upset: func(r *rig) { openBreaker(r.server.smtpBreakers.Get("smtp " + r.provider.SMTPAddr)) },
+			upset: func(r *rig) { openBreaker(r.server.serverBreakers.Get("smtp " + r.provider.SMTPAddr)) },
 			reply: "454 4.7.0 ", state: api.MailServerDown, do: api.RunChecks,
 			what: "mail server isn’t responding", cure: "tries again in", said: "down",
 		},
 		"sign-in server's breaker open": {
-			upset: func(r *rig) { openBreaker(r.server.tokenBreakers.Get("token " + endpoint(r.provider.TokenURL()))) },
+			upset: func(r *rig) {
+				openBreaker(r.server.tokenBreakers.Get(mailbox.TokenBreaker(config.Provider{TokenURL: r.provider.TokenURL()})))
+			},
 			reply: "454 4.7.0 ", state: api.SignInDown, do: api.RunChecks,
 			what: "sign-in server isn’t responding", cure: "tries again in", said: "down",
 		},
@@ -178,7 +182,8 @@ func TestReadyIsTrue(t *testing.T) {
 	if a := r.server.Snapshot().Accounts[0]; a.State != api.LastUnsent || a.Problem.Said != "451 4.3.0 try later" {
 		t.Errorf("after a deferred message: %s, %v", a.State, a.Problem)
 	}
-	if c := (circumstances{past: r.server.history.Account(me, time.Now()), now: time.Now().Add(2 * unsentFor)}); c.unsent(r.server.mailbox(me)) != nil {
+	later := mailbox.Circumstances{Past: r.server.history.Account(me, time.Now()), Now: time.Now().Add(2 * time.Hour)}
+	if st := r.server.hall.Mailbox(me).Status(later); st.State != api.Ready {
 		t.Error("two hours later it still counts")
 	}
 	refuse(0, "")
@@ -198,7 +203,7 @@ func TestReadyIsTrue(t *testing.T) {
 	}
 	r.secrets.Fail(nil)
 	r.secrets.Get(t.Context(), "any")
-	openBreaker(r.server.tokenBreakers.Get(tokenBreaker(r.server.mailbox(me).provider)))
+	openBreaker(r.server.tokenBreakers.Get(mailbox.TokenBreaker(r.server.hall.Mailbox(me).Provider)))
 	if state() != api.SignInDown {
 		t.Errorf("with an open breaker of the sign-in server: %s", state())
 	}
@@ -212,12 +217,12 @@ func TestNoNetwork(t *testing.T) {
 		"sign-in server": &oauth.EndpointError{Reason: oauth.Unreachable, Err: unreachable},
 		"network down":   &upstream.ConnError{Op: "connect", Err: os.NewSyscallError("connect", syscall.ENETDOWN)},
 	} {
-		if p := explain(nil, fmt.Errorf("x: %w", err)); p.State != api.Offline || p.Lasting || p.What.String() != "This computer has no network connection." {
+		if p := mailbox.Explain(nil, fmt.Errorf("x: %w", err)); p.State != api.Offline || p.Lasting || p.What.String() != "This computer has no network connection." {
 			t.Errorf("%s: %s, %s", name, p.State, p.Sentences())
 		}
 	}
 	unknown := &net.DNSError{Err: "no such host", Name: "smtp.corp.test", IsNotFound: true}
-	if p := explain(nil, &upstream.ConnError{Op: "connect", Err: unknown}); p.State != api.MailServerDown {
+	if p := mailbox.Explain(nil, &upstream.ConnError{Op: "connect", Err: unknown}); p.State != api.MailServerDown {
 		t.Errorf("a name that does not exist: %s, %s", p.State, p.Sentences())
 	}
 }
@@ -250,8 +255,10 @@ func TestReadyz(t *testing.T) {
 // exist, and its guesses were not slowed. Its state says what is wrong until it has a password.
 func TestNoLocalPassword(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	r.secrets.Delete(t.Context(), passwordKey(me))
-	r.server.mailbox(me).password.sum.Store(nil) // as after a start
+	r.secrets.Delete(t.Context(), mailbox.PasswordKey(me))
+	if err := r.server.SetLogin(t.Context(), me, me); err != nil { // the password is not in memory then, as after a start
+		t.Fatal(err)
+	}
 	p := r.dial()
 	p.do("EHLO x", "250")
 	unknown := p.do("AUTH PLAIN "+plainResponse("nobody@corp.test", password), "535 5.7.8 ")
@@ -261,9 +268,7 @@ func TestNoLocalPassword(t *testing.T) {
 	if a := r.server.Snapshot().Accounts[0]; a.State != api.NoPassword || a.Problem == nil || a.Problem.Do != api.NewPassword {
 		t.Errorf("state %q, %+v", a.State, a.Problem)
 	}
-	slowed := 0
-	r.server.guard.sources.Range(func(_, _ any) bool { slowed++; return true })
-	if slowed != 2 {
+	if slowed := len(r.server.hall.Suspects()); slowed != 2 {
 		t.Errorf("the guard counts guesses of %d accounts, want 2", slowed)
 	}
 	r.secrets.Fail(keystore.ErrLocked) // to ask it again would take time, and tell the accounts apart

@@ -10,6 +10,7 @@ import (
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/localtls"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // tidyEvery is how often the server checks whether it has become idle.
@@ -19,8 +20,8 @@ const tidyEvery = time.Minute
 // memory grows, so the garbage of 5,000 logins or an import would stay for as long as
 // nothing else happens.
 func (s *Server) tidy(ctx context.Context) {
-	for last := (usage{}); pause(ctx, tidyEvery); {
-		if now := s.usage(); now != last && s.stats.messages.Load() == 0 {
+	for last := (usage{}); mailbox.Pause(ctx, tidyEvery); {
+		if now := s.usage(); now != last && s.hall.Stats.Messages.Load() == 0 {
 			debug.FreeOSMemory()
 			last = now
 		}
@@ -32,14 +33,14 @@ func (s *Server) tidy(ctx context.Context) {
 type usage struct{ came, connections, dialled, upstream, messages int64 }
 
 func (s *Server) usage() usage {
-	up := &s.stats.upstream
+	up := &s.hall.Stats.Upstream
 	u := usage{
-		came:        int64(s.nextID.Load()), // #nosec G115 -- no machine counts that far
-		connections: s.stats.connections.Load(),
+		came:        int64(s.hall.Sessions()), // #nosec G115 -- no machine counts that far
+		connections: s.hall.Stats.Connections.Load(),
 		dialled:     up.Dials.Load(), upstream: up.Warm.Load() + up.Busy.Load(),
 	}
-	for _, n := range s.stats.results {
-		u.messages += n.Load()
+	for _, n := range s.hall.Stats.Totals() {
+		u.messages += n
 	}
 	return u
 }

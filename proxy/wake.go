@@ -17,8 +17,8 @@ func (s *Server) Wake(why string) {
 	s.log.Info("reconnecting to providers", "cause", why)
 	s.closeIdle()
 	s.tokenBreakers.ResetAll()
-	s.smtpBreakers.ResetAll()
-	s.changed.wake()
+	s.serverBreakers.ResetAll()
+	s.hall.Changed.Wake()
 }
 
 // RetryNow tries the providers that gave passing trouble, without waiting for their time. It
@@ -26,18 +26,18 @@ func (s *Server) Wake(why string) {
 func (s *Server) RetryNow(ctx context.Context) {
 	s.Wake("somebody asked to try again now")
 	var rounds []func(*checker)
-	for _, b := range *s.boxes.Load() {
+	for _, b := range s.hall.Mailboxes() {
 		if s.stateOf(b).Severity() == api.Passing {
-			rounds = append(rounds, func(c *checker) { c.run(api.CheckLogin, b.address, b, b.loginCheck) })
+			rounds = append(rounds, func(c *checker) { c.run(api.CheckLogin, b.Address, b, loginCheck(b)) })
 		}
 	}
-	(&checker{ctx: ctx, report: func(api.Check) { s.changed.wake() }}).each(accountsAtOnce, rounds)
+	(&checker{ctx: ctx, report: func(api.Check) { s.hall.Changed.Wake() }}).each(accountsAtOnce, rounds)
 }
 
 // closeIdle closes the idle connections to providers.
 func (s *Server) closeIdle() {
-	for _, b := range *s.boxes.Load() {
-		b.closeIdle()
+	for _, b := range s.hall.Mailboxes() {
+		b.CloseIdle()
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/machine"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -68,7 +69,7 @@ func TestWatchNetwork(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); s.watchNetwork(ctx) }()
 
-		b := s.smtpBreakers.Get("smtp x")
+		b := s.serverBreakers.Get("smtp x")
 		for name, tc := range map[string]struct {
 			happens func()
 			at      time.Duration // how soon the server notices
@@ -115,7 +116,7 @@ func TestBeforeSleep(t *testing.T) {
 	if st := r.server.Snapshot(); st.Upstream.Warm != 1 {
 		t.Fatalf("no warm connection: %+v", st.Upstream)
 	}
-	b := r.server.smtpBreakers.Get("smtp x")
+	b := r.server.serverBreakers.Get("smtp x")
 	openBreaker(b)
 	says <- true
 	eventually(t, "no connection is warm", func() bool { return r.server.Snapshot().Upstream.Warm == 0 })
@@ -145,8 +146,8 @@ func TestFirstMessageAfterWaking(t *testing.T) {
 	r.provider.SetFaults(providertest.Faults{SMTP: func(e providertest.Event) providertest.Action {
 		return providertest.Action{Hang: int64(e.Conn) <= before && e.Step != providertest.StepQuit}
 	}})
-	openBreaker(r.server.smtpBreakers.Get("smtp " + r.provider.SMTPAddr))
-	openBreaker(r.server.tokenBreakers.Get("token " + endpoint(r.provider.TokenURL())))
+	openBreaker(r.server.serverBreakers.Get("smtp " + r.provider.SMTPAddr))
+	openBreaker(r.server.tokenBreakers.Get(mailbox.TokenBreaker(config.Provider{TokenURL: r.provider.TokenURL()})))
 
 	r.server.Wake("test")
 	if got := p.message(me, "a@there.test", "after\r\n"); got[:3] != "250" {
@@ -169,13 +170,13 @@ func (c *closeCounter) CloseIdleConnections() { c.times.Add(1) }
 // reach those too.
 func TestWakeReachesAccountsThatAReloadKept(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	box := r.server.mailbox(me)
-	transport := &closeCounter{RoundTripper: box.http.Transport}
-	box.http.Transport = transport
+	box := r.server.hall.Mailbox(me)
+	transport := &closeCounter{RoundTripper: box.HTTP.Transport}
+	box.HTTP.Transport = transport
 	if _, err := r.server.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if r.server.mailbox(me) != box {
+	if r.server.hall.Mailbox(me) != box {
 		t.Fatal("the account has a new mailbox")
 	}
 	before := transport.times.Load()

@@ -6,41 +6,49 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // Snapshot returns the server's current state.
 func (s *Server) Snapshot() api.Snapshot {
 	state := s.state() // comes first: a server that serves already has listeners
 	listeners, metrics := s.listensOn()
-	boxes, now := *s.boxes.Load(), time.Now()
+	boxes, now := s.hall.Mailboxes(), time.Now()
 	snap := api.Snapshot{
 		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: state,
 		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(),
-		Connections: s.stats.connections.Load(), Messages: s.stats.messages.Load(),
+		Connections: s.hall.Stats.Clients.Of(api.SMTP).Load(), Clients: s.hall.Stats.Connections.Load(), Messages: s.hall.Stats.Messages.Load(),
 		Upstream: api.UpstreamGauges{
-			Dialling: s.stats.upstream.Dialling.Load(), Warm: s.stats.upstream.Warm.Load(), Busy: s.stats.upstream.Busy.Load(),
+			Dialling: s.hall.Stats.Upstream.Dialling.Load(), Warm: s.hall.Stats.Upstream.Warm.Load(), Busy: s.hall.Stats.Upstream.Busy.Load(),
 		},
-		Totals: s.stats.totals(), AuthFailures: s.stats.authFailures.Load(), Refused: s.stats.refused.Load(),
-		PerMinute: s.stats.minutes.last60(now), LastActivity: s.history.Last(), Failures: s.history.Failures(now.Add(-failuresFor), failuresShown),
+		Totals: s.hall.Stats.Totals(), AuthFailures: s.hall.Stats.AuthFailures.Load(), Refused: s.hall.Stats.Refused.Load(),
+		PerMinute: s.hall.Stats.Minutes.Last60(now), LastActivity: s.history.Last(), Failures: s.history.Failures(now.Add(-failuresFor), failuresShown),
 		Keystore: s.keystoreStatus(),
 		Accounts: make([]api.AccountStatus, 0, len(boxes)),
 		Breakers: s.breakers(boxes),
 	}
+	reads := make(map[api.Protocol]bool)
 	for _, key := range slices.Sorted(maps.Keys(boxes)) {
 		st := s.accountStatus(boxes[key], snap.Keystore, now)
+		for _, r := range st.Reading {
+			reads[r.Protocol] = true
+		}
 		snap.Upstream.Limit += int64(st.Upstream.Limit)
 		snap.Accounts = append(snap.Accounts, st)
+	}
+	for _, p := range api.Protocols {
+		if reads[p] {
+			snap.Reading = append(snap.Reading, s.hall.Stats.Reading(p))
+		}
 	}
 	return snap
 }
 
 func (s *Server) state() api.ServerState {
-	if s.stopping.Load() {
+	if s.hall.Stopping() {
 		return api.Stopping
 	}
 	select {
@@ -48,7 +56,7 @@ func (s *Server) state() api.ServerState {
 	default:
 		return api.Starting
 	}
-	if s.paused.Load() {
+	if s.hall.Paused() {
 		return api.Paused
 	}
 	return api.Serving
@@ -58,9 +66,9 @@ func (s *Server) state() api.ServerState {
 // with 454 and 451, which mail programs understand as "try again later"; connections stay
 // open, and messages in flight finish. The next start is not paused.
 func (s *Server) SetPaused(paused bool) {
-	if s.paused.Swap(paused) != paused {
+	if s.hall.Pause(paused) {
 		s.log.Info("paused", "now", paused)
-		s.changed.wake()
+		s.hall.Changed.Wake()
 	}
 }
 
@@ -70,7 +78,7 @@ func (s *Server) SetPaused(paused bool) {
 func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[api.Snapshot] {
 	interval = max(interval, 250*time.Millisecond)
 	return func(yield func(api.Snapshot) bool) {
-		changes, cancel := s.changed.subscribe()
+		changes, cancel := s.hall.Changed.Subscribe()
 		defer cancel()
 		for {
 			snap := s.Snapshot()
@@ -97,62 +105,29 @@ func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[api
 }
 
 // breakers returns the breakers' states, with the names of the providers that they guard.
-func (s *Server) breakers(boxes map[string]*mailbox) []api.Breaker {
+func (s *Server) breakers(boxes map[string]*mailbox.Mailbox) []api.Breaker {
 	names := make(map[string]string, 2*len(boxes))
 	for _, b := range boxes {
-		names[tokenBreaker(b.provider)], names[mailBreaker(b.provider)] = b.providerName(), b.providerName()
+		names[mailbox.TokenBreaker(b.Provider)], names[mailbox.MailBreaker(b.Provider)] = b.ProviderName(), b.ProviderName()
 	}
 	var all []api.Breaker
-	for _, st := range append(s.tokenBreakers.All(), s.smtpBreakers.All()...) {
+	for _, st := range append(s.tokenBreakers.All(), s.serverBreakers.All()...) {
 		all = append(all, api.Breaker{
-			Name: st.Name, Provider: names[st.Name], Mail: isMailBreaker(st.Name), State: api.BreakerState(st.State.String()),
+			Name: st.Name, Provider: names[st.Name], Mail: mailbox.IsMailBreaker(st.Name), State: api.BreakerState(st.State.String()),
 			RetryIn: int((st.RetryIn + time.Second - 1) / time.Second), Cause: st.Cause, Transitions: st.Transitions, Failures: st.Failures,
 		})
 	}
 	return all
 }
 
-// notifier wakes the watchers of the server. Without watchers it costs one atomic load.
-type notifier struct {
-	watchers atomic.Pointer[[]chan struct{}]
-
-	mu sync.Mutex // one writer of watchers at a time
+// accountStatus returns the status of an account.
+func (s *Server) accountStatus(b *mailbox.Mailbox, secrets api.KeystoreStatus, now time.Time) api.AccountStatus {
+	return b.Status(mailbox.Circumstances{
+		Secrets: secrets.Problem, Past: s.history.Account(b.Address, now), Renewed: s.ages.get(b.Address).Renewed, Now: now,
+	})
 }
 
-// wake tells every watcher that something changed. Several calls may become one wake-up.
-func (n *notifier) wake() {
-	watchers := n.watchers.Load()
-	if watchers == nil {
-		return
-	}
-	for _, c := range *watchers {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
-}
-
-func (n *notifier) subscribe() (c chan struct{}, cancel func()) {
-	c = make(chan struct{}, 1)
-	n.update(func(w []chan struct{}) []chan struct{} { return append(w, c) })
-	return c, func() {
-		n.update(func(w []chan struct{}) []chan struct{} {
-			return slices.DeleteFunc(w, func(other chan struct{}) bool { return other == c })
-		})
-	}
-}
-
-func (n *notifier) update(change func([]chan struct{}) []chan struct{}) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var old []chan struct{}
-	if w := n.watchers.Load(); w != nil {
-		old = slices.Clone(*w)
-	}
-	if now := change(old); len(now) > 0 {
-		n.watchers.Store(&now)
-	} else {
-		n.watchers.Store(nil)
-	}
+// stateOf is the state of an account now.
+func (s *Server) stateOf(b *mailbox.Mailbox) api.State {
+	return s.accountStatus(b, s.keystoreStatus(), time.Now()).State
 }

@@ -176,6 +176,9 @@ const (
 	ByNetwork  EndedBy = "network"  // the connection to the provider was dead
 )
 
+// EndedBys are all of them.
+var EndedBys = []EndedBy{ByProgram, ByProvider, ByWaxseal, ByNetwork}
+
 // LimitUnit is what a provider's daily limit counts.
 type LimitUnit string
 

@@ -25,6 +25,7 @@ import (
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -228,7 +229,7 @@ func (w *world) serve() {
 	w.server, err = proxy.New(proxy.Options{
 		Config: cfg, ConfigPath: w.config, Secrets: w.secrets, Version: "chaos", Now: w.clock.Now,
 		Log:      slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Timeouts: proxy.Timeouts{Dial: short, Reply: short, Final: short, Turn: 2 * short, Idle: 3 * short, Token: short, Breaker: short / 2},
+		Timeouts: mailbox.Timeouts{Dial: short, Reply: short, Final: short, Turn: 2 * short, Idle: 3 * short, Token: short, Breaker: short / 2},
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -79,10 +79,11 @@ func (c Config) ProviderFor(address string) (Provider, bool) {
 }
 
 // Resolve returns the account's provider, with the account's own settings in place of
-// the provider's. If the account's smtp address has port 465, it means implicit TLS; with
-// port 25, 587 or 2525 it means STARTTLS; with any other port the provider's smtp_tls
-// stays. If the account has another token_url, the provider's device and revocation
-// endpoints are not used, because they know nothing about its tokens.
+// the provider's. If the account's smtp, imap or pop address has port 465, 993 or 995, it
+// means implicit TLS; with port 25, 587, 2525, 143 or 110 it means STARTTLS; with any other
+// port the provider's kind of TLS stays. If the account has another token_url, the provider's
+// device and revocation endpoints are not used, because they know nothing about its tokens.
+// An account that reads needs a provider with a server for that.
 func (c Config) Resolve(a api.Account) (Provider, error) {
 	p, err := c.Catalogue().Resolve(a)
 	if err != nil {
@@ -109,10 +110,8 @@ func (l Catalogue) Resolve(a api.Account) (Provider, error) {
 		}
 		p.TokenURL, p.DeviceURL, p.RevokeURL = a.TokenURL, "", ""
 	}
-	if a.SMTP != "" {
-		p.SMTP, p.SMTPTLS = a.SMTP, cmp.Or(tlsByPort(a.SMTP), p.SMTPTLS)
-	}
-	if err := checkSMTP(p); err != nil {
+	p.use(a)
+	if err := p.checkServers(a.Does()); err != nil {
 		return Provider{}, err
 	}
 	p.ClientID = cmp.Or(a.ClientID, p.ClientID)

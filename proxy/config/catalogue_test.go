@@ -30,7 +30,7 @@ func TestCatalogueIsSound(t *testing.T) {
 		if p.ClientID != "" {
 			t.Errorf("%s has somebody's client_id", p.ID)
 		}
-		if err := checkSMTP(p); err != nil {
+		if err := p.checkServer(api.SMTP); err != nil {
 			t.Errorf("%s: %v", p.ID, err)
 		}
 		for _, name := range append([]string{p.ID}, p.Aliases...) {

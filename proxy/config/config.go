@@ -22,8 +22,15 @@ import (
 type Config struct {
 	Listen    []string `toml:"listen"`     // host:port, unencrypted, with STARTTLS offered
 	ListenTLS []string `toml:"listen_tls"` // host:port, implicit TLS
-	Metrics   string   `toml:"metrics"`    // host:port of /metrics; "" turns it off
-	Keystore  string   `toml:"keystore"`   // the name of one of keystore.Kinds
+
+	// For programs that read mail. They are opened only while an account does that protocol.
+	ListenIMAP    []string `toml:"listen_imap"`
+	ListenIMAPTLS []string `toml:"listen_imap_tls"`
+	ListenPOP     []string `toml:"listen_pop"`
+	ListenPOPTLS  []string `toml:"listen_pop_tls"`
+
+	Metrics  string `toml:"metrics"`  // host:port of /metrics; "" turns it off
+	Keystore string `toml:"keystore"` // the name of one of keystore.Kinds
 
 	LogLevel string `toml:"log_level"` // the lowest level that is logged: "debug", "info", "warn" or "error"
 
@@ -57,7 +64,7 @@ type Config struct {
 	Accounts  []api.Account `toml:"account,omitempty"`
 }
 
-// Provider describes a mail provider: its OAuth endpoints and its SMTP server. An entry of
+// Provider describes a mail provider: its OAuth endpoints and its mail servers. An entry of
 // the file may leave out what the built-in entry of the same id has. Those that
 // Config.Provider, Config.Catalogue and Config.Resolve return are complete.
 type Provider struct {
@@ -88,7 +95,11 @@ type Provider struct {
 	// ConsentDays is after how many days without use a consent ends; 0 means unknown.
 	ConsentDays int `toml:"consent_days,omitempty" json:"consent_days,omitempty"`
 
+	// Scopes are for sending and, unless they have their own, for reading too. IMAPScopes and
+	// POPScopes are added for an account that reads; see ScopesFor.
 	Scopes       []string          `toml:"scopes,omitempty" json:"scopes,omitempty"`
+	IMAPScopes   []string          `toml:"imap_scopes,omitempty" json:"imap_scopes,omitempty"`
+	POPScopes    []string          `toml:"pop_scopes,omitempty" json:"pop_scopes,omitempty"`
 	AuthParams   map[string]string `toml:"auth_params,omitempty" json:"auth_params,omitempty"` // additional parameters for AuthURL
 	ClientID     string            `toml:"client_id,omitempty" json:"client_id,omitempty"`
 	Tenant       string            `toml:"tenant,omitempty" json:"tenant,omitempty"`               // Microsoft's directory that the registration is for; "": any
@@ -100,6 +111,21 @@ type Provider struct {
 	Hello          string `toml:"hello,omitempty" json:"hello,omitempty"`                     // the name to give in EHLO; "" lets Waxseal choose
 	CAFile         string `toml:"ca_file,omitempty" json:"ca_file,omitempty"`                 // PEM; additional CAs to trust, for this provider only
 	MaxConnections int    `toml:"max_connections,omitempty" json:"max_connections,omitempty"` // to the provider, for each account
+
+	// The servers for reading. An empty address means that none is known.
+	IMAP    string `toml:"imap,omitempty" json:"imap,omitempty"`         // host:port
+	IMAPTLS string `toml:"imap_tls,omitempty" json:"imap_tls,omitempty"` // as SMTPTLS
+	POP     string `toml:"pop,omitempty" json:"pop,omitempty"`
+	POPTLS  string `toml:"pop_tls,omitempty" json:"pop_tls,omitempty"`
+
+	// IMAPAuth and POPAuth force a SASL mechanism that the server does not announce: "xoauth2" or
+	// "oauthbearer" (RFC 7628). "" takes one that it announces.
+	IMAPAuth string `toml:"imap_auth,omitempty" json:"imap_auth,omitempty"`
+	POPAuth  string `toml:"pop_auth,omitempty" json:"pop_auth,omitempty"`
+
+	// ReadConnections is how many connections for reading the provider allows each account; 0 means
+	// unknown.
+	ReadConnections int `toml:"read_connections,omitempty" json:"read_connections,omitempty"`
 
 	// DailyLimit is how much an account may send in a day, in DailyLimitUnit; 0 means unknown.
 	// DailyLimitHosted takes its place for accounts whose domain is not one of Domains, which
@@ -137,6 +163,10 @@ func Default() Config {
 	return Config{
 		Listen:                   []string{"127.0.0.1:1587", "[::1]:1587"},
 		ListenTLS:                []string{"127.0.0.1:1465", "[::1]:1465"},
+		ListenIMAP:               []string{"127.0.0.1:1143", "[::1]:1143"},
+		ListenIMAPTLS:            []string{"127.0.0.1:1993", "[::1]:1993"},
+		ListenPOP:                []string{"127.0.0.1:1110", "[::1]:1110"},
+		ListenPOPTLS:             []string{"127.0.0.1:1995", "[::1]:1995"},
 		Metrics:                  "127.0.0.1:9587",
 		Keystore:                 keystore.SystemKind,
 		LogLevel:                 "info",
@@ -179,29 +209,4 @@ func (c Config) WithDefaults() Config {
 		c.ShutdownTimeout = d.ShutdownTimeout
 	}
 	return c
-}
-
-// Listeners are the addresses on which mail programs are to be served: those of
-// listen, then those of listen_tls.
-func (c Config) Listeners() []api.Listener {
-	all := make([]api.Listener, 0, len(c.Listen)+len(c.ListenTLS))
-	for _, address := range c.Listen {
-		all = append(all, api.Listener{Protocol: "smtp", Address: address})
-	}
-	for _, address := range c.ListenTLS {
-		all = append(all, api.Listener{Protocol: "smtp", Address: address, TLS: true})
-	}
-	return all
-}
-
-// Addresses are all that is to be listened on, metrics included.
-func (c Config) Addresses() []string {
-	var all []string
-	for _, l := range c.Listeners() {
-		all = append(all, l.Address)
-	}
-	if c.Metrics != "" {
-		all = append(all, c.Metrics)
-	}
-	return all
 }

@@ -214,6 +214,10 @@ func (c Config) Changes(to api.SettingsChange) Changes {
 	}
 	list(to.Listen, "listen", func(c *Config) *[]string { return &c.Listen })
 	list(to.ListenTLS, "listen_tls", func(c *Config) *[]string { return &c.ListenTLS })
+	list(to.ListenIMAP, "listen_imap", func(c *Config) *[]string { return &c.ListenIMAP })
+	list(to.ListenIMAPTLS, "listen_imap_tls", func(c *Config) *[]string { return &c.ListenIMAPTLS })
+	list(to.ListenPOP, "listen_pop", func(c *Config) *[]string { return &c.ListenPOP })
+	list(to.ListenPOPTLS, "listen_pop_tls", func(c *Config) *[]string { return &c.ListenPOPTLS })
 	word(to.Metrics, "metrics", func(c *Config) *string { return &c.Metrics })
 	word(to.LogLevel, "log_level", func(c *Config) *string { return &c.LogLevel })
 	word(to.Theme, "theme", func(c *Config) *string { return &c.Theme })

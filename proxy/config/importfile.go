@@ -23,6 +23,9 @@ type ImportEntry struct {
 	Password     string // the local password; if it is "", one is generated
 	Sealed       bool   // it has secrets that could not be decrypted without the mail password
 	Index        int    // the position in the file, from 0
+
+	// Scopes are those for which the refresh token was issued; none if the file does not say.
+	Scopes []string
 }
 
 // Imported is the content of an import file: the entries that can be imported, the problems
@@ -33,6 +36,9 @@ type Imported struct {
 	Problems  []api.ImportProblem
 	Left      []api.Problem // see [api.ImportReport]
 	Warnings  []api.Problem
+
+	// Settings are the addresses to listen on so that mail programs keep their ports.
+	Settings api.SettingsChange
 }
 
 // importFields are the fields that an entry may have.

@@ -14,8 +14,9 @@ import (
 
 // proxyImport turns the accounts of email-oauth2-proxy into entries.
 type proxyImport struct {
-	known Catalogue // the configuration's, after the providers that the file needs
-	file  emailproxy.File
+	before, cfg Config    // as it is, and with the file's ports
+	known       Catalogue // the configuration's, after the providers that the file needs
+	file        emailproxy.File
 
 	Imported
 }
@@ -30,7 +31,7 @@ func (c Config) FromEmailProxy(file emailproxy.File, passwords map[string]string
 	for address, password := range passwords {
 		folded[Fold(address)] = password
 	}
-	m := &proxyImport{known: c.Catalogue(), file: file}
+	m := &proxyImport{before: c, cfg: c, known: c.Catalogue(), file: file}
 	seen := map[string]bool{}
 	for i, a := range file.Accounts {
 		key := Fold(a.Address)
@@ -61,7 +62,7 @@ func (c Config) FromEmailProxy(file emailproxy.File, passwords map[string]string
 
 // entry returns an account's entry, and adds its provider if that is new.
 func (m *proxyImport) entry(a emailproxy.Account, password string) (e ImportEntry, err error) {
-	e = ImportEntry{Account: api.Account{Address: a.Address, ClientID: a.ClientID}, Password: password}
+	e = ImportEntry{Account: api.Account{Address: a.Address, ClientID: a.ClientID}, Password: password, Scopes: a.Scopes}
 	if err := checkProxyAccount(a); err != nil {
 		return e, err
 	}
@@ -81,15 +82,18 @@ func (m *proxyImport) entry(a emailproxy.Account, password string) (e ImportEntr
 	if err := checkURL("token_url", a.TokenURL); err != nil {
 		return e, err
 	}
-	p, sends, err := m.provider(a, grant)
+	p, does, err := m.provider(a, grant)
 	if err != nil {
 		return e, err
 	}
-	e.Account.Provider, e.Account.SMTP = p.ID, m.otherPort(p)
-	if !sends {
+	e.Account.Provider = p.ID
+	e.Account.SMTP, e.Account.IMAP, e.Account.POP = m.otherPort(p, api.SMTP), m.otherPort(p, api.IMAP), m.otherPort(p, api.POP)
+	if len(does) == 0 {
 		e.RefreshToken, e.Sealed = "", false
+	} else if !slices.Equal(does, []api.Protocol{api.SMTP}) {
+		e.Account.Protocols = does
 	}
-	m.checkSending(a, p, sends)
+	m.checkSending(a, p, does)
 	m.checkSignIn(a, e)
 	m.checkRedirect(a, p, e)
 	if err := e.checkText(); err != nil {
@@ -178,20 +182,22 @@ func (e *ImportEntry) serviceKey(a emailproxy.Account) error {
 	return nil
 }
 
-// checkSending names an account that could not send until now, or through another server.
-func (m *proxyImport) checkSending(a emailproxy.Account, p Provider, sends bool) {
+// checkSending names an account that could do nothing until now that it can do here, or that sent
+// through another server.
+func (m *proxyImport) checkSending(a emailproxy.Account, p Provider, does []api.Protocol) {
+	servers := m.servers(api.SMTP)
 	switch {
-	case !sends:
+	case len(does) == 0:
 		m.Left = append(m.Left, api.Problem{
 			State: api.NeedsConsent, Account: a.Address, Lasting: true, Do: api.SignIn,
 			What: api.Say("{{.Account}} may only receive mail, not send it ({{.Scopes}}).", "Account", a.Address, "Scopes", strings.Join(a.Scopes, " ")),
 			Cure: api.Say("Make sure that its registration has the permission {{.Scope}}, and sign in again.", "Scope", strings.Join(p.Scopes, " ")),
 		})
-	case len(m.file.Servers) > 0 && !m.hasServer(p):
+	case slices.Contains(does, api.SMTP) && len(servers) > 0 && !m.hasServer(p, api.SMTP):
 		found := *trouble(
 			api.Say("{{.Account}} now sends through {{.Server}}, which is not one of the file’s SMTP servers.", "Account", a.Address, "Server", p.SMTP),
 			api.Say("If it must use one of those, set that server for the account in the configuration."))
-		if _, domain, _ := CutDomain(Fold(a.Address)); slices.ContainsFunc(m.file.Servers, func(s emailproxy.Server) bool { return site(s.Address) == site(domain) }) {
+		if _, domain, _ := CutDomain(Fold(a.Address)); slices.ContainsFunc(servers, func(s emailproxy.Server) bool { return site(s.Address) == site(domain) }) {
 			m.Left = append(m.Left, found) // one of them is probably the account's
 		} else {
 			m.Warnings = append(m.Warnings, found)

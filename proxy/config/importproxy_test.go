@@ -77,7 +77,7 @@ func TestEmailProxyProviders(t *testing.T) {
 		"the server of its domain": {file: "[SMTP-1]\nserver_address = out.other.example\nserver_port = 465\n[SMTP-2]\nserver_address = mx.corp.example\nserver_port = 587\nstarttls = on\n" +
 			account("permission_url = https://login.elsewhere.example/a\ntoken_url = https://login.elsewhere.example/t"), own: true,
 			want: Provider{ID: "elsewhere.example", SMTP: "mx.corp.example:587"}},
-		"no server":             {file: proxyServers + account("permission_url = https://login.corp.example/a\ntoken_url = https://login.corp.example/t"), err: "which SMTP server"},
+		"no server":             {file: proxyServers + account("permission_url = https://login.corp.example/a\ntoken_url = https://login.corp.example/t"), err: "which mail server"},
 		"a code elsewhere":      {file: "[SMTP-1]\nserver_address = mx.corp.example\nserver_port = 587\n" + account("oauth2_flow = device\ntoken_url = https://login.corp.example/t"), err: "signs in with a code"},
 		"no page to sign in":    {file: "[SMTP-1]\nserver_address = mx.corp.example\nserver_port = 587\n" + account("token_url = https://login.corp.example/t"), err: "auth_url is missing"},
 		"no token endpoint":     {file: account(""), err: "token_url is missing"},
@@ -156,7 +156,7 @@ func TestEmailProxyLeavesNothingSilently(t *testing.T) {
 		warned    []string
 		providers int
 	}{
-		"everything is carried over": {file: gmailServer + google, warned: []string{"sent to port 2465"}},
+		"everything is carried over": {file: gmailServer + google, warned: []string{"takes over port 2465"}},
 		"a domain": {file: google + "[@corp.example]" + catchAll + "on", providers: 1,
 			left: []string{"[@corp.example] stands for all addresses at corp.example, but Waxseal needs each of them; add those that are not in the file, with the provider microsoft-1-2 and the client ID shared (`waxseal account add ADDRESS`)"}},
 		"all domains and no account": {file: "[@]\nredirect_uri = https://localhost" + catchAll + "on", providers: 1,
@@ -167,7 +167,10 @@ func TestEmailProxyLeavesNothingSilently(t *testing.T) {
 		"only this machine": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = ::1\n" + google, warned: []string{"port 25 "}},
 		"a certificate of its own": {file: "[SMTP-25]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = localhost\nlocal_certificate_path = /c\nplugins = {}\n" + google,
 			left: []string{"[SMTP-25] with TLS", "[SMTP-25] has plugins"}, warned: []string{"port 25 "}},
-		"receiving":    {file: "[IMAP-1993]\nserver_address = imap.gmail.com\nserver_port = 993\n[POP-1995]\n" + google, warned: []string{"not receiving ([IMAP-1993], [POP-1995]); keep email-oauth2-proxy for receiving"}},
+		"a port of Waxseal's": {file: "[IMAP-1587]\nserver_address = imap.gmail.com\nserver_port = 993\nlocal_address = 127.0.0.1\n[SMTP-9587]\nserver_address = smtp.gmail.com\nserver_port = 465\nlocal_address = 127.0.0.1\n" + google,
+			left: []string{"already uses port 9587 for something else"}, warned: []string{"takes over port 1587"}},
+		"a server for nobody": {file: "[IMAP-1993]\nserver_address = outlook.office365.com\nserver_port = 993\nlocal_address = ::1\n[POP-1995]\n" + microsoft + "oauth2_scope = https://outlook.office.com/SMTP.Send\n",
+			warned: []string{"[POP-1995] was left out: it needs", "[IMAP-1993] was left out: no imported account may use it"}},
 		"a sample":     {file: google + "[your.email@example.com]\nclient_id = *** your client id here ***\n", warned: []string{"[your.email@example.com] was left out: it is a sample"}},
 		"odd sections": {file: google + "[me]\ntoken_url = x\n[SMTP-1]\nserver_address = x\n" + google, left: []string{"[me] has the settings of an account"}, warned: []string{"[SMTP-1] was left out", "[me@gmail.com] occurs twice"}},
 		"all machines": {file: strings.Replace(gmailServer, "local_address", "#", 1) + google, warned: []string{"[SMTP-2465] also accepts mail programs on other machines", "port 2465"}},
@@ -239,5 +242,96 @@ func TestEmailProxyTwice(t *testing.T) {
 	}
 	if err := cfg.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestEmailProxyReading: accounts go on reading as the file lets them, and mail programs keep their
+// ports. The servers and scopes are those of that program's own samples.
+func TestEmailProxyReading(t *testing.T) {
+	server := func(section, address string, port int, more string) string {
+		return fmt.Sprintf("[%s]\nserver_address = %s\nserver_port = %d\nlocal_address = localhost\n%s\n", section, address, port, more)
+	}
+	const (
+		google  = "[me@gmail.com]\nclient_id = id\ntoken_url = https://oauth2.googleapis.com/token\noauth2_scope = https://mail.google.com/\n"
+		token   = "[me@corp.example]\nclient_id = id\ntoken_url = https://login.microsoftonline.com/common/oauth2/v2.0/token\noauth2_scope = "
+		old     = "https://outlook.office365.com/"
+		all     = token + old + "IMAP.AccessAsUser.All " + old + "POP.AccessAsUser.All " + old + "SMTP.Send offline_access\n"
+		unknown = "[me@corp.example]\nclient_id = id\npermission_url = https://login.corp.example/a\ntoken_url = https://login.corp.example/t\noauth2_scope = mail\n"
+	)
+	outlook := server("IMAP-1993", "outlook.office365.com", 993, "") + server("POP-1995", "outlook.office365.com", 995, "") +
+		server("SMTP-1587", "smtp.office365.com", 587, "server_starttls = True")
+	for name, c := range map[string]struct {
+		file      string
+		does      string // of the first account
+		imap, pop string // of the first account
+		listen    string // what Settings changes
+	}{
+		"the sample": {file: outlook + all, does: "[smtp imap pop]", imap: "outlook.office365.com:993", pop: "outlook.office365.com:995",
+			listen: "imap [127.0.0.1:1143 [::1]:1143 127.0.0.1:1993 [::1]:1993] imap_tls [] pop [127.0.0.1:1110 [::1]:1110 127.0.0.1:1995 [::1]:1995] pop_tls []"},
+		"Gmail": {file: server("IMAP-2993", "imap.gmail.com", 993, "") + google, does: "[smtp imap]", imap: "imap.gmail.com:993", pop: "pop.gmail.com:995",
+			listen: "imap [127.0.0.1:1143 [::1]:1143 127.0.0.1:2993 [::1]:2993]"},
+		"with TLS": {file: server("IMAP-2993", "imap.gmail.com", 993, "local_certificate_path = /c") + google, does: "[smtp imap]", imap: "imap.gmail.com:993", pop: "pop.gmail.com:995",
+			listen: "imap_tls [127.0.0.1:1993 [::1]:1993 127.0.0.1:2993 [::1]:2993]"},
+		"with STARTTLS": {file: server("IMAP-2993", "imap.gmail.com", 993, "local_certificate_path = /c\nlocal_starttls = True") + google, does: "[smtp imap]", imap: "imap.gmail.com:993", pop: "pop.gmail.com:995",
+			listen: "imap [127.0.0.1:1143 [::1]:1143 127.0.0.1:2993 [::1]:2993]"},
+		"only reading": {file: server("IMAP-1143", "imap-mail.outlook.com", 993, "") + token + old + "IMAP.AccessAsUser.All offline_access", does: "[imap]",
+			imap: "outlook.office365.com:993", pop: "outlook.office365.com:995"},
+		"only sending": {file: outlook + token + old + "SMTP.Send", does: "[]", imap: "outlook.office365.com:993", pop: "outlook.office365.com:995"},
+		"as a program": {file: outlook + "[me@corp.example]\nclient_id = id\nclient_secret = s\noauth2_flow = client_credentials\ntoken_url = https://login.microsoftonline.com/1-2/oauth2/v2.0/token\noauth2_scope = " + old + ".default\n",
+			does: "[smtp imap pop]", imap: "outlook.office365.com:993", pop: "outlook.office365.com:995",
+			listen: "imap [127.0.0.1:1143 [::1]:1143 127.0.0.1:1993 [::1]:1993] imap_tls [] pop [127.0.0.1:1110 [::1]:1110 127.0.0.1:1995 [::1]:1995] pop_tls []"},
+		"another provider": {file: server("IMAP-1143", "imap.corp.example", 143, "server_starttls = True") + server("SMTP-2587", "smtp.corp.example", 465, "") + unknown, does: "[smtp imap]",
+			imap: "imap.corp.example:143", listen: "smtp [127.0.0.1:1587 [::1]:1587 127.0.0.1:2587 [::1]:2587]"},
+		"another provider to read at": {file: server("POP-1110", "pop.corp.example", 995, "") + unknown, does: "[pop]", pop: "pop.corp.example:995"},
+	} {
+		file, err := emailproxy.Parse([]byte(c.file))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		m := Default().FromEmailProxy(file, nil)
+		if len(m.Entries) != 1 {
+			t.Errorf("%s: %+v", name, m.Problems)
+			continue
+		}
+		cfg := Default()
+		cfg.Changes(m.Settings).Apply(&cfg)
+		cfg.Providers, cfg.Accounts = m.Providers, []api.Account{m.Entries[0].Account}
+		if err := cfg.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		p, err := cfg.Resolve(cfg.Accounts[0])
+		if err != nil || fmt.Sprint(cfg.Accounts[0].Protocols) != c.does || p.IMAP != c.imap || p.POP != c.pop {
+			t.Errorf("%s: %v, %q %q, %v", name, cfg.Accounts[0].Protocols, p.IMAP, p.POP, err)
+		}
+		if !p.granted(m.Entries[0].Scopes, cfg.Accounts[0].Does()[0]) {
+			t.Errorf("%s: the scopes are not granted: %+v", name, p)
+		}
+		var listen []string
+		for i, list := range []*[]string{m.Settings.Listen, m.Settings.ListenTLS, m.Settings.ListenIMAP, m.Settings.ListenIMAPTLS, m.Settings.ListenPOP, m.Settings.ListenPOPTLS} {
+			if list != nil {
+				listen = append(listen, fmt.Sprint([]string{"smtp", "smtp_tls", "imap", "imap_tls", "pop", "pop_tls"}[i], " ", *list))
+			}
+		}
+		if got := strings.Join(listen, " "); got != c.listen {
+			t.Errorf("%s: listens on\n%s, want\n%s", name, got, c.listen)
+		}
+		cfg.Changes(m.Settings).Apply(&cfg)
+		if again := cfg.FromEmailProxy(file, nil); again.Settings != (api.SettingsChange{}) || len(again.Providers) > 0 || !reflect.DeepEqual(again.Entries, m.Entries) {
+			t.Errorf("%s: the second import changes %+v", name, again)
+		}
+	}
+}
+
+// TestEmailProxyLeavesPortsInUse: an account that reads keeps its ports.
+func TestEmailProxyLeavesPortsInUse(t *testing.T) {
+	file, err := emailproxy.Parse([]byte("[IMAP-1993]\nserver_address = imap.gmail.com\nserver_port = 993\nlocal_address = ::1\n[me@gmail.com]\nclient_id = id\ntoken_url = https://oauth2.googleapis.com/token\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Default()
+	cfg.Accounts = []api.Account{{Address: "you@gmail.com", Protocols: []api.Protocol{api.IMAP}}}
+	m := cfg.FromEmailProxy(file, nil)
+	if len(m.Left) != 1 || !strings.Contains(m.Left[0].Error(), "already uses port 1993") || m.Settings != (api.SettingsChange{}) {
+		t.Errorf("%+v, %+v", m.Left, m.Settings)
 	}
 }

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"strings"
-
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/emailproxy"
 )
@@ -38,11 +36,6 @@ func (m *proxyImport) sections() {
 	for _, name := range m.file.Unknown {
 		m.warn("The setting {{.Setting}} is not known and was left out.", "Setting", name)
 	}
-	if len(m.file.Receiving) > 0 {
-		m.Warnings = append(m.Warnings, *trouble(
-			api.Say("Only sending goes through Waxseal, not receiving ({{.Sections}}).", "Sections", "["+strings.Join(m.file.Receiving, "], [")+"]"),
-			api.Say("Keep email-oauth2-proxy for receiving; if it or Waxseal then has to sign in again and again, sign in once in each.")))
-	}
 }
 
 // catchAll names a section that stands for many addresses, and says how to add them. The
@@ -70,37 +63,4 @@ func (m *proxyImport) catchAll(a emailproxy.Account) {
 	left.Cure = api.Say("Add those that are not in the file, with the provider {{.Provider}} and the client ID {{.ID}}.", "Provider", p.ID, "ID", a.ClientID)
 	m.Left = append(m.Left, left)
 	m.checkRedirect(a, p, ImportEntry{})
-}
-
-// ports says what becomes of the ports that mail programs connect to.
-func (m *proxyImport) ports() {
-	var ports []string
-	for _, s := range m.file.Servers {
-		ports = append(ports, strings.TrimPrefix(s.Section, "SMTP-"))
-		switch {
-		case s.Listen == "": // of those who left it out, few had other machines in mind
-			m.Warnings = append(m.Warnings, *trouble(
-				api.Say("Section [{{.Section}}] also accepts mail programs on other machines, because it has no local_address. Waxseal only accepts those on this one, unless you change that.", "Section", s.Section),
-				api.Say("If other machines send through this one, let Waxseal listen for them too, as docs/configuration.md says.")))
-		case !api.IsLoopback(s.Listen):
-			m.Left = append(m.Left, *trouble(
-				api.Say("Section [{{.Section}}] accepts mail programs on other machines ({{.Address}}). Waxseal only accepts those on this one, unless you change that.", "Section", s.Section, "Address", s.Listen),
-				api.Say("If other machines send through this one, let Waxseal listen for them too, as docs/configuration.md says.")))
-		}
-		if s.TLS {
-			m.Left = append(m.Left, *trouble(
-				api.Say("Mail programs connect to section [{{.Section}}] with TLS and trust its own certificate.", "Section", s.Section),
-				api.Say("Make them trust Waxseal’s certificate.")))
-		}
-		if s.Plugins {
-			m.Left = append(m.Left, *trouble(
-				api.Say("Section [{{.Section}}] has plugins, which Waxseal does not support.", "Section", s.Section),
-				api.Say("Check that your mail programs can do without them.")))
-		}
-	}
-	if len(ports) > 0 && len(m.Entries) > 0 {
-		m.Warnings = append(m.Warnings, *trouble(
-			api.Say("Until now, mail programs have sent to port {{.Ports}} of this computer.", "Ports", strings.Join(ports, ", ")),
-			api.Say("Enter Waxseal’s port in them; or, to keep a port, quit email-oauth2-proxy and let Waxseal listen on that port.")))
-	}
 }

@@ -12,20 +12,21 @@ import (
 )
 
 // provider returns the provider that matches an account of the file, and adds one if the
-// catalogue has none. sends reports whether the account's scopes allow sending.
-func (m *proxyImport) provider(a emailproxy.Account, grant string) (p Provider, sends bool, err error) {
+// catalogue has none. does is what the account's scopes and the file's servers let it do; it is
+// empty if that is nothing.
+func (m *proxyImport) provider(a emailproxy.Account, grant string) (p Provider, does []api.Protocol, err error) {
 	base, ok := m.catalogued(a, grant)
 	if !ok {
 		base, ok = m.sibling(a, grant)
 	}
 	if !ok {
 		if base, err = m.described(a, grant); err != nil {
-			return base, false, err
+			return base, nil, err
 		}
 	}
-	p, sends = m.adapted(base, a)
+	p, does = m.adapted(base, a)
 	if same, ok := m.equal(p, a.Address); ok {
-		return same, sends, nil
+		return same, does, nil
 	}
 	p.Aliases, p.Domains, p.MX, p.ClientID = nil, nil, nil, ""
 	p.ID = m.freeID(p.ID)
@@ -34,7 +35,7 @@ func (m *proxyImport) provider(a emailproxy.Account, grant string) (p Provider, 
 	}
 	m.Providers = append(m.Providers, p)
 	m.known = slices.Insert(slices.Clone(m.known), 0, p)
-	return p, sends, nil
+	return p, does, nil
 }
 
 // catalogued finds the provider with the account's token endpoint.
@@ -66,9 +67,12 @@ func (m *proxyImport) best(list Catalogue, a emailproxy.Account) (Provider, bool
 	}
 	for _, likely := range []func(p Provider) bool{
 		func(p Provider) bool {
-			return slices.ContainsFunc(m.file.Servers, func(s emailproxy.Server) bool { return sameHost(p.SMTP, s.Address) })
+			return slices.ContainsFunc(m.file.Servers, func(s emailproxy.Server) bool {
+				own, _ := p.Server(api.Protocol(s.Protocol))
+				return sameHost(own, s.Address)
+			})
 		},
-		func(p Provider) bool { return p.granted(a.Scopes) },
+		func(p Provider) bool { return p.granted(a.Scopes, api.SMTP) },
 	} {
 		if i := slices.IndexFunc(list, likely); i >= 0 {
 			return list[i], true
@@ -101,6 +105,7 @@ func (m *proxyImport) sibling(a emailproxy.Account, grant string) (Provider, boo
 	p.TokenURL = a.TokenURL
 	if grant != "" {
 		p.ID, p.Name, p.Grant, p.Scopes = p.ID+"-app", p.Name+", as a program", grant, a.Scopes
+		p.IMAPScopes, p.POPScopes = nil, nil
 		p.AuthURL, p.DeviceURL, p.RevokeURL, p.Issuer, p.AuthParams, p.ConsentDays = "", "", "", "", nil, 0
 	}
 	return p, true
@@ -122,15 +127,18 @@ func tenant(tokenURL string) string {
 
 // described returns a provider as the file describes it.
 func (m *proxyImport) described(a emailproxy.Account, grant string) (Provider, error) {
-	server, ok := m.ownServer(a)
-	if !ok {
-		return Provider{}, trouble(
-			api.Say("The file does not say which SMTP server is for it, and no known provider has its token endpoint {{.URL}}.", "URL", a.TokenURL),
-			api.Say("Describe that provider in the configuration, as docs/providers.md shows, and import the file again."))
-	}
 	id := site(HostOf(a.TokenURL))
 	p := Provider{ID: id, Name: id, Grant: grant, TokenURL: a.TokenURL, Scopes: a.Scopes}
-	p.sendThrough(server)
+	for _, protocol := range api.Protocols {
+		if server, ok := m.ownServer(a, protocol); ok {
+			p.reach(server)
+		}
+	}
+	if p.SMTP+p.IMAP+p.POP == "" {
+		return Provider{}, trouble(
+			api.Say("The file does not say which mail server is for it, and no known provider has its token endpoint {{.URL}}.", "URL", a.TokenURL),
+			api.Say("Describe that provider in the configuration, as docs/providers.md shows, and import the file again."))
+	}
 	switch {
 	case grant != "":
 	case a.Flow == emailproxy.Device:
@@ -148,25 +156,47 @@ func (m *proxyImport) described(a emailproxy.Account, grant string) (Provider, e
 	return p, errors.Join(errs...)
 }
 
-// adapted returns a provider with the path of the redirect address, the scopes and the SMTP
-// server that the file has, where they are others. The server is another one only if the
-// scopes are for another one: a token for Google's servers must not be sent elsewhere.
-func (m *proxyImport) adapted(p Provider, a emailproxy.Account) (_ Provider, sends bool) {
+// adapted returns a provider with the path of the redirect address, the scopes and the servers that
+// the file has, where they are others. The servers are others only if the scopes are for another
+// one: a token for Google's servers must not be sent elsewhere.
+func (m *proxyImport) adapted(p Provider, a emailproxy.Account) (_ Provider, does []api.Protocol) {
 	if u, err := url.Parse(a.Redirect); err == nil && p.Grant == "" && isLoopbackURL(a.Redirect) && strings.Trim(u.Path, "/") != "" {
 		p.RedirectHost, p.RedirectPath = u.Hostname(), u.Path
 	}
-	if len(a.Scopes) == 0 || slices.Equal(a.Scopes, p.Scopes) || p.granted(a.Scopes) {
-		return p.complete(), true
+	for _, protocol := range api.Protocols {
+		if len(a.Scopes) == 0 || slices.Equal(a.Scopes, p.Scopes) || p.granted(a.Scopes, protocol) {
+			does = append(does, protocol)
+		}
 	}
-	if !slices.ContainsFunc(a.Scopes, allowsSending) {
-		return p.complete(), false
+	if len(does) == 0 && allow(a.Scopes, api.SMTP) {
+		p, does = m.withScopes(p, a)
 	}
-	if server, ok := m.ownServer(a); ok && !m.hasServer(p) && p.foreign(a.Scopes) {
-		p.sendThrough(server)
-		p.ID += "-" + site(server.Address)
+	return p.complete(), slices.DeleteFunc(does, func(protocol api.Protocol) bool {
+		address, _ := p.Server(protocol)
+		return address == "" || protocol.Reads() && !m.hasServer(p, protocol)
+	})
+}
+
+// withScopes returns a provider with the account's scopes in place of its own, and what they allow.
+func (m *proxyImport) withScopes(p Provider, a emailproxy.Account) (_ Provider, does []api.Protocol) {
+	another := p.foreign(a.Scopes)
+	if another {
+		p.IMAP, p.POP = "", ""
 	}
-	p.Scopes = a.Scopes
-	return p.complete(), true
+	for _, protocol := range api.Protocols {
+		server, ok := m.ownServer(a, protocol)
+		if another && ok && !m.hasServer(p, protocol) {
+			p.reach(server)
+			if protocol == api.SMTP {
+				p.ID += "-" + site(server.Address)
+			}
+		}
+		if allow(a.Scopes, protocol) {
+			does = append(does, protocol)
+		}
+	}
+	p.Scopes, p.IMAPScopes, p.POPScopes = a.Scopes, nil, nil
+	return p, does
 }
 
 // equal finds a provider in the catalogue that is the same but for its names.
@@ -174,7 +204,8 @@ func (m *proxyImport) equal(p Provider, address string) (Provider, bool) {
 	var found Catalogue
 	for _, q := range m.known {
 		if q.Grant == p.Grant && sameURL(q.TokenURL, p.TokenURL) && q.SMTP == p.SMTP && q.SMTPTLS == p.SMTPTLS &&
-			slices.Equal(q.Scopes, p.Scopes) && q.RedirectPath == p.RedirectPath {
+			q.IMAP == p.IMAP && q.POP == p.POP && slices.Equal(q.Scopes, p.Scopes) &&
+			slices.Equal(q.IMAPScopes, p.IMAPScopes) && slices.Equal(q.POPScopes, p.POPScopes) && q.RedirectPath == p.RedirectPath {
 			found = append(found, q)
 		}
 	}

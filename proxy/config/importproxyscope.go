@@ -5,18 +5,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // identityScopes say who somebody is, or how long a consent lasts, but grant no access to mail.
 var identityScopes = []string{"openid", "profile", "email", "offline_access", "userinfo", "identity", "calendar"}
 
-// granted reports whether scopes include all of the provider's that are about mail, or simply
-// all if none of them is.
-func (p Provider) granted(scopes []string) bool {
-	wanted := slices.DeleteFunc(slices.Clone(p.Scopes), func(s string) bool { return slices.Contains(identityScopes, s) })
-	if len(wanted) == 0 {
-		wanted = p.Scopes
-	}
+// granted reports whether scopes include all that the provider wants for a protocol.
+func (p Provider) granted(scopes []string, protocol api.Protocol) bool {
+	wanted := p.scopesOf(protocol)
 	for _, want := range wanted {
 		if !slices.ContainsFunc(scopes, func(s string) bool { return sameScope(s, want) }) {
 			return false
@@ -50,10 +48,16 @@ func scopeHost(scope string) string {
 	return u.Hostname()
 }
 
-// receiving matches scopes that only allow receiving mail, reading or other things.
-var receiving = regexp.MustCompile(`(?i)imap|pop\b|pop\.|read|calendar|contacts|mail-r$`)
+// otherThan matches scopes that certainly do not allow a protocol.
+var otherThan = map[api.Protocol]*regexp.Regexp{
+	api.SMTP: regexp.MustCompile(`(?i)imap|pop\b|pop\.|read|calendar|contacts|mail-r$`),
+	api.IMAP: regexp.MustCompile(`(?i)smtp|send|pop\b|pop\.|calendar|contacts`),
+	api.POP:  regexp.MustCompile(`(?i)smtp|send|imap|calendar|contacts`),
+}
 
-// allowsSending reports whether a scope may allow sending mail.
-func allowsSending(scope string) bool {
-	return !slices.Contains(identityScopes, scope) && !receiving.MatchString(scope)
+// allow reports whether scopes may allow a protocol, by their names.
+func allow(scopes []string, protocol api.Protocol) bool {
+	return slices.ContainsFunc(scopes, func(s string) bool {
+		return !slices.Contains(identityScopes, s) && !otherThan[protocol].MatchString(s)
+	})
 }

@@ -7,46 +7,71 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/emailproxy"
 )
 
-// sendThrough sets a provider's SMTP server.
-func (p *Provider) sendThrough(s emailproxy.Server) {
-	p.SMTP, p.SMTPTLS = s.Address, "implicit"
+// servers lists the file's servers for one protocol.
+func (m *proxyImport) servers(protocol api.Protocol) (list []emailproxy.Server) {
+	for _, s := range m.file.Servers {
+		if s.Protocol == string(protocol) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// kindOf returns the kind of TLS with which a server of the file is reached.
+func kindOf(s emailproxy.Server) string {
 	if s.StartTLS {
-		p.SMTPTLS = "starttls"
+		return "starttls"
+	}
+	return "implicit"
+}
+
+// reach sets the provider's server for the protocol of a server of the file.
+func (p *Provider) reach(s emailproxy.Server) {
+	switch api.Protocol(s.Protocol) {
+	case api.IMAP:
+		p.IMAP, p.IMAPTLS = s.Address, kindOf(s)
+	case api.POP:
+		p.POP, p.POPTLS = s.Address, kindOf(s)
+	default:
+		p.SMTP, p.SMTPTLS = s.Address, kindOf(s)
 	}
 }
 
-// hasServer reports whether the file has one of a provider's SMTP servers. Those of all that
-// share a sign-in page count: Microsoft's accept each other's accounts.
-func (m *proxyImport) hasServer(p Provider) bool {
+// hasServer reports whether the file has one of a provider's servers for a protocol. Those of all
+// that share a sign-in page count: Microsoft's accept each other's accounts.
+func (m *proxyImport) hasServer(p Provider, protocol api.Protocol) bool {
 	family := append(Catalogue{p}, builtin()...)
-	return slices.ContainsFunc(m.file.Servers, func(s emailproxy.Server) bool {
+	return slices.ContainsFunc(m.servers(protocol), func(s emailproxy.Server) bool {
 		return slices.ContainsFunc(family, func(q Provider) bool {
-			return HostOf(q.AuthURL) == HostOf(p.AuthURL) && site(q.SMTP) == site(s.Address)
+			own, _ := q.Server(protocol)
+			return HostOf(q.AuthURL) == HostOf(p.AuthURL) && own != "" && (site(own) == site(s.Address) || site(q.SMTP) == site(s.Address))
 		})
 	})
 }
 
 // otherPort returns the file's server with the provider's host and another port, if it has
 // none with the provider's. Some networks block one of the ports.
-func (m *proxyImport) otherPort(p Provider) string {
+func (m *proxyImport) otherPort(p Provider, protocol api.Protocol) string {
+	own, _ := p.Server(protocol)
 	address := ""
-	for _, s := range m.file.Servers {
-		if s.Address == p.SMTP {
+	for _, s := range m.servers(protocol) {
+		if s.Address == own {
 			return ""
 		}
-		if sameHost(s.Address, p.SMTP) && tlsByPort(s.Address) == map[bool]string{true: "starttls", false: "implicit"}[s.StartTLS] {
+		if sameHost(s.Address, own) && tlsByPort(s.Address) == kindOf(s) {
 			address = s.Address
 		}
 	}
 	return address
 }
 
-// ownServer finds the SMTP server of the file that must be the account's: the one of its
-// domain, its provider or its scopes, or else the only one that belongs to no known provider.
-func (m *proxyImport) ownServer(a emailproxy.Account) (emailproxy.Server, bool) {
+// ownServer finds the server of the file that must be the account's: the one of its domain, its
+// provider or its scopes, or else the only one that belongs to no known provider.
+func (m *proxyImport) ownServer(a emailproxy.Account, protocol api.Protocol) (emailproxy.Server, bool) {
 	_, domain, _ := CutDomain(Fold(a.Address))
 	sites := []string{site(domain), site(HostOf(a.TokenURL))}
 	for _, s := range a.Scopes {
@@ -55,9 +80,12 @@ func (m *proxyImport) ownServer(a emailproxy.Account) (emailproxy.Server, bool) 
 		}
 	}
 	var near, unknown []emailproxy.Server
-	for _, s := range m.file.Servers {
-		i := slices.IndexFunc(builtin(), func(p Provider) bool { return sameHost(p.SMTP, s.Address) })
-		if slices.Contains(sites, site(s.Address)) || i >= 0 && builtin()[i].granted(a.Scopes) {
+	for _, s := range m.servers(protocol) {
+		i := slices.IndexFunc(builtin(), func(p Provider) bool {
+			own, _ := p.Server(protocol)
+			return sameHost(own, s.Address)
+		})
+		if slices.Contains(sites, site(s.Address)) || i >= 0 && builtin()[i].granted(a.Scopes, protocol) {
 			near = append(near, s)
 		}
 		if i < 0 {

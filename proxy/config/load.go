@@ -187,7 +187,7 @@ func wanted(key toml.Key) string {
 		return "a whole number"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
-	case t == reflect.TypeFor[[]string]():
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.String:
 		return `a list of texts, like ["one", "two"]`
 	case t.Kind() == reflect.Slice:
 		return fmt.Sprintf("written as a table: a line [[%s]], and its keys below", key[0])

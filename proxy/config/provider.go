@@ -2,8 +2,6 @@ package config
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -23,6 +21,8 @@ func (p Provider) complete() Provider {
 	p.RedirectHost = cmp.Or(p.RedirectHost, "127.0.0.1")
 	p.RedirectPath = cmp.Or(p.RedirectPath, "/")
 	p.SMTPTLS = cmp.Or(p.SMTPTLS, tlsByPort(p.SMTP), "starttls")
+	p.IMAPTLS = cmp.Or(p.IMAPTLS, tlsByPort(p.IMAP), "implicit") // RFC 8314 section 3
+	p.POPTLS = cmp.Or(p.POPTLS, tlsByPort(p.POP), "implicit")
 	p.MaxConnections = cmp.Or(p.MaxConnections, defaultConnections)
 	if p.DailyLimit > 0 {
 		p.DailyLimitUnit = cmp.Or(p.DailyLimitUnit, string(api.LimitMessages))
@@ -49,6 +49,12 @@ func merge(own, base Provider) Provider {
 		p.SMTP = base.SMTP
 		p.SMTPTLS = cmp.Or(own.SMTPTLS, base.SMTPTLS)
 	}
+	if own.IMAP == "" {
+		p.IMAP, p.IMAPTLS, p.IMAPAuth = base.IMAP, cmp.Or(own.IMAPTLS, base.IMAPTLS), cmp.Or(own.IMAPAuth, base.IMAPAuth)
+	}
+	if own.POP == "" {
+		p.POP, p.POPTLS, p.POPAuth = base.POP, cmp.Or(own.POPTLS, base.POPTLS), cmp.Or(own.POPAuth, base.POPAuth)
+	}
 	if own.Domains == nil {
 		p.Domains = base.Domains
 	}
@@ -57,6 +63,12 @@ func merge(own, base Provider) Provider {
 	}
 	if own.Scopes == nil {
 		p.Scopes = base.Scopes
+	}
+	if own.IMAPScopes == nil {
+		p.IMAPScopes = base.IMAPScopes
+	}
+	if own.POPScopes == nil {
+		p.POPScopes = base.POPScopes
 	}
 	if own.AuthParams == nil {
 		p.AuthParams = base.AuthParams
@@ -68,6 +80,7 @@ func merge(own, base Provider) Provider {
 	p.Hello = cmp.Or(own.Hello, base.Hello)
 	p.CAFile = cmp.Or(own.CAFile, base.CAFile)
 	p.MaxConnections = cmp.Or(own.MaxConnections, base.MaxConnections)
+	p.ReadConnections = cmp.Or(own.ReadConnections, base.ReadConnections)
 	if own.DailyLimit == 0 {
 		p.DailyLimit, p.DailyLimitHosted = base.DailyLimit, cmp.Or(own.DailyLimitHosted, base.DailyLimitHosted)
 	}
@@ -89,38 +102,6 @@ func (p *Provider) limitFor(address string) {
 	if !slices.ContainsFunc(own, func(d string) bool { return covers(d, domain, false) || covers(d, domain, true) }) {
 		p.DailyLimit = p.DailyLimitHosted
 	}
-}
-
-// tlsByPort returns the kind of TLS that a submission port implies, by RFC 8314 section
-// 3.3 and RFC 6409 (2525 is only a convention), and "" for any other port.
-func tlsByPort(address string) string {
-	switch _, port, _ := splitHostPort(address); port {
-	case 465:
-		return "implicit"
-	case 25, 587, 2525:
-		return "starttls"
-	}
-	return ""
-}
-
-// checkSMTP returns an error if mail cannot be sent to the provider's smtp, as its
-// smtp_tls says.
-func checkSMTP(p Provider) error {
-	if p.SMTP == "" {
-		return errors.New(`smtp is missing; enter the provider's server, like "smtp.example.com:587"`)
-	}
-	host, port, err := splitHostPort(p.SMTP)
-	switch {
-	case err != nil:
-		return fmt.Errorf(`smtp %w; write it like "smtp.example.com:587"`, err)
-	case host == "" || port == 0:
-		return fmt.Errorf(`smtp %q needs a host and a port, like "smtp.example.com:587"`, p.SMTP)
-	case p.SMTPTLS == "none" && !api.IsLoopback(host):
-		return fmt.Errorf(`smtp_tls = "none" would send tokens unencrypted to %s; use "starttls" or "implicit"`, host)
-	case !slices.Contains([]string{"starttls", "implicit", "none"}, p.SMTPTLS):
-		return fmt.Errorf(`smtp_tls is %q; use "starttls" or "implicit" ("none" is only for servers on this machine)`, p.SMTPTLS)
-	}
-	return nil
 }
 
 // SecretKey returns the keystore's key for the secret of the registration that p names.

@@ -8,12 +8,14 @@ import (
 )
 
 // azureCommand registers Waxseal with Microsoft. The numbers are Microsoft Graph and its delegated
-// permissions SMTP.Send and offline_access (learn.microsoft.com/graph/permissions-reference).
+// permissions SMTP.Send, offline_access, IMAP.AccessAsUser.All and POP.AccessAsUser.All
+// (learn.microsoft.com/graph/permissions-reference). The last two are only asked for by accounts that read.
 // Personal accounts need version 2 of access tokens; see the Graph's apiApplication resource.
 const azureCommand = `az ad app create --display-name Waxseal --sign-in-audience AzureADandPersonalMicrosoftAccount --requested-access-token-version 2` +
 	` --is-fallback-public-client true --public-client-redirect-uris http://localhost` +
 	` --required-resource-accesses '[{"resourceAppId":"00000003-0000-0000-c000-000000000000","resourceAccess":` +
-	`[{"id":"258f6531-6087-4cc4-bb90-092c5fb3ed3f","type":"Scope"},{"id":"7427e0e9-2fba-42fe-b0c0-848c9e6a8182","type":"Scope"}]}]'` +
+	`[{"id":"258f6531-6087-4cc4-bb90-092c5fb3ed3f","type":"Scope"},{"id":"7427e0e9-2fba-42fe-b0c0-848c9e6a8182","type":"Scope"},` +
+	`{"id":"652390e4-393a-48de-9484-05f9b1212954","type":"Scope"},{"id":"d7b7f2d9-0f45-4ea1-9d42-e50810c06991","type":"Scope"}]}]'` +
 	` --query appId --output tsv`
 
 // registrations contains what is true of only one provider. The menus are those of the providers'
@@ -44,6 +46,8 @@ var registrations = map[string]api.Registration{
 			Text: api.Say("Fastmail registers programs by hand. Write to its developers, with this redirect address.")},
 		{Copy: "https://www.fastmail.com/dev/protocol-smtp",
 			Text: api.Say("Ask for this scope.")},
+		{Copy: "https://www.fastmail.com/dev/protocol-imap https://www.fastmail.com/dev/protocol-pop",
+			Text: api.Say("If mail programs are to read mail, ask for these scopes too.")},
 		{Text: api.Say("If it is only for you, an app password is quicker: create one under “Settings”, “Privacy & Security” and enter it in your mail program. You do not need Waxseal then.")},
 	}},
 	"yandex": {Secret: "needed", Steps: []api.Step{
@@ -51,13 +55,15 @@ var registrations = map[string]api.Registration{
 			Text: api.Say("Create an app of the platform “Web services” with this redirect address.")},
 		{Copy: "mail:smtp",
 			Text: api.Say("Under “Data access”, add this permission.")},
+		{Copy: "mail:imap_full",
+			Text: api.Say("If mail programs are to read mail, add this permission too.")},
 		{Text: api.Say("Copy the client ID and the client secret.")},
 	}},
 	"mailru": {Secret: "needed", Steps: []api.Step{
 		{Link: "https://o2.mail.ru/app/", Copy: "http://127.0.0.1/",
 			Text: api.Say("Create an app with this redirect address.")},
 		{Copy: "mail.imap",
-			Text: api.Say("Give it this access, which includes sending.")},
+			Text: api.Say("Give it this access, which includes sending and reading.")},
 		{Text: api.Say("Copy the client ID and the client secret.")},
 	}},
 	"comcast": {Secret: "needed", Steps: []api.Step{
@@ -89,6 +95,10 @@ func microsoftSteps(portal string) []api.Step {
 			Text: api.Say("Under “API permissions”, “Microsoft Graph”, “Delegated permissions”, add this permission.")},
 		{Copy: "offline_access",
 			Text: api.Say("Add this permission in the same way.")},
+		{Copy: "IMAP.AccessAsUser.All",
+			Text: api.Say("If mail programs are to read mail with IMAP, add this permission too. In an organization, an administrator may have to grant it.")},
+		{Copy: "POP.AccessAsUser.All",
+			Text: api.Say("If mail programs are to read mail with POP, add this permission too. In an organization, an administrator may have to grant it.")},
 		{Text: api.Say("Copy the “Application (client) ID”. There is no client secret.")},
 	}
 }
@@ -105,7 +115,7 @@ func (p Provider) Registration() api.Registration {
 			return r
 		}
 	}
-	scope := api.Step{Copy: strings.Join(p.Scopes, " "), Text: api.Say("Give it this scope.")}
+	scope := api.Step{Copy: strings.Join(p.ScopesFor(api.Protocols), " "), Text: api.Say("Give it this scope.")}
 	switch p.Grant {
 	case oauth.ClientCredentials:
 		return api.Registration{Secret: "needed", Steps: []api.Step{

@@ -70,7 +70,7 @@ func TestAzureCommand(t *testing.T) {
 		ResourceAppID  string
 		ResourceAccess []struct{ ID, Type string }
 	}
-	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) != 1 || len(list[0].ResourceAccess) != 2 || list[0].ResourceAccess[1].Type != "Scope" {
+	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) != 1 || len(list[0].ResourceAccess) != 4 || list[0].ResourceAccess[1].Type != "Scope" {
 		t.Errorf("%s: %+v, %v", text, list, err)
 	}
 	if !strings.Contains(readText(t, "../../docs/providers.md"), "    "+azureCommand+"\n") {

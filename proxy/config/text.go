@@ -102,11 +102,18 @@ func accountBlock(a api.Account) string {
 	out.WriteString("[[account]]\n")
 	for _, f := range []struct{ key, value string }{
 		{"address", a.Address}, {"provider", a.Provider}, {"login", a.Login},
-		{"client_id", a.ClientID}, {"tenant", a.Tenant}, {"token_url", a.TokenURL}, {"smtp", a.SMTP},
+		{"client_id", a.ClientID}, {"tenant", a.Tenant}, {"token_url", a.TokenURL}, {"smtp", a.SMTP}, {"imap", a.IMAP}, {"pop", a.POP},
 	} {
 		if f.value != "" {
 			fmt.Fprintf(&out, "%s = %s\n", f.key, quote(f.value))
 		}
+	}
+	if len(a.Protocols) > 0 {
+		list := make([]string, len(a.Protocols))
+		for i, p := range a.Protocols {
+			list[i] = string(p)
+		}
+		fmt.Fprintf(&out, "protocols = %s\n", quoteList(list))
 	}
 	if a.MaxConnections != 0 {
 		fmt.Fprintf(&out, "max_connections = %d\n", a.MaxConnections)

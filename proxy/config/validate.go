@@ -50,11 +50,20 @@ func (c Config) problems() []problem {
 
 func (c Config) listenerProblems() []problem {
 	var found []problem
-	if len(c.Listen)+len(c.ListenTLS) == 0 {
+	if len(c.Listen)+len(c.ListenTLS) == 0 && (c.Uses(api.SMTP) || len(c.Accounts) == 0) {
 		found = append(found, problem{key: "listen", text: "listen and listen_tls are both empty, so no mail program could connect; add an address to one of them"})
 	}
+	for _, p := range []api.Protocol{api.IMAP, api.POP} {
+		i := slices.IndexFunc(c.Accounts, func(a api.Account) bool { return a.Uses(p) })
+		if i >= 0 && !slices.ContainsFunc(c.Listeners(), func(l api.Listener) bool { return l.Protocol == p }) {
+			found = append(found, problem{key: "listen_" + string(p), text: fmt.Sprintf(
+				"listen_%[1]s and listen_%[1]s_tls are both empty, but account %[2]s has %[1]q in its protocols; add an address to one of them", p, c.Accounts[i].Address)})
+		}
+	}
 	taken := map[string]string{}
-	check := func(key, address string) {
+	// Addresses that are not opened take nobody's place: whoever never reads mail may have used the
+	// defaults for something else.
+	check := func(key, address string, opened bool) {
 		host, port, err := splitHostPort(address)
 		switch {
 		case err != nil:
@@ -63,19 +72,20 @@ func (c Config) listenerProblems() []problem {
 		case !api.IsLoopback(host) && !c.AllowRemote:
 			found = append(found, problem{key: key, text: fmt.Sprintf(
 				`%s %q can be reached from other machines; use 127.0.0.1 or [::1], or set allow_remote = true`, key, address)})
-		case taken[strings.ToLower(address)] != "" && port != 0:
+		case opened && taken[strings.ToLower(address)] != "" && port != 0:
 			found = append(found, problem{key: key, text: fmt.Sprintf("%s %q is already used by %s; choose another port", key, address, taken[strings.ToLower(address)])})
 		}
-		taken[strings.ToLower(address)] = key
+		if opened {
+			taken[strings.ToLower(address)] = key
+		}
 	}
-	for _, address := range c.Listen {
-		check("listen", address)
-	}
-	for _, address := range c.ListenTLS {
-		check("listen_tls", address)
+	for _, k := range listenKeys {
+		for _, address := range *k.of(&c) {
+			check(k.name, address, !k.protocol.Reads() || c.Uses(k.protocol))
+		}
 	}
 	if c.Metrics != "" {
-		check("metrics", c.Metrics)
+		check("metrics", c.Metrics, true)
 	}
 	return found
 }
@@ -142,8 +152,8 @@ func (p Provider) distinctNames() []string {
 
 // check reports what is wrong with a complete provider, and at which key.
 func (p Provider) check(report func(key, format string, args ...any)) {
-	if p.MaxConnections < 0 || p.DailyLimit < 0 || p.DailyLimitHosted < 0 {
-		report("max_connections", "max_connections, daily_limit and daily_limit_hosted must not be negative")
+	if p.MaxConnections < 0 || p.ReadConnections < 0 || p.DailyLimit < 0 || p.DailyLimitHosted < 0 {
+		report("max_connections", "max_connections, read_connections, daily_limit and daily_limit_hosted must not be negative")
 	}
 	if !slices.Contains([]api.LimitUnit{"", api.LimitMessages, api.LimitRecipients}, api.LimitUnit(p.DailyLimitUnit)) {
 		report("daily_limit_unit", `daily_limit_unit is %q; use "messages" or "recipients"`, p.DailyLimitUnit)
@@ -177,10 +187,7 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 	if p.ConsentDays < 0 {
 		report("consent_days", "consent_days must not be negative")
 	}
-	if err := checkSMTP(p); err != nil {
-		key, _, _ := strings.Cut(err.Error(), " ")
-		report(key, "%v", err)
-	}
+	p.checkAllServers(report)
 	if err := checkClientID(p.ClientID); err != nil {
 		report("client_id", "%v", err)
 	}
@@ -226,9 +233,44 @@ func (c Config) accountProblems() []problem {
 		if a.MaxConnections < 0 {
 			report("max_connections", "max_connections is %d; it must be at least 1, or be removed", a.MaxConnections)
 		}
+		if err := checkProtocols(a.Protocols); err != nil {
+			report("protocols", "%v", err)
+			continue
+		}
 		if _, err := list.Resolve(a); err != nil {
 			report("provider", "%v", err)
 		}
 	}
 	return found
+}
+
+// checkAllServers reports what is wrong with a provider's mail servers. One that is only for reading
+// needs no SMTP server.
+func (p Provider) checkAllServers(report func(key, format string, args ...any)) {
+	for _, protocol := range api.Protocols {
+		if address, _ := p.Server(protocol); address == "" && (protocol.Reads() || p.IMAP+p.POP != "") {
+			continue
+		}
+		if err := p.checkServer(protocol); err != nil {
+			key, _, _ := strings.Cut(err.Error(), " ")
+			report(key, "%v", err)
+		}
+		if auth := p.Auth(protocol); !slices.Contains([]string{"", "xoauth2", "oauthbearer"}, auth) {
+			report(string(protocol)+"_auth", `%s_auth is %q; use "xoauth2" or "oauthbearer", or leave it out if the server announces one of them`, protocol, auth)
+		}
+	}
+}
+
+// checkProtocols returns an error if a list of what an account does has something else in it, or
+// something twice.
+func checkProtocols(list []api.Protocol) error {
+	for i, p := range list {
+		if !slices.Contains(api.Protocols, p) {
+			return fmt.Errorf(`protocols has %q; use "smtp" to send, and "imap" or "pop" to read`, p)
+		}
+		if slices.Contains(list[:i], p) {
+			return fmt.Errorf("protocols has %q twice; remove one", p)
+		}
+	}
+	return nil
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
-	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // MaxImport limits an import file, in bytes: about 50,000 accounts.
@@ -233,7 +233,7 @@ func errorOf(err error) *Error {
 	}
 	e := &Error{Text: err.Error(), Cure: keystore.Cure(err)}
 	errors.As(err, &e.Port)
-	e.Problem = proxy.Explain(err)
+	e.Problem = mailbox.ExplainAlone(err)
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		e.Text, e.Cure = p.Summary(), p.Remedy()
 	}

@@ -28,7 +28,7 @@ import (
 // File is what a configuration file contains. Every section is in one of its lists, apart
 // from those for documentation.
 type File struct {
-	Servers  []Server  // SMTP servers
+	Servers  []Server  // of all protocols
 	Accounts []Account // named after an address
 
 	// CatchAll are accounts named "@" or "@domain", which stand for every address that is
@@ -41,25 +41,26 @@ type File struct {
 	// flow ClientCredentials that have none (use_login_password_as_client_credentials_secret).
 	LoginSecret bool
 
-	Receiving []string // sections of IMAP and POP servers
-	Samples   []string // sections of accounts that have not been filled in
-	Unusable  []string // sections of servers without address or with a wrong port
-	Nameless  []string // sections like an account's whose name is not an address
-	Twice     []string // sections whose name occurred before
-	Repeated  []string // settings that occur twice in their section
-	Unknown   []string // settings that this package does not know, such as "[SMTP-1587] colour"
+	Samples  []string // sections of accounts that have not been filled in
+	Unusable []string // sections of servers without address or with a wrong port
+	Nameless []string // sections like an account's whose name is not an address
+	Twice    []string // sections whose name occurred before
+	Repeated []string // settings that occur twice in their section
+	Unknown  []string // settings that this package does not know, such as "[SMTP-1587] colour"
 }
 
-// Server is an SMTP server and the local port that leads to it.
+// Server is a mail server and the local port that leads to it.
 type Server struct {
 	Section  string
+	Protocol string // "smtp", "imap" or "pop"
 	Port     int    // on this computer
 	Address  string // host:port
 	StartTLS bool   // otherwise implicit TLS
 
-	Listen  string // the address that the port is on, "" for all of this computer's
-	TLS     bool   // mail programs connect with TLS or STARTTLS
-	Plugins bool   // scripts change what is sent
+	Listen        string // the address that the port is on, "" for all of this computer's
+	TLS           bool   // mail programs connect with TLS or, with LocalStartTLS, STARTTLS
+	LocalStartTLS bool
+	Plugins       bool // scripts change what is sent
 }
 
 var serverName = regexp.MustCompile(`^(IMAP|POP|SMTP)-(\d{1,5})$`)
@@ -153,10 +154,8 @@ func (f *File) add(s section, settings func(section, key string) string) {
 	local, _, isAddress := strings.Cut(s.name, "@")
 	m := serverName.FindStringSubmatch(s.name)
 	switch {
-	case m != nil && m[1] != "SMTP":
-		f.Receiving = append(f.Receiving, s.name)
 	case m != nil:
-		f.addServer(s, m[2])
+		f.addServer(s, strings.ToLower(m[1]), m[2])
 	case s.name == "emailproxy":
 		f.noteUnknown(s, globalKeys)
 		f.CatchAllUsed = truth(s.values["allow_catch_all_accounts"])
@@ -180,7 +179,7 @@ func (f *File) add(s section, settings func(section, key string) string) {
 	}
 }
 
-func (f *File) addServer(s section, local string) {
+func (f *File) addServer(s section, protocol, local string) {
 	f.noteUnknown(s, serverKeys)
 	port, err := strconv.Atoi(local)
 	remote, rerr := strconv.Atoi(s.values["server_port"])
@@ -194,8 +193,9 @@ func (f *File) addServer(s section, local string) {
 		start = s.values["starttls"] // its name until 2023
 	}
 	f.Servers = append(f.Servers, Server{
-		Section: s.name, Port: port, Address: net.JoinHostPort(host, strconv.Itoa(remote)), StartTLS: truth(start),
-		Listen: s.values["local_address"], TLS: s.values["local_certificate_path"] != "", Plugins: s.values["plugins"] != "",
+		Section: s.name, Protocol: protocol, Port: port, Address: net.JoinHostPort(host, strconv.Itoa(remote)), StartTLS: truth(start),
+		Listen: s.values["local_address"], TLS: s.values["local_certificate_path"] != "", LocalStartTLS: truth(s.values["local_starttls"]),
+		Plugins: s.values["plugins"] != "",
 	})
 }
 

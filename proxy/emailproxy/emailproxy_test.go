@@ -33,9 +33,10 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	servers := []Server{
-		{Section: "SMTP-2465", Port: 2465, Address: "smtp.gmail.com:465"},
-		{Section: "SMTP-1587", Port: 1587, Address: "smtp.office365.com:587", StartTLS: true, Listen: "127.0.0.1"},
-		{Section: "SMTP-1588", Port: 1588, Address: "mail.corp.example:587", StartTLS: true},
+		{Section: "IMAP-2993", Protocol: "imap", Port: 2993, Address: "imap.gmail.com:993"},
+		{Section: "SMTP-2465", Protocol: "smtp", Port: 2465, Address: "smtp.gmail.com:465"},
+		{Section: "SMTP-1587", Protocol: "smtp", Port: 1587, Address: "smtp.office365.com:587", StartTLS: true, Listen: "127.0.0.1"},
+		{Section: "SMTP-1588", Protocol: "smtp", Port: 1588, Address: "mail.corp.example:587", StartTLS: true},
 	}
 	if !reflect.DeepEqual(f.Servers, servers) {
 		t.Errorf("servers: %+v", f.Servers)
@@ -50,7 +51,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	f.Servers, f.Accounts = nil, nil
-	if want := (File{Receiving: []string{"IMAP-2993"}, Samples: []string{"your.email@fastmail.com"}}); !reflect.DeepEqual(f, want) {
+	if want := (File{Samples: []string{"your.email@fastmail.com"}}); !reflect.DeepEqual(f, want) {
 		t.Errorf("the rest: %+v; want %+v", f, want)
 	}
 }
@@ -283,8 +284,8 @@ refresh_token = y
 	}
 	got.Accounts = nil
 	want := File{
-		Servers:   []Server{{Section: "SMTP-2587", Port: 2587, Address: "mail.corp.example:587", Listen: "0.0.0.0", TLS: true, Plugins: true}},
-		Receiving: []string{"POP-1995"}, Samples: []string{"sample@corp.example"}, Unusable: []string{"SMTP-25", "SMTP-99999"},
+		Servers: []Server{{Section: "SMTP-2587", Protocol: "smtp", Port: 2587, Address: "mail.corp.example:587", Listen: "0.0.0.0", TLS: true, Plugins: true}},
+		Samples: []string{"sample@corp.example"}, Unusable: []string{"SMTP-25", "SMTP-99999", "POP-1995"},
 		Nameless: []string{"boss"}, Repeated: []string{"[SMTP-2587] server_port"}, Unknown: []string{"[emailproxy] shade", "[SMTP-2587] colour", "[me@corp.example] favourite"},
 	}
 	if !reflect.DeepEqual(got, want) {

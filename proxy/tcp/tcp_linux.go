@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -118,3 +119,23 @@ func quickAck(c net.Conn) {
 }
 
 func setQuickAck(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
+
+// deadAfter is how long sent bytes may wait for their acknowledgement while a connection is probed: as long
+// as keepalive takes, which says nothing while they wait.
+const deadAfter = 7 * time.Second
+
+// unacknowledged bounds how long sent bytes may wait for their acknowledgement, or lifts the bound (tcp(7),
+// TCP_USER_TIMEOUT).
+func unacknowledged(c keptAlive, bound bool) {
+	limit := 0
+	if bound {
+		limit = int(deadAfter.Milliseconds())
+	}
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := s.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, limit) })
+	}
+}

@@ -1,0 +1,221 @@
+// Package popd serves POP3 to mail programs (RFC 1939).
+//
+//	s := popd.New(hall)
+//	s.Serve(client) // one connection, on the caller's goroutine
+//
+// Before the login Waxseal answers itself: CAPA, USER and PASS, AUTH PLAIN and LOGIN, STLS (dialogue).
+// A login checks the local password, then logs in at the provider with an access token (account), whose
+// welcome goes down word for word. From then on no byte is changed: package splice carries them, and an
+// observer follows which answers are complete, so that a stop cuts no message in two.
+//
+// A refused login says with a response code whether another password would help: [AUTH], and else
+// [SYS/PERM], [SYS/TEMP] or [IN-USE] (RFC 3206, RFC 2449).
+package popd
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/dial"
+	"github.com/waxseal/waxseal/proxy/mailbox"
+	"github.com/waxseal/waxseal/proxy/prelogin"
+	"github.com/waxseal/waxseal/proxy/tcp"
+)
+
+const (
+	// loginTimeout bounds everything a login may wait for: the keystore, a token, the provider. Mail
+	// programs give up after a minute or so.
+	loginTimeout = 55 * time.Second
+	// probeFor is how long connections to providers are asked whether they still live.
+	probeFor = 15 * time.Second
+)
+
+// errSlow is the end of a login that takes too long.
+const errSlow = dial.TimeoutError(loginTimeout)
+
+// Server serves mail programs. All methods may be called by many goroutines.
+type Server struct {
+	// OffersTLS reports whether STLS is offered on loopback too, where it works but is not needed. nil: it is
+	// not. It is set before the first call.
+	OffersTLS func() bool
+
+	hall  *mailbox.Hall
+	known memory
+
+	mu       sync.Mutex            // guards what follows
+	sessions map[*session]struct{} // those logged in
+	quiet    *time.Timer           // ends a probe
+}
+
+// New makes a Server.
+func New(hall *mailbox.Hall) *Server {
+	return &Server{hall: hall, sessions: make(map[*session]struct{})}
+}
+
+// Accounts says which accounts use POP, by address. Before its login, a mail program is offered what the
+// providers of all of them offer.
+func (s *Server) Accounts(addresses []string) { s.known.keep(addresses) }
+
+// Serve serves one connection until its end, and leaves the hall.
+func (s *Server) Serve(c *mailbox.Client) {
+	defer c.Leave()
+	t := &session{ctx: c.Ctx, log: s.hall.Log.With("session", c.ID)}
+	t.ended = func() error { return s.ended(c, t) }
+	t.before = prelogin.New(prelogin.Config{
+		TCP: tcp.Direct(c.TCP), TLS: s.hall.TLS, Implicit: c.Implicit, Timeout: s.hall.IdleTimeout(), MaxLine: maxLine, Ended: t.ended,
+	})
+	t.talk = &dialogue{
+		conn: t.before, timeout: s.hall.IdleTimeout(), paused: s.hall.Paused(),
+		needsTLS: c.Implicit || c.Remote(), offersTLS: s.OffersTLS != nil && s.OffersTLS(), provider: s.known.common,
+	}
+	t.open = func(ctx context.Context, name, password string, utf8 bool) (*maildrop, answer) {
+		return s.open(ctx, c, t, name, password, utf8)
+	}
+	c.Nudge = t.nudge
+	defer context.AfterFunc(c.Ctx, func() { c.TCP.Close() })() // a dialogue is cut off too
+	defer s.leave(t)
+	t.run(func() (func(down, up int64), func(mailbox.End)) {
+		s.enter(t)
+		reader := t.box.Reader(api.POP)
+		return reader.Count, reader.Begin(c)
+	})
+}
+
+// open logs in: at Waxseal, then at the provider.
+func (s *Server) open(ctx context.Context, c *mailbox.Client, t *session, name, password string, utf8 bool) (*maildrop, answer) {
+	if s.hall.Paused() {
+		return nil, answer{line: pausedGreeting}
+	}
+	prefix, user := recent(name)
+	box, refusal := s.hall.Login(ctx, c, user, password)
+	if refusal != nil {
+		return nil, refused(refusal, nil)
+	}
+	err := box.Uses(api.POP)
+	var drop *maildrop
+	if err == nil {
+		a := accountOf(box, &s.known)
+		a.utf8 = utf8
+		for i, u := range a.users {
+			a.users[i] = prefix + u
+		}
+		drop, err = a.login(ctx)
+		if err != nil && t.ended() != nil { // a stop is nobody's failure
+			return nil, answer{}
+		}
+		box.Reader(api.POP).Note(err)
+	}
+	if err != nil {
+		answer := refused(s.hall.Refuse(c, box, err), err)
+		answer.atProvider = true
+		return nil, answer
+	}
+	t.box = box
+	return drop, answer{}
+}
+
+// recentPrefix before the address asks Gmail for the messages of the last 30 days, whoever has read them
+// (support.google.com/mail/answer/7104828).
+const recentPrefix = "recent:"
+
+// recent splits it from the address of the account.
+func recent(name string) (prefix, user string) {
+	if n := len(recentPrefix); len(name) > n && strings.EqualFold(name[:n], recentPrefix) {
+		return name[:n], name[n:]
+	}
+	return "", name
+}
+
+// forcing is a mailbox whose configuration may name the mechanism, for providers that do not announce it.
+type forcing interface{ Mechanism(p api.Protocol) string }
+
+// accountOf is what a login at the provider needs of a mailbox.
+func accountOf(b *mailbox.Mailbox, known *memory) *account {
+	a := &account{
+		address: b.Address(), addr: b.Addr(api.POP), users: slices.Clone(b.Users(api.POP)), known: known,
+		dial: func(ctx context.Context, starttls func(net.Conn) error) (net.Conn, error) {
+			return b.Dial(ctx, api.POP, starttls)
+		},
+		guard: b.Breaker(api.POP).Do,
+		token: func(ctx context.Context) (string, error) {
+			token, _, err := b.Token(ctx, false)
+			return token, err
+		},
+		reject: b.Reject,
+	}
+	a.worked = func(user string) {
+		_, user = recent(user)
+		b.UserWorked(api.POP, user)
+	}
+	if f, ok := any(b).(forcing); ok {
+		a.mechanism = f.Mechanism(api.POP)
+	}
+	return a
+}
+
+// ended says why a session has to end, nil if it may go on.
+func (s *Server) ended(c *mailbox.Client, t *session) error {
+	select {
+	case <-s.hall.Stopping():
+		return errStopping
+	default:
+	}
+	t.mu.Lock()
+	in := t.through != nil
+	t.mu.Unlock()
+	switch {
+	case !in && c.Evicted():
+		return errEvicted
+	case in && t.box.Removed():
+		return errRemoved
+	}
+	return nil
+}
+
+func (s *Server) enter(t *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[t] = struct{}{}
+}
+
+func (s *Server) leave(t *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, t)
+}
+
+// probing asks all connections to providers often, or no longer.
+func (s *Server) probing(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := range s.sessions {
+		t.probe(on)
+	}
+}
+
+// Probe asks all connections to providers whether they still live, after the machine has slept or its
+// network has changed. One that does not answer ends in about 7 seconds. Probe does not wait.
+func (s *Server) Probe() {
+	s.probing(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quiet != nil {
+		s.quiet.Stop()
+	}
+	s.quiet = time.AfterFunc(probeFor, func() { s.probing(false) })
+}
+
+// Close ends what goes on in the background. Sessions are not waited for: whoever called Serve does that.
+func (s *Server) Close(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quiet != nil {
+		s.quiet.Stop()
+	}
+	return nil
+}
