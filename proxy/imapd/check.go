@@ -11,11 +11,11 @@ import (
 // Test logs in at the account's provider and counts the folders. After each step ("token", "connection", "login",
 // "folders"), ended is called with its name; of a step that is tried again, more than once. It may be nil.
 func Test(ctx context.Context, b *mailbox.Mailbox, ended func(step string)) (folders int, err error) {
-	return test(ctx, b, ended)
+	return test(ctx, boxed{b}, ended)
 }
 
 func test(ctx context.Context, b account, ended stage) (folders int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	ctx, cancel := context.WithTimeout(ctx, mailbox.LoginTimeout)
 	defer cancel()
 	l, err := new(connector).connect(ctx, b, ended)
 	if err != nil {

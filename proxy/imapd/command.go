@@ -1,12 +1,13 @@
 package imapd
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
-	"io"
 	"strconv"
 	"strings"
+
+	"github.com/waxseal/waxseal/proxy/prelogin"
 )
 
 // Limits before the login, in bytes.
@@ -16,8 +17,6 @@ const (
 	maxTag     = 100
 )
 
-var errTooLong = errors.New("the command is too long")
-
 // command is what a mail program said before its login.
 type command struct {
 	tag   string // "" if it has none that may be said back
@@ -26,38 +25,21 @@ type command struct {
 	bad   string // why it cannot be understood; "" if it can
 }
 
-// reader reads commands.
-type reader struct {
-	*bufio.Reader
-	ask func() error // asks for a literal
+// source is where commands come from: a [prelogin.Conn].
+type source interface {
+	ReadLine() ([]byte, error)
+	ReadN(n int) ([]byte, error)
+	Say(line string)
 }
 
-// line reads up to a line end, which it cuts off, and at most limit bytes.
-func (r *reader) line(limit int) (string, error) {
-	var line []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		if len(line)+len(part) > limit {
-			return "", errTooLong
-		}
-		line = append(line, part...)
-		if err == nil {
-			return strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"), nil
-		}
-		if err != bufio.ErrBufferFull {
-			return "", err
-		}
-	}
-}
-
-// command reads one command with its literals. A literal that is waited for ("{5}") is only asked for in a
+// readCommand reads one command with its literals. A literal that is waited for ("{5}") is only asked for in a
 // command that may have one.
-func (r *reader) command() (command, error) {
-	line, err := r.line(maxLine)
+func readCommand(c source) (command, error) {
+	line, err := c.ReadLine()
 	if err != nil {
 		return command{}, err
 	}
-	cmd, rest := begin(line)
+	cmd, rest := begin(string(line))
 	for left := maxLine - len(line); ; {
 		text, size, waits, literal := cutLiteral(rest)
 		if strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
@@ -68,31 +50,31 @@ func (r *reader) command() (command, error) {
 		case !literal:
 			return cmd, nil
 		case waits && (cmd.bad != "" || cmd.name != "LOGIN" && cmd.name != "ID"):
-			cmd.bad = cmp.Or(cmd.bad, "Unknown command")
+			cmd.bad = cmp.Or(cmd.bad, "Unknown command, or not before the login")
 			return cmd, nil
 		case waits && (size > maxLiteral || size > left):
 			cmd.bad = "The literal is too long"
 			return cmd, nil
 		case size > maxLiteral || size > left:
-			return cmd, errTooLong // it comes unasked
+			return cmd, prelogin.ErrLong // it comes unasked
 		}
 		if waits {
-			if err := r.ask(); err != nil {
-				return cmd, err
-			}
+			c.Say("+ OK")
 		}
-		b := make([]byte, size)
-		if _, err := io.ReadFull(r, b); err != nil {
+		word, err := c.ReadN(size)
+		if err != nil {
 			return cmd, err
 		}
-		if cmd.words = append(cmd.words, string(b)); strings.IndexByte(string(b), 0) >= 0 {
+		if cmd.words = append(cmd.words, string(word)); bytes.IndexByte(word, 0) >= 0 {
 			cmd.bad = "NUL is not allowed"
 		}
-		left -= size
-		if rest, err = r.line(max(2, left)); err != nil {
+		if line, err = c.ReadLine(); err != nil {
 			return cmd, err
 		}
-		left -= len(rest)
+		rest = string(line)
+		if left -= size + len(rest); left < 0 {
+			return cmd, prelogin.ErrLong
+		}
 		if cmd.name == "LOGIN" && rest != "" && rest[0] != ' ' {
 			cmd.bad = "A blank must follow a literal"
 		}

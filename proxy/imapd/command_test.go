@@ -1,13 +1,15 @@
 package imapd
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/waxseal/waxseal/proxy/prelogin"
 )
 
 func TestCommand(t *testing.T) {
@@ -35,16 +37,17 @@ func TestCommand(t *testing.T) {
 		{sent: `a LOGIN me "open` + "\r\n", want: command{"a", "LOGIN", words("me"), "A quoted string does not end"}},
 		{sent: `a LOGIN me "x"y` + "\r\n", want: command{"a", "LOGIN", words("me"), "A quoted string does not end"}},
 		{sent: `a LOGIN me "x\` + "\r\n", want: command{"a", "LOGIN", words("me"), "A quoted string does not end"}},
-		{sent: "a LOGIN m\x00e x\r\n", want: command{"a", "LOGIN", words("m\x00e", "x"), "Control characters are not allowed"}},
+		{sent: "a LOGIN m\x00e x\r\n", err: prelogin.ErrNUL},
+		{sent: "a LOGIN m\x01e x\r\n", want: command{"a", "LOGIN", words("m\x01e", "x"), "Control characters are not allowed"}},
 		{sent: "a LOGIN me {2+}\r\n\x00x\r\n", want: command{"a", "LOGIN", words("me", "\x00x"), "NUL is not allowed"}},
 		{sent: "a LOGIN me {8193}\r\n", want: command{"a", "LOGIN", words("me"), "The literal is too long"}},
 		{sent: "a LOGIN me {99999999999999999999}\r\n", want: command{"a", "LOGIN", words("me"), "The literal is too long"}},
-		{sent: "a LOGIN me {8193+}\r\n", err: errTooLong},
+		{sent: "a LOGIN me {8193+}\r\n", err: prelogin.ErrLong},
 		{sent: "a LOGIN me {8192+}\r\n" + strings.Repeat("x", 8192) + "\r\n", want: command{"a", "LOGIN", words("me", strings.Repeat("x", 8192)), ""}},
-		{sent: strings.Repeat("a LOGIN {8192+}\r\n"+strings.Repeat("x", 8192), 9), err: errTooLong},
-		{sent: "a LOGIN" + strings.Repeat(" {8000+}\r\n"+strings.Repeat("x", 8000), 9), err: errTooLong},
-		{sent: "a " + strings.Repeat("x", maxLine) + "\r\n", err: errTooLong},
-		{sent: "a FOO {5}\r\n", want: command{"a", "FOO", nil, "Unknown command"}},
+		{sent: strings.Repeat("a LOGIN {8192+}\r\n"+strings.Repeat("x", 8192), 9), err: prelogin.ErrLong},
+		{sent: "a LOGIN" + strings.Repeat(" {8000+}\r\n"+strings.Repeat("x", 8000), 9), err: prelogin.ErrLong},
+		{sent: "a " + strings.Repeat("x", maxLine) + "\r\n", err: prelogin.ErrLong},
+		{sent: "a FOO {5}\r\n", want: command{"a", "FOO", nil, "Unknown command, or not before the login"}},
 		{sent: "a FOO {5+}\r\nhello\r\n", want: command{"a", "FOO", words("hello"), ""}},
 		{sent: "a ID (\"name\" {3}\r\nfoo)\r\n", want: command{"a", "ID", words(`("name"`, "foo", ")"), ""}, asked: 1},
 		{sent: "a ID (\"name\" \"foo bar\")\r\n", want: command{"a", "ID", words(`("name"`), ""}},
@@ -58,45 +61,20 @@ func TestCommand(t *testing.T) {
 		{sent: "é NOOP\r\n", want: command{bad: "A command begins with a tag"}},
 		{sent: strings.Repeat("t", maxTag+1) + " NOOP\r\n", want: command{bad: "A command begins with a tag"}},
 		{sent: "a NOOP", err: io.EOF},
-		{sent: "a LOGIN {5+}\r\nme", err: io.ErrUnexpectedEOF},
+		{sent: "a LOGIN {5+}\r\nme", err: io.EOF},
 	}
 	for _, test := range tests {
-		asked := 0
-		r := &reader{Reader: bufio.NewReaderSize(strings.NewReader(test.sent), 16), ask: func() error { asked++; return nil }}
-		got, err := r.command()
+		c := &script{in: strings.NewReader(test.sent)}
+		conn := prelogin.New(prelogin.Config{TCP: c, Timeout: time.Minute, MaxLine: maxLine})
+		got, err := readCommand(conn)
+		conn.Flush()
+		asked := strings.Count(c.out.String(), "+ OK\r\n")
 		name := fmt.Sprintf("%.60q", test.sent)
 		if !errors.Is(err, test.err) {
 			t.Errorf("%s: error %v, want %v", name, err, test.err)
 		}
 		if err == nil && (!reflect.DeepEqual(got, test.want) || asked != test.asked) {
 			t.Errorf("%s:\n got %+v, asked %d\nwant %+v, asked %d", name, got, asked, test.want, test.asked)
-		}
-	}
-}
-
-func TestPlain(t *testing.T) {
-	tests := []struct {
-		message, user, password string
-		err                     error
-	}{
-		{"\x00me\x00secret", "me", "secret", nil},
-		{"me\x00me\x00secret", "me", "secret", nil}, // mutt, mbsync
-		{"Me@x\x00me@X\x00s", "me@X", "s", nil},
-		{"you\x00me\x00secret", "", "", errProxied},
-		{"\x00me\x00", "me", "", nil},
-		{"me\x00secret", "", "", errNotPlain},
-		{"\x00me\x00sec\x00ret", "", "", errNotPlain},
-		{"", "", "", errNotPlain},
-	}
-	for _, test := range tests {
-		user, password, err := plain(test.message)
-		if user != test.user || password != test.password || err != test.err {
-			t.Errorf("%q: got %q, %q, %v", test.message, user, password, err)
-		}
-	}
-	for response, want := range map[string]error{"AG1lAHg=": nil, "AG1lAHg": nil, "=": nil, "": nil, "*": errCancelled, "!": errNotBase64, "AG1l AHg=": errNotBase64} {
-		if _, err := decode(response); err != want {
-			t.Errorf("%q: %v, want %v", response, err, want)
 		}
 	}
 }

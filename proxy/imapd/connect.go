@@ -26,10 +26,16 @@ type account interface {
 	Reject(token string)
 	Users(p api.Protocol) []string
 	UserWorked(p api.Protocol, user string)
+	Mechanism() string // that the configuration names, for providers that do not announce it; "" for none
+	Spare(there bool)  // notes whether a connection waits for a mail program
 }
 
-// forcing is an account whose configuration may name the mechanism, for providers that do not announce it.
-type forcing interface{ Mechanism(p api.Protocol) string }
+// boxed is a mailbox as an account.
+type boxed struct{ *mailbox.Mailbox }
+
+func (b boxed) Address() string   { return b.Mailbox.Address }
+func (b boxed) Mechanism() string { return b.Provider.Auth(api.IMAP) }
+func (b boxed) Spare(there bool)  { b.Reader(api.IMAP).Spare(there) }
 
 // link is a connection to the provider that has logged in.
 type link struct {
@@ -184,11 +190,7 @@ func (d *connector) logIn(b account, p *provider, user, token string) (welcome, 
 		return welcome{}, err
 	}
 	d.known.learn(b.Address(), p.offers, nil)
-	forced := ""
-	if f, ok := b.(forcing); ok {
-		forced = f.Mechanism(api.IMAP)
-	}
-	mech, err := p.mechanism(forced)
+	mech, err := p.mechanism(b.Mechanism())
 	if err != nil {
 		d.known.forget(b.Address()) // it may offer more next time
 		return welcome{}, err
@@ -226,9 +228,12 @@ func (d *connector) hasMailbox(b account, p *provider, user, token string) error
 	return nil
 }
 
+// goodbye is how long a provider may take to answer LOGOUT.
+const goodbye = 2 * time.Second
+
 // logOut ends a link that no mail program has used.
 func (l *link) logOut() {
-	l.conn.SetDeadline(time.Now().Add(parting))
+	l.conn.SetDeadline(time.Now().Add(goodbye))
 	if _, err := io.WriteString(l.conn, "w9 LOGOUT\r\n"); err == nil {
 		io.Copy(io.Discard, struct{ io.Reader }{l.conn})
 	}

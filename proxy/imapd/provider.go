@@ -20,6 +20,8 @@ import (
 // maxResponse bounds a response of the provider before the end of the login, in bytes, with its literals.
 const maxResponse = 64 << 10
 
+var errTooLong = errors.New("the server's response is too long")
+
 // provider is a connection to an IMAP server, up to the end of the login.
 type provider struct {
 	conn    net.Conn

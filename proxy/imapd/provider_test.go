@@ -83,7 +83,8 @@ func (b *box) Address() string                       { return "me@corp.test" }
 func (b *box) Removed() bool                         { return false }
 func (b *box) Addr(api.Protocol) string              { return "imap.test:993" }
 func (b *box) Breaker(api.Protocol) *breaker.Breaker { return b.gate }
-func (b *box) Mechanism(api.Protocol) string         { return b.forced }
+func (b *box) Spare(there bool)                      {}
+func (b *box) Mechanism() string                     { return b.forced }
 func (b *box) Users(api.Protocol) []string           { return b.users }
 func (b *box) UserWorked(_ api.Protocol, u string) {
 	b.mu.Lock()

@@ -14,11 +14,11 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/mailbox"
+	"github.com/waxseal/waxseal/proxy/tcp"
 )
 
-// loginTimeout bounds everything a login may wait for: the keystore, a token, the provider. Mail programs give
-// up after a minute or so.
-const loginTimeout = 55 * time.Second
+// probeFor is how long connections to providers are asked whether they still live.
+const probeFor = 15 * time.Second
 
 // Server serves the mail programs that speak IMAP. All methods may be called by many goroutines.
 type Server struct {
@@ -51,7 +51,7 @@ func (s *Server) Probe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for session := range s.sessions {
-		keepAlive(session.link.conn, probing)
+		tcp.Probe(session.link.conn, true)
 	}
 	if s.probe != nil {
 		s.probe.Stop()
@@ -64,7 +64,7 @@ func (s *Server) calm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for session := range s.sessions {
-		keepAlive(session.link.conn, steady)
+		tcp.Probe(session.link.conn, false)
 	}
 }
 

@@ -1,18 +1,17 @@
 package imapd
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"runtime/debug"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/mailbox"
+	"github.com/waxseal/waxseal/proxy/prelogin"
 	"github.com/waxseal/waxseal/proxy/splice"
 	"github.com/waxseal/waxseal/proxy/tcp"
 )
@@ -22,129 +21,168 @@ const afterBye = 2 * time.Second
 
 // session is one mail program's connection.
 type session struct {
-	srv    *Server
-	c      *mailbox.Client
-	tcp    net.Conn
-	log    *slog.Logger
-	splice *splice.Splice
-	watch  observer
-	cancel context.CancelFunc // ends a login that is going on
+	srv   *Server
+	c     *mailbox.Client
+	log   *slog.Logger
+	watch observer
+	last  failure // the last login that the provider refused
 
-	box  atomic.Pointer[mailbox.Mailbox] // once it has logged in
-	link *link
+	mu      sync.Mutex         // guards what follows
+	before  *prelogin.Conn     // up to the login
+	logging context.CancelFunc // ends a login in progress
+	box     *mailbox.Mailbox   // after the login, and the next two
+	link    *link
+	splice  *splice.Splice
+
 	said string      // the provider's BYE
 	hang *time.Timer // ends the session after it
+}
+
+// failure is a login that failed for another reason than its password. Programs try another mechanism on the
+// same connection, which is no reason to bother the provider again.
+type failure struct {
+	name, password string
+	answer         answer
 }
 
 // Serve runs a mail program's connection to its end, and calls its Leave.
 func (s *Server) Serve(c *mailbox.Client) {
 	defer c.Leave()
-	ctx, cancel := context.WithCancel(c.Ctx)
-	defer cancel()
-	session := &session{
-		srv: s, c: c, tcp: tcp.Direct(c.TCP), log: s.hall.Log.With("session", c.ID), splice: &splice.Splice{}, cancel: cancel,
-	}
-	c.Nudge = session.nudge
-	if session.begin(ctx) {
-		session.pass(c.Ctx)
+	session := &session{srv: s, c: c, log: s.hall.Log.With("session", c.ID)}
+	session.before = prelogin.New(prelogin.Config{
+		TCP: tcp.Direct(c.TCP), TLS: s.hall.TLS, Implicit: c.Implicit, Timeout: s.hall.IdleTimeout, MaxLine: maxLine, Ended: session.ended,
+	})
+	defer context.AfterFunc(c.Ctx, func() { c.TCP.Close() })() // a dialogue is cut off too
+	c.OnNudge(session.nudge)
+	if session.begin() {
+		session.pass()
 	}
 }
 
-// nudge looks whether the session has to end.
+// nudge looks whether the session has to end. Any goroutine may call it.
 func (s *session) nudge() {
-	box := s.box.Load()
-	if s.stopping() || box != nil && box.Removed() {
-		s.cancel()
-		s.splice.Finish(api.ByWaxseal)
-	}
-	if box == nil {
-		s.tcp.SetReadDeadline(time.Unix(1, 0))
-	}
-}
-
-func (s *session) stopping() bool {
-	select {
-	case <-s.srv.hall.Stopping():
-		return true
-	default:
-		return false
-	}
-}
-
-// why is why a mail program that has not logged in has to leave, "" if it may stay.
-func (s *session) why() string {
+	why := s.ended()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case s.stopping():
-		return stoppingWords
-	case s.c.Evicted():
-		return "Waxseal has too many connections; this one had not logged in"
+	case s.splice != nil && why != nil:
+		s.splice.Finish(api.ByWaxseal)
+	case s.logging != nil && why != nil:
+		s.logging()
+	case s.before != nil && s.logging == nil:
+		s.before.Nudge()
 	}
-	return ""
+}
+
+// ended says why the session has to end, nil if it may go on.
+func (s *session) ended() error {
+	s.mu.Lock()
+	box := s.box
+	s.mu.Unlock()
+	switch {
+	case s.srv.hall.Stopping():
+		return errStopping
+	case box == nil && s.c.Evicted():
+		return errEvicted
+	case box != nil && box.Removed():
+		return errRemoved
+	}
+	return nil
 }
 
 const stoppingWords = "Waxseal is stopping; try again later"
 
 // begin goes as far as the login. It runs on a goroutine of its own: a login reaches deep, and a stack that
 // has grown does not shrink, though a session may last for days.
-func (s *session) begin(ctx context.Context) (ok bool) {
+func (s *session) begin() (ok bool) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer func() {
 			if r := recover(); r != nil {
 				ok = false
-				s.log.Error("an IMAP session broke", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+				s.log.Error("an IMAP session broke", "err", fmt.Sprint(r), "stack", string(debug.Stack()))
 			}
 		}()
-		ok = s.receive(ctx)
+		ok = s.talk()
 	}()
 	<-done
+	if !ok && s.link != nil {
+		s.link.conn.Close()
+	}
 	return ok
 }
 
-func (s *session) receive(ctx context.Context) bool {
+func (s *session) talk() (ok bool) {
 	hall := s.srv.hall
-	r := &reception{
-		tcp: s.tcp, tls: hall.TLS, idle: hall.IdleTimeout(), implicit: s.c.Implicit, needsTLS: s.c.Remote(), offersTLS: s.c.Remote(),
-		offers: s.srv.connector.known.common, why: s.why,
-		login: func(user, password string) *mailbox.Refusal { return s.login(ctx, user, password) },
+	public := s.c.Implicit || s.c.Public()
+	d := &dialogue{
+		conn: s.before, needsTLS: public, offersTLS: hall.Config().OfferSTARTTLS, timeout: hall.IdleTimeout,
+		provider: s.srv.connector.known.common, login: s.login,
 	}
-	tag, err := r.run()
+	tag, err := d.run()
 	if err != nil {
-		if err != errLeft {
-			s.log.Info("TLS handshake failed", "client", s.tcp.RemoteAddr().String(), "err", err)
+		if cure := prelogin.Cure(err); cure != "" {
+			s.log.Info("a mail program could not begin", "err", err, "cure", cure)
+		} else {
+			s.log.Debug("disconnected before a login", "reason", err)
 		}
 		return false
 	}
-	s.tcp.SetDeadline(time.Time{})
-	s.splice.Client, s.splice.Server = r.conn, s.link.conn
-	s.splice.FromServer, s.splice.FromClient = s.link.greeting(tag), bytes.Clone(r.pipelined())
+	hall.Passed(s.c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	program, rest := s.before.Release()
+	s.before = nil // a nudge would leave a deadline
+	s.splice = &splice.Splice{Client: program, FromClient: rest, Server: s.link.conn, FromServer: s.link.greeting(tag)}
 	return true
 }
 
 // login checks a login, and logs in at the provider.
-func (s *session) login(ctx context.Context, user, password string) *mailbox.Refusal {
-	hall := s.srv.hall
-	if hall.Paused() {
-		return &mailbox.Refusal{Kind: mailbox.Paused, Words: "Waxseal is paused; resume it and try again"}
+func (s *session) login(name, password string) answer {
+	if f := s.last; f.answer.line != "" && f.name == name && f.password == password {
+		return f.answer
 	}
-	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	ctx, cancel := context.WithTimeoutCause(s.c.Ctx, mailbox.LoginTimeout, dial.TimeoutError(mailbox.LoginTimeout))
 	defer cancel()
-	box, refused := hall.Login(ctx, s.c, user, password)
-	if refused != nil {
-		return refused
+	s.mu.Lock()
+	s.logging = cancel
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.logging = nil
+		s.mu.Unlock()
+	}()
+	s.nudge() // a stop does not wait for logins
+	hall := s.srv.hall
+	box, refusal := hall.Login(ctx, s.c, "", name, password, nil)
+	if refusal != nil {
+		return told(refusal)
 	}
-	if err := box.Uses(api.IMAP); err != nil {
-		return hall.Refuse(s.c, box, err)
+	err := box.Uses(api.IMAP)
+	var l *link
+	if err == nil {
+		if l, err = s.srv.open(ctx, boxed{box}); err != nil && s.ended() != nil { // a stop is nobody's failure
+			return answer{line: bye(lastWords(s.ended(), 0)), last: true}
+		}
+		box.Reader(api.IMAP).Note(err)
 	}
-	var err error
-	s.link, err = s.srv.open(ctx, box)
-	box.Reader(api.IMAP).Note(err)
 	if err != nil {
-		return hall.Refuse(s.c, box, err)
+		s.last = failure{name, password, told(hall.Refuse(s.c, box, err))}
+		return s.last.answer
 	}
-	s.box.Store(box)
-	return nil
+	s.mu.Lock()
+	s.box, s.link = box, l
+	s.mu.Unlock()
+	s.last = failure{}
+	return answer{in: true}
+}
+
+// told is refused, and lists the login.
+func told(r *mailbox.Refusal) answer {
+	a := refused(r)
+	r.Told(a.line)
+	return a
 }
 
 // open takes the account's spare, or makes a connection.
@@ -160,14 +198,13 @@ func (s *Server) open(ctx context.Context, box account) (*link, error) {
 }
 
 // pass is the session after the login.
-func (s *session) pass(ctx context.Context) {
-	box := s.box.Load()
+func (s *session) pass() {
+	box := s.box
 	reader := box.Reader(api.IMAP)
 	ended := reader.Begin(s.c)
-	keepAlive(s.link.conn, steady)
 	s.srv.add(s)
 	defer s.srv.remove(s)
-	s.srv.spares.loggedIn(box, room(reader.Sessions(), reader.Limit()))
+	s.srv.spares.loggedIn(boxed{box}, room(reader.Sessions(), reader.Limit()))
 
 	s.watch.bye = func(words string) {
 		s.said = words
@@ -178,7 +215,7 @@ func (s *session) pass(ctx context.Context) {
 	}
 	s.splice.Down, s.splice.Up, s.splice.Count, s.splice.Farewell = s.watch.said, s.watch.asked, reader.Count, s.farewell
 	s.nudge() // what happened before it could be heard
-	end := s.splice.Run(ctx)
+	end := s.splice.Run(s.c.Ctx)
 	if s.hang != nil {
 		s.hang.Stop()
 	}
@@ -195,11 +232,14 @@ func (s *session) farewell(by api.EndedBy) []byte {
 	}
 	switch by {
 	case api.ByWaxseal:
-		return []byte(bye(stoppingWords))
+		if s.box.Removed() {
+			return []byte(bye("The account was changed in Waxseal; log in again") + "\r\n")
+		}
+		return []byte(bye(stoppingWords) + "\r\n")
 	case api.ByNetwork:
-		return []byte(bye("The connection to the provider was lost; log in again"))
+		return []byte(bye("The connection to the provider was lost; log in again") + "\r\n")
 	}
-	return []byte(bye("The provider closed the connection; log in again"))
+	return []byte(bye("The provider closed the connection; log in again") + "\r\n")
 }
 
 // endedBy is who ended the session. After LOGOUT, the provider closes.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 const (
@@ -32,6 +34,7 @@ type spares struct {
 
 // spare is a connection in waiting. A goroutine reads it: whatever comes makes it unusable.
 type spare struct {
+	box   account
 	link  *link
 	until time.Time
 	ended chan struct{} // the goroutine has ended
@@ -55,7 +58,7 @@ func (s *spares) take(b account, token string) *link {
 	s.mu.Unlock()
 	sp.link.conn.SetReadDeadline(time.Unix(1, 0))
 	<-sp.ended
-	if !errors.Is(sp.err, os.ErrDeadlineExceeded) || !time.Now().Before(sp.until) || sp.link.token != token ||
+	if !errors.Is(sp.err, os.ErrDeadlineExceeded) || !time.Now().Before(sp.until) || sp.link.token != token || sp.box.Removed() ||
 		sp.link.conn.SetReadDeadline(time.Time{}) != nil {
 		sp.link.conn.Close()
 		return nil
@@ -77,7 +80,7 @@ func (s *spares) loggedIn(b account, room bool) {
 	if s.closed || s.kept[b.Address()] != nil || last.IsZero() || time.Since(last) > spareAfter {
 		return
 	}
-	sp := &spare{ended: make(chan struct{})}
+	sp := &spare{box: b, ended: make(chan struct{})}
 	s.kept[b.Address()] = sp
 	s.work.Go(func() { s.keep(b, sp) })
 }
@@ -85,7 +88,7 @@ func (s *spares) loggedIn(b account, room bool) {
 // keep makes a spare and reads it until it ends.
 func (s *spares) keep(b account, sp *spare) {
 	defer close(sp.ended)
-	ctx, cancel := context.WithTimeout(s.ctx, loginTimeout)
+	ctx, cancel := context.WithTimeout(s.ctx, mailbox.LoginTimeout)
 	l, err := s.connect(ctx, b)
 	cancel()
 	s.mu.Lock()
@@ -103,7 +106,9 @@ func (s *spares) keep(b account, sp *spare) {
 	}
 	l.conn.SetReadDeadline(sp.until)
 	sp.link = l
+	b.Spare(true)
 	s.mu.Unlock()
+	defer b.Spare(false)
 	_, sp.err = l.conn.Read(make([]byte, 1))
 	if sp.err == nil {
 		sp.err = errors.New("the provider said something")

@@ -13,14 +13,15 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/mailbox"
+	"github.com/waxseal/waxseal/proxy/prelogin"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -38,31 +39,33 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 })
 
-// desk is a reception for tests. The password is "secret"; other user names are refused in their own ways.
-func desk(c net.Conn) *reception {
-	return &reception{
-		tcp: c, idle: time.Minute, tls: &tls.Config{Certificates: []tls.Certificate{certificate()}},
-		offers: func() []string { return []string{"IDLE"} }, why: func() string { return "" },
-		login: func(user, password string) *mailbox.Refusal {
-			kinds := map[string]mailbox.RefusalKind{
-				"locked": mailbox.LockedOut, "many": mailbox.TooMany, "passing": mailbox.Passing, "lasting": mailbox.Lasting, "paused": mailbox.Paused,
-			}
-			if kind, ok := kinds[user]; ok {
-				return &mailbox.Refusal{Kind: kind, Words: "The words\r\nof " + user}
-			}
-			if password != "secret" {
-				return &mailbox.Refusal{Kind: mailbox.WrongPassword, Words: "Wrong <" + user + "><" + password + ">"}
-			}
-			return nil
-		},
+// desk is a dialogue for tests. The password is "secret"; other user names are refused in their own ways.
+func desk(c net.Conn, change func(*dialogue, *prelogin.Config)) *dialogue {
+	d := &dialogue{timeout: time.Minute, provider: func() []string { return []string{"IDLE"} }}
+	d.login = func(name, password string) answer {
+		problem := &api.Problem{What: api.Say("The words\r\nof " + name + ".")}
+		switch kinds := map[string]mailbox.RefusalKind{"passing": mailbox.Passing, "lasting": mailbox.Lasting, "paused": mailbox.Paused, "many": mailbox.TooMany, "locked": mailbox.LockedOut}; {
+		case kinds[name] != 0:
+			return refused(&mailbox.Refusal{Kind: kinds[name], Problem: problem, Box: &mailbox.Mailbox{Address: "me@corp.test"}, Limit: 7})
+		case password != "secret":
+			return refused(&mailbox.Refusal{Kind: mailbox.WrongPassword})
+		}
+		return answer{in: true}
 	}
+	cfg := prelogin.Config{TCP: c, Timeout: time.Minute, MaxLine: maxLine, TLS: &tls.Config{Certificates: []tls.Certificate{certificate()}}}
+	if change != nil {
+		change(d, &cfg)
+	}
+	d.conn = prelogin.New(cfg)
+	return d
 }
 
 const hello = "* OK [CAPABILITY IMAP4rev1 SASL-IR ID IDLE AUTH=PLAIN] Waxseal ready\r\n"
 
 // Whole dialogues: what the mail program sends, in the pieces that it would, and all that it hears. A dialogue
 // that ends without "IN" was closed.
-func TestReception(t *testing.T) {
+func TestDialogue(t *testing.T) {
+	const wrong = "Wrong user name or local password; `waxseal account password ADDRESS` shows the right ones\r\n"
 	const bad = " BAD Unknown command, or not before the login\r\n"
 	const tooMany = "* BYE Too many unrecognized commands; closing\r\n"
 	tests := map[string]struct{ sent, heard string }{
@@ -72,38 +75,38 @@ func TestReception(t *testing.T) {
 		"login":                 {"a LOGIN me secret\r\n", "IN a"},
 		"login with literals":   {"a LOGIN {2}\r\nme {6}\r\nsecret\r\n", "+ OK\r\n+ OK\r\nIN a"},
 		"login, pipelined":      {"a LOGIN me secret\r\nb SELECT INBOX\r\n", "IN a b SELECT INBOX\r\n"},
-		"wrong, then right":     {"a LOGIN me x\r\nb LOGIN me secret\r\n", "a NO [AUTHENTICATIONFAILED] Wrong <me><x>\r\nIN b"},
-		"empty password":        {"a LOGIN me \"\"\r\n", "a NO [AUTHENTICATIONFAILED] Wrong <me><>\r\n"},
-		"locked out":            {"a LOGIN locked x\r\nb NOOP\r\n", "* BYE The words  of locked\r\n"},
-		"the account's limit":   {"a LOGIN many x\r\n", "a NO [UNAVAILABLE] The words  of many\r\n"},
-		"passing":               {"a LOGIN passing x\r\n", "a NO [UNAVAILABLE] The words  of passing\r\n"},
-		"lasting":               {"a LOGIN lasting x\r\n", "a NO [UNAVAILABLE] The words  of lasting\r\n"},
-		"paused":                {"a LOGIN paused x\r\n", "a NO [UNAVAILABLE] The words  of paused\r\n"},
+		"wrong, then right":     {"a LOGIN me x\r\nb LOGIN me secret\r\n", "a NO [AUTHENTICATIONFAILED] " + wrong + "IN b"},
+		"empty password":        {"a LOGIN me \"\"\r\n", "a NO [AUTHENTICATIONFAILED] " + wrong + ""},
+		"locked out":            {"a LOGIN locked x\r\nb NOOP\r\n", "* BYE Too many wrong passwords; try again later\r\n"},
+		"the account's limit":   {"a LOGIN many x\r\n", "a NO [UNAVAILABLE] me@corp.test already has 7 connections, its limit; close one\r\n"},
+		"passing":               {"a LOGIN passing x\r\n", "a NO [UNAVAILABLE] The words  of passing.\r\n"},
+		"lasting":               {"a LOGIN lasting x\r\n", "a NO [UNAVAILABLE] The password is correct. The words  of lasting.\r\n"},
+		"paused":                {"a LOGIN paused x\r\n", "a NO [UNAVAILABLE] Waxseal is paused. Resume it from its icon or with `waxseal resume`\r\n"},
 		"extra words":           {"a LOGIN me secret x\r\n", "a BAD LOGIN takes a user name and a password\r\n"},
 		"plain, IR":             {"a AUTHENTICATE PLAIN AG1lAHNlY3JldA==\r\n", "IN a"},
 		"plain, IR, authzid":    {"a authenticate plain bWUAbWUAc2VjcmV0\r\n", "IN a"},
 		"plain, two steps":      {"a AUTHENTICATE PLAIN\r\nAG1lAHNlY3JldA==\r\n", "+ \r\nIN a"},
-		"plain, empty IR":       {"a AUTHENTICATE PLAIN =\r\n", "a BAD the response is not of the form of PLAIN\r\n"},
-		"plain, cancelled":      {"a AUTHENTICATE PLAIN\r\n*\r\n", "+ \r\na BAD the login was cancelled\r\n"},
-		"plain, no base64":      {"a AUTHENTICATE PLAIN\r\n!!\r\n", "+ \r\na BAD the response is not base64\r\n"},
-		"plain, for another":    {"a AUTHENTICATE PLAIN eW91AG1lAHg=\r\n", "a NO [AUTHORIZATIONFAILED] logging in for somebody else is not possible\r\n"},
+		"plain, empty IR":       {"a AUTHENTICATE PLAIN =\r\n", "a BAD That is not a response in base64 with a user name and a password\r\n"},
+		"plain, cancelled":      {"a AUTHENTICATE PLAIN\r\n*\r\n", "+ \r\na BAD The login was cancelled\r\n"},
+		"plain, no base64":      {"a AUTHENTICATE PLAIN\r\n!!\r\n", "+ \r\na BAD That is not a response in base64 with a user name and a password\r\n"},
+		"plain, for another":    {"a AUTHENTICATE PLAIN eW91AG1lAHg=\r\n", "a NO [AUTHORIZATIONFAILED] One account cannot log in as another\r\n"},
 		"LOGIN":                 {"a AUTHENTICATE LOGIN\r\nbWU=\r\nc2VjcmV0\r\n", "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\nIN a"},
 		"LOGIN, IR":             {"a AUTHENTICATE LOGIN bWU=\r\nc2VjcmV0\r\n", "+ UGFzc3dvcmQ6\r\nIN a"},
-		"LOGIN, cancelled":      {"a AUTHENTICATE LOGIN\r\nbWU=\r\n*\r\n", "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\na BAD the login was cancelled\r\n"},
-		"another mechanism":     {"a AUTHENTICATE CRAM-MD5\r\n", "a NO [CANNOT] Only PLAIN is known\r\n"},
+		"LOGIN, cancelled":      {"a AUTHENTICATE LOGIN\r\nbWU=\r\n*\r\n", "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\na BAD The login was cancelled\r\n"},
+		"another mechanism":     {"a AUTHENTICATE CRAM-MD5\r\n", "a NO [CANNOT] This mechanism is not supported; use PLAIN\r\n"},
 		"no mechanism":          {"a AUTHENTICATE\r\n", "a BAD AUTHENTICATE takes a mechanism and a response\r\n"},
 		"three bad commands":    {"a SELECT INBOX\r\nb FOO\r\nc LOGI me x\r\nd NOOP\r\n", "a" + bad + "b" + bad + "c" + bad + tooMany},
 		"no tag":                {"\r\n", "* BAD A command begins with a tag\r\n"},
 		"a tag that is none":    {"(a NOOP\r\n", "* BAD A command begins with a tag\r\n"},
-		"NUL":                   {"a LOGIN me s\x00\r\n", "a BAD Control characters are not allowed\r\n"},
-		"a long line":           {"a LOGIN " + strings.Repeat("x", maxLine), "* BYE The command is too long\r\n"},
+		"NUL":                   {"a LOGIN me s\x00\r\n", "* BYE The line holds a NUL; closing\r\n"},
+		"a long line":           {"a LOGIN " + strings.Repeat("x", maxLine), "* BYE The command is too long; closing\r\n"},
 		"a long literal":        {"a LOGIN {8193}\r\nb NOOP\r\n", "a BAD The literal is too long\r\nb OK done\r\n"},
-		"a long one, unasked":   {"a LOGIN {8193+}\r\n", "* BYE The command is too long\r\n"},
-		"a literal for nothing": {"a APPEND x {5}\r\nb NOOP\r\n", "a BAD Unknown command\r\nb OK done\r\n"},
-		"HTTP":                  {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "* BYE This is no web server\r\n"},
-		"HTTP with a login":     {"POST /x HTTP/1.0\r\n\r\na LOGIN me secret\r\n", "* BYE This is no web server\r\n"},
-		"TLS":                   {"\x16\x03\x01\x02\x00\x01", "* BYE This port is without TLS; choose no encryption, or the port for TLS\r\n"},
-		"SSL 2":                 {"\x80\x2e\x01\x03\x01", "* BYE This port is without TLS; choose no encryption, or the port for TLS\r\n"},
+		"a long one, unasked":   {"a LOGIN {8193+}\r\n", "* BYE The command is too long; closing\r\n"},
+		"a literal for nothing": {"a APPEND x {5}\r\nb NOOP\r\n", "a BAD Unknown command, or not before the login\r\nb OK done\r\n"},
+		"HTTP":                  {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "* BYE This port speaks IMAP, not HTTP; closing\r\n"},
+		"HTTP with a login":     {"POST /x HTTP/1.0\r\n\r\na LOGIN me secret\r\n", "* BYE This port speaks IMAP, not HTTP; closing\r\n"},
+		"TLS":                   {"\x16\x03\x01\x02\x00\x01", "* BYE This port begins without TLS; closing\r\n"},
+		"SSL 2":                 {"\x80\x2e\x01\x03\x01", "* BYE This port begins without TLS; closing\r\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -115,22 +118,17 @@ func TestReception(t *testing.T) {
 }
 
 // converse sends text, ends, and gives all that was heard, with "IN", the tag and what came behind a login.
-func converse(t testing.TB, text string, change func(*reception)) string {
+func converse(t testing.TB, text string, change func(*dialogue, *prelogin.Config)) string {
 	program, c := tcpPair(t)
-	r := desk(c)
-	if change != nil {
-		change(r)
-	}
+	d := desk(c, change)
 	var result string
 	var server sync.WaitGroup
 	server.Go(func() {
-		if tag, err := r.run(); err == nil {
-			result = strings.TrimSpace("IN " + tag + " " + string(r.pipelined()))
-			if len(r.pipelined()) > 0 {
-				result += "\r\n"
-			}
+		if tag, err := d.run(); err == nil {
+			_, rest := d.conn.Release()
+			result = strings.TrimRight("IN "+tag+" "+string(rest), " ")
 		}
-		r.tcp.Close()
+		c.Close()
 	})
 	server.Go(func() { io.WriteString(program, text); program.CloseWrite() })
 	heard, _ := io.ReadAll(program)
@@ -160,8 +158,8 @@ func tcpPair(t testing.TB) (dialled, accepted *net.TCPConn) {
 
 // From another computer there is no login before TLS, and none of the ways to send a password is offered.
 func TestRemote(t *testing.T) {
-	const refused = " NO [PRIVACYREQUIRED] TLS is required before a login from another computer\r\n"
-	got := converse(t, "a LOGIN me secret\r\nb AUTHENTICATE PLAIN\r\nc AUTHENTICATE LOGIN bWU=\r\n", func(r *reception) { r.needsTLS, r.offersTLS = true, true })
+	const refused = " NO [PRIVACYREQUIRED] STARTTLS comes first\r\n"
+	got := converse(t, "a LOGIN me secret\r\nb AUTHENTICATE PLAIN\r\nc AUTHENTICATE LOGIN bWU=\r\n", func(d *dialogue, _ *prelogin.Config) { d.needsTLS = true })
 	want := "* OK [CAPABILITY IMAP4rev1 SASL-IR ID IDLE STARTTLS LOGINDISABLED] Waxseal ready\r\na" + refused + "b" + refused + "c" + refused
 	if got != want {
 		t.Errorf("heard\n%q, want\n%q", got, want)
@@ -171,11 +169,10 @@ func TestRemote(t *testing.T) {
 // What came in clear text behind STARTTLS is thrown away, and a second STARTTLS is refused.
 func TestStartTLS(t *testing.T) {
 	program, c := tcpPair(t)
-	r := desk(c)
-	r.needsTLS, r.offersTLS = true, true
+	d := desk(c, func(d *dialogue, _ *prelogin.Config) { d.needsTLS = true })
 	var server sync.WaitGroup
 	server.Go(func() {
-		if tag, err := r.run(); tag != "d" || err != nil {
+		if tag, err := d.run(); tag != "d" || err != nil {
 			t.Errorf("logged in with %q, %v", tag, err)
 		}
 	})
@@ -187,7 +184,7 @@ func TestStartTLS(t *testing.T) {
 	}
 	secure := tls.Client(program, &tls.Config{InsecureSkipVerify: true})
 	io.WriteString(secure, "b CAPABILITY\r\nc STARTTLS\r\nd LOGIN me secret\r\n")
-	want := "* CAPABILITY IMAP4rev1 SASL-IR ID IDLE AUTH=PLAIN\r\nb OK done\r\nc BAD TLS is already active or not possible\r\n"
+	want := "* CAPABILITY IMAP4rev1 SASL-IR ID IDLE AUTH=PLAIN\r\nb OK done\r\nc BAD TLS is already active\r\n"
 	got := make([]byte, len(want))
 	if io.ReadFull(secure, got); string(got) != want {
 		t.Errorf("heard %q, want %q", got, want)
@@ -195,23 +192,19 @@ func TestStartTLS(t *testing.T) {
 	server.Wait()
 }
 
-// The port for TLS.
+// The port for TLS: who does not begin it is offered STARTTLS and no login.
 func TestImplicitTLS(t *testing.T) {
-	implicit := func(r *reception) { r.implicit = true }
-	const noTLS = "* BYE This port is for TLS; choose SSL/TLS as encryption, or the port without\r\n"
-	if got := converse(t, "a LOGIN me secret\r\n", implicit); got != noTLS {
+	implicit := func(d *dialogue, cfg *prelogin.Config) { d.needsTLS, cfg.Implicit = true, true }
+	if got := converse(t, "a LOGIN me secret\r\n", implicit); !strings.Contains(got, "STARTTLS LOGINDISABLED") || !strings.HasSuffix(got, "a NO [PRIVACYREQUIRED] STARTTLS comes first\r\n") {
 		t.Errorf("clear text heard %q", got)
 	}
-	if got := converse(t, "\x16\x03\x01\x00\x02xy", implicit); strings.Contains(got, "OK") {
-		t.Errorf("a broken handshake heard %q", got)
-	}
 	program, c := tcpPair(t)
-	r := desk(c)
-	r.implicit = true
+	d := desk(c, implicit)
 	var server sync.WaitGroup
 	server.Go(func() {
-		if tag, err := r.run(); tag != "a" || err != nil || string(r.pipelined()) != "b NOOP\r\n" {
-			t.Errorf("logged in with %q, %v, %q behind it", tag, err, r.pipelined())
+		tag, err := d.run()
+		if _, rest := d.conn.Release(); tag != "a" || err != nil || string(rest) != "b NOOP\r\n" {
+			t.Errorf("logged in with %q, %v, %q behind it", tag, err, rest)
 		}
 	})
 	secure := tls.Client(program, &tls.Config{InsecureSkipVerify: true})
@@ -222,30 +215,36 @@ func TestImplicitTLS(t *testing.T) {
 	server.Wait()
 }
 
-// Silence ends with BYE, and so does what Waxseal wants to end; the port for TLS does not wait for long.
+// Silence ends with BYE, and so does what Waxseal wants to end.
 func TestSilence(t *testing.T) {
 	tests := map[string]struct {
-		change func(*reception)
-		want   string
-		after  time.Duration
+		why   error
+		want  string
+		after time.Duration
 	}{
-		"silent":         {func(r *reception) {}, hello + "* BYE You have been silent for too long\r\n", time.Minute},
-		"a greeting":     {func(r *reception) { r.implicit = true }, "* BYE This port is for TLS; choose SSL/TLS as encryption, or the port without\r\n", tlsHello},
-		"has to go":      {func(r *reception) { r.why = func() string { return "Go" } }, hello + "* BYE Go\r\n", 0},
-		"has to go soon": {func(r *reception) { time.AfterFunc(time.Second, expel(r)) }, hello + "* BYE Go\r\n", time.Second},
+		"silent":   {nil, hello + "* BYE No login within 1m0s; closing\r\n", time.Minute},
+		"evicted":  {errEvicted, hello + "* BYE Too many connections; closing one that has not logged in\r\n", time.Second},
+		"stopping": {errStopping, hello + "* BYE Waxseal is stopping; try again later\r\n", time.Second},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				program, c := net.Pipe()
-				r := desk(c)
-				test.change(r)
 				began := time.Now()
+				d := desk(c, func(_ *dialogue, cfg *prelogin.Config) {
+					cfg.Ended = func() error {
+						if time.Since(began) < time.Second {
+							return nil
+						}
+						return test.why
+					}
+				})
+				if test.why != nil {
+					time.AfterFunc(time.Second, d.conn.Nudge)
+				}
 				go func() {
 					defer c.Close()
-					if _, err := r.run(); err != errLeft {
-						t.Errorf("ended with %v", err)
-					}
+					d.run()
 				}()
 				heard, _ := io.ReadAll(program)
 				if took := time.Since(began); string(heard) != test.want || took != test.after {
@@ -256,20 +255,9 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-func expel(r *reception) func() {
-	var out atomic.Bool
-	r.why = func() string {
-		if out.Load() {
-			return "Go"
-		}
-		return ""
-	}
-	return func() { out.Store(true); r.nudge() }
-}
-
-// FuzzReception: whatever a mail program says, each line that it hears is a response, and a login needs the
+// FuzzDialogue: whatever a mail program says, each line that it hears is a response, and a login needs the
 // password.
-func FuzzReception(f *testing.F) {
+func FuzzDialogue(f *testing.F) {
 	for _, seed := range []string{
 		"a LOGIN me secret\r\n", "a LOGIN {2}\r\nme {6+}\r\nsecret\r\nb SELECT x\r\n", "a AUTHENTICATE PLAIN\r\nAG1lAHNlY3JldA==\r\n",
 		"a AUTHENTICATE LOGIN bWU=\r\n*\r\n", "a STARTTLS\r\n\x16\x03\x01", "GET / HTTP/1.1\r\n", "\x00\r\n a\r\n{5}\r\n", "a ID (\"x\" {3}\r\nabc)\r\n", "a LOGIN \"\\\"\" \"",
@@ -278,16 +266,16 @@ func FuzzReception(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		c := &script{in: bytes.NewReader(sent)}
-		r := desk(c)
-		r.tls = nil // its alerts are no lines
 		used := ""
-		login := r.login
-		r.login = func(user, password string) *mailbox.Refusal { used = password; return login(user, password) }
-		_, err := r.run()
+		d := desk(c, nil)
+		login := d.login
+		d.login = func(name, password string) answer { used = password; return login(name, password) }
+		_, err := d.run()
 		if err == nil && used != "secret" {
 			t.Errorf("logged in with %q", used)
 		}
-		for line := range strings.Lines(c.out.String()) {
+		said, _, _ := strings.Cut(c.out.String(), "\x15\x03") // an alert of TLS
+		for line := range strings.Lines(said) {
 			tag, rest, _ := strings.Cut(line, " ")
 			if !strings.HasSuffix(line, "\r\n") || tag != "+" && tag != "*" && !isTag(tag) || rest == "" {
 				t.Errorf("said %q", line)
