@@ -23,17 +23,30 @@ var (
 const (
 	Connecting = "connecting" // the lookup, TCP, and the HTTP proxy
 	Handshake  = "TLS handshake"
+	LoggingIn  = "login" // the protocol's own dialogue up to its end
 )
 
 // Error is a connection to a server that could not be made.
 type Error struct {
-	Step string // Connecting or Handshake
+	Step string // Connecting, Handshake or LoggingIn
 	Addr string // host:port
 	Err  error
 }
 
 // Error implements error.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %v", e.Addr, e.Step, e.Err) }
+
+// Lost is the error of a dialogue that broke before the login was complete. An [*Error] and what only a
+// person can change (ErrNoTLS, ErrNotLoopback, ErrNoOAuth) stay as they are.
+func Lost(addr string, err error) error {
+	if _, already := errors.AsType[*Error](err); already || err == nil {
+		return err
+	}
+	if errors.Is(err, ErrNoTLS) || errors.Is(err, ErrNotLoopback) || errors.Is(err, ErrNoOAuth) {
+		return fmt.Errorf("%s: %w", addr, err)
+	}
+	return &Error{Step: LoggingIn, Addr: addr, Err: err}
+}
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }

@@ -32,6 +32,7 @@ type Failure struct {
 // subject is whom a failure is about, in people's words.
 type subject struct {
 	account, provider, host string
+	protocol                api.Protocol // of the mail server
 
 	login        string // the name that the account logs in with at the mail server
 	adminConsent string // a page on which an administrator can agree, if there is one
@@ -41,12 +42,12 @@ type subject struct {
 	scopes []string // what is asked for at a sign-in
 }
 
-func subjectOf(box *Mailbox) subject {
+func subjectOf(box *Mailbox, p api.Protocol) subject {
 	if box == nil {
-		return subject{account: "this account", provider: "The provider"}
+		return subject{account: "this account", provider: "The provider", protocol: api.SMTP}
 	}
-	host, _, _ := net.SplitHostPort(box.Provider.SMTP)
-	s := subject{account: box.Address, provider: box.ProviderName(), host: host, login: box.Account.Login, scopes: box.Provider.Scopes, adminConsent: box.Provider.AdminConsent()}
+	host, _, _ := net.SplitHostPort(box.Addr(p))
+	s := subject{protocol: p, account: box.Address, provider: box.ProviderName(), host: host, login: box.Account.Login, scopes: box.Provider.Scopes, adminConsent: box.Provider.AdminConsent()}
 	if s.login == "" {
 		s.login = box.Address
 	}
@@ -59,7 +60,7 @@ func subjectOf(box *Mailbox) subject {
 // say makes a Text that may name the account, the provider and its mail server.
 func (s subject) say(key string, pairs ...string) api.Text {
 	var used []string
-	for _, place := range []struct{ name, value string }{{"Account", s.account}, {"Provider", s.provider}, {"Host", s.host}} {
+	for _, place := range []struct{ name, value string }{{"Account", s.account}, {"Provider", s.provider}, {"Host", s.host}, {"Key", string(s.protocol)}} {
 		if strings.Contains(key, "{{."+place.name+"}}") {
 			used = append(used, place.name, place.value)
 		}
@@ -83,8 +84,11 @@ func (s subject) lasting(state api.State, code, what, cure string, pairs ...stri
 // again can help, and what to do. SMTP replies, the lines of doctor, cards and
 // notifications are made of what it gives. No error's own text goes out unless
 // it was written for people, or is the other side's and marked as such.
-func Explain(box *Mailbox, err error) Failure {
-	s := subjectOf(box)
+func Explain(box *Mailbox, err error) Failure { return ExplainFor(box, api.SMTP, err) }
+
+// ExplainFor is Explain for an error of the account's server for a protocol.
+func ExplainFor(box *Mailbox, p api.Protocol, err error) Failure {
+	s := subjectOf(box, p)
 	if p := s.explain(err); p != nil {
 		return Failure{p, 0}
 	}
@@ -93,7 +97,7 @@ func Explain(box *Mailbox, err error) Failure {
 
 // ExplainAlone is what is known of an error that belongs to no account; nil where only its own
 // text tells.
-func ExplainAlone(err error) *api.Problem { return subjectOf(nil).explain(err) }
+func ExplainAlone(err error) *api.Problem { return subjectOf(nil, api.SMTP).explain(err) }
 
 func (s subject) explain(err error) *api.Problem {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
@@ -221,11 +225,11 @@ func explainLogin(s subject, err error) *api.Problem {
 		p := s.passing("", "4.3.2", "All connections that {{.Provider}} allows {{.Account}} are in use.", "Try again in a minute.")
 		return p
 	case errors.Is(err, dial.ErrNoTLS):
-		return s.lasting(api.Unusable, "5.7.10", "{{.Provider}} offers no TLS, and Waxseal does not send your access token in clear text.", "Check the provider’s smtp and smtp_tls in the configuration.")
+		return s.lasting(api.Unusable, "5.7.10", "{{.Provider}} offers no TLS, and Waxseal does not send your access token in clear text.", "Check the provider’s {{.Key}} and {{.Key}}_tls in the configuration.")
 	case errors.Is(err, dial.ErrNoOAuth):
-		return s.lasting(api.Unusable, "5.7.4", "{{.Provider}}’s mail server {{.Host}} offers no sign-in with OAuth.", "Check that smtp in the configuration is the server for mail programs.")
+		return s.lasting(api.Unusable, "5.7.4", "{{.Provider}}’s mail server {{.Host}} offers no sign-in with OAuth.", "Check that {{.Key}} in the configuration is the server for mail programs.")
 	case errors.Is(err, dial.ErrNotLoopback):
-		return s.lasting(api.Unusable, "5.7.4", "smtp_tls = \"none\" is for servers on this computer only.", "Use \"starttls\" or \"implicit\" for {{.Provider}}.")
+		return s.lasting(api.Unusable, "5.7.4", "{{.Key}}_tls = \"none\" is for servers on this computer only.", "Use \"starttls\" or \"implicit\" for {{.Provider}}.")
 	}
 	return nil
 }
@@ -406,7 +410,7 @@ func UnknownAccount(address string) error {
 }
 
 // NotRegistered is the problem of an account whose provider does not know Waxseal yet.
-func NotRegistered(b *Mailbox) *api.Problem { return subjectOf(b).notRegistered() }
+func NotRegistered(b *Mailbox) *api.Problem { return subjectOf(b, api.SMTP).notRegistered() }
 
 // Offline is the problem of a machine without a network, if that is what err comes of; else nil.
 func Offline(err error) *api.Problem {

@@ -66,7 +66,7 @@ func TestProvidersAnswers(t *testing.T) {
 	} {
 		r := upstream.Reply{Code: c.code, Lines: []string{c.text}}
 		refused := &upstream.AuthError{Reply: r}
-		p := explainRefusal(subjectOf(nil), refused)
+		p := explainRefusal(subjectOf(nil, api.SMTP), refused)
 		if p.State != c.state || !strings.Contains(p.Error(), c.cure) || p.Lasting != (c.state.Severity() == api.NeedsSomebody) {
 			t.Errorf("%d %s: %s, lasting %t, %q; want %s, %q", c.code, c.text, p.State, p.Lasting, p, c.state, c.cure)
 		}

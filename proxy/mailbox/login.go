@@ -49,8 +49,24 @@ const (
 	Paused                           // the user has paused Waxseal
 )
 
-// Words are the refusal in English for a mail program, on one line.
+// Words are the refusal in English for a mail program, on one line. For programs that read it is ASCII:
+// not all of them expect anything else in an answer (RFC 3501 section 9, RFC 1939 section 3).
 func (r *Refusal) Words() string {
+	if r.client == nil || !r.client.Protocol.Reads() {
+		return r.words()
+	}
+	return strings.Map(func(c rune) rune {
+		if c > unicode.MaxASCII {
+			return '?'
+		}
+		return c
+	}, plainMarks.Replace(r.words()))
+}
+
+// plainMarks writes punctuation in ASCII.
+var plainMarks = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "…", "...", "–", "-")
+
+func (r *Refusal) words() string {
 	switch r.Kind {
 	case WrongPassword:
 		return "Wrong user name or local password; `waxseal account password ADDRESS` shows the right ones"
@@ -178,7 +194,7 @@ func (h *Hall) Passed(c *Client) {
 // account's counts.
 func (h *Hall) Refuse(c *Client, b *Mailbox, err error) *Refusal {
 	c.Logout()
-	r := &Refusal{Kind: Passing, Problem: Explain(b, err).Problem, Err: err, Box: b, hall: h, client: c}
+	r := &Refusal{Kind: Passing, Problem: ExplainFor(b, c.Protocol, err).Problem, Err: err, Box: b, hall: h, client: c}
 	if r.Problem.Lasting {
 		r.Kind = Lasting
 	}

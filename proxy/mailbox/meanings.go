@@ -129,7 +129,7 @@ func KnownReply(box *Mailbox, r upstream.Reply) *api.Problem {
 // ExplainReply explains the provider's answer to a message or a recipient that it
 // did not take.
 func ExplainReply(box *Mailbox, r upstream.Reply) *api.Problem {
-	s := subjectOf(box)
+	s := subjectOf(box, api.SMTP)
 	p := &api.Problem{Account: s.account, Lasting: r.Code/100 == 5, Said: r.String(), What: s.say("{{.Provider}} did not accept the message.")}
 	if m, known := meaningOf(r); known {
 		p.What, p.Cure = s.say(m.what), s.say(m.cure)

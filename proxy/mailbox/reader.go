@@ -119,7 +119,7 @@ func (r *Reader) Spare(there bool) {
 func (r *Reader) Note(err error) {
 	if err == nil {
 		r.trouble.Store(nil)
-	} else if p := Explain(r.box, err); p.State != "" {
+	} else if p := ExplainFor(r.box, r.protocol, err); p.State != "" {
 		r.trouble.Store(p.Problem)
 	}
 	r.hall.Changed.Wake()

@@ -3,8 +3,10 @@ package mailbox
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
@@ -94,4 +96,31 @@ func (b *Mailbox) newReader(p api.Protocol) *Reader {
 		box: b, hall: b.hall, protocol: p, all: b.hall.Stats.reading[p],
 		server: &dial.Server{Addr: address, TLS: dial.TLSMode(tls), Roots: b.parts.Roots, Proxy: b.parts.Proxy, Timeout: b.parts.Timeouts.Dial},
 	}
+}
+
+// Mechanism is the SASL mechanism to use though the server for a protocol does not announce it, as it writes
+// it; "" means one that it announces.
+func (b *Mailbox) Mechanism(p api.Protocol) string { return strings.ToUpper(b.Provider.Auth(p)) }
+
+// Try calls login, which connects to the server for a protocol and logs in, behind the server's breaker.
+// Only the server's health counts: not a login that it refuses, nor what only a person can change, nor a
+// caller who left.
+func (b *Mailbox) Try(ctx context.Context, p api.Protocol, login func() error) error {
+	var err error
+	verdict := b.Breaker(p).Do(func() error {
+		err = login()
+		refused, ok := errors.AsType[*ServerError](err)
+		switch {
+		case err == nil, ok && refused.Op != "greeting",
+			errors.Is(err, dial.ErrNoTLS), errors.Is(err, dial.ErrNotLoopback), errors.Is(err, dial.ErrNoOAuth):
+			return nil
+		case ctx.Err() != nil:
+			return context.Canceled
+		}
+		return err
+	})
+	if open, ok := errors.AsType[*breaker.OpenError](verdict); ok {
+		return open
+	}
+	return err
 }

@@ -106,7 +106,7 @@ func (b *Mailbox) state(c Circumstances, token oauth.Status) (api.State, *api.Pr
 		trouble = nil // there is a password now
 	}
 	if b.Provider.ClientID == "" {
-		trouble = subjectOf(b).notRegistered()
+		trouble = subjectOf(b, api.SMTP).notRegistered()
 	}
 	if token.Err != nil {
 		p := Explain(b, token.Err)
@@ -138,7 +138,7 @@ func (c Circumstances) obstacle(b *Mailbox) *api.Problem {
 	}
 	for _, server := range b.servers() {
 		if server.State != breaker.Closed {
-			return explainBreaker(subjectOf(b), &breaker.OpenError{Name: server.Name, RetryIn: server.RetryIn, Cause: server.Cause})
+			return explainBreaker(subjectOf(b, api.SMTP), &breaker.OpenError{Name: server.Name, RetryIn: server.RetryIn, Cause: server.Cause})
 		}
 	}
 	return nil
@@ -160,7 +160,7 @@ func (c Circumstances) unsent(b *Mailbox) *api.Problem {
 	if last.Result == api.Refused && c.Past.Unsent < unsentMost {
 		return nil
 	}
-	return subjectOf(b).unsent(last)
+	return subjectOf(b, api.SMTP).unsent(last)
 }
 
 // tokenStates are the states of accounts without a problem.

@@ -18,10 +18,10 @@ import (
 )
 
 // Values of Config.GrantType: rights that an organisation's administrator gave the program itself, so
-// that it sends for many mailboxes.
+// that it serves many mailboxes.
 const (
 	// ClientCredentials is RFC 6749 section 4.4, as Microsoft 365 has it. The secret is kept under
-	// [ClientKey].
+	// [ClientKey]. What the program may do is in the token: see [Grant.Allows].
 	ClientCredentials = "client_credentials"
 	// JWTBearer is RFC 7523 section 2.1, as Google's service accounts with domain-wide delegation
 	// have it. The key file is kept under [ServiceKey], as downloaded.
@@ -34,11 +34,11 @@ const (
 )
 
 // errNoSignIn is the answer to a consent that would be of no use.
-var errNoSignIn = errors.New("nobody signs in for this account: the program has its own right to send for it (grant_type)")
+var errNoSignIn = errors.New("nobody signs in for this account: the program has its own right to its mailbox (grant_type)")
 
 // appToken gets an access token by the program's own right. Only an administrator can give that, and
 // the registration with it.
-func (g *Grant) appToken(ctx context.Context) (*cached, error) {
+func (g *Grant) appToken(ctx context.Context, generation uint64) (*cached, error) {
 	prepare, cancel := context.WithTimeout(ctx, g.patience)
 	defer cancel()
 	q, err := g.appQuestion(prepare)
@@ -61,6 +61,7 @@ func (g *Grant) appToken(ctx context.Context) (*cached, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.knows(generation, rolesOf(a.access))
 	return newCached(a), nil
 }
 

@@ -52,7 +52,7 @@ func TestConsentAnswersItsOwnUserOnly(t *testing.T) {
 	if page := <-b.pages; !strings.Contains(page, "Signed in") {
 		t.Errorf("its own user's browser shows %s", page)
 	}
-	if got, err := secrets.Get(t.Context(), "refresh/"+me); err != nil || got != "refresh of "+me {
+	if got, err := secrets.Get(t.Context(), "refresh/"+me); err != nil || parseStored(got).value != "refresh of "+me {
 		t.Errorf("stored %q, %v", got, err)
 	}
 }

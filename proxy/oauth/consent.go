@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,7 +131,7 @@ func (g *Grant) trade(ctx context.Context, code, redirect, verifier string) (ans
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	a, err := retry(ctx, g.patience, (*EndpointError).unprocessed, func() (answer, error) {
-		return g.once().post(ctx, question{secret: secret, scope: g.refreshScope(), form: url.Values{
+		return g.once().post(ctx, question{secret: secret, scope: strings.Join(g.cfg.Scopes, " "), form: url.Values{
 			"grant_type":    {"authorization_code"},
 			"code":          {code},
 			"redirect_uri":  {redirect},
@@ -161,8 +162,8 @@ func ofApproval(r Reason) bool {
 
 // take makes an answer the account's grant, if it came from the account's user and is for mail.
 func (g *Grant) take(ctx context.Context, a answer, nonce string) error {
-	if missing := g.missingScopes(a.scopes); len(missing) > 0 {
-		return &ConsentError{Account: g.account, Reason: ScopeMissing, Missing: missing, asked: true}
+	if err := g.tooLittle(a); err != nil {
+		return err
 	}
 	if a.refresh == "" {
 		return errors.New("the provider gave no refresh token; scopes or auth_params must ask for one (such as offline_access, or access_type=offline)")
@@ -174,6 +175,28 @@ func (g *Grant) take(ctx context.Context, a answer, nonce string) error {
 		return err
 	}
 	return g.adopt(ctx, a, signedIn)
+}
+
+// tooLittle is the error of an answer that grants nothing of what the account does, or not sending,
+// which it may have been able to do before. An answer that grants only part of the rest is taken; see
+// [Grant.Allows].
+func (g *Grant) tooLittle(a answer) error {
+	granted := grantedBy(a, g.cfg.Scopes)
+	if len(granted) == 0 && len(a.scopes) > 0 { // nothing for mail
+		granted = a.scopes
+	}
+	var lost, missing []string
+	for _, use := range g.uses() {
+		if lacks := g.lacking(use, granted); len(lacks) > 0 {
+			lost = append(lost, use)
+			missing = append(missing, lacks...)
+		}
+	}
+	if len(lost) == 0 || lost[0] != useSMTP && len(lost) < len(g.uses()) {
+		return nil
+	}
+	slices.Sort(missing)
+	return &ConsentError{Account: g.account, Reason: ScopeMissing, Missing: slices.Compact(missing), asked: true, text: notGranted(lost)}
 }
 
 // callbackError is the error that the provider sent the browser back with (RFC 6749 section 4.1.2.1),

@@ -173,7 +173,7 @@ func TestConsentGranted(t *testing.T) {
 					t.Errorf("%s = %q, want %q", k, got, want)
 				}
 			}
-			if got, err := secrets.Get(t.Context(), "refresh/"+me); err != nil || got != "refresh of "+me {
+			if got, err := secrets.Get(t.Context(), "refresh/"+me); err != nil || parseStored(got).value != "refresh of "+me {
 				t.Errorf("stored %q, %v", got, err)
 			}
 			wantState(t, g, Ready, "")
@@ -554,7 +554,7 @@ func TestConsentsDoNotMix(t *testing.T) {
 				return
 			}
 			wantToken(t, g, "access of "+account)
-			if got, _ := secrets.Get(t.Context(), "refresh/"+account); got != "refresh of "+account {
+			if got, _ := secrets.Get(t.Context(), "refresh/"+account); parseStored(got).value != "refresh of "+account {
 				t.Errorf("%s has %q", account, got)
 			}
 		})
@@ -600,7 +600,7 @@ func TestConsentWithLockedKeystore(t *testing.T) {
 	if err := g.save(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if got, _ := secrets.Get(t.Context(), "refresh/"+me); got != "refresh of "+me {
+	if got, _ := secrets.Get(t.Context(), "refresh/"+me); parseStored(got).value != "refresh of "+me {
 		t.Errorf("stored %q", got)
 	}
 }

@@ -69,7 +69,7 @@ func (e *AdminError) Error() string {
 	if e.asked {
 		return "not signed in: " + e.Why()
 	}
-	return fmt.Sprintf("an administrator must let Waxseal send for %s: %s", e.Account, e.Why())
+	return fmt.Sprintf("an administrator must let Waxseal use %s: %s", e.Account, e.Why())
 }
 
 // Why says in plain English what the reason is.
@@ -198,6 +198,8 @@ func ReasonOf(err error) Reason {
 		return e.Reason
 	case *EndpointError:
 		return e.Reason
+	case *ScopeError:
+		return e.Reason
 	case *IdentityError:
 		return WrongUser
 	case *ClockError:
@@ -210,7 +212,7 @@ func ReasonOf(err error) Reason {
 func firstOf(err error) error {
 	for ; err != nil; err = errors.Unwrap(err) {
 		switch err.(type) {
-		case *ConsentError, *AdminError, *RefusedError, *EndpointError, *IdentityError, *ClockError:
+		case *ConsentError, *AdminError, *RefusedError, *EndpointError, *ScopeError, *IdentityError, *ClockError:
 			return err
 		}
 	}
@@ -245,6 +247,8 @@ func SaidIn(err error) string {
 	case *RefusedError:
 		code, description = e.Code, e.Description
 	case *EndpointError:
+		code, description = e.Code, e.Description
+	case *ScopeError:
 		code, description = e.Code, e.Description
 	}
 	return quoted(code, description)

@@ -9,8 +9,9 @@ import (
 
 // Accept takes a refresh token that was granted elsewhere. The same one again, or one that rotation
 // has since replaced, changes nothing that is stored. In both cases an account that waits for consent
-// is tried again. It reports whether the token is another one.
-func (g *Grant) Accept(ctx context.Context, refreshToken string) (another bool, err error) {
+// is tried again. It reports whether the token is another one. scopes are those for which it was
+// issued, as far as they are known.
+func (g *Grant) Accept(ctx context.Context, refreshToken string, scopes ...string) (another bool, err error) {
 	if g.cfg.GrantType != "" {
 		return false, errNoSignIn
 	}
@@ -29,7 +30,8 @@ func (g *Grant) Accept(ctx context.Context, refreshToken string) (another bool, 
 		g.clear(false)
 		return false, nil
 	}
-	if err := g.deps.Secrets.Set(ctx, g.key(), refreshToken); err != nil {
+	token := stored{value: refreshToken, scopes: grantedBy(answer{}, scopes)}
+	if err := g.deps.Secrets.Set(ctx, g.key(), token.String()); err != nil {
 		return false, fmt.Errorf("store the refresh token of %s: %w", g.account, err)
 	}
 	g.clear(true)
@@ -78,7 +80,7 @@ func (g *Grant) clearLocked(another bool) {
 		g.generation++
 		g.flight = nil // its result will be dropped
 		g.unsaved, g.saveErr = nil, nil
-		g.signedIn = ""
+		g.signedIn, g.granted = "", nil
 		g.cached.Store(nil)
 	}
 }
@@ -98,13 +100,14 @@ func (g *Grant) adopt(ctx context.Context, a answer, signedIn string) error {
 		old = stored{} // what cannot be read may still be written
 	}
 	s := old.rotate(a.refresh)
+	s.scopes, s.named = grantedBy(a, g.cfg.Scopes), false
 	g.mu.Lock()
 	if g.closed { // whatever came after it would not know of the token
 		g.mu.Unlock()
 		return ErrClosed
 	}
 	g.clearLocked(true)
-	g.unsaved = &s
+	g.unsaved, g.granted = &s, s.scopes
 	g.mu.Unlock()
 	err = g.saveLocked(ctx)
 

@@ -25,13 +25,18 @@
 // of the provider; [*breaker.OpenError], too many of those; and the keystore's own, wrapped. The
 // first four have a [Reason]. None of them holds a secret, whatever the provider repeats.
 //
+// A consent may cover less than the account does: an administrator blocks reading, or the user leaves a
+// box empty. [Grant.Allows] says so, with a [*ScopeError], and the account goes on with the rest.
+// [Grant.Widen] asks the provider for more without the user, where that is possible. [Grant.Young]
+// gives a token for a session that is to last.
+//
 // A Grant begins with [Grant.Consent], the user's approval in their own browser (RFC 8252, RFC 7636),
 // with [Grant.Device], their approval on another machine (RFC 8628), or with [Grant.Accept], a
 // refresh token from elsewhere. Where the provider tells who signed in, another user than the
 // account's is refused with an [*IdentityError]. [Grant.Renew] keeps an idle consent alive,
 // [Grant.Revoke] gives it back.
 //
-// An organisation may give a program its own right to send (Config.GrantType). Such a Grant needs no
+// An organisation may give a program its own right to its mailboxes (Config.GrantType). Such a Grant needs no
 // consent; what it lacks an administrator must give, which is an [*AdminError].
 package oauth
 
@@ -55,9 +60,13 @@ type Config struct {
 	ClientID  string
 	AuthURL   string
 	TokenURL  string
-	DeviceURL string // RFC 8628; "" when the provider has none
-	RevokeURL string // RFC 7009; "" when the provider has none
-	Scopes    []string
+	DeviceURL string   // RFC 8628; "" when the provider has none
+	RevokeURL string   // RFC 7009; "" when the provider has none
+	Scopes    []string // asked for at a sign-in
+
+	// Needs are the scopes without which what the account does cannot work, by its name: "smtp",
+	// "imap" or "pop". Nil means that it sends, and needs those of Scopes that are about mail.
+	Needs map[string][]string
 
 	// ClientSecret is one that came with the program, for a desktop client, whose secret is not one
 	// (RFC 8252 section 8.5). One in the keystore takes precedence.
@@ -166,6 +175,7 @@ type Grant struct {
 	saving      bool      // a goroutine is trying again
 	lastSecret  *string   // the client secret as last read
 	signedIn    string    // whom the provider names; "" when it does not
+	granted     []string  // the scopes for mail, or a program's roles, that are known to be granted
 }
 
 const (

@@ -26,7 +26,7 @@ const (
 	SessionLimited    Reason = "session_limited"  // a policy wants a sign-in from time to time
 	DeniedByUser      Reason = "denied_by_user"   //
 	ApprovalExpired   Reason = "approval_expired" // the code of a sign-in, before it was used
-	ScopeMissing      Reason = "scope_missing"    // the user did not tick the box for mail
+	ScopeMissing      Reason = "scope_missing"    // the user did not tick a box for mail
 	AnsweredTwice     Reason = "answered_twice"   // two different answers came to one sign-in
 	WrongIssuer       Reason = "wrong_issuer"     // another provider answered (RFC 9207)
 	WrongUser         Reason = "wrong_user"       // somebody else signed in
@@ -35,7 +35,8 @@ const (
 	UserLocked        Reason = "user_locked"      // after wrong passwords, or for risk
 	PolicyBlocks      Reason = "policy_blocks"    //
 	AdminConsent      Reason = "admin_consent_needed"
-	DelegationMissing Reason = "delegation_missing" // the program's own right to send
+	DelegationMissing Reason = "delegation_missing" // the program's own right
+	RoleMissing       Reason = "role_missing"       // an application permission of a program that acts for itself
 	AssertionRefused  Reason = "assertion_refused"  // of a service account
 	KeyMissing        Reason = "key_missing"        // of a service account
 	NotRegistered     Reason = "not_registered"     // the client ID is unknown
@@ -88,7 +89,7 @@ var reasons = map[Reason]struct {
 	SessionLimited:    {ByUser, "the organisation's policy asks for a new sign-in from time to time", ""},
 	DeniedByUser:      {ByUser, "the sign-in was declined", ""},
 	ApprovalExpired:   {ByUser, "the approval came too late", ""},
-	ScopeMissing:      {ByUser, "permission to send mail was not granted", "sign in again and tick the box that lets Waxseal send mail"},
+	ScopeMissing:      {ByUser, "not all permissions for mail were granted", "sign in again and tick every box that is about mail"},
 	AnsweredTwice:     {ByUser, "two different answers came to this sign-in, so neither was used", "sign in again; if it happens again, somebody else on this computer may be interfering"},
 	WrongIssuer:       {ByUser, "the answer came from another provider", ""},
 	WrongUser:         {ByUser, "somebody else signed in", "sign in as the account's own user; for a shared mailbox or an alias, name the user who signs in as its login"},
@@ -97,7 +98,8 @@ var reasons = map[Reason]struct {
 	UserLocked:        {ByAdmin, "the user's account is locked for now", "ask an administrator to unlock it, or try again later"},
 	PolicyBlocks:      {ByAdmin, "the organisation's policy blocks this sign-in", "ask an administrator to allow it"},
 	AdminConsent:      {ByAdmin, "an administrator of the organisation must consent to this program first", "ask an administrator to do so, then sign in again"},
-	DelegationMissing: {ByAdmin, "the program has no right to send for this mailbox", "for a service account, allow its client ID and these scopes under domain-wide delegation"},
+	RoleMissing:       {ByAdmin, "the registration lacks an application permission", "add the permission to the registration, and have an administrator grant it"},
+	DelegationMissing: {ByAdmin, "the program has no right to this mailbox", "for a service account, allow its client ID and these scopes under domain-wide delegation"},
 	AssertionRefused:  {ByAdmin, "the service account was refused", "check that the user exists, that the key was not deleted, and this computer's clock"},
 	KeyMissing:        {ByAdmin, "the service account's key is missing or unusable", "give its key file again"},
 	NotRegistered:     {ByRegistration, "the client ID is not known to the provider, or not in this organisation", "check the client ID, and that the registration is for this organisation or for all"},

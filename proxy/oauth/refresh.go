@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -18,37 +19,89 @@ const maxTries = 3
 
 // refresh gets an access token: with the program's own right, or for the refresh token (RFC 6749
 // section 6).
-func (g *Grant) refresh(ctx context.Context, generation uint64) (*cached, error) {
+func (g *Grant) refresh(ctx context.Context, f *flight) (*cached, error) {
 	if g.cfg.GrantType != "" {
-		return g.appToken(ctx)
+		return g.appToken(ctx, f.generation)
 	}
 	token, secret, err := g.credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// When the connection breaks after the request was sent, what became of the token is unknown.
-	// Nothing is tried again by itself then. The next caller asks with the same token all the same:
-	// there is no other, and if the provider has replaced it only the user can help anyway.
+	g.knows(f.generation, token.scopes)
+	a, err := g.guarded(func() (answer, error) {
+		scope := f.scope
+		if scope == "" && token.named {
+			scope = g.refreshScope(token)
+		}
+		a, err := g.refreshAs(ctx, f.generation, &token, secret, scope)
+		if r, ok := errors.AsType[*RefusedError](err); ok && f.scope == "" && token.named && !ofClient(r) {
+			// What was granted once by being named may have been taken back: the rest goes on.
+			token.named, token.scopes = false, nil
+			if a, err = g.refreshAs(ctx, f.generation, &token, secret, ""); err == nil {
+				g.keep(ctx, f.generation, token)
+			}
+		}
+		return a, err
+	})
+	switch {
+	case err == nil:
+		return newCached(a), nil
+	case f.scope != "":
+		return nil, g.widenRefused(err, f.scope)
+	}
+	return nil, g.refreshRefused(err)
+}
+
+// refreshAs makes the request, with the scope in it unless that is "", and keeps what it brings: another
+// refresh token, and which scopes are granted.
+//
+// When the connection breaks after the request was sent, what became of the token is unknown. Nothing is
+// tried again by itself then. The next caller asks with the same token all the same: there is no other,
+// and if the provider has replaced it only the user can help anyway.
+func (g *Grant) refreshAs(ctx context.Context, generation uint64, token *stored, secret, scope string) (answer, error) {
 	replaced := false
 	again := func(f *EndpointError) bool { return f.unprocessed() || replaced }
-	a, err := g.guarded(func() (answer, error) {
-		return retry(ctx, g.patience, again, func() (answer, error) {
-			a, err := g.once().post(ctx, question{
-				form:   url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token.value}},
-				secret: secret,
-				scope:  g.refreshScope(),
-			})
-			if replaced = a.refresh != "" && a.refresh != token.value; replaced {
-				token = token.rotate(a.refresh)
-				g.keep(ctx, generation, token)
-			}
-			return a, err
-		})
+	return retry(ctx, g.patience, again, func() (answer, error) {
+		q := question{form: url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token.value}}, secret: secret}
+		if scope != "" {
+			q.form.Set("scope", scope)
+		} else {
+			q.scope = g.refreshScope(*token)
+		}
+		a, err := g.once().post(ctx, q)
+		next := *token
+		if replaced = a.refresh != "" && a.refresh != token.value; replaced {
+			next = next.rotate(a.refresh)
+		}
+		if err == nil {
+			next = next.after(a, strings.Fields(scope))
+			g.knows(generation, next.scopes)
+		}
+		if next.String() != token.String() {
+			*token = next
+			g.keep(ctx, generation, next)
+		}
+		return a, err
 	})
-	if err != nil {
-		return nil, g.refreshRefused(err)
+}
+
+// after is a token with what the answer to a refresh says of its scopes. One that says nothing leaves
+// them as they were, or has granted those that were named (RFC 6749 sections 5.1 and 6).
+func (s stored) after(a answer, asked []string) stored {
+	if scopes := grantedBy(a, asked); len(scopes) > 0 {
+		s.scopes = scopes
+		s.named = len(asked) > 0
 	}
-	return newCached(a), nil
+	return s
+}
+
+// knows remembers which scopes are granted, unless the user has given another refresh token since.
+func (g *Grant) knows(generation uint64, scopes []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if generation == g.generation {
+		g.granted = scopes
+	}
 }
 
 // credentials are the refresh token and the client secret.

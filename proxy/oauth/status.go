@@ -25,6 +25,7 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 type cached struct {
 	Token
 	refreshAt time.Time
+	youngTill time.Time
 	signedIn  string // whom the ID token names that came along; "" when there was none
 }
 
@@ -32,10 +33,15 @@ type cached struct {
 // AUTH it is for, and clocks may differ.
 const maxMargin = 5 * time.Minute
 
+// youngMargin is what a token must have left, at least, for a session that ends with it, unless half of
+// its life is less. Google's and Microsoft's tokens live an hour or a little more.
+const youngMargin = 30 * time.Minute
+
 func newCached(a answer) *cached {
 	return &cached{
 		Token:     Token{Value: a.access, Expiry: a.received.Add(a.life)},
 		refreshAt: a.received.Add(a.life - min(maxMargin, a.life/10)),
+		youngTill: a.received.Add(a.life - min(youngMargin, a.life/2)),
 		signedIn:  unverified(a.identity).login(),
 	}
 }
@@ -47,6 +53,7 @@ func before(now, t time.Time) bool {
 }
 
 func (c *cached) fresh(now time.Time) bool { return c != nil && before(now, c.refreshAt) }
+func (c *cached) young(now time.Time) bool { return c != nil && before(now, c.youngTill) }
 func (c *cached) valid(now time.Time) bool { return c != nil && before(now, c.Expiry) }
 
 // States of a Grant, for Status.State.

@@ -23,21 +23,47 @@ const saveTimeout = 5 * time.Second
 // accepted, a line end and the accepted one's hash. So reading an import file again after rotation has
 // long replaced its token changes nothing; putting the old token back would make the provider revoke
 // the grant. It is one item, so that the two cannot come apart.
+//
+// A third line has the scopes for mail that are granted, if they are known, after the word "named" if
+// refreshes must name them. A version that does not know of it keeps it beside the hash.
 type stored struct {
 	value  string
-	origin string // base64 of the SHA-256, or ""
+	origin string   // base64 of the SHA-256, or ""
+	scopes []string // granted; none if that is not known
+	named  bool     // they were granted by a refresh that named them, so the next ones do too
 }
 
-func parseStored(s string) stored {
-	value, origin, _ := strings.Cut(s, "\n") // no token has one in it
-	return stored{value, origin}
+// named begins the line of the scopes; no scope for mail is called so.
+const named = "named"
+
+func parseStored(s string) (t stored) {
+	lines := strings.Split(s, "\n") // no token has one in it
+	t.value = lines[0]
+	if len(lines) > 1 {
+		t.origin = lines[1]
+	}
+	if len(lines) > 2 {
+		t.scopes = strings.Fields(lines[2])
+		if t.named = len(t.scopes) > 0 && t.scopes[0] == named; t.named {
+			t.scopes = t.scopes[1:]
+		}
+	}
+	return t
 }
 
 func (s stored) String() string {
-	if s.origin == "" {
-		return s.value
+	text := s.value
+	if s.origin != "" || len(s.scopes) > 0 {
+		text += "\n" + s.origin
 	}
-	return s.value + "\n" + s.origin
+	if len(s.scopes) > 0 {
+		text += "\n"
+		if s.named {
+			text += named + " "
+		}
+		text += strings.Join(s.scopes, " ")
+	}
+	return text
 }
 
 // rotate is what to store when value takes the place of s.

@@ -23,20 +23,41 @@ const (
 // flight is a refresh in progress, and afterwards its result.
 type flight struct {
 	generation uint64
+	scope      string        // what it asks for beyond what is granted; see [Grant.Widen]
 	done       chan struct{} // closed when the rest is set
 	token      Token
 	err        error
 	stale      bool // the user gave another refresh token in the meantime
 }
 
+// wish is what a caller wants of a refresh.
+type wish struct {
+	enough func(*cached, time.Time) bool // whether the cached token will do; nil means that none will
+	scope  string                        // to ask for; "" means what is granted
+}
+
+// has reports whether there is nothing to wait for.
+func (w wish) has(c *cached, now time.Time) bool { return w.enough != nil && w.enough(c, now) }
+
 // Token gives a fresh access token: the cached one, or one that it waits for until ctx ends or its
 // patience does. When the refresh fails or is slow while the old token is still good, the old token
 // is given.
 func (g *Grant) Token(ctx context.Context) (Token, error) {
-	if c := g.cached.Load(); c.fresh(g.deps.Now()) {
+	return g.tokenThat(ctx, (*cached).fresh)
+}
+
+// Young is Token for a session that ends with its token, as those of IMAP do: one that has at least 30
+// minutes left, or half of its life if that is less. When no younger one comes, the old one is given
+// while it is good.
+func (g *Grant) Young(ctx context.Context) (Token, error) {
+	return g.tokenThat(ctx, (*cached).young)
+}
+
+func (g *Grant) tokenThat(ctx context.Context, enough func(*cached, time.Time) bool) (Token, error) {
+	if c := g.cached.Load(); enough(c, g.deps.Now()) {
 		return c.Token, nil
 	}
-	f, err := g.await(ctx, false)
+	f, err := g.await(ctx, wish{enough: enough})
 	switch {
 	case err == nil && f.err == nil:
 		return f.token, nil
@@ -54,7 +75,7 @@ func (g *Grant) Token(ctx context.Context) (Token, error) {
 // Renew refreshes now, however fresh the token is: providers end a consent that is not used for some
 // months. The token in use stays until there is a newer one.
 func (g *Grant) Renew(ctx context.Context) error {
-	f, err := g.await(ctx, true)
+	f, err := g.await(ctx, wish{})
 	if err != nil {
 		return err
 	}
@@ -62,11 +83,11 @@ func (g *Grant) Renew(ctx context.Context) error {
 }
 
 // await joins or starts a refresh and waits for its end. Its own error says why there is none, or
-// that the answer is late. With a good token at hand it waits only a moment, unless forced.
-func (g *Grant) await(ctx context.Context, force bool) (*flight, error) {
+// that the answer is late. With a good token at hand it waits only a moment, unless none will do.
+func (g *Grant) await(ctx context.Context, w wish) (*flight, error) {
 	var late, enough <-chan time.Time
 	for {
-		f, err := g.join(force)
+		f, err := g.join(w)
 		if err != nil {
 			if result(err) == "breaker" {
 				g.deps.OnRefresh("breaker")
@@ -75,13 +96,13 @@ func (g *Grant) await(ctx context.Context, force bool) (*flight, error) {
 		}
 		if late == nil {
 			late = time.After(g.patience)
-			if !force && g.cached.Load().valid(g.deps.Now()) {
+			if w.enough != nil && g.cached.Load().valid(g.deps.Now()) {
 				enough = time.After(shortPatience)
 			}
 		}
 		select {
 		case <-f.done:
-			if !f.stale {
+			if !f.stale && f.answers(w) {
 				return f, nil
 			}
 		case <-enough:
@@ -94,6 +115,16 @@ func (g *Grant) await(ctx context.Context, force bool) (*flight, error) {
 	}
 }
 
+// answers reports whether a flight that has landed is one for the wish.
+func (f *flight) answers(w wish) bool { return f.scope == w.scope || w.scope == "" && !f.overreached() }
+
+// overreached reports whether a flight asked for more and was refused. That says nothing of what was
+// granted before.
+func (f *flight) overreached() bool {
+	_, refused := errors.AsType[*RefusedError](f.err)
+	return f.scope != "" && (refused || errors.Is(f.err, ErrScope))
+}
+
 var errLate = errors.New("no answer yet; Waxseal waits for it")
 
 // late is the error of a refresh that takes longer than callers can wait.
@@ -102,12 +133,12 @@ func (g *Grant) late() error {
 }
 
 // join gives the refresh in progress, or starts one, or says why there will be none. One is needed
-// unless the cached token is fresh, or when forced.
-func (g *Grant) join(force bool) (*flight, error) {
+// unless the cached token will do.
+func (g *Grant) join(w wish) (*flight, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.deps.Now()
-	if c := g.cached.Load(); !force && c.fresh(now) { // another flight landed as we came
+	if c := g.cached.Load(); w.has(c, now) { // another flight landed as we came
 		f := &flight{done: make(chan struct{}), token: c.Token}
 		close(f.done)
 		return f, nil
@@ -128,11 +159,11 @@ func (g *Grant) join(force bool) (*flight, error) {
 		g.fail(err)
 		return nil, err
 	}
-	f := &flight{generation: g.generation, done: make(chan struct{})}
+	f := &flight{generation: g.generation, scope: w.scope, done: make(chan struct{})}
 	g.flight = f
 	g.work.Go(func() {
 		g.deps.OnChange()
-		c, err := g.refresh(g.life, f.generation)
+		c, err := g.refresh(g.life, f)
 		g.land(f, c, err)
 	})
 	return f, nil
@@ -159,6 +190,7 @@ func (g *Grant) land(f *flight, c *cached, err error) {
 	f.stale = f.generation != g.generation
 	switch {
 	case f.stale: // of no use to the account as it is now
+	case f.overreached(): // the account goes on with what it has
 	case err != nil:
 		g.fail(err)
 	default:
@@ -170,6 +202,12 @@ func (g *Grant) land(f *flight, c *cached, err error) {
 	g.mu.Unlock()
 
 	result := result(err)
+	if f.overreached() {
+		g.deps.Log.Info("more was not granted", "err", err)
+		g.deps.OnChange()
+		close(f.done)
+		return
+	}
 	if err != nil {
 		g.deps.Log.Warn("token refresh failed", "result", result, "err", err)
 	} else {

@@ -30,7 +30,7 @@ type answer struct {
 
 // refused puts a refusal into POP's form: [AUTH] where another password helps, and else a code that
 // says whether to come back (RFC 3206). cause is what the provider's login failed with, or nil.
-func refused(r *mailbox.Refusal, cause error) answer {
+func refused(r *mailbox.Refusal, cause error) (line string, last bool) {
 	code := ""
 	switch r.Kind {
 	case mailbox.WrongPassword, mailbox.LockedOut:
@@ -46,7 +46,14 @@ func refused(r *mailbox.Refusal, cause error) answer {
 	if code == sysTemp && errors.As(cause, &said) && (said.Code == inUse || said.Code == loginDelay) {
 		code = said.Code
 	}
-	return answer{line: short("-ERR [" + code + "] " + r.Words), last: r.Kind == mailbox.LockedOut}
+	return short("-ERR [" + code + "] " + r.Words()), r.Kind == mailbox.LockedOut
+}
+
+// told is the answer to a login that failed, which is listed.
+func told(r *mailbox.Refusal, cause error) answer {
+	line, last := refused(r, cause)
+	r.Told(line)
+	return answer{line: line, last: last}
 }
 
 // The response codes of RFC 2449 section 8 and RFC 3206 that tell something else than a password.

@@ -3,7 +3,6 @@ package popd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 
 	"github.com/waxseal/waxseal/proxy/dial"
@@ -19,7 +18,7 @@ type account struct {
 	known     *memory
 
 	dial   func(ctx context.Context, starttls func(net.Conn) error) (net.Conn, error)
-	guard  func(func() error) error // the breaker
+	guard  func(ctx context.Context, try func() error) error // the breaker
 	token  func(ctx context.Context) (string, error)
 	reject func(token string)
 	worked func(user string)
@@ -86,7 +85,7 @@ func rejected(err error) bool {
 
 // try is one connection and one login, behind the breaker.
 func (a *account) try(ctx context.Context, user, token string) (drop *maildrop, err error) {
-	err = a.guard(func() error {
+	err = a.guard(ctx, func() error {
 		drop, err = a.connect(ctx, user, token)
 		return err
 	})
@@ -117,7 +116,7 @@ func (a *account) connect(ctx context.Context, user, token string) (*maildrop, e
 	if errors.As(err, &said) {
 		return nil, err
 	}
-	return nil, fmt.Errorf("%s: %w", a.addr, err)
+	return nil, dial.Lost(a.addr, err)
 }
 
 // talk is the dialogue with the provider, from its greeting to its answer to AUTH.

@@ -44,7 +44,7 @@ func newFake(t *testing.T, scripts ...string) *fake {
 			f.working.Go(func() { f.play(theirs, script) })
 			return ours, nil
 		},
-		guard: func(call func() error) error { return call() },
+		guard: func(_ context.Context, call func() error) error { return call() },
 		token: func(context.Context) (string, error) {
 			if len(f.tokens) == 0 {
 				return "", errNoToken
@@ -301,11 +301,14 @@ func TestRefused(t *testing.T) {
 		{mailbox.Lasting, auth, "-ERR [SYS/PERM] words", false},
 		{mailbox.Paused, nil, "-ERR [SYS/TEMP] words", false},
 	} {
-		if a := refused(&mailbox.Refusal{Kind: tt.kind, Words: "words"}, tt.cause); a.line != tt.line || a.last != tt.last || a.in {
-			t.Errorf("%d: %+v", tt.kind, a)
+		why := &mailbox.Refusal{Kind: tt.kind, Problem: &api.Problem{What: api.Say("Words.")}, Box: &mailbox.Mailbox{Address: me}, Limit: 9}
+		code, _, _ := strings.Cut(tt.line, "] ")
+		want := short(code + "] " + why.Words())
+		if line, last := refused(why, tt.cause); line != want || last != tt.last {
+			t.Errorf("%d: %q, %t", tt.kind, line, last)
 		}
 	}
-	long := refused(&mailbox.Refusal{Words: strings.Repeat("many words ", 99)}, nil).line
+	long, _ := refused(&mailbox.Refusal{Kind: mailbox.Passing, Problem: &api.Problem{What: api.Say(strings.Repeat("many words ", 99))}}, nil)
 	if len(long) > maxAnswer-2 || !strings.HasSuffix(long, "words...") && !strings.HasSuffix(long, "many...") {
 		t.Errorf("%d bytes: %q", len(long), long)
 	}

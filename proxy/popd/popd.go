@@ -28,9 +28,7 @@ import (
 )
 
 const (
-	// loginTimeout bounds everything a login may wait for: the keystore, a token, the provider. Mail
-	// programs give up after a minute or so.
-	loginTimeout = 55 * time.Second
+	loginTimeout = mailbox.LoginTimeout
 	// probeFor is how long connections to providers are asked whether they still live.
 	probeFor = 15 * time.Second
 )
@@ -67,16 +65,16 @@ func (s *Server) Serve(c *mailbox.Client) {
 	t := &session{ctx: c.Ctx, log: s.hall.Log.With("session", c.ID)}
 	t.ended = func() error { return s.ended(c, t) }
 	t.before = prelogin.New(prelogin.Config{
-		TCP: tcp.Direct(c.TCP), TLS: s.hall.TLS, Implicit: c.Implicit, Timeout: s.hall.IdleTimeout(), MaxLine: maxLine, Ended: t.ended,
+		TCP: tcp.Direct(c.TCP), TLS: s.hall.TLS, Implicit: c.Implicit, Timeout: s.hall.IdleTimeout, MaxLine: maxLine, Ended: t.ended,
 	})
 	t.talk = &dialogue{
-		conn: t.before, timeout: s.hall.IdleTimeout(), paused: s.hall.Paused(),
-		needsTLS: c.Implicit || c.Remote(), offersTLS: s.OffersTLS != nil && s.OffersTLS(), provider: s.known.common,
+		conn: t.before, timeout: s.hall.IdleTimeout, paused: s.hall.Paused(),
+		needsTLS: c.Implicit || c.Public(), offersTLS: s.OffersTLS != nil && s.OffersTLS(), provider: s.known.common,
 	}
 	t.open = func(ctx context.Context, name, password string, utf8 bool) (*maildrop, answer) {
 		return s.open(ctx, c, t, name, password, utf8)
 	}
-	c.Nudge = t.nudge
+	c.OnNudge(t.nudge)
 	defer context.AfterFunc(c.Ctx, func() { c.TCP.Close() })() // a dialogue is cut off too
 	defer s.leave(t)
 	t.run(func() (func(down, up int64), func(mailbox.End)) {
@@ -92,9 +90,9 @@ func (s *Server) open(ctx context.Context, c *mailbox.Client, t *session, name, 
 		return nil, answer{line: pausedGreeting}
 	}
 	prefix, user := recent(name)
-	box, refusal := s.hall.Login(ctx, c, user, password)
+	box, refusal := s.hall.Login(ctx, c, "", user, password, nil)
 	if refusal != nil {
-		return nil, refused(refusal, nil)
+		return nil, told(refusal, nil)
 	}
 	err := box.Uses(api.POP)
 	var drop *maildrop
@@ -111,11 +109,12 @@ func (s *Server) open(ctx context.Context, c *mailbox.Client, t *session, name, 
 		box.Reader(api.POP).Note(err)
 	}
 	if err != nil {
-		answer := refused(s.hall.Refuse(c, box, err), err)
+		answer := told(s.hall.Refuse(c, box, err), err)
 		answer.atProvider = true
 		return nil, answer
 	}
 	t.box = box
+	s.hall.Passed(c)
 	return drop, answer{}
 }
 
@@ -131,17 +130,14 @@ func recent(name string) (prefix, user string) {
 	return "", name
 }
 
-// forcing is a mailbox whose configuration may name the mechanism, for providers that do not announce it.
-type forcing interface{ Mechanism(p api.Protocol) string }
-
 // accountOf is what a login at the provider needs of a mailbox.
 func accountOf(b *mailbox.Mailbox, known *memory) *account {
 	a := &account{
-		address: b.Address(), addr: b.Addr(api.POP), users: slices.Clone(b.Users(api.POP)), known: known,
+		address: b.Address, addr: b.Addr(api.POP), users: slices.Clone(b.Users(api.POP)), known: known,
 		dial: func(ctx context.Context, starttls func(net.Conn) error) (net.Conn, error) {
 			return b.Dial(ctx, api.POP, starttls)
 		},
-		guard: b.Breaker(api.POP).Do,
+		guard: func(ctx context.Context, try func() error) error { return b.Try(ctx, api.POP, try) },
 		token: func(ctx context.Context) (string, error) {
 			token, _, err := b.Token(ctx, false)
 			return token, err
@@ -152,18 +148,14 @@ func accountOf(b *mailbox.Mailbox, known *memory) *account {
 		_, user = recent(user)
 		b.UserWorked(api.POP, user)
 	}
-	if f, ok := any(b).(forcing); ok {
-		a.mechanism = f.Mechanism(api.POP)
-	}
+	a.mechanism = b.Mechanism(api.POP)
 	return a
 }
 
 // ended says why a session has to end, nil if it may go on.
 func (s *Server) ended(c *mailbox.Client, t *session) error {
-	select {
-	case <-s.hall.Stopping():
+	if s.hall.Stopping() {
 		return errStopping
-	default:
 	}
 	t.mu.Lock()
 	in := t.through != nil

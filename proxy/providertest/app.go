@@ -48,7 +48,7 @@ func (p *Provider) ServiceKey() ([]byte, error) {
 // checked.
 func (p *Provider) appToken(scope string) (tokens, *oauthError) {
 	if p.opts.ClientSecret == "" {
-		return tokens{}, &oauthError{400, "unauthorized_client", "A public client cannot act for itself."}
+		return tokens{}, newError(400, "unauthorized_client", "A public client cannot act for itself.")
 	}
 	return p.grants.app(&grant{app: true, scope: scope}), nil
 }
@@ -95,5 +95,5 @@ func (g *grants) app(t *grant) tokens {
 		key := fold(t.account)
 		g.account[key] = append(g.account[key], t) // so that Revoke and ExpireAccess find it
 	}
-	return tokens{access: g.issue(t), scope: t.scope}
+	return tokens{access: g.issue(t, t.scope), scope: t.scope}
 }

@@ -2,22 +2,10 @@ package providertest
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 )
-
-// report is the server's challenge after a refused token (RFC 7628 section 3.2.2; the same in
-// XOAUTH2).
-type report struct {
-	Status  string `json:"status"`
-	Schemes string `json:"schemes"`
-	Scope   string `json:"scope"`
-}
-
-const defaultScope = "https://mail.provider.test/"
 
 // auth replies to AUTH, with an initial response or without (RFC 4954 section 4).
 func (s *session) auth(arg, line string) error {
@@ -70,57 +58,6 @@ func (s *session) saslResponse() (string, error) {
 	return string(b), err
 }
 
-// parseBearer parses both forms: "user=U^Aauth=Bearer T^A^A" and, for OAUTHBEARER (RFC 7628 section
-// 3.1), "n,a=U,^Ahost=H^Aport=P^Aauth=Bearer T^A^A" with the pairs in any order.
-func parseBearer(mechanism, response string) (user, token string, ok bool) {
-	body, ended := strings.CutSuffix(response, "\x01\x01")
-	head, rest, found := strings.Cut(body, "\x01")
-	if !ended || !found {
-		return "", "", false
-	}
-	if mechanism == "XOAUTH2" {
-		user, ok = strings.CutPrefix(head, "user=")
-	} else {
-		user, ok = parseGS2(head)
-	}
-	seen := map[string]bool{}
-	for _, pair := range strings.Split(rest, "\x01") {
-		key, value, found := strings.Cut(pair, "=")
-		if !found || key == "" || seen[key] {
-			return "", "", false
-		}
-		seen[key] = true
-		if key == "auth" {
-			scheme, t, _ := strings.Cut(value, " ")
-			if !strings.EqualFold(scheme, "Bearer") {
-				return "", "", false
-			}
-			token = t
-		}
-		if _, err := strconv.ParseUint(value, 10, 16); key == "port" && err != nil {
-			return "", "", false
-		}
-	}
-	return user, token, ok && user != "" && token != ""
-}
-
-// parseGS2 reads "n,a=U," with the escapes =2C and =3D (RFC 5801 section 4).
-func parseGS2(head string) (user string, ok bool) {
-	user, ok = strings.CutPrefix(head, "n,a=")
-	if !ok {
-		return "", false
-	}
-	user, ok = strings.CutSuffix(user, ",")
-	if !ok || strings.Contains(user, ",") {
-		return "", false
-	}
-	plain := strings.NewReplacer("=2C", ",", "=3D", "=")
-	if strings.Contains(strings.NewReplacer("=2C", "", "=3D", "").Replace(user), "=") {
-		return "", false
-	}
-	return plain.Replace(user), true
-}
-
 // check accepts or refuses a token. A refused token is reported in a challenge first; only after
 // the client has answered that does it get 535.
 func (s *session) check(user, token string) error {
@@ -136,20 +73,17 @@ func (s *session) check(user, token string) error {
 		s.act = Action{}
 		return s.challenge(text)
 	}
-	owner := s.p.grants.owner(token)
+	_, status := s.p.admit(SMTP, user, token)
 	switch {
-	case owner == nil:
-		text, _ := json.Marshal(report{Status: "invalid_token", Schemes: "bearer", Scope: defaultScope})
-		return s.challenge(string(text))
-	case !owner.speaksFor(user):
+	case status == wrongUser:
 		// Exchange replies without a challenge, and another login helps, not another token.
 		s.reply(535, "5.7.3 Authentication unsuccessful")
 		return s.refused()
-	case !s.login(user):
+	case status != "":
+		return s.challenge(s.p.report(SMTP, status))
+	case !s.login(user, s.p.opts.MaxConnections):
 		return s.reply(432, "4.3.2 Concurrent connections limit exceeded for this account")
 	}
-	s.p.count.auths.Add(1)
-	s.p.log.Debug("logged in", "conn", s.id, "account", user, "mechanism", s.mechanism)
 	return s.reply(235, "2.7.0 Accepted")
 }
 
@@ -179,9 +113,7 @@ func (s *session) challenge(text string) error {
 
 // refused counts a refused login. The third one ends the connection.
 func (s *session) refused() error {
-	s.p.count.authFailures.Add(1)
-	s.p.log.Debug("login refused", "conn", s.id, "mechanism", s.mechanism)
-	if s.failures++; s.failures >= 3 {
+	if s.refuseLogin() {
 		return s.reply(421, "4.7.0 Too many refused logins, closing connection")
 	}
 	return nil

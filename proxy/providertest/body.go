@@ -2,7 +2,6 @@ package providertest
 
 import (
 	"bytes"
-	"io"
 	"strconv"
 	"time"
 )
@@ -187,18 +186,4 @@ func (s *session) record() (id string) {
 	}
 	t.id = s.p.store.add(m)
 	return t.id
-}
-
-// linger ends the connection after a reply while the client may still be sending. If unread input
-// were left, closing would make TCP discard the reply, so linger goes on reading for a while.
-func (s *session) linger() error {
-	if err := s.flush(); err != nil {
-		return err
-	}
-	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
-		c.CloseWrite()
-	}
-	s.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	io.Copy(io.Discard, s.conn)
-	return errEnd
 }

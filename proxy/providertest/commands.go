@@ -23,7 +23,7 @@ func (s *session) command() error {
 	case err != nil:
 		return err
 	}
-	s.p.count.commands.Add(1)
+	s.count.commands.Add(1)
 	s.act = Action{}
 	for _, c := range raw {
 		if c < ' ' || c == 0x7f {
@@ -62,7 +62,7 @@ func (s *session) dispatch(verb, arg, line string) error {
 	case "EHLO", "HELO":
 		return s.hello(verb, arg, line)
 	case "STARTTLS":
-		return s.startTLS(arg, line)
+		return s.upgrade(arg, line)
 	case "AUTH":
 		return s.auth(arg, line)
 	case "MAIL":
@@ -133,10 +133,10 @@ func (o Options) ehloText(d door) string {
 	return strings.Join(lines, "\n")
 }
 
-// startTLS starts TLS. It throws away what was sent in clear text after the command, so that nobody
+// upgrade replies to STARTTLS. It throws away what was sent in clear text after the command, so that nobody
 // can put commands in front of the encrypted ones, and forgets everything it knew (RFC 3207 section
 // 4.2).
-func (s *session) startTLS(arg, line string) error {
+func (s *session) upgrade(arg, line string) error {
 	if skip, err := s.step(StepSTARTTLS, line, 0); skip || err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ input,button{font:inherit;padding:.4rem .7rem}input{width:100%;box-sizing:border
 <h1>Test provider</h1>
 {{with .Problem}}<p class="no" role="alert">{{.}}</p>{{end}}
 {{if .Done}}<p>{{.Done}}</p>{{else}}
-<p><b>{{.Client}}</b> wants to send mail as you.</p>
+<p><b>{{.Client}}</b> wants to use your mailbox.</p>
 <form method="post" action="{{.Action}}">
 {{if .Query}}<input type="hidden" name="query" value="{{.Query}}">
 {{else}}<label>Code<input name="user_code" value="{{.UserCode}}" autocomplete="off"></label>{{end}}
@@ -131,7 +131,7 @@ func (p *Provider) approve(w http.ResponseWriter, r *http.Request, raw string, q
 		return
 	}
 	c := &code{
-		account: user, client: q.Get("client_id"), redirect: q.Get("redirect_uri"), scope: q.Get("scope"),
+		account: user, client: q.Get("client_id"), redirect: q.Get("redirect_uri"), scope: p.granted(user, q.Get("scope")),
 		challenge: q.Get("code_challenge"), nonce: q.Get("nonce"), expires: time.Now().Add(time.Minute),
 	}
 	s := secret("code-", 48)

@@ -10,24 +10,43 @@ type Counts struct {
 	Refreshes      int64 // access tokens issued for a refresh token
 	Revocations    int64 // tokens revoked by clients
 
-	Connections  int64 // SMTP connections accepted
-	Active       int64 // SMTP connections open now
+	Traffic            // of SMTP
+	Transactions int64 // MAIL commands accepted
+	Messages     int64 // messages accepted and recorded
+
+	IMAP, POP Traffic
+}
+
+// Traffic counts what the clients of one protocol do.
+type Traffic struct {
+	Connections  int64 // connections accepted
+	Active       int64 // connections open now
 	Handshakes   int64 // TLS handshakes done
 	Resumed      int64 // of these, those that resumed a session
 	Auths        int64 // logins accepted
 	AuthFailures int64 // logins refused
-	Transactions int64 // MAIL commands accepted
-	Messages     int64 // messages accepted and recorded
 	Commands     int64 // command lines read
 	Flights      int64 // groups of replies sent; a client that waits for each of them spends a round trip on each
 }
 
 type counters struct {
-	authorizations, tokenRequests, exchanges, refreshes, revocations atomic.Int64
+	authorizations, tokenRequests, exchanges, refreshes, revocations, transactions atomic.Int64
 
-	connections, active, handshakes, resumed, auths, authFailures atomic.Int64
+	smtp, imap, pop traffic
+}
 
-	transactions, commands, flights atomic.Int64
+type traffic struct {
+	connections, active, handshakes, resumed, auths, authFailures, commands, flights atomic.Int64
+}
+
+func (c *counters) of(p Protocol) *traffic {
+	switch p {
+	case IMAP:
+		return &c.imap
+	case POP:
+		return &c.pop
+	}
+	return &c.smtp
 }
 
 // Counts returns the current numbers. They are read one by one, so they need not match each other
@@ -40,24 +59,35 @@ func (p *Provider) Counts() Counts {
 		Exchanges:      c.exchanges.Load(),
 		Refreshes:      c.refreshes.Load(),
 		Revocations:    c.revocations.Load(),
-		Connections:    c.connections.Load(),
-		Active:         c.active.Load(),
-		Handshakes:     c.handshakes.Load(),
-		Resumed:        c.resumed.Load(),
-		Auths:          c.auths.Load(),
-		AuthFailures:   c.authFailures.Load(),
+		Traffic:        c.smtp.load(),
 		Transactions:   c.transactions.Load(),
 		Messages:       p.store.total(),
-		Commands:       c.commands.Load(),
-		Flights:        c.flights.Load(),
+		IMAP:           c.imap.load(),
+		POP:            c.pop.load(),
 	}
 }
 
-// Peak returns the largest number of authenticated connections that account had at the same time.
-func (p *Provider) Peak(account string) int {
+func (t *traffic) load() Traffic {
+	return Traffic{
+		Connections:  t.connections.Load(),
+		Active:       t.active.Load(),
+		Handshakes:   t.handshakes.Load(),
+		Resumed:      t.resumed.Load(),
+		Auths:        t.auths.Load(),
+		AuthFailures: t.authFailures.Load(),
+		Commands:     t.commands.Load(),
+		Flights:      t.flights.Load(),
+	}
+}
+
+// Peak returns the largest number of authenticated SMTP connections that account had at the same time.
+func (p *Provider) Peak(account string) int { return p.PeakOf(SMTP, account) }
+
+// PeakOf is Peak for any protocol.
+func (p *Provider) PeakOf(protocol Protocol, account string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if u := p.accounts[fold(account)]; u != nil {
+	if u := p.accounts[user{protocol, fold(account)}]; u != nil {
 		return u.peak
 	}
 	return 0

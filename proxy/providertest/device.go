@@ -54,21 +54,21 @@ func (g *grants) poll(id, client string) (tokens, *oauthError) {
 	case d == nil || d.client != client:
 		return tokens{}, invalidGrant("Unknown device code.")
 	case now.After(d.expires):
-		return tokens{}, &oauthError{400, "expired_token", "The device code has expired."}
+		return tokens{}, newError(400, "expired_token", "The device code has expired.")
 	case d.denied:
 		delete(g.devices, id)
-		return tokens{}, &oauthError{400, "access_denied", "The user refused."}
+		return tokens{}, newError(400, "access_denied", "The user refused.")
 	case now.Before(d.next):
 		d.spacing += 5 * time.Second
 		d.next = now.Add(d.spacing)
-		return tokens{}, &oauthError{400, "slow_down", "Polled too soon; wait five seconds longer from now on."}
+		return tokens{}, newError(400, "slow_down", "Polled too soon; wait five seconds longer from now on.")
 	case d.account == "":
 		d.next = now.Add(d.spacing)
-		return tokens{}, &oauthError{400, "authorization_pending", "The user has not decided yet."}
+		return tokens{}, newError(400, "authorization_pending", "The user has not decided yet.")
 	}
 	delete(g.devices, id)
 	t := g.consent(d.account, client, d.scope)
-	return tokens{g.issue(t), t.current, d.scope, t}, nil
+	return tokens{g.issue(t, d.scope), t.current, d.scope, t}, nil
 }
 
 // devicePage is where the user enters the code.
@@ -104,7 +104,7 @@ func (p *Provider) decideDevice(userCode, user string, approved bool) bool {
 			continue
 		}
 		if d.denied = !approved; approved {
-			d.account = user
+			d.account, d.scope = user, p.granted(user, d.scope)
 			p.count.authorizations.Add(1)
 		}
 		return true

@@ -19,10 +19,16 @@ type oauthError struct {
 	status      int
 	Code        string `json:"error"`
 	Description string `json:"error_description,omitempty"`
+	Suberror    string `json:"suberror,omitempty"`    // Microsoft's
+	Codes       []int  `json:"error_codes,omitempty"` // Microsoft's
 }
 
-func invalidGrant(why string) *oauthError   { return &oauthError{400, "invalid_grant", why} }
-func invalidRequest(why string) *oauthError { return &oauthError{400, "invalid_request", why} }
+func newError(status int, code, why string) *oauthError {
+	return &oauthError{status: status, Code: code, Description: why}
+}
+
+func invalidGrant(why string) *oauthError   { return newError(400, "invalid_grant", why) }
+func invalidRequest(why string) *oauthError { return newError(400, "invalid_request", why) }
 
 // listenHTTP opens the OAuth endpoint.
 func (p *Provider) listenHTTP() error {
@@ -82,7 +88,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 			p.count.exchanges.Add(1)
 		}
 	case "refresh_token":
-		if out, oops = p.grants.renew(form.Get("refresh_token"), client); oops == nil {
+		if out, oops = p.grants.renew(form.Get("refresh_token"), client, form.Get("scope"), p.opts.Wider); oops == nil {
 			p.count.refreshes.Add(1)
 		}
 	case deviceGrant:
@@ -94,7 +100,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	case jwtBearerGrant:
 		out, oops = p.delegated(form.Get("assertion"))
 	default:
-		oops = &oauthError{400, "unsupported_grant_type", "Invalid grant_type: " + form.Get("grant_type")}
+		oops = newError(400, "unsupported_grant_type", "Invalid grant_type: "+form.Get("grant_type"))
 	}
 	if oops != nil {
 		p.log.Debug("token refused", "grant_type", form.Get("grant_type"), "error", oops.Code, "description", oops.Description)
@@ -158,10 +164,10 @@ func (p *Provider) request(w http.ResponseWriter, r *http.Request) (url.Values, 
 		return nil, "", invalidRequest("Could not determine client ID from request.")
 	}
 	if o.ClientID != "" && id != o.ClientID {
-		return nil, "", &oauthError{401, "invalid_client", "The OAuth client was not found."}
+		return nil, "", newError(401, "invalid_client", "The OAuth client was not found.")
 	}
 	if o.ClientSecret != "" && subtle.ConstantTimeCompare([]byte(password), []byte(o.ClientSecret)) == 0 {
-		return nil, "", &oauthError{401, "invalid_client", "The client secret is wrong or missing."}
+		return nil, "", newError(401, "invalid_client", "The client secret is wrong or missing.")
 	}
 	return form, id, nil
 }

@@ -9,22 +9,26 @@ import (
 // Faults say what goes wrong. With a nil hook nothing does. Hooks are called from many goroutines at
 // once, and must not block for longer than the test can wait.
 type Faults struct {
-	SMTP     func(Event) Action             // called at each step of each SMTP dialogue
-	Token    func(*http.Request) TokenFault // called at each token request; its form has been parsed
-	Identity func(claims map[string]any)    // may change the claims of an ID token before it is signed
+	SMTP     func(Event) Action                 // called at each step of each SMTP dialogue
+	IMAP     func(Event) Action                 // called at each step of each IMAP dialogue
+	POP      func(Event) Action                 // called at each step of each POP dialogue
+	Token    func(*http.Request) TokenFault     // called at each token request; its form has been parsed
+	Identity func(claims map[string]any)        // may change the claims of an ID token before it is signed
+	Consent  func(account, scope string) string // called when an account consents; returns the scope that it grants. It must not call the Provider
 }
 
 // SetFaults replaces the faults from the next step on. The zero value removes them.
 func (p *Provider) SetFaults(f Faults) { p.faults.Store(&f) }
 
-// Event is a step of an SMTP dialogue that is about to happen.
+// Event is a step of a dialogue that is about to happen.
 type Event struct {
-	Conn    int    // the connection's number, from 1
-	Message int    // the transaction's number in the connection, from 1; 0 before the first MAIL
-	Step    string // one of the Step constants
-	Account string // the account that is logged in (at StepAuth: that wants to log in)
-	Line    string // the command as it came, without CRLF; at StepAuth only the mechanism, because the rest is secret
-	Bytes   int64  // StepChunk: the chunk's size; StepBody, StepFinal: octets of the body so far
+	Protocol Protocol
+	Conn     int    // the connection's number, from 1
+	Message  int    // SMTP: the transaction's number in the connection, from 1, or 0 before the first MAIL; else the command's
+	Step     string // one of the Step constants
+	Account  string // the account that is logged in (at StepAuth: that wants to log in)
+	Line     string // the command as it came, without CRLF; where it contains a secret only the mechanism or the verb
+	Bytes    int64  // StepChunk, StepLiteral: the size; StepBody, StepFinal: octets of the body so far
 }
 
 // The steps of a dialogue. StepBody comes for each piece of a body as it arrives, by DATA or BDAT.
@@ -45,6 +49,12 @@ const (
 	StepRset     = "rset"
 	StepNoop     = "noop"
 	StepQuit     = "quit"
+
+	// StepCommand is a command of IMAP or POP, with its tag, in either state and before it has any
+	// effect. AUTHENTICATE and AUTH come to StepAuth afterwards. StepLiteral comes before the literal
+	// that contains a message or a part of it, and before a message in POP.
+	StepCommand = "command"
+	StepLiteral = "literal"
 )
 
 // Action is what a hook wants to happen at a step. The zero value means: nothing unusual.
@@ -54,15 +64,23 @@ const (
 // the reply changes. 421 ends the connection. At StepBody a reply ends the connection too, in the
 // middle of the body. At StepAuth, 334 sends Text as the error report for a refused token, and 535
 // follows.
+//
+// IMAP and POP have no codes. Text is the whole response, without the tag, which is the client's:
+// "NO [UNAVAILABLE] Try again later" or "-ERR [SYS/TEMP] Try again later". The command has no effect,
+// except that a login works if Text begins with "OK" or "+OK". At StepGreeting Text is what follows
+// "* " (IMAP), such as "PREAUTH Welcome"; BYE and -ERR end the connection there.
 type Action struct {
-	Delay   time.Duration // wait this long first
-	Drop    bool          // close the connection without a reply; earlier replies that are not sent yet are lost too
-	Hang    bool          // send nothing more and discard what arrives until the client leaves
-	Code    int
-	Text    string
-	Raw     string // these exact bytes instead of a reply; the command has no effect
-	Expired bool   // StepTLS: use a certificate that expired an hour ago
-	Deliver bool   // StepFinal: record the message even if its reply is lost or refuses it
+	Delay    time.Duration // wait this long first
+	Drop     bool          // close the connection without a reply; earlier replies that are not sent yet are lost too
+	Hang     bool          // send nothing more and discard what arrives until the client leaves
+	Code     int
+	Text     string
+	Raw      string // these exact bytes instead of a reply; the command has no effect
+	Untagged string // IMAP and POP: these exact bytes first; the command takes effect as usual
+	Close    bool   // IMAP and POP: end the connection after the reply
+	Cut      int64  // StepLiteral: lose the connection after this many octets
+	Expired  bool   // StepTLS: use a certificate that expired an hour ago
+	Deliver  bool   // StepFinal: record the message even if its reply is lost or refuses it
 }
 
 // TokenFault is what a token request gets instead of the normal response. The zero value is the
@@ -85,31 +103,45 @@ func (s *session) ask(name, line string, n int64) (Action, error) {
 	if hook == nil {
 		return Action{}, nil
 	}
-	e := Event{Conn: s.id, Message: s.message, Step: name, Account: s.account, Line: line, Bytes: n}
-	if name == StepAuth {
-		e.Account, e.Line = line, s.mechanism
-	}
-	act := hook(e)
-	if act.Delay > 0 {
-		if err := s.flush(); err != nil { // earlier replies are not part of the delay
-			return act, err
-		}
-		if !s.p.wait(context.Background(), act.Delay) {
-			return act, errEnd
-		}
+	act, err := s.hook(hook, name, line, n)
+	if err != nil {
+		return act, err
 	}
 	if act.Deliver && name == StepFinal {
 		s.record()
 	}
-	switch {
-	case act.Drop:
-		s.drop()
-		return act, errEnd
-	case act.Hang:
-		s.hang()
-		return act, errEnd
+	return act, s.suffer(act)
+}
+
+// hook calls a hook for a step, and waits as it says.
+func (c *peer) hook(hook func(Event) Action, name, line string, n int64) (Action, error) {
+	e := Event{Protocol: c.protocol, Conn: c.id, Message: c.message, Step: name, Account: c.account, Line: line, Bytes: n}
+	if name == StepAuth {
+		e.Account, e.Line = line, c.mechanism
+	}
+	act := hook(e)
+	if act.Delay > 0 {
+		if err := c.flush(); err != nil { // earlier replies are not part of the delay
+			return act, err
+		}
+		if !c.p.wait(context.Background(), act.Delay) {
+			return act, errEnd
+		}
 	}
 	return act, nil
+}
+
+// suffer drops the connection or hangs if act says so.
+func (c *peer) suffer(act Action) error {
+	switch {
+	case act.Drop:
+		c.drop()
+		return errEnd
+	case act.Hang:
+		c.hang()
+		return errEnd
+	}
+	return nil
 }
 
 // step calls the hook and sends the reply it wants. It returns skip if the command has got its

@@ -37,6 +37,7 @@ type grant struct {
 
 type access struct {
 	grant   *grant
+	scope   string
 	expires time.Time
 }
 
@@ -81,8 +82,9 @@ func (g *grants) consent(account, client, scope string) *grant {
 	return t
 }
 
-// issue makes an access token and drops the grant's expired ones. The caller must hold mu.
-func (g *grants) issue(t *grant) string {
+// issue makes an access token for a grant's scope or a part of it, and drops the grant's expired
+// ones. The caller must hold mu.
+func (g *grants) issue(t *grant, scope string) string {
 	now := time.Now()
 	t.access = slices.DeleteFunc(t.access, func(old string) bool {
 		gone := !now.Before(g.access[old].expires)
@@ -92,7 +94,7 @@ func (g *grants) issue(t *grant) string {
 		return gone
 	})
 	token := secret("access-", g.size)
-	g.access[token] = access{t, now.Add(g.ttl)}
+	g.access[token] = access{t, scope, now.Add(g.ttl)}
 	t.access = append(t.access, token)
 	return token
 }
@@ -111,15 +113,20 @@ func (g *grants) revoke(t *grant) {
 	g.expire(t)
 }
 
-// owner returns the grant that an access token belongs to, or nil if the token is not valid.
-func (g *grants) owner(token string) *grant {
+// look returns what an access token is good for, or false if it is not valid.
+func (g *grants) look(token string) (access, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	a, ok := g.access[token]
-	if !ok || !time.Now().Before(a.expires) {
-		return nil
+	return a, ok && time.Now().Before(a.expires)
+}
+
+// owner returns the grant that an access token belongs to, or nil if the token is not valid.
+func (g *grants) owner(token string) *grant {
+	if a, ok := g.look(token); ok {
+		return a.grant
 	}
-	return a.grant
+	return nil
 }
 
 // speaksFor reports whether account may log in with this grant's tokens.
@@ -147,11 +154,12 @@ func (g *grants) exchange(secret, client, redirect, verifier string) (tokens, *o
 	}
 	c.grant = g.consent(c.account, client, c.scope)
 	c.grant.nonce = c.nonce
-	return tokens{g.issue(c.grant), c.grant.current, c.scope, c.grant}, nil
+	return tokens{g.issue(c.grant, c.scope), c.grant.current, c.scope, c.grant}, nil
 }
 
 // renew issues a new access token for a refresh token, and a new refresh token if they rotate.
-func (g *grants) renew(refresh, client string) (tokens, *oauthError) {
+// The scope may be narrower than that of the consent (RFC 6749 section 6); wider decides about others.
+func (g *grants) renew(refresh, client, scope string, wider Wider) (tokens, *oauthError) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := g.refresh[refresh]
@@ -166,7 +174,11 @@ func (g *grants) renew(refresh, client string) (tokens, *oauthError) {
 		g.revoke(t)
 		return tokens{}, invalidGrant("Refresh token was used before; the grant is revoked.")
 	}
-	out := tokens{access: g.issue(t), scope: t.scope}
+	scope, no := t.narrow(scope, wider)
+	if no != nil {
+		return tokens{}, no
+	}
+	out := tokens{access: g.issue(t, scope), scope: scope}
 	if g.rotate {
 		t.current = secret("refresh-", 64)
 		g.refresh[t.current] = t
@@ -175,15 +187,25 @@ func (g *grants) renew(refresh, client string) (tokens, *oauthError) {
 	return out, nil
 }
 
-// Grant returns a refresh token for account, as if its user had consented. Any client may use it.
+// Grant returns a refresh token for account, as if its user had consented to everything. Any client
+// may use it.
 func (p *Provider) Grant(account string) (refreshToken string) {
+	scope := []string{defaultScope}
+	for _, s := range p.opts.Scopes {
+		scope = append(scope, s)
+	}
+	return p.GrantScope(account, strings.Join(scope, " "))
+}
+
+// GrantScope returns a refresh token for account, as if its user had consented to scope alone.
+func (p *Provider) GrantScope(account, scope string) (refreshToken string) {
 	p.grants.mu.Lock()
 	defer p.grants.mu.Unlock()
-	return p.grants.consent(account, "", defaultScope).current
+	return p.grants.consent(account, "", scope).current
 }
 
 // Revoke ends all consents of account, as its user can do on the provider's site: refresh tokens get
-// invalid_grant and access tokens are refused. SMTP connections that are logged in stay logged in.
+// invalid_grant and access tokens are refused. Connections that are logged in stay logged in.
 func (p *Provider) Revoke(account string) {
 	p.grants.mu.Lock()
 	defer p.grants.mu.Unlock()

@@ -334,3 +334,53 @@ func TestDevice(t *testing.T) {
 	p.grants.mu.Unlock()
 	ask(form, "expired_token")
 }
+
+// refresh asks for an access token.
+func (p *Provider) refresh(t testing.TB, refresh string, scope ...string) (status int, got map[string]any) {
+	t.Helper()
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "client_id": {"c"}}
+	if len(scope) > 0 {
+		form.Set("scope", scope[0])
+	}
+	return p.post(t, form)
+}
+
+// TestWider asks for less and for more than was consented to.
+func TestWider(t *testing.T) {
+	for _, tt := range []struct {
+		wider Wider
+		scope string
+		want  string // the scope granted, or the error
+		again string // the scope of the next refresh
+	}{
+		{WiderIgnored, "", "send offline", "send offline"},
+		{WiderIgnored, "send", "send", "send offline"},
+		{WiderIgnored, "send imap", "send offline", "send offline"},
+		{WiderGranted, "send imap", "send imap", "send offline imap"},
+		{WiderConsent, "send imap", "invalid_grant consent_required", "send offline"},
+		{WiderRefused, "send imap", "invalid_scope", "send offline"},
+	} {
+		p := start(t, Options{Wider: tt.wider})
+		token := p.GrantScope(me, "send offline")
+		status, got := p.refresh(t, token, tt.scope)
+		is, _ := got["scope"].(string)
+		if status != 200 {
+			is = got["error"].(string)
+			if why, ok := got["suberror"].(string); ok {
+				is += " " + why
+			}
+		}
+		if _, next := p.refresh(t, token); is != tt.want || next["scope"] != tt.again {
+			t.Errorf("%+v: %d %v, then %v", tt, status, got, next)
+		}
+	}
+}
+
+// TestConsentToPart grants less than was asked for.
+func TestConsentToPart(t *testing.T) {
+	p := start(t, Options{})
+	p.SetFaults(Faults{Consent: func(account, scope string) string { return strings.TrimSuffix(scope, " imap") }})
+	if got := p.granted(me, "send imap"); got != "send" {
+		t.Errorf("granted %q", got)
+	}
+}

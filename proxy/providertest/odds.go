@@ -17,6 +17,12 @@ type Odds struct {
 	DropBody  float64 // the connection is lost in the middle of a body
 	DropFinal float64 // the connection is lost after the end of the body; the message is recorded
 	Token     float64 // 503 from the token endpoint
+
+	// IMAP and POP
+	ReadGreeting float64 // BYE or -ERR instead of the greeting
+	ReadLogin    float64 // [UNAVAILABLE] or [SYS/TEMP] instead of a login
+	ReadDrop     float64 // the connection is lost instead of the response to a command
+	ReadCut      float64 // the connection is lost in the middle of a message
 }
 
 // Faults returns hooks that fail with these probabilities.
@@ -24,6 +30,8 @@ func (o Odds) Faults() Faults {
 	var requests atomic.Uint64
 	return Faults{
 		SMTP: o.smtp,
+		IMAP: o.read,
+		POP:  o.read,
 		Token: func(*http.Request) TokenFault {
 			if o.draw(requests.Add(1), 0, "token") < o.Token {
 				return TokenFault{Status: http.StatusServiceUnavailable, Body: `{"error":"temporarily_unavailable"}`}
@@ -33,10 +41,38 @@ func (o Odds) Faults() Faults {
 	}
 }
 
-func (o Odds) smtp(e Event) Action {
-	hit := func(odds float64, lot string) bool {
-		return odds > 0 && o.draw(uint64(e.Conn), uint64(e.Message), lot) < odds
+// hit draws whether something happens at a step.
+func (o Odds) hit(e Event, odds float64, lot string) bool {
+	return odds > 0 && o.draw(uint64(e.Conn), uint64(e.Message), lot) < odds
+}
+
+// read decides for IMAP and POP.
+func (o Odds) read(e Event) Action {
+	busy, goodbye := Unavailable, "BYE Try again later"
+	if e.Protocol == POP {
+		busy, goodbye = "-ERR [SYS/TEMP] Try again later", "-ERR [SYS/TEMP] Try again later"
 	}
+	switch e.Step {
+	case StepGreeting:
+		if o.hit(e, o.ReadGreeting, e.Step) {
+			return Action{Text: goodbye}
+		}
+	case StepAuth:
+		if o.hit(e, o.ReadLogin, e.Step) {
+			return Action{Text: busy}
+		}
+	case StepCommand:
+		return Action{Drop: o.hit(e, o.ReadDrop, e.Step)}
+	case StepLiteral:
+		if o.hit(e, o.ReadCut, e.Step) {
+			return Action{Cut: 1 + e.Bytes/2}
+		}
+	}
+	return Action{}
+}
+
+func (o Odds) smtp(e Event) Action {
+	hit := func(odds float64, lot string) bool { return o.hit(e, odds, lot) }
 	switch e.Step {
 	case StepGreeting:
 		if hit(o.Greeting, e.Step) {

@@ -17,7 +17,14 @@ type Options struct {
 	Rotate       bool          // each refresh returns a new refresh token; using an old one again revokes the grant
 	OldTokens    bool          // with Rotate: old refresh tokens stay valid, as Microsoft's do
 
-	Mechanisms   []string // SASL mechanisms offered; empty: XOAUTH2 and OAUTHBEARER
+	// Scopes are the scopes that a token must have for a protocol. A protocol that is missing needs none.
+	Scopes map[Protocol]string
+	Wider  Wider // what a refresh that asks for more than was consented to gets
+	// Shared are the shared mailboxes, with the accounts that may read them. For IMAP and POP the user is
+	// the shared address, for SMTP the account.
+	Shared map[string][]string
+
+	Mechanisms   []string // SASL mechanisms accepted by all protocols; empty: XOAUTH2 and OAUTHBEARER
 	NoSTARTTLS   bool     // SMTPAddr does not offer STARTTLS but accepts AUTH, as an attacker in the middle would
 	NoPipelining bool     // not offered; a client that pipelines anyway gets 554
 	NoChunking   bool
@@ -30,7 +37,11 @@ type Options struct {
 	MaxRecipients  int           // in one transaction, 452 after that; 0: 2000
 	MaxConnections int           // authenticated connections of one account at a time, 432 after that; 0: no limit
 	IdleTimeout    time.Duration // 421 after this much silence; 0: 5 minutes (RFC 5321 section 4.5.3.2.7)
-	Latency        time.Duration // round-trip time of SMTP: each group of replies arrives this much later
+	Latency        time.Duration // round-trip time of all mail protocols: each group of replies arrives this much later
+
+	IMAP       Manners       // the zero value announces what this server can do
+	MaxIMAP    int           // IMAP connections of one account at a time; 0: no limit
+	LoginDelay time.Duration // POP: a login of an account sooner than this after the last one gets [LOGIN-DELAY]; 0: no limit
 
 	DropBodies bool // record the size and SHA-256 of a message, but not its bytes
 	CountOnly  bool // only count messages; the cheapest, for benchmarks
@@ -52,6 +63,7 @@ func (o Options) withDefaults() Options {
 	if len(o.Mechanisms) == 0 {
 		o.Mechanisms = []string{"XOAUTH2", "OAUTHBEARER"}
 	}
+	o.IMAP = o.IMAP.withDefaults(o.Mechanisms)
 	if o.MaxSize == 0 {
 		o.MaxSize = 35882577
 	}

@@ -1,9 +1,9 @@
-// Package providertest is a mail provider on this machine: an OAuth 2.0 endpoint over HTTP and a
-// submission server that accepts only the tokens issued by that endpoint. Tests of the whole product
-// use it, and so does "waxseal demo".
+// Package providertest is a mail provider on this machine: an OAuth 2.0 endpoint over HTTP, a
+// submission server, and IMAP and POP servers, which accept only the tokens issued by that endpoint.
+// Tests of the whole product use it, and so does "waxseal demo".
 //
-// Start returns a running Provider. Its three SMTP addresses lead to the same server in three ways:
-// with STARTTLS, with implicit TLS, and without TLS. A CA made for this Provider alone signs the
+// Start returns a running Provider. Each of its servers has three addresses, for three ways to
+// connect: with STARTTLS, with implicit TLS, and without TLS. A CA made for this Provider alone signs the
 // certificate; trust it with Pool or WriteCA.
 //
 //	p, err := providertest.Start(providertest.Options{})
@@ -17,6 +17,11 @@
 // end, no AUTH before TLS, no MAIL before AUTH, AUTH lines of at most 512 octets, groups of commands
 // only as RFC 2920 allows them, RSET after a chunk that failed. It records the bytes exactly as they
 // arrived, and answers 250 only after it has recorded them.
+//
+// What was sent can be read: a message to an account is in its INBOX, and one to an address that
+// nobody has here is in the sender's folder Elsewhere. IMAP and POP return its bytes as they arrived.
+// An account's mailbox comes into being when the account first logs in to read, with what the
+// provider has recorded until then; Options that keep no bodies leave it empty.
 //
 // It is an OpenID provider too: anyone who asks for the scope openid gets an ID token. And it issues
 // tokens to programs acting for themselves: by client credentials if there is a ClientSecret, and to
@@ -48,18 +53,27 @@ type Provider struct {
 	SMTPSAddr string // host:port, implicit TLS
 	PlainAddr string // host:port, no TLS, but AUTH is offered
 
-	opts    Options
-	log     *slog.Logger
-	ca      *authority
-	tls     *tls.Config
-	expired *tls.Config // for Action.Expired
-	ehlo    [3]string   // the EHLO reply for each door
-	grants  grants
-	store   store
-	signer  signer
-	service service
-	count   counters
-	faults  atomic.Pointer[Faults]
+	IMAPAddr      string // host:port, implicit TLS
+	IMAPStartAddr string // host:port, STARTTLS
+	IMAPPlainAddr string // host:port, no TLS, but logins are allowed
+
+	POPAddr      string // host:port, implicit TLS
+	POPStartAddr string // host:port, STLS
+	POPPlainAddr string // host:port, no TLS, but logins are allowed
+
+	opts     Options
+	log      *slog.Logger
+	ca       *authority
+	tls      *tls.Config
+	expired  *tls.Config // for Action.Expired
+	ehlo     [3]string   // the EHLO reply for each door
+	grants   grants
+	store    store
+	mailroom mailroom
+	signer   signer
+	service  service
+	count    counters
+	faults   atomic.Pointer[Faults]
 
 	http      *http.Server
 	listeners []net.Listener
@@ -69,32 +83,21 @@ type Provider struct {
 	mu       sync.Mutex
 	closed   bool
 	nextConn int
-	sessions map[*session]struct{}
-	accounts map[string]*usage // connections by folded account
+	peers    map[*peer]struct{}
+	accounts map[user]*usage
 }
-
-// usage counts the authenticated connections of one account.
-type usage struct{ active, peak int }
-
-// door is one of the ways to connect to the SMTP server.
-type door int
-
-const (
-	doorSTARTTLS door = iota // clear text at first; AUTH only after STARTTLS
-	doorOpen                 // no TLS: PlainAddr, or SMTPAddr with NoSTARTTLS
-	doorTLS                  // TLS is active
-)
 
 // Start starts a provider. Close ends it.
 func Start(opts Options) (*Provider, error) {
 	p := &Provider{
 		opts:     opts.withDefaults(),
 		done:     make(chan struct{}),
-		sessions: map[*session]struct{}{},
-		accounts: map[string]*usage{},
+		peers:    map[*peer]struct{}{},
+		accounts: map[user]*usage{},
 	}
 	p.log = p.opts.Log
 	p.store.init(p.opts)
+	p.mailroom.init(p)
 	p.grants.init(p.opts)
 	p.faults.Store(new(Faults))
 	for d := range p.ehlo {
@@ -117,24 +120,29 @@ func Start(opts Options) (*Provider, error) {
 	return p, nil
 }
 
-// listen opens the four ports and starts a goroutine for each of them.
+// listen opens the ports and starts a goroutine for each of them.
 func (p *Provider) listen() error {
 	first := doorSTARTTLS
 	if p.opts.NoSTARTTLS {
 		first = doorOpen
 	}
 	doors := []struct {
-		door door
-		addr *string
-	}{{first, &p.SMTPAddr}, {doorTLS, &p.SMTPSAddr}, {doorOpen, &p.PlainAddr}}
+		protocol Protocol
+		door     door
+		addr     *string
+	}{
+		{SMTP, first, &p.SMTPAddr}, {SMTP, doorTLS, &p.SMTPSAddr}, {SMTP, doorOpen, &p.PlainAddr},
+		{IMAP, doorSTARTTLS, &p.IMAPStartAddr}, {IMAP, doorTLS, &p.IMAPAddr}, {IMAP, doorOpen, &p.IMAPPlainAddr},
+		{POP, doorSTARTTLS, &p.POPStartAddr}, {POP, doorTLS, &p.POPAddr}, {POP, doorOpen, &p.POPPlainAddr},
+	}
 	for _, d := range doors {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return fmt.Errorf("provider's SMTP port: %w", err)
+			return fmt.Errorf("provider's %s port: %w", d.protocol, err)
 		}
 		*d.addr = l.Addr().String()
 		p.listeners = append(p.listeners, l)
-		p.running.Go(func() { p.accept(l, d.door) })
+		p.running.Go(func() { p.accept(l, d.protocol, d.door) })
 	}
 	return p.listenHTTP()
 }
@@ -150,8 +158,8 @@ func (p *Provider) Close() error {
 	}
 	p.closed = true
 	close(p.done)
-	for s := range p.sessions {
-		s.abort()
+	for c := range p.peers {
+		c.abort()
 	}
 	p.mu.Unlock()
 	for _, l := range p.listeners {

@@ -36,6 +36,7 @@ type Rcpt struct {
 // store records the accepted messages.
 type store struct {
 	keepBodies, keep bool
+	mailroom         *mailroom
 
 	mu       sync.Mutex
 	count    int64
@@ -57,6 +58,7 @@ func (st *store) add(m Message) (id string) {
 	if st.keep {
 		m.ID = id
 		st.messages = append(st.messages, m)
+		st.mailroom.arrived(m)
 	}
 	if st.changed != nil {
 		close(st.changed)

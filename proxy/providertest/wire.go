@@ -24,6 +24,8 @@ var (
 	errEnd      = errors.New("the connection has to be closed")
 	errLongLine = errors.New("line too long")
 	errBareLF   = errors.New("line ends in LF alone")
+
+	errInterrupted = errors.New("the provider ends the session")
 )
 
 // wire reads and writes one connection. Replies are collected in out and sent when the next read
@@ -37,13 +39,17 @@ type wire struct {
 	large   *[]byte // what in is while a large buffer is borrowed
 	reading bool    // a body is being read, which needs a large buffer
 	out     []byte
+	pushed  bool // another goroutine has out for now, and sends it
 	idle    time.Duration
 	flights *atomic.Int64
+
+	mu          sync.Mutex // guards changes of conn, and:
+	interrupted bool       // no read may begin
 }
 
-func newWire(c net.Conn, idle time.Duration, flights *atomic.Int64) wire {
+func newWire(c net.Conn, idle time.Duration, flights *atomic.Int64) *wire {
 	small := make([]byte, smallBuffer)
-	return wire{conn: c, in: small, small: small, idle: idle, flights: flights}
+	return &wire{conn: c, in: small, small: small, idle: idle, flights: flights}
 }
 
 // buffered returns what has been received and not yet looked at.
@@ -54,11 +60,13 @@ func (w *wire) discard() { w.r, w.w = 0, 0 }
 
 // fill sends the collected replies and waits for more input.
 func (w *wire) fill() error {
-	if err := w.flush(); err != nil {
-		return err
+	if !w.pushed {
+		if err := w.flush(); err != nil {
+			return err
+		}
 	}
 	w.room()
-	if err := w.conn.SetReadDeadline(time.Now().Add(w.idle)); err != nil {
+	if err := w.await(); err != nil {
 		return err
 	}
 	n, err := w.conn.Read(w.in[w.w:])
@@ -66,8 +74,48 @@ func (w *wire) fill() error {
 	if n > 0 {
 		return nil
 	}
+	if again := w.await(); timedOut(err) && again != nil {
+		return again
+	}
 	return err
 }
+
+// replace puts another layer over the connection.
+func (w *wire) replace(c net.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conn = c
+}
+
+// await sets the deadline of a read.
+func (w *wire) await() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.interrupted {
+		return errInterrupted
+	}
+	return w.conn.SetReadDeadline(time.Now().Add(w.idle))
+}
+
+// octets reads n octets.
+func (w *wire) octets(n int) ([]byte, error) {
+	b := make([]byte, 0, min(n, 1<<20))
+	for len(b) < n {
+		if w.r == w.w {
+			if err := w.fill(); err != nil {
+				return nil, err
+			}
+		}
+		got := w.buffered()
+		got = got[:min(len(got), n-len(b))]
+		b = append(b, got...)
+		w.r += len(got)
+	}
+	return b, nil
+}
+
+// text adds a line to what is sent next.
+func (w *wire) text(line string) { w.out = append(append(w.out, line...), '\r', '\n') }
 
 // room makes space after w. It uses a large buffer while a body is read or when the small one is
 // full, and goes back to the small one as soon as the large one is empty.
