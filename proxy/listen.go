@@ -59,6 +59,8 @@ func (l *listener) serve() {
 	switch l.asked.Protocol {
 	case api.SMTP:
 		err = l.srv.smtp.Serve(l.Listener, l.accept)
+	case api.IMAP:
+		err = l.serveEach(l.srv.imap.Serve)
 	case api.POP:
 		err = l.serveEach(l.srv.pop.Serve)
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/imapd"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/popd"
 )
@@ -46,7 +47,11 @@ var readCheckName = map[api.Protocol]string{api.IMAP: api.CheckFolders, api.POP:
 func (s *Server) readCheck(b *mailbox.Mailbox, p api.Protocol) func(context.Context) (finding, error) {
 	return func(ctx context.Context) (f finding, err error) {
 		defer func() { b.Reader(p).Note(err) }()
-		found, err := popd.Test(ctx, b, nil)
-		return finding{result: api.Say("{{.Server}} accepts the access token. Messages: {{.Count}}", "Server", b.Addr(p), "Count", strconv.FormatInt(found.Messages, 10))}, err
+		if p == api.IMAP {
+			folders, err := imapd.Test(ctx, b, nil)
+			return found("{{.Server}} accepts the access token. Folders: {{.Count}}", "Server", b.Addr(p), "Count", strconv.Itoa(folders)), err
+		}
+		drop, err := popd.Test(ctx, b, nil)
+		return found("{{.Server}} accepts the access token. Messages: {{.Count}}", "Server", b.Addr(p), "Count", strconv.FormatInt(drop.Messages, 10)), err
 	}
 }

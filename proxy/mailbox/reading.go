@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
@@ -36,7 +37,7 @@ func (b *Mailbox) Breaker(p api.Protocol) *breaker.Breaker {
 // Token is an access token that is good now for a protocol for reading. For IMAP, whose sessions end with
 // their token, it is one with more than 30 minutes left, or half of its life if that is less, provided
 // that a refresh gives one in time. A permission that is known to be missing is an [*oauth.ScopeError].
-func (b *Mailbox) Token(ctx context.Context, p api.Protocol) (string, error) {
+func (b *Mailbox) Token(ctx context.Context, p api.Protocol) (value string, expiry time.Time, err error) {
 	get := b.Grant.Token
 	if p == api.IMAP {
 		get = b.Grant.Young
@@ -45,7 +46,7 @@ func (b *Mailbox) Token(ctx context.Context, p api.Protocol) (string, error) {
 	if err == nil {
 		err = b.Grant.Allows(string(p))
 	}
-	return token.Value, err
+	return token.Value, token.Expiry, err
 }
 
 // Reject says that the provider refused this access token, so that the next is a new one.

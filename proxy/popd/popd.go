@@ -137,8 +137,11 @@ func accountOf(b *mailbox.Mailbox, known *memory) *account {
 		dial: func(ctx context.Context, starttls func(net.Conn) error) (net.Conn, error) {
 			return b.Dial(ctx, api.POP, starttls)
 		},
-		guard:  func(ctx context.Context, try func() error) error { return b.Try(ctx, api.POP, try) },
-		token:  func(ctx context.Context) (string, error) { return b.Token(ctx, api.POP) },
+		guard: func(ctx context.Context, try func() error) error { return b.Try(ctx, api.POP, try) },
+		token: func(ctx context.Context) (string, error) {
+			token, _, err := b.Token(ctx, api.POP)
+			return token, err
+		},
 		reject: b.Reject,
 	}
 	a.worked = func(user string) {
