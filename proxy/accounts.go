@@ -226,7 +226,7 @@ func (s *Server) addWith(ctx context.Context, own []config.Provider, accounts []
 			cfg.Accounts = append(cfg.Accounts, a)
 		}
 	}
-	_, err := s.change(ctx, cfg, func() error {
+	_, err := s.put(ctx, cfg, func() error {
 		if s.opts.ConfigPath == "" {
 			return nil
 		}
@@ -271,7 +271,7 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	if err := s.secrets.Delete(ctx, b.Provider.OwnSecretKey(b.Address)); err != nil {
 		return note, fmt.Errorf("deleting the client secret of %s: %w", b.Address, err)
 	}
-	if _, err := s.change(ctx, cfg, func() error {
+	if _, err := s.put(ctx, cfg, func() error {
 		if s.opts.ConfigPath == "" {
 			return nil
 		}

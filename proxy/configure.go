@@ -111,12 +111,17 @@ func (s *Server) change(ctx context.Context, cfg config.Config, write func() err
 	if s.hall.Stopping() {
 		return nil, errStopping
 	}
+	return s.put(ctx, cfg, write)
+}
+
+// put is change, even while the server stops; then it leaves the addresses alone.
+func (s *Server) put(ctx context.Context, cfg config.Config, write func() error) (notes []string, err error) {
 	boxes, err := s.plan(cfg)
 	if err != nil {
 		return nil, err
 	}
 	listening := &listenPlan{s: s}
-	opens := s.isOpen || s.portTaken.Load() != nil
+	opens := (s.isOpen || s.portTaken.Load() != nil) && !s.hall.Stopping()
 	if opens {
 		if listening, err = s.planListening(cfg); err != nil {
 			return nil, err
