@@ -34,7 +34,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/prelogin":     {},
 		"proxy/splice":       {"proxy/api"},
 		"proxy/mailbox":      account,
-		"proxy/smtpd":        append([]string{"proxy/mailbox"}, account...),
+		"proxy/smtpd":        append([]string{"proxy/mailbox", "proxy/prelogin"}, account...),
 		"proxy/imapd":        session,
 		"proxy/popd":         session,
 		"proxy/oauth":        base,

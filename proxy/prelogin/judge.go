@@ -15,7 +15,7 @@ func judge(line []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(method, []byte("SSH-")):
 		return nil, ErrSSH
-	case len(method) <= len("CONNECT") && slices.Contains(httpMethods, string(method)) && bytes.Contains(line, []byte(" HTTP/")):
+	case IsHTTP(line):
 		return nil, ErrHTTP
 	case bytes.IndexByte(line, 0) >= 0:
 		return nil, ErrNUL
@@ -23,8 +23,14 @@ func judge(line []byte) ([]byte, error) {
 	return line, nil
 }
 
-// tlsHello judges the first bytes of a connection: TLS, or an SSL 2 hello, which has its length
+// IsHTTP reports whether a line is how a request of HTTP begins.
+func IsHTTP(line []byte) bool {
+	method, _, _ := bytes.Cut(line, []byte(" "))
+	return len(method) <= len("CONNECT") && slices.Contains(httpMethods, string(method)) && bytes.Contains(line, []byte(" HTTP/"))
+}
+
+// IsTLS judges the first bytes of a connection: TLS, or an SSL 2 hello, which has its length
 // with the top bit set, then a 1.
-func tlsHello(first []byte) bool {
+func IsTLS(first []byte) bool {
 	return first[0] == recordHandshake || len(first) > 2 && first[0] >= 0x80 && first[2] == 1
 }

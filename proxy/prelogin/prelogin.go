@@ -180,7 +180,7 @@ func (c *Conn) fill() error {
 	c.in = c.in[:len(c.in)+n]
 	if n > 0 && !c.secure && !c.heard {
 		c.heard = true
-		if tlsHello(c.in) {
+		if IsTLS(c.in) {
 			return ErrTLS
 		}
 	}

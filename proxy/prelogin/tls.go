@@ -38,13 +38,17 @@ func (c *Conn) Begin() error {
 	switch {
 	case err != nil && !errors.Is(err, ErrSilent):
 		return err
-	case n > 0 && (first[0] == recordHandshake || first[0] >= 0x80): // the latter an SSL 2 hello, which Go knows to name
-		return c.handshake(&replayed{Conn: c.cfg.TCP, first: first})
+	case n > 0 && MayBeTLS(first[0]):
+		return c.handshake(Replay(c.cfg.TCP, first))
 	}
 	c.heard = true // it is known not to be TLS
 	c.in = first[:n:n]
 	return nil
 }
+
+// MayBeTLS reports whether a connection to a port for TLS begins with this byte: a handshake, or an SSL 2
+// hello, which Go knows to name.
+func MayBeTLS(first byte) bool { return first == recordHandshake || first >= 0x80 }
 
 // StartTLS does the handshake after the program has asked for it and was told to begin. What it
 // had sent in clear text after the command is thrown away, so that nothing injected is taken for
@@ -70,7 +74,10 @@ func (c *Conn) handshake(raw net.Conn) error {
 	return nil
 }
 
-// replayed is a connection whose first byte was read before the handshake.
+// Replay is a connection of which first was read already.
+func Replay(conn net.Conn, first []byte) net.Conn { return &replayed{Conn: conn, first: first} }
+
+// replayed is a connection whose first bytes were read before the handshake.
 type replayed struct {
 	net.Conn
 	first []byte

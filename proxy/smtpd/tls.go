@@ -6,8 +6,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/prelogin"
 )
 
 // tlsHello is how long a client of a TLS port may take before its first byte. TLS clients speak
@@ -19,7 +20,7 @@ const tlsHello = 5 * time.Second
 // EHLO. It gets its greeting, and is offered STARTTLS; without it there is no AUTH (see needsTLS).
 func (c *conn) begin() error {
 	c.begun, c.pace.line = true, c.client.Opened
-	raw := &replayed{Conn: c.tcp}
+	first := make([]byte, 1)
 	for n := 0; n == 0; {
 		deadline := c.deadline(time.Now())
 		if hello := c.client.Opened.Add(tlsHello); hello.Before(deadline) {
@@ -31,7 +32,7 @@ func (c *conn) begin() error {
 			return io.EOF
 		}
 		var err error
-		n, err = c.tcp.Read(raw.first[:])
+		n, err = c.tcp.Read(first)
 		switch {
 		case n > 0 || err == nil:
 		case !errors.Is(err, os.ErrDeadlineExceeded):
@@ -42,11 +43,10 @@ func (c *conn) begin() error {
 			return nil
 		}
 	}
-	if b := raw.first[0]; b == recordHandshake || b >= 0x80 { // the latter an SSL 2 hello, which Go knows to name
-		raw.replay = true
-		return c.handshake(raw)
+	if prelogin.MayBeTLS(first[0]) {
+		return c.handshake(prelogin.Replay(c.tcp, first))
 	}
-	c.left = raw.first[:]
+	c.left = first
 	c.noTLS("sent clear text")
 	return nil
 }
@@ -54,21 +54,6 @@ func (c *conn) begin() error {
 func (c *conn) noTLS(what string) {
 	c.srv.hall.Log.Info("a mail program "+what+" on the port for TLS; it is offered STARTTLS", "session", c.client.ID, "client", c.tcp.RemoteAddr().String(),
 		"port", c.tcp.LocalAddr().String(), "cure", "set its encryption to SSL/TLS, or let it use "+c.srv.OtherPort(false, "listen")+" without encryption")
-}
-
-// replayed is a connection whose first byte was read before the handshake.
-type replayed struct {
-	net.Conn
-	first  [1]byte
-	replay bool
-}
-
-func (r *replayed) Read(p []byte) (int, error) {
-	if r.replay && len(p) > 0 {
-		r.replay = false
-		return copy(p, r.first[:]), nil
-	}
-	return r.Conn.Read(p)
 }
 
 // needsTLS reports whether passwords are only taken after TLS: where they could be read off a
@@ -109,24 +94,10 @@ func (c *conn) handshake(raw net.Conn) error {
 		c.nudge()
 	}
 	if err := t.Handshake(); err != nil {
-		c.srv.hall.Log.Info("TLS handshake failed", "session", c.client.ID, "client", c.tcp.RemoteAddr().String(), "err", err, "cure", tlsCure(err))
+		c.srv.hall.Log.Info("TLS handshake failed", "session", c.client.ID, "client", c.tcp.RemoteAddr().String(), "err", err, "cure", prelogin.Cure(&prelogin.HandshakeError{Err: err}))
 		c.gone = true
 		return io.EOF
 	}
 	c.Conn, c.secure = t, true
 	return nil
-}
-
-// tlsCure says what to do about a handshake that failed.
-func tlsCure(err error) string {
-	var record tls.RecordHeaderError
-	switch text := err.Error(); {
-	case strings.Contains(text, "unsupported versions"), strings.Contains(text, "SSLv2"):
-		return "the program knows only TLS 1.1 or older; on this computer it can send without encryption"
-	case strings.Contains(text, "unknown certificate"), strings.Contains(text, "bad certificate"):
-		return "the program does not trust Waxseal's certificate; `waxseal certificate` shows it"
-	case errors.As(err, &record):
-		return "the program does not speak TLS; check its encryption setting"
-	}
-	return "the program gave up; it may not trust Waxseal's certificate, which `waxseal certificate` shows"
 }
