@@ -31,6 +31,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/tcp":          {},
 		"proxy/prelogin":     {},
 		"proxy/splice":       {"proxy/api"},
+		"proxy/imapd":        append([]string{"proxy/api", "proxy/dial", "proxy/mailbox", "proxy/oauth", "proxy/prelogin", "proxy/splice", "proxy/tcp"}, base...),
 		"proxy/popd":         append([]string{"proxy/api", "proxy/dial", "proxy/mailbox", "proxy/oauth", "proxy/prelogin", "proxy/splice", "proxy/tcp"}, base...),
 		"proxy/oauth":        base,
 		"proxy/signin":       {"proxy/api"},
