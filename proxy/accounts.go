@@ -125,6 +125,8 @@ func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*m
 	}
 	s.cfg.Store(&cfg)
 	s.hall.Use(boxes)
+	s.tellReaders()
+	s.hall.NudgeAll() // sessions of accounts that have changed end
 	s.logChanges(old, boxes)
 	s.hall.Changed.Wake()
 }
@@ -204,7 +206,13 @@ func (s *Server) Add(ctx context.Context, a api.Account, clientSecret string) (p
 // into effect. An account replaces the one with the same address. The caller holds
 // s.edit.
 func (s *Server) add(ctx context.Context, own []config.Provider, accounts []api.Account) error {
+	return s.addWith(ctx, own, accounts, nil)
+}
+
+// addWith is add, together with changes of settings.
+func (s *Server) addWith(ctx context.Context, own []config.Provider, accounts []api.Account, settings config.Changes) error {
 	cfg := *s.config()
+	settings.Apply(&cfg)
 	cfg.Providers = slices.Concat(cfg.Providers, own)
 	at := make(map[string]int, len(cfg.Accounts))
 	for i, a := range cfg.Accounts {
@@ -218,17 +226,16 @@ func (s *Server) add(ctx context.Context, own []config.Provider, accounts []api.
 			cfg.Accounts = append(cfg.Accounts, a)
 		}
 	}
-	boxes, err := s.plan(cfg)
-	if err != nil {
-		return err
-	}
-	if s.opts.ConfigPath != "" {
-		if err := config.AddAccounts(s.opts.ConfigPath, own, accounts); err != nil {
+	_, err := s.put(ctx, cfg, func() error {
+		if s.opts.ConfigPath == "" {
+			return nil
+		}
+		if err := settings.Write(s.opts.ConfigPath); err != nil {
 			return err
 		}
-	}
-	s.use(ctx, cfg, boxes)
-	return nil
+		return config.AddAccounts(s.opts.ConfigPath, own, accounts)
+	})
+	return err
 }
 
 // Remove revokes an account's consent at the provider, if the provider supports that,
@@ -244,8 +251,7 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	}
 	cfg := *s.config()
 	cfg.Accounts = slices.DeleteFunc(slices.Clone(cfg.Accounts), func(a api.Account) bool { return config.Fold(a.Address) == config.Fold(b.Address) })
-	boxes, err := s.plan(cfg)
-	if err != nil {
+	if _, err := s.plan(cfg); err != nil {
 		return "", err
 	}
 	if err := s.checkWritable(); err != nil { // before any secret of the account is deleted
@@ -265,13 +271,15 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	if err := s.secrets.Delete(ctx, b.Provider.OwnSecretKey(b.Address)); err != nil {
 		return note, fmt.Errorf("deleting the client secret of %s: %w", b.Address, err)
 	}
-	if s.opts.ConfigPath != "" {
-		if err := config.RemoveAccount(s.opts.ConfigPath, b.Address); err != nil {
-			return note, err
+	if _, err := s.put(ctx, cfg, func() error {
+		if s.opts.ConfigPath == "" {
+			return nil
 		}
+		return config.RemoveAccount(s.opts.ConfigPath, b.Address)
+	}); err != nil {
+		return note, err
 	}
 	s.ages.forget(b.Address)
-	s.use(ctx, cfg, boxes)
 	// A sign-in that was going on in the meantime may have stored a token again.
 	if err := b.Grant.Forget(ctx); err != nil {
 		s.log.Error("a consent may remain in the keystore", "account", b.Address, "err", err)
@@ -310,17 +318,26 @@ func (s *Server) Accounts() []api.AccountStatus { return s.Snapshot().Accounts }
 // who signed in, where that is not the address (shared mailbox, alias). "" is the
 // address.
 func (s *Server) SetLogin(ctx context.Context, address, login string) error {
+	return s.amend(ctx, address, func(a *api.Account) { a.Login = login })
+}
+
+// SetProtocols changes what an account does. Its consent may not cover that; see [Server.Authorize].
+func (s *Server) SetProtocols(ctx context.Context, address string, protocols []api.Protocol) error {
+	return s.amend(ctx, address, func(a *api.Account) { a.Protocols = protocols })
+}
+
+// amend changes an account that is there.
+func (s *Server) amend(ctx context.Context, address string, edit func(*api.Account)) error {
 	ctx, done := s.editing(ctx)
 	defer done()
 	b := s.hall.Mailbox(address)
 	if b == nil {
 		return mailbox.UnknownAccount(address)
 	}
-	if b.Account.Login == login {
+	a := b.Account
+	if edit(&a); a.Equal(b.Account) {
 		return nil
 	}
-	a := b.Account
-	a.Login = login
 	return s.add(ctx, nil, []api.Account{a})
 }
 

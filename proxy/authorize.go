@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -28,6 +29,7 @@ func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func
 	if to.Device {
 		way = "code"
 	}
+	var did []api.Protocol // before this sign-in
 	return s.signIns.Join(ctx, config.Fold(to.Account.Address), way, signin.Work{
 		Begin: func(ctx context.Context) error {
 			switch {
@@ -36,15 +38,24 @@ func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func
 				return err
 			case s.hall.Mailbox(to.Account.Address) == nil:
 				return mailbox.UnknownAccount(to.Account.Address)
-			case to.Account.Login != "":
-				return s.SetLogin(ctx, to.Account.Address, to.Account.Login)
 			}
-			return nil
+			did = s.hall.Mailbox(to.Account.Address).Account.Does()
+			return s.amend(ctx, to.Account.Address, func(a *api.Account) {
+				a.Login = cmp.Or(to.Account.Login, a.Login)
+				if len(to.Protocols) > 0 {
+					a.Protocols = to.Protocols
+				}
+			})
 		},
 		Run: func(ctx context.Context, show func(api.Prompt)) (bool, error) { return s.signIn(ctx, to, show) },
 		Undo: func(ctx context.Context) {
-			if to.New {
+			switch {
+			case to.New:
 				s.removeUnapproved(ctx, to.Account.Address)
+			case len(to.Protocols) > 0:
+				if err := s.SetProtocols(ctx, to.Account.Address, did); err != nil {
+					s.log.Error("could not take back what the account does", "account", to.Account.Address, "err", err)
+				}
 			}
 		},
 	}, show)
@@ -98,6 +109,14 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 			return false, &api.Problem{Account: box.Address, What: api.Say("There is no access token for {{.Account}} yet.", "Account", box.Address)}
 		}
 		return true, s.tryLogin(c, box)
+	}
+	if len(to.Protocols) > 0 { // the provider may grant it without asking anybody
+		err := box.Grant.Widen(ctx, nil)
+		if err == nil {
+			c.run(api.CheckConsent, "", box, func(context.Context) (finding, error) { return found("Approved before."), nil })
+			return true, s.tryLogin(c, box)
+		}
+		s.log.Info("the provider wants to ask the user", "account", box.Address, "err", err)
 	}
 	start := time.Now()
 	fail := func(name string, err error) {
@@ -160,13 +179,18 @@ func (s *Server) signIn(ctx context.Context, to api.ConsentRequest, show func(ap
 	return false, err
 }
 
-// tryLogin checks that mail can be sent with the new token.
+// tryLogin checks that the new token is enough for all that the account does.
 func (s *Server) tryLogin(c *checker, box *mailbox.Mailbox) error {
 	box.Pool.Drop() // these connections logged in with the previous token
 	box.Trouble(nil)
 	s.hall.Changed.Wake()
-	if !c.run(api.CheckLogin, "", box, loginCheck(box)) {
+	if box.Account.Uses(api.SMTP) && !c.run(api.CheckLogin, "", box, loginCheck(box)) {
 		return &api.Problem{Account: box.Address, What: api.Say("You are signed in, but {{.Provider}} does not let {{.Account}} send yet.", "Provider", box.ProviderName(), "Account", box.Address)}
+	}
+	for _, p := range box.Account.Does() {
+		if p.Reads() && !c.runFor(p, api.CheckLogin, "", box, s.readCheck(box, p)) {
+			return &api.Problem{Account: box.Address, What: api.Say("You are signed in, but {{.Provider}} does not let {{.Account}} read mail yet.", "Provider", box.ProviderName(), "Account", box.Address)}
+		}
 	}
 	return nil
 }

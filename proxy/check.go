@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,11 +40,16 @@ type checker struct {
 // if there may be several checks of the same name. do may return any error that explain
 // knows.
 func (c *checker) run(name, subject string, box *mailbox.Mailbox, do func(ctx context.Context) (finding, error)) bool {
+	return c.runFor("", name, subject, box, do)
+}
+
+// runFor is run for a check of one of several protocols.
+func (c *checker) runFor(p api.Protocol, name, subject string, box *mailbox.Mailbox, do func(ctx context.Context) (finding, error)) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, checkTimeout)
 	defer cancel()
 	start := time.Now()
 	f, err := do(ctx)
-	check := api.Check{Name: name, Subject: subject, OK: err == nil, Result: f.result, Until: f.until, Took: time.Since(start)}
+	check := api.Check{Name: name, Subject: subject, Protocol: p, OK: err == nil, Result: f.result, Until: f.until, Took: time.Since(start)}
 	if err != nil {
 		check = failedCheck(check, box, err)
 		c.failed++
@@ -86,7 +92,7 @@ func (c *checker) each(atOnce int, rounds []func(*checker)) {
 // failedCheck turns check into one that failed with err.
 func failedCheck(check api.Check, box *mailbox.Mailbox, err error) api.Check {
 	check.OK, check.Until = false, time.Time{}
-	check.Problem = mailbox.Explain(box, err).Problem
+	check.Problem = mailbox.ExplainFor(box, cmp.Or(check.Protocol, api.SMTP), err).Problem
 	check.Result = check.Problem.What
 	return check
 }

@@ -16,7 +16,9 @@ import (
 func (s *Server) Settings() api.Settings {
 	c := s.config()
 	settings := api.Settings{
-		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS), AllowRemote: c.AllowRemote, Metrics: c.Metrics, Keystore: s.secrets.Kind(),
+		Listen: slices.Clone(c.Listen), ListenTLS: slices.Clone(c.ListenTLS),
+		ListenIMAP: slices.Clone(c.ListenIMAP), ListenIMAPTLS: slices.Clone(c.ListenIMAPTLS),
+		ListenPOP: slices.Clone(c.ListenPOP), ListenPOPTLS: slices.Clone(c.ListenPOPTLS), AllowRemote: c.AllowRemote, Metrics: c.Metrics, Keystore: s.secrets.Kind(),
 		HTTPProxy: c.HTTPProxy, LogLevel: c.LogLevel, LogFolder: logFolder(s.opts.LogFile), LogFile: s.opts.LogFile, Notifications: c.Notifications,
 		History: c.History, Theme: c.Theme, Language: c.Language,
 	}
@@ -109,12 +111,17 @@ func (s *Server) change(ctx context.Context, cfg config.Config, write func() err
 	if s.hall.Stopping() {
 		return nil, errStopping
 	}
+	return s.put(ctx, cfg, write)
+}
+
+// put is change, even while the server stops; then it leaves the addresses alone.
+func (s *Server) put(ctx context.Context, cfg config.Config, write func() error) (notes []string, err error) {
 	boxes, err := s.plan(cfg)
 	if err != nil {
 		return nil, err
 	}
 	listening := &listenPlan{s: s}
-	opens := s.isOpen || s.portTaken.Load() != nil
+	opens := (s.isOpen || s.portTaken.Load() != nil) && !s.hall.Stopping()
 	if opens {
 		if listening, err = s.planListening(cfg); err != nil {
 			return nil, err

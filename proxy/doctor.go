@@ -52,7 +52,11 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 		if box == nil {
 			continue
 		}
-		for _, endpoint := range []string{config.HostOf(box.Provider.TokenURL), box.Provider.SMTP} {
+		endpoints := []string{config.HostOf(box.Provider.TokenURL)}
+		for _, p := range box.Account.Does() {
+			endpoints = append(endpoints, box.Addr(p))
+		}
+		for _, endpoint := range endpoints {
 			if endpoint != "" && !reached[endpoint] {
 				reached[endpoint] = true
 				rounds = append(rounds, func(c *checker) {
@@ -81,8 +85,16 @@ func (s *Server) checkAccount(c *checker, box *mailbox.Mailbox) {
 		return found("It is in the keystore."), err
 	})
 	ok = c.run(api.CheckToken, box.Address, box, tokenCheck(box)) && ok
-	if ok {
+	if !ok {
+		return
+	}
+	if box.Account.Uses(api.SMTP) {
 		c.run(api.CheckLogin, box.Address, box, loginCheck(box))
+	}
+	for _, p := range box.Account.Does() {
+		if p.Reads() {
+			c.runFor(p, api.CheckLogin, box.Address, box, s.readCheck(box, p))
+		}
 	}
 }
 

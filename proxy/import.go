@@ -91,10 +91,16 @@ func (s *Server) ImportEmailProxy(ctx context.Context, data []byte, passwords ma
 func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportReport, error) {
 	entries := found.Entries
 	report := api.ImportReport{Problems: found.Problems, Left: found.Left, Warnings: found.Warnings}
-	for i := range entries { // the format does not have the login, so one that was set by hand stays
-		if box := s.hall.Mailbox(entries[i].Account.Address); box != nil {
-			entries[i].Account.Login = box.Account.Login
+	for i := range entries { // what the format does not have stays as it was set by hand
+		box, a := s.hall.Mailbox(entries[i].Account.Address), &entries[i].Account
+		if box == nil {
+			continue
 		}
+		a.Login = box.Account.Login
+		if len(a.Protocols) == 0 {
+			a.Protocols = box.Account.Protocols
+		}
+		a.IMAP, a.POP = cmp.Or(a.IMAP, box.Account.IMAP), cmp.Or(a.POP, box.Account.POP)
 	}
 	cfg := *s.config()
 	cfg.Providers = slices.Concat(cfg.Providers, found.Providers)
@@ -127,12 +133,20 @@ func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportRep
 	slices.SortFunc(report.Problems, func(a, b api.ImportProblem) int { return cmp.Compare(a.Index, b.Index) })
 	report.Failed = len(report.Problems)
 	own := wantedProviders(found, taken)
-	if len(taken)+len(own) > 0 {
-		if err := s.add(ctx, own, taken); err != nil {
-			return report, err
-		}
-		s.hall.Preload(ctx)
+	ports := s.config().Changes(found.Settings)
+	if len(taken)+len(own)+len(ports) == 0 {
+		return report, nil
 	}
+	err := s.addWith(ctx, own, taken, ports)
+	if busy, ok := errors.AsType[*api.PortTakenError](err); ok && len(ports) > 0 {
+		// The other program still runs. Its accounts can come now, and its ports later.
+		report.Left = append(report.Left, api.Problem{Lasting: true, What: busy.Text(), Cure: api.Say("Quit email-oauth2-proxy, then import the file again, so that Waxseal takes over its ports.")})
+		err = s.addWith(ctx, own, taken, nil)
+	}
+	if err != nil {
+		return report, err
+	}
+	s.hall.Preload(ctx)
 	return report, nil
 }
 
@@ -190,6 +204,8 @@ func changesOf(box *mailbox.Mailbox, known config.Catalogue, e config.ImportEntr
 	note(now.ID != was.ID, "The provider of {{.Account}} is now {{.New}}; it was {{.Old}}.", "New", now.Name, "Old", was.Name)
 	note(now.TokenURL != was.TokenURL, "The token endpoint of {{.Account}} is now {{.New}}; it was {{.Old}}.", "New", now.TokenURL, "Old", was.TokenURL)
 	note(now.SMTP != was.SMTP, "The mail server of {{.Account}} is now {{.New}}; it was {{.Old}}.", "New", now.SMTP, "Old", was.SMTP)
+	note(now.IMAP != was.IMAP && e.Account.Uses(api.IMAP), "The IMAP server of {{.Account}} is now {{.New}}; it was {{.Old}}.", "New", now.IMAP, "Old", was.IMAP)
+	note(now.POP != was.POP && e.Account.Uses(api.POP), "The POP server of {{.Account}} is now {{.New}}; it was {{.Old}}.", "New", now.POP, "Old", was.POP)
 	note(now.ClientID != was.ClientID, "The client ID of {{.Account}} is now {{.New}}; it was {{.Old}}.", "New", now.ClientID, "Old", was.ClientID)
 	note(secret.client, "The client secret of {{.Account}} was replaced.")
 	note(secret.password, "The local password of {{.Account}} was replaced; its mail program needs the new one.")
@@ -223,12 +239,12 @@ func (s *Server) importSecrets(ctx context.Context, e config.ImportEntry) (passw
 		return password, false, nil
 	}
 	if box != nil {
-		token, err = box.Grant.Accept(ctx, e.RefreshToken)
+		token, err = box.Grant.Accept(ctx, e.RefreshToken, e.Scopes...)
 		return password, token, err
 	}
 	// The account is not there yet, because its secrets come first.
 	grant := oauth.New(oauth.Config{}, config.Fold(address), oauth.Deps{Secrets: s.secrets})
 	defer grant.Close(ctx)
-	_, err = grant.Accept(ctx, e.RefreshToken)
+	_, err = grant.Accept(ctx, e.RefreshToken, e.Scopes...)
 	return password, true, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,12 +55,39 @@ func (l *listener) accept() (*mailbox.Client, error) {
 
 // serve has clients served until the listener is closed.
 func (l *listener) serve() {
-	err := l.srv.smtp.Serve(l.Listener, l.accept)
+	var err error
+	switch l.asked.Protocol {
+	case api.SMTP:
+		err = l.srv.smtp.Serve(l.Listener, l.accept)
+	case api.IMAP:
+		err = l.serveEach(l.srv.imap.Serve)
+	case api.POP:
+		err = l.serveEach(l.srv.pop.Serve)
+	}
 	l.mu.Lock()
 	closed := l.closed
 	l.mu.Unlock()
 	if err != nil && !closed && !l.srv.hall.Stopping() {
 		l.srv.log.Error("listener ended", "address", l.Addr().String(), "err", err)
+	}
+}
+
+// serveEach serves each client on a goroutine of its own, until the listener is closed.
+func (l *listener) serveEach(serve func(*mailbox.Client)) error {
+	for {
+		c, err := l.accept()
+		if err != nil {
+			return err
+		}
+		go func() { // the hall waits for its end
+			defer func() {
+				if r := recover(); r != nil {
+					c.Leave()
+					l.srv.log.Error("panic in a session; it ends, the others continue", "session", c.ID, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+				}
+			}()
+			serve(c)
+		}()
 	}
 }
 

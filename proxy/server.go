@@ -23,9 +23,11 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/history"
+	"github.com/waxseal/waxseal/proxy/imapd"
 	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/popd"
 	"github.com/waxseal/waxseal/proxy/signin"
 	"github.com/waxseal/waxseal/proxy/smtpd"
 )
@@ -66,6 +68,8 @@ type Server struct {
 
 	hall           *mailbox.Hall // what the sessions share
 	smtp           *smtpd.Server
+	imap           *imapd.Server
+	pop            *popd.Server
 	tokenBreakers  *breaker.Set
 	serverBreakers *breaker.Set
 
@@ -144,6 +148,9 @@ func New(o Options) (*Server, error) {
 	s.hall.History = s.history
 	s.smtp = smtpd.New(s.hall)
 	s.smtp.OtherPort = s.otherPort
+	s.imap, s.pop = imapd.New(s.hall), popd.New(s.hall)
+	s.pop.OffersTLS = s.offersTLS
+	s.tellReaders()
 	return s, nil
 }
 
@@ -177,6 +184,22 @@ func (s *Server) addressList() string {
 		list[i] = l.Address + " (" + l.Security() + ")"
 	}
 	return strings.Join(list, ", ")
+}
+
+// offersTLS reports whether STARTTLS is offered on loopback too.
+func (s *Server) offersTLS() bool { return s.config().OfferSTARTTLS }
+
+// tellReaders says which accounts read, after a change of accounts: before a login, a program is offered
+// what the providers of all of them offer.
+func (s *Server) tellReaders() {
+	does := make(map[api.Protocol][]string)
+	for _, b := range s.hall.Mailboxes() {
+		for _, p := range b.Account.Does() {
+			does[p] = append(does[p], b.Address)
+		}
+	}
+	s.imap.Accounts(does[api.IMAP])
+	s.pop.Accounts(does[api.POP])
 }
 
 // otherPort names a listener for SMTP, for advice; key is where one is configured.

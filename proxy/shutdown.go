@@ -69,6 +69,11 @@ func (s *Server) shutdown(ctx context.Context) error {
 	for _, b := range boxes {
 		closing.Go(func() { b.Close(end) })
 	}
+	closing.Go(func() {
+		if err := errors.Join(s.imap.Close(end), s.pop.Close(end)); err != nil {
+			s.log.Warn("a connection for reading did not end in time", "err", err)
+		}
+	})
 	closing.Wait()
 	s.mu.Lock()
 	web := s.web

@@ -18,6 +18,9 @@ func (s *Server) Wake(why string) {
 	s.closeIdle()
 	s.tokenBreakers.ResetAll()
 	s.serverBreakers.ResetAll()
+	s.imap.Drop()
+	s.imap.Probe()
+	s.pop.Probe()
 	s.hall.Changed.Wake()
 }
 

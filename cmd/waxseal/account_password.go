@@ -36,22 +36,34 @@ func (m *Main) accountPasswordCommand() *cobra.Command {
 	return cmd
 }
 
-// printMailSettings shows one server for each kind of security: the others lead to the same
-// place.
+// printMailSettings shows one server for each protocol and kind of security: the others lead to
+// the same place.
 func printMailSettings(w io.Writer, s api.MailSettings) {
 	rows := [][]string{}
-	seen := map[bool]bool{}
+	seen := map[api.Listener]bool{}
 	for _, server := range s.Servers {
-		if seen[server.TLS] {
+		kind := api.Listener{Protocol: server.Protocol, TLS: server.TLS}
+		if seen[kind] {
 			continue
 		}
-		seen[server.TLS] = true
+		seen[kind] = true
 		how := securityName(server.TLS)
 		if ip := net.ParseIP(server.Host); !server.TLS && (server.Host == "localhost" || ip.IsLoopback()) {
 			how += ", or none: the connection stays on this computer"
 		}
-		rows = append(rows, []string{"server", fmt.Sprintf("%s port %d (%s)", server.Host, server.Port, how)})
+		rows = append(rows, []string{serverName(server.Protocol), fmt.Sprintf("%s port %d (%s)", server.Host, server.Port, how)})
 	}
 	rows = append(rows, []string{"user", s.User}, []string{"password", s.Password})
 	table(w, rows)
+}
+
+// serverName is what mail programs call the server for a protocol.
+func serverName(p api.Protocol) string {
+	switch p {
+	case api.IMAP:
+		return "IMAP server"
+	case api.POP:
+		return "POP server"
+	}
+	return "server"
 }

@@ -31,6 +31,10 @@ const demoConfig = `listen     = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]
 metrics    = "127.0.0.1:0"
 keystore   = "memory"
+listen_imap     = ["127.0.0.1:0"]
+listen_imap_tls = ["127.0.0.1:0"]
+listen_pop      = ["127.0.0.1:0"]
+listen_pop_tls  = ["127.0.0.1:0"]
 
 [[provider]]
 id = "demo"
@@ -42,8 +46,22 @@ scopes = ["mail.send"]
 client_id = "waxseal-demo"
 smtp = %q
 smtp_tls = "starttls"
+imap = %q
+imap_tls = "implicit"
+imap_scopes = ["mail.imap"]
+pop = %q
+pop_tls = "implicit"
+pop_scopes = ["mail.pop"]
 ca_file = %q
 `
+
+// demoProvider gives tokens only what was consented to.
+var demoProvider = providertest.Options{
+	ClientID: "waxseal-demo", Rotate: true,
+	Scopes: map[providertest.Protocol]string{
+		providertest.SMTP: "mail.send", providertest.IMAP: "mail.imap", providertest.POP: "mail.pop",
+	},
+}
 
 func (m *Main) demoCommand() *cobra.Command {
 	var once bool
@@ -51,14 +69,15 @@ func (m *Main) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Try Waxseal end to end with a built-in provider",
 		Long: `Start a built-in mail provider and a separate Waxseal, sign in, send a message
-with a password, and see it arrive at the provider, which only accepts OAuth 2.0.
-Then keep running until Ctrl-C, so that you can try a real mail program. On a
-desktop, the tray icon and the window appear instead, and you add the account
-yourself. Nothing is kept, and nothing leaves this computer.`,
+with a password, see it arrive at the provider, which only accepts OAuth 2.0, and
+read it back with the same password. Then keep running until Ctrl-C, so that you
+can try a real mail program. On a desktop, the tray icon and the window appear
+instead, and you add the account yourself. Nothing is kept, and nothing leaves
+this computer.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return m.demo(cmd.Context(), once) },
 	}
-	cmd.Flags().BoolVar(&once, "once", false, "end after the first message")
+	cmd.Flags().BoolVar(&once, "once", false, "end after the first message was sent and read")
 	return cmd
 }
 
@@ -86,13 +105,13 @@ func (m *Main) demo(ctx context.Context, once bool) error {
 	}
 	defer os.RemoveAll(dir)
 	d := &demo{m: m, config: filepath.Join(dir, "config.toml"), once: once, last: time.Now()}
-	fmt.Fprintln(m.Out, "A program that only knows a password sends through a provider that only accepts OAuth 2.0.")
+	fmt.Fprintln(m.Out, "A program that only knows a password sends and reads mail at a provider that only accepts OAuth 2.0.")
 	fmt.Fprintln(m.Out)
-	if d.provider, err = providertest.Start(providertest.Options{ClientID: "waxseal-demo", Rotate: true, DropBodies: true}); err != nil {
+	if d.provider, err = providertest.Start(demoProvider); err != nil {
 		return fmt.Errorf("start the provider: %w", err)
 	}
 	defer d.provider.Close()
-	d.done("provider", "tokens at %s, SMTP at %s", d.provider.TokenURL(), d.provider.SMTPAddr)
+	d.done("provider", "tokens at %s, SMTP at %s, IMAP at %s", d.provider.TokenURL(), d.provider.SMTPAddr, d.provider.IMAPAddr)
 
 	cfg, err := d.configure(dir)
 	if err != nil {
@@ -121,7 +140,8 @@ func (d *demo) configure(dir string) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, fmt.Errorf("write the provider's certificate: %w", err)
 	}
-	text := fmt.Sprintf(demoConfig, d.provider.AuthURL(), d.provider.TokenURL(), d.provider.SMTPAddr, ca)
+	text := fmt.Sprintf(demoConfig, d.provider.AuthURL(), d.provider.TokenURL(), d.provider.SMTPAddr,
+		d.provider.IMAPAddr, d.provider.POPAddr, ca)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		return config.Config{}, fmt.Errorf("write the configuration of the demo: %w", err)
 	}
@@ -150,7 +170,8 @@ func (d *demo) show(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	fmt.Fprintln(d.m.Out, "\nTry it with your own mail program. Whatever it sends arrives here and goes no further:")
+	fmt.Fprintln(d.m.Out, "\nTry it with your own mail program. Whatever it sends arrives here and goes no further.")
+	fmt.Fprintf(d.m.Out, "Messages to %s are in its inbox, and other messages that it sent are in its folder Elsewhere:\n", demoAddress)
 	fmt.Fprintln(d.m.Out)
 	printMailSettings(d.m.Out, settings)
 	fmt.Fprintf(d.m.Out, "\n`waxseal status --watch --config %s` shows it at work. Press Ctrl-C to stop.\n\n", d.config)
@@ -166,17 +187,17 @@ func (d *demo) report(ctx context.Context, n int) {
 	}
 }
 
-// steps sends the first message.
+// steps sends the first message and reads it.
 func (d *demo) steps(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
 	d.done("waxseal", "accepts mail on %s", addresses(d.server.Snapshot()))
 
-	password, err := d.client.Add(ctx, api.Account{Address: demoAddress, Provider: "demo"}, "")
+	password, err := d.client.Add(ctx, api.Account{Address: demoAddress, Provider: "demo", Protocols: api.Protocols}, "")
 	if err != nil {
 		return err
 	}
-	d.done("account", "%s, with its own password for mail programs", demoAddress)
+	d.done("account", "%s, which sends and reads, with its own password for mail programs", demoAddress)
 
 	if err := d.consent(ctx); err != nil {
 		return err
@@ -195,7 +216,7 @@ func (d *demo) steps(ctx context.Context) error {
 		return fmt.Errorf("the message changed on its way: SHA-256 %s was sent, %s arrived", sent, msg.SHA256)
 	}
 	d.done("arrived", "%d bytes for %s, with the same SHA-256 as the message sent", msg.Size, recipients(msg))
-	return nil
+	return d.readBack(ctx, password, sent)
 }
 
 // consent asks for consent and plays the browser in which the user gives it. A browser does not

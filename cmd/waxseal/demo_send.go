@@ -18,6 +18,7 @@ import (
 // leading dot, trailing spaces, 8-bit characters.
 const demoMessage = "From: You <you@demo.example>\r\n" +
 	"To: A friend <friend@elsewhere.example>\r\n" +
+	"Cc: You <you@demo.example>\r\n" +
 	"Subject: Sent with a password\r\n" +
 	"Date: %s\r\n" +
 	"Message-ID: <%d@demo.example>\r\n" +
@@ -64,8 +65,10 @@ func transact(c *smtp.Client, text string) (string, error) {
 	if err := c.Mail(demoAddress, &smtp.MailOptions{Body: smtp.Body8BitMIME}); err != nil {
 		return "", err
 	}
-	if err := c.Rcpt("friend@elsewhere.example", nil); err != nil {
-		return "", err
+	for _, to := range []string{"friend@elsewhere.example", demoAddress} {
+		if err := c.Rcpt(to, nil); err != nil {
+			return "", err
+		}
 	}
 	w, err := c.Data()
 	if err != nil {

@@ -125,6 +125,7 @@ Waxseal's icon is in the tray now, and its window is open. Try this:
   2. Approve on the page of the built-in provider.
   3. Send the test message, or a message from your own mail program; the window
      shows the settings. It arrives here and goes no further.
+     If the account also reads mail, messages to it are in its inbox.
   4. Close the window: Waxseal keeps sending. The icon opens the window again,
      and its menu quits Waxseal.
 

@@ -124,6 +124,15 @@ password  pw
 		t.Errorf("got\n%swant\n%s", &out, want)
 	}
 	out.Reset()
+	printMailSettings(&out, api.MailSettings{User: "me@x", Servers: []api.MailServer{
+		{Protocol: api.SMTP, Host: "192.0.2.1", Port: 587, TLS: true}, {Protocol: api.IMAP, Host: "192.0.2.1", Port: 993, TLS: true},
+		{Protocol: api.POP, Host: "192.0.2.1", Port: 995, TLS: true}}})
+	for _, want := range []string{"server       192.0.2.1 port 587 (TLS)\n", "IMAP server  192.0.2.1 port 993 (TLS)\n", "POP server   192.0.2.1 port 995 (TLS)\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	out.Reset()
 	printMailSettings(&out, api.MailSettings{Servers: []api.MailServer{{Host: "192.0.2.1", Port: 587}}})
 	if strings.Contains(out.String(), "none") {
 		t.Errorf("says that a remote server needs no TLS: %s", &out)

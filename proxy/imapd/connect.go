@@ -21,7 +21,7 @@ type account interface {
 	Addr(p api.Protocol) string
 	Dial(ctx context.Context, p api.Protocol, starttls func(net.Conn) error) (net.Conn, error)
 	Try(ctx context.Context, p api.Protocol, login func() error) error
-	Token(ctx context.Context, young bool) (value string, expiry time.Time, err error)
+	Token(ctx context.Context, p api.Protocol) (value string, expiry time.Time, err error)
 	Reject(token string)
 	Users(p api.Protocol) []string
 	UserWorked(p api.Protocol, user string)
@@ -74,7 +74,7 @@ func (d *connector) connect(ctx context.Context, b account, s stage) (*link, err
 	users, renewed := b.Users(api.IMAP), false
 	for {
 		// The token comes first: without one a connection is of no use.
-		token, expiry, err := b.Token(ctx, true)
+		token, expiry, err := b.Token(ctx, api.IMAP)
 		if err != nil {
 			return nil, err
 		}

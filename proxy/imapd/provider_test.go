@@ -95,7 +95,7 @@ func (b *box) Reject(token string) {
 	b.mu.Unlock()
 }
 
-func (b *box) Token(ctx context.Context, young bool) (string, time.Time, error) {
+func (b *box) Token(ctx context.Context, p api.Protocol) (string, time.Time, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, t := range b.tokens {

@@ -187,7 +187,7 @@ func told(r *mailbox.Refusal) answer {
 
 // open takes the account's spare, or makes a connection.
 func (s *Server) open(ctx context.Context, box account) (*link, error) {
-	token, _, err := box.Token(ctx, true)
+	token, _, err := box.Token(ctx, api.IMAP)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // lot is spares whose connections are pipes.
@@ -27,7 +29,7 @@ func newLot(t *testing.T) *lot {
 		if l.fail != nil {
 			return nil, l.fail
 		}
-		token, expiry, _ := b.Token(ctx, true)
+		token, expiry, _ := b.Token(ctx, api.IMAP)
 		ours, theirs := net.Pipe()
 		l.peers = append(l.peers, theirs)
 		return &link{conn: ours, token: token, expiry: expiry}, nil
@@ -74,7 +76,7 @@ func TestSpare(t *testing.T) {
 				l := newLot(t)
 				test.do(l)
 				synctest.Wait()
-				token, _, _ := l.b.Token(t.Context(), true)
+				token, _, _ := l.b.Token(t.Context(), api.IMAP)
 				got := l.take(l.b, token)
 				if l.made != test.made || (got != nil) != test.good {
 					t.Errorf("made %d, got %v", l.made, got)

@@ -47,7 +47,7 @@ func subjectOf(box *Mailbox, p api.Protocol) subject {
 		return subject{account: "this account", provider: "The provider", protocol: api.SMTP}
 	}
 	host, _, _ := net.SplitHostPort(box.Addr(p))
-	s := subject{protocol: p, account: box.Address, provider: box.ProviderName(), host: host, login: box.Account.Login, scopes: box.Provider.Scopes, adminConsent: box.Provider.AdminConsent()}
+	s := subject{protocol: p, account: box.Address, provider: box.ProviderName(), host: host, login: box.Account.Login, scopes: box.Provider.ScopesFor(box.Account.Does()), adminConsent: box.Provider.AdminConsent()}
 	if s.login == "" {
 		s.login = box.Address
 	}
@@ -103,12 +103,33 @@ func (s subject) explain(err error) *api.Problem {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		return p
 	}
-	for _, try := range []func(subject, error) *api.Problem{explainSignIn, explainToken, explainKeystore, explainLogin, explainReading, explainConnection} {
+	for _, try := range []func(subject, error) *api.Problem{explainSignIn, explainScope, explainToken, explainKeystore, explainLogin, explainReading, explainConnection} {
 		if p := try(s, err); p != nil {
 			return p
 		}
 	}
 	return nil
+}
+
+// explainScope explains that a part of what the account does was not granted, while the rest was.
+func explainScope(s subject, err error) *api.Problem {
+	e, ok := errors.AsType[*oauth.ScopeError](err)
+	if !ok {
+		return nil
+	}
+	p := s.lasting(api.ReadingNotGranted, "5.7.8", "", "Sign in again and allow reading mail.")
+	p.What = api.Say(sentence(e.Why()))
+	switch e.Reason.Class() {
+	case oauth.ByAdmin:
+		p.State, p.Cure = api.NeedsAdmin, api.Say(sentence(e.Reason.Cure()))
+		if s.adminConsent != "" && e.Reason == oauth.AdminConsent {
+			p.Cure, p.Copy = api.Say("Send an administrator this link, and sign in again once they have agreed."), s.adminConsent
+		}
+	case oauth.ByRegistration:
+		p.State, p.Cure = api.RegistrationRefused, api.Say(sentence(e.Reason.Cure()))
+	}
+	p.Do = p.State.Action()
+	return p
 }
 
 // explainToken explains why there is no access token.

@@ -124,8 +124,11 @@ func (h *Hall) StopServing() {
 	h.mu.Lock()
 	h.endServe()
 	h.mu.Unlock()
-	h.each((*Client).Nudge)
+	h.NudgeAll()
 }
+
+// NudgeAll makes each session look whether it has to end.
+func (h *Hall) NudgeAll() { h.each((*Client).Nudge) }
 
 // Kill ends Hard and cuts off the connections that are left.
 func (h *Hall) Kill() {

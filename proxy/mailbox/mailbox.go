@@ -90,7 +90,7 @@ func (h *Hall) New(a api.Account, p config.Provider, parts Parts) *Mailbox {
 	b.Grant = oauth.New(oauth.Config{
 		Provider: p.ID, ClientID: p.ClientID, ClientSecret: config.BuiltSecret(p.ClientID),
 		AuthURL: p.AuthURL, TokenURL: p.TokenURL, DeviceURL: p.DeviceURL, RevokeURL: p.RevokeURL,
-		Scopes: p.Scopes, AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
+		Scopes: p.ScopesFor(a.Does()), Needs: p.Needs(a.Does()), AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
 		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,
 	}, config.Fold(a.Address), oauth.Deps{
 		Secrets: h.Secrets, Now: parts.Now, HTTP: parts.HTTP, Timeout: parts.Timeouts.Token, Breaker: parts.Tokens.Get(TokenBreaker(p)), Log: h.Log,

@@ -34,15 +34,18 @@ func (b *Mailbox) Breaker(p api.Protocol) *breaker.Breaker {
 	return b.parts.Servers.Get(ServerBreaker(b.Provider, p))
 }
 
-// Token is an access token that is good now. With young, it is one with more than 30 minutes left, or half
-// of its life if that is less, provided that a refresh gives one in time: sessions of IMAP end with
-// their token.
-func (b *Mailbox) Token(ctx context.Context, young bool) (value string, expiry time.Time, err error) {
+// Token is an access token that is good now for a protocol for reading. For IMAP, whose sessions end with
+// their token, it is one with more than 30 minutes left, or half of its life if that is less, provided
+// that a refresh gives one in time. A permission that is known to be missing is an [*oauth.ScopeError].
+func (b *Mailbox) Token(ctx context.Context, p api.Protocol) (value string, expiry time.Time, err error) {
 	get := b.Grant.Token
-	if young {
-		get = b.Grant.Token // MERGE Young
+	if p == api.IMAP {
+		get = b.Grant.Young
 	}
 	token, err := get(ctx)
+	if err == nil {
+		err = b.Grant.Allows(string(p))
+	}
 	return token.Value, token.Expiry, err
 }
 

@@ -139,7 +139,7 @@ func accountOf(b *mailbox.Mailbox, known *memory) *account {
 		},
 		guard: func(ctx context.Context, try func() error) error { return b.Try(ctx, api.POP, try) },
 		token: func(ctx context.Context) (string, error) {
-			token, _, err := b.Token(ctx, false)
+			token, _, err := b.Token(ctx, api.POP)
 			return token, err
 		},
 		reject: b.Reject,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
@@ -47,7 +48,11 @@ func (s *session) authenticated(identity, username, password string) error {
 	if refusal != nil {
 		return s.refused(refusal)
 	}
-	if err := box.CanSend(ctx); err != nil {
+	err := box.Uses(api.SMTP)
+	if err == nil {
+		err = box.CanSend(ctx)
+	}
+	if err != nil {
 		return s.refused(s.srv.hall.Refuse(s.c.client, box, err))
 	}
 	s.box = box
