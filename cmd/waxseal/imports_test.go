@@ -12,8 +12,10 @@ import (
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
 	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
-	engine := append([]string{"proxy/api", "proxy/config", "proxy/dial", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/localtls", "proxy/machine",
-		"proxy/oauth", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...)
+	account := append([]string{"proxy/api", "proxy/config", "proxy/dial", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/machine",
+		"proxy/oauth", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...) // an account at work
+	session := append([]string{"proxy/mailbox", "proxy/prelogin", "proxy/splice"}, account...)
+	engine := append([]string{"proxy/imapd", "proxy/localtls", "proxy/popd", "proxy/smtpd"}, session...)
 	allowed := map[string][]string{
 		"keystore/safeio":    {},
 		"keystore":           {"keystore/safeio"},
@@ -31,8 +33,10 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/tcp":          {},
 		"proxy/prelogin":     {},
 		"proxy/splice":       {"proxy/api"},
-		"proxy/imapd":        append([]string{"proxy/api", "proxy/dial", "proxy/mailbox", "proxy/oauth", "proxy/prelogin", "proxy/splice", "proxy/tcp"}, base...),
-		"proxy/popd":         append([]string{"proxy/api", "proxy/dial", "proxy/mailbox", "proxy/oauth", "proxy/prelogin", "proxy/splice", "proxy/tcp"}, base...),
+		"proxy/mailbox":      account,
+		"proxy/smtpd":        append([]string{"proxy/mailbox"}, account...),
+		"proxy/imapd":        session,
+		"proxy/popd":         session,
 		"proxy/oauth":        base,
 		"proxy/signin":       {"proxy/api"},
 		"proxy/dial":         append([]string{"proxy/oauth"}, base...),
