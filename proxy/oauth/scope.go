@@ -91,7 +91,7 @@ func grantedBy(a answer, asked []string) []string {
 		list = asked
 	}
 	list = slices.DeleteFunc(slices.Clone(list), func(s string) bool { return !forMail(s) || !printable(s) })
-	slices.Sort(list) // providers change the order, which is no reason to store them again
+	slices.Sort(list) // providers change the order; that alone does not store them again
 	return slices.Compact(list)
 }
 

@@ -99,9 +99,9 @@ func (g *Grant) usesOf(scopes []string) (uses []string) {
 	return uses
 }
 
-// widenRefused is the error of a refresh that named more than was granted. Whatever the provider says,
-// and Microsoft says invalid_grant to it (AADSTS65001), is no word on the consent as it is: the next
-// plain refresh tells. Only what is surely about the client is an error of its own.
+// widenRefused is the error of a refresh that named more than was granted. Whatever the provider says to
+// that, which with Microsoft is invalid_grant (AADSTS65001), the consent may be as good as before: the
+// next plain refresh tells. Only what is surely about the client is an error of its own.
 func (g *Grant) widenRefused(err error, scope string) error {
 	r, ok := errors.AsType[*RefusedError](err)
 	if !ok || ofClient(r) && r.Reason != ScopeRefused {
