@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
@@ -21,21 +20,20 @@ type account interface {
 	Removed() bool
 	Addr(p api.Protocol) string
 	Dial(ctx context.Context, p api.Protocol, starttls func(net.Conn) error) (net.Conn, error)
-	Breaker(p api.Protocol) *breaker.Breaker
+	Try(ctx context.Context, p api.Protocol, login func() error) error
 	Token(ctx context.Context, p api.Protocol) (value string, expiry time.Time, err error)
 	Reject(token string)
 	Users(p api.Protocol) []string
 	UserWorked(p api.Protocol, user string)
-	Mechanism() string // that the configuration names, for providers that do not announce it; "" for none
-	Spare(there bool)  // notes whether a connection waits for a mail program
+	Mechanism(p api.Protocol) string
+	Spare(there bool) // notes whether a connection waits for a mail program
 }
 
 // boxed is a mailbox as an account.
 type boxed struct{ *mailbox.Mailbox }
 
-func (b boxed) Address() string   { return b.Mailbox.Address }
-func (b boxed) Mechanism() string { return b.Provider.Auth(api.IMAP) }
-func (b boxed) Spare(there bool)  { b.Reader(api.IMAP).Spare(there) }
+func (b boxed) Address() string  { return b.Mailbox.Address }
+func (b boxed) Spare(there bool) { b.Reader(api.IMAP).Spare(there) }
 
 // link is a connection to the provider that has logged in.
 type link struct {
@@ -71,7 +69,7 @@ func (s stage) done(step string) {
 // connect logs in at the account's provider. A refused token is rejected, and a new one tried once; where the
 // provider may know the user by another name, that is tried once. Each try has a connection of its own, since
 // servers differ in what they allow after a refusal. Errors are [*mailbox.ServerError] where the server refused,
-// those of package dial where there was no answer, those of Token, and [*breaker.OpenError].
+// those of package dial where there was no answer, those of Token, and those of Try.
 func (d *connector) connect(ctx context.Context, b account, s stage) (*link, error) {
 	users, renewed := b.Users(api.IMAP), false
 	for {
@@ -81,7 +79,11 @@ func (d *connector) connect(ctx context.Context, b account, s stage) (*link, err
 			return nil, err
 		}
 		s.done("token")
-		l, err := d.try(ctx, b, users[0], token, s)
+		var l *link
+		err = b.Try(ctx, api.IMAP, func() (err error) {
+			l, err = d.try(ctx, b, users[0], token, s)
+			return err
+		})
 		if err == nil {
 			l.token, l.expiry = token, expiry
 			b.UserWorked(api.IMAP, users[0])
@@ -117,7 +119,7 @@ func stale(e *mailbox.ServerError) bool {
 
 // try makes one connection and logs in.
 func (d *connector) try(ctx context.Context, b account, user, token string, s stage) (*link, error) {
-	p, err := d.reach(ctx, b)
+	p, err := greeted(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -136,24 +138,7 @@ func (d *connector) try(ctx context.Context, b account, user, token string, s st
 	return &link{conn: p.conn, welcome: w, early: bytes.Clone(early)}, nil
 }
 
-// reach goes as far as the greeting. That much tells about the server's health, so it is behind the breaker; a
-// caller who left tells nothing.
-func (d *connector) reach(ctx context.Context, b account) (p *provider, err error) {
-	try := func() error {
-		p, err = greeted(ctx, b)
-		if err != nil && ctx.Err() != nil {
-			return context.Canceled
-		}
-		return err
-	}
-	if gate := b.Breaker(api.IMAP); gate == nil {
-		try()
-	} else if open, ok := errors.AsType[*breaker.OpenError](gate.Do(try)); ok {
-		err = open
-	}
-	return p, err
-}
-
+// greeted connects, and goes as far as the greeting.
 func greeted(ctx context.Context, b account) (*provider, error) {
 	addr := b.Addr(api.IMAP)
 	var clear *provider
@@ -190,7 +175,7 @@ func (d *connector) logIn(b account, p *provider, user, token string) (welcome, 
 		return welcome{}, err
 	}
 	d.known.learn(b.Address(), p.offers, nil)
-	mech, err := p.mechanism(b.Mechanism())
+	mech, err := p.mechanism(b.Mechanism(api.IMAP))
 	if err != nil {
 		d.known.forget(b.Address()) // it may offer more next time
 		return welcome{}, err

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 )
@@ -65,7 +64,6 @@ type box struct {
 	dialogues []string // one for each connection
 	tokens    []string // the last is good for ever
 	users     []string
-	gate      *breaker.Breaker
 	forced    string
 	expiry    time.Time
 	startTLS  bool
@@ -79,13 +77,13 @@ type box struct {
 	open     []net.Conn // the servers' ends, of dialogues that leave it open
 }
 
-func (b *box) Address() string                       { return "me@corp.test" }
-func (b *box) Removed() bool                         { return false }
-func (b *box) Addr(api.Protocol) string              { return "imap.test:993" }
-func (b *box) Breaker(api.Protocol) *breaker.Breaker { return b.gate }
-func (b *box) Spare(there bool)                      {}
-func (b *box) Mechanism() string                     { return b.forced }
-func (b *box) Users(api.Protocol) []string           { return b.users }
+func (b *box) Address() string                                                 { return "me@corp.test" }
+func (b *box) Removed() bool                                                   { return false }
+func (b *box) Addr(api.Protocol) string                                        { return "imap.test:993" }
+func (b *box) Try(_ context.Context, _ api.Protocol, login func() error) error { return login() }
+func (b *box) Spare(there bool)                                                {}
+func (b *box) Mechanism(api.Protocol) string                                   { return b.forced }
+func (b *box) Users(api.Protocol) []string                                     { return b.users }
 func (b *box) UserWorked(_ api.Protocol, u string) {
 	b.mu.Lock()
 	b.worked = append(b.worked, u)

@@ -54,6 +54,7 @@ type Splice struct {
 	// not end it; empty: none. It may be nil.
 	Farewell func(by api.EndedBy) []byte
 
+	ctx       context.Context // of Run
 	down, up  atomic.Int64
 	fromBelow source // the client
 	fromAbove source // the server
@@ -80,11 +81,11 @@ type End struct {
 // Run passes bytes until both directions have ended, and closes both connections. When ctx ends, it closes
 // them at once.
 func (s *Splice) Run(ctx context.Context) End {
-	s.fromBelow.conn, s.fromAbove.conn = s.Client, s.Server
+	s.ctx, s.fromBelow.conn, s.fromAbove.conn = ctx, s.Client, s.Server
 	cut := make(chan struct{})
 	unhook := context.AfterFunc(ctx, func() {
 		defer close(cut)
-		s.note(api.ByWaxseal, context.Cause(ctx))
+		s.note(api.ByWaxseal, nil)
 		hangUp(s.Client)
 		hangUp(s.Server)
 	})
@@ -129,10 +130,14 @@ func (s *Splice) Finish(by api.EndedBy) {
 	})
 }
 
-// note remembers the first reason.
+// note remembers the first reason. What breaks after the end of ctx broke because of it: its owner may have
+// closed a connection.
 func (s *Splice) note(by api.EndedBy, err error) {
 	s.ending.Lock()
 	defer s.ending.Unlock()
+	if s.ctx.Err() != nil {
+		by, err = api.ByWaxseal, context.Cause(s.ctx)
+	}
 	if s.end == nil {
 		s.end = &End{By: by, Err: err}
 	}
