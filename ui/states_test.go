@@ -17,7 +17,7 @@ func troubles(account string) map[api.State]*api.Problem {
 		return problem(state, account, "5.7.8", what, "535 5.7.8 no", cure, "Host", "smtp.office365.com")
 	}
 	all := []*api.Problem{
-		consentExpired(account), smtpDisabled(account), wrongIdentity(account), secretExpired(account), noPassword(account), keychainLocked(),
+		consentExpired(account), smtpDisabled(account), readingDisabled(account), readingNotGranted(account), wrongIdentity(account), secretExpired(account), noPassword(account), keychainLocked(),
 		reason(api.NeedsAdmin, oauth.PolicyBlocks),
 		said(api.NotRegistered, "Waxseal isn’t registered with {{.Provider}}: there is no client ID.", "Register it, and enter the client ID."),
 		said(api.PasswordsRetired, "{{.Provider}} no longer accepts passwords and did not take the access token.", "Check the account’s provider."),
