@@ -184,7 +184,7 @@ func (s *Server) tryLogin(c *checker, box *mailbox.Mailbox) error {
 	box.Pool.Drop() // these connections logged in with the previous token
 	box.Trouble(nil)
 	s.hall.Changed.Wake()
-	if box.Account.Uses(api.SMTP) && !c.run(api.CheckLogin, "", box, loginCheck(box)) {
+	if box.Account.Uses(api.SMTP) && !c.runFor(sending(box), api.CheckLogin, "", box, loginCheck(box)) {
 		return &api.Problem{Account: box.Address, What: api.Say("You are signed in, but {{.Provider}} does not let {{.Account}} send yet.", "Provider", box.ProviderName(), "Account", box.Address)}
 	}
 	for _, p := range box.Account.Does() {

@@ -76,7 +76,7 @@ func (r *Reader) Begin(c *Client) (end func(End)) {
 			"bytes_down", e.Down, "bytes_up", e.Up, "seconds", now.Sub(start).Seconds())
 		r.hall.Remember(api.Activity{
 			Kind: api.Reading, Time: now, Session: c.ID, Protocol: r.protocol, Account: r.box.Address, Took: now.Sub(start),
-			Result: api.Sent, Ended: e.Why, Down: e.Down, Up: e.Up,
+			Ended: e.Why, Down: e.Down, Up: e.Up,
 		}, e.Said, r.box.Address)
 	}
 }

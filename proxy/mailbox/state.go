@@ -115,12 +115,8 @@ func (b *Mailbox) state(c Circumstances, token oauth.Status) (api.State, *api.Pr
 			trouble = p.Problem
 		}
 	}
-	reading := b.readTrouble()
 	if trouble == nil || !trouble.Lasting {
 		trouble = cmp.Or(c.obstacle(b), trouble, c.unsent(b))
-	}
-	if reading != nil && (trouble == nil || reading.Lasting && !trouble.Lasting) {
-		trouble = reading
 	}
 	if trouble == nil {
 		return tokenStates[token.State], nil
@@ -128,23 +124,12 @@ func (b *Mailbox) state(c Circumstances, token oauth.Status) (api.State, *api.Pr
 	return trouble.State, trouble
 }
 
-// servers are the breakers in front of all that the account needs.
-func (b *Mailbox) servers() []breaker.Status {
-	var all []breaker.Status
-	for _, p := range b.Account.Does() {
-		all = append(all, b.Breaker(p).Status())
+// servers are the breakers in front of what sending needs.
+func (b *Mailbox) servers() (all []breaker.Status) {
+	if b.Account.Uses(api.SMTP) {
+		all = append(all, b.Breaker(api.SMTP).Status())
 	}
 	return append(all, b.parts.Tokens.Get(TokenBreaker(b.Provider)).Status())
-}
-
-// readTrouble is why the last login for reading failed; a lasting problem comes first.
-func (b *Mailbox) readTrouble() (found *api.Problem) {
-	for _, r := range b.readers {
-		if p := r.trouble.Load(); p != nil && (found == nil || p.Lasting && !found.Lasting) {
-			found = p
-		}
-	}
-	return found
 }
 
 // obstacle is what keeps the account from sending though it is not the account's own.
