@@ -85,9 +85,13 @@ func (s *Server) checkAccount(c *checker, box *mailbox.Mailbox) {
 		return found("It is in the keystore."), err
 	})
 	ok = c.run(api.CheckToken, box.Address, box, tokenCheck(box)) && ok
-	if !ok {
-		return
+	if ok {
+		s.tryLogins(c, box)
 	}
+}
+
+// tryLogins checks that the provider lets the account in, for each thing that it does.
+func (s *Server) tryLogins(c *checker, box *mailbox.Mailbox) {
 	if box.Account.Uses(api.SMTP) {
 		c.runFor(sending(box), api.CheckLogin, box.Address, box, loginCheck(box))
 	}

@@ -30,14 +30,8 @@ func (s *Server) RetryNow(ctx context.Context) {
 	s.Wake("somebody asked to try again now")
 	var rounds []func(*checker)
 	for _, b := range s.hall.Mailboxes() {
-		st := s.accountStatus(b, s.keystoreStatus(), time.Now())
-		if st.State.Severity() == api.Passing && b.Account.Uses(api.SMTP) {
-			rounds = append(rounds, func(c *checker) { c.run(api.CheckLogin, b.Address, b, loginCheck(b)) })
-		}
-		for _, r := range st.Reading {
-			if r.State.Severity() == api.Passing {
-				rounds = append(rounds, func(c *checker) { c.runFor(r.Protocol, api.CheckLogin, b.Address, b, s.readCheck(b, r.Protocol)) })
-			}
+		if s.accountStatus(b, s.keystoreStatus(), time.Now()).Severity() == api.Passing {
+			rounds = append(rounds, func(c *checker) { s.tryLogins(c, b) })
 		}
 	}
 	(&checker{ctx: ctx, report: func(api.Check) { s.hall.Changed.Wake() }}).each(accountsAtOnce, rounds)
