@@ -55,7 +55,7 @@ func TestReadsWhatItSends(t *testing.T) {
 		}
 	})
 	for _, a := range r.events(api.Reading) {
-		if a.Account != me || a.Ended != api.ByProgram || a.Down == 0 || a.Up == 0 || a.Result.Failed() {
+		if a.Account != me || a.Ended != api.ByProgram || a.Down == 0 || a.Up == 0 || a.Failed() {
 			t.Errorf("%+v", a)
 		}
 	}
