@@ -38,13 +38,13 @@ that id; settings that it leaves out stay as built in.`,
 const domainsShown = 3
 
 func providerRows(providers []config.Provider) [][]string {
-	rows := [][]string{{"ID", "NAME", "SMTP", "TLS", "DOMAINS", "NOTE"}}
+	rows := [][]string{{"ID", "NAME", "SMTP", "TLS", "IMAP", "POP", "DOMAINS", "NOTE"}}
 	for _, p := range providers {
 		domains := strings.Join(p.Domains, " ")
 		if n := len(p.Domains); n > domainsShown {
 			domains = fmt.Sprintf("%s and %d more", strings.Join(p.Domains[:domainsShown], " "), n-domainsShown)
 		}
-		rows = append(rows, []string{p.ID, p.Name, p.SMTP, p.SMTPTLS, domains, p.NoOAuth})
+		rows = append(rows, []string{p.ID, p.Name, p.SMTP, p.SMTPTLS, p.IMAP, p.POP, domains, p.NoOAuth})
 	}
 	return rows
 }
