@@ -29,7 +29,7 @@ func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func
 	if to.Device {
 		way = "code"
 	}
-	var did []api.Protocol // before this sign-in
+	var did []api.Protocol // before this sign-in, as configured
 	return s.signIns.Join(ctx, config.Fold(to.Account.Address), way, signin.Work{
 		Begin: func(ctx context.Context) error {
 			switch {
@@ -39,7 +39,7 @@ func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func
 			case s.hall.Mailbox(to.Account.Address) == nil:
 				return mailbox.UnknownAccount(to.Account.Address)
 			}
-			did = s.hall.Mailbox(to.Account.Address).Account.Does()
+			did = s.hall.Mailbox(to.Account.Address).Account.Protocols
 			return s.amend(ctx, to.Account.Address, func(a *api.Account) {
 				a.Login = cmp.Or(to.Account.Login, a.Login)
 				if len(to.Protocols) > 0 {

@@ -21,6 +21,7 @@ type readRefusal struct {
 	heal     func(*rig) // nil: no login works afterwards
 	before   int        // logins that fail before the one that is looked at
 	sends    bool       // the account can send all the while
+	whole    bool       // it is the whole account's trouble, not that of reading alone
 
 	imap, pop string // how the answers begin
 	words     string // what is in both
@@ -61,6 +62,7 @@ func TestReadingRefused(t *testing.T) {
 	}
 	for name, c := range map[string]readRefusal{
 		"consent gone": {
+			whole: true,
 			upset: func(r *rig) { r.provider.Revoke(me) }, heal: func(r *rig) { r.add(me) },
 			imap: no + passwordIsRight, pop: sysPerm + passwordIsRight, words: "ign in again", result: api.Refused, state: api.NeedsConsent, healed: api.Unused,
 		},
@@ -97,6 +99,7 @@ func TestReadingRefused(t *testing.T) {
 			imap: no, pop: sysTemp, words: " seconds", result: api.Deferred, state: api.MailServerDown,
 		},
 		"keystore locked": {
+			whole: true,
 			upset: func(r *rig) {
 				if err := r.server.SetLogin(r.t.Context(), me, me); err != nil { // nothing is in memory then, as after a start
 					r.t.Fatal(err)
@@ -110,6 +113,7 @@ func TestReadingRefused(t *testing.T) {
 			imap: no, pop: sysTemp, words: "The keychain is locked.", result: api.Deferred, state: api.KeystoreLocked, healed: api.Unused,
 		},
 		"token endpoint down": {
+			whole: true,
 			upset: func(r *rig) {
 				r.provider.SetFaults(providertest.Faults{Token: func(*http.Request) providertest.TokenFault {
 					return providertest.TokenFault{Status: 503, Header: http.Header{"Retry-After": {"0"}}}
