@@ -9,8 +9,8 @@ import (
 )
 
 // readSteps are the steps to set up a mail program that reads from in and, if the account sends,
-// sends too. The names are those of Thunderbird 153.8's Account Hub, of Apple's guide "Add email
-// accounts in Mail on Mac", and of classic Outlook's account settings; read on 2026-11-29.
+// sends too. The names are those of Thunderbird 153.8's Account Hub. Those of Apple Mail and classic
+// Outlook were not compared with the programs.
 func readSteps(program int, m api.MailSettings, in api.MailServer) []string {
 	out := outgoing(m, in.TLS)
 	v := values{"Protocol": protocolName(in.Protocol), "Server": in.Host, "Port": strconv.Itoa(in.Port), "Security": securityName(in), "User": clean(m.User)}
