@@ -57,7 +57,7 @@ func TestReadsWhatItSends(t *testing.T) {
 		}
 	})
 	recorded := httptest.NewRecorder()
-	r.server.Handler().ServeHTTP(recorded, httptest.NewRequest("GET", "/metrics", nil))
+	r.server.Handler().ServeHTTP(recorded, httptest.NewRequest("GET", "http://127.0.0.1/metrics", nil))
 	g := r.gauges(api.IMAP)
 	for _, want := range []string{
 		`waxseal_read_connections_active{protocol="imap"} 0`, `waxseal_read_sessions_active{protocol="pop"} 0`, `waxseal_read_logins_total{protocol="imap"} 2`,
