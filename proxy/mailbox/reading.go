@@ -57,7 +57,7 @@ func (b *Mailbox) Uses(p api.Protocol) error {
 	if b.Account.Uses(p) {
 		return nil
 	}
-	return &api.Problem{Account: b.Address, Lasting: true, Code: "5.7.8", Do: api.ShowSetup,
+	return &api.Problem{Account: b.Address, Lasting: true, Code: "5.7.8",
 		What: api.Say("{{.Account}} isn’t set up for {{.Protocol}} in Waxseal.", "Account", b.Address, "Protocol", p.Label().String()),
 		Cure: api.Say("Switch it on for the account in Waxseal.")}
 }
