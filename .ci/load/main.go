@@ -1,6 +1,7 @@
-// Command load measures what a message costs when it goes through Waxseal, compared
-// with the same message sent directly and through a plain TCP forwarder. It measures
+// Command load measures what a message costs when it is sent or read through Waxseal,
+// compared with the same message directly and through a plain TCP forwarder. It measures
 // all of them in one run and reports ratios, so the machine's speed matters little.
+// Reading is compared with haproxy too, where that is installed.
 //
 // The provider, the forwarder and the real `waxseal serve` run as separate
 // processes; this one plays the mail programs. Everything runs on 127.0.0.1, is
@@ -19,18 +20,19 @@ func main() {
 	role := flag.String("role", "", "play a part in the run: upstream or forwarder")
 	latency := flag.Duration("latency", 0, "round-trip time to the upstream")
 	accounts := flag.Int("accounts", 20, "how many accounts the upstream has")
+	message := flag.Int("message", 0, "how many bytes the message has that each account can read; 0: there is none")
 	to := flag.String("to", "", "the address that the forwarder connects to")
 	var b bench
 	flag.StringVar(&b.bin, "waxseal", "bin/waxseal", "the program to measure")
 	flag.DurationVar(&b.lasting, "time", 3*time.Second, "how long each figure is measured")
 	flag.IntVar(&b.rounds, "rounds", 3, "how often each figure is measured; the median counts")
-	flag.StringVar(&b.only, "only", "", "measure only this `PART`: throughput, idle, breaker, scale or start")
+	flag.StringVar(&b.only, "only", "", "measure only this `PART`: throughput, idle, breaker, scale, start, fetch, login or sessions")
 	write := flag.String("write", "", "write the report to `FILE`, between its two marks")
 	flag.Parse()
 	var err error
 	switch *role {
 	case "upstream":
-		err = serveUpstream(*latency, *accounts)
+		err = serveUpstream(*latency, *accounts, *message)
 	case "forwarder":
 		err = serveForwarder(*to)
 	default:
@@ -75,7 +77,10 @@ func (b *bench) run(write string) (err error) {
 	for _, part := range []struct {
 		name    string
 		measure func() error
-	}{{"throughput", b.throughput}, {"idle", b.idle}, {"breaker", b.breaker}, {"scale", b.scale}, {"start", b.starting}} {
+	}{
+		{"throughput", b.throughput}, {"idle", b.idle}, {"breaker", b.breaker}, {"scale", b.scale}, {"start", b.starting},
+		{"fetch", b.fetching}, {"login", b.loggingIn}, {"sessions", b.sessions},
+	} {
 		if b.only != "" && b.only != part.name {
 			continue
 		}
