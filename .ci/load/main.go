@@ -26,8 +26,8 @@ func main() {
 	flag.StringVar(&b.bin, "waxseal", "bin/waxseal", "the program to measure")
 	flag.DurationVar(&b.lasting, "time", 3*time.Second, "how long each figure is measured")
 	flag.IntVar(&b.rounds, "rounds", 3, "how often each figure is measured; the median counts")
-	flag.StringVar(&b.only, "only", "", "measure only this `PART`: throughput, idle, breaker, scale, start, fetch, login or sessions")
-	write := flag.String("write", "", "write the report to `FILE`, between its two marks")
+	flag.StringVar(&b.only, "only", "", "measure only this `PART`: sending (throughput, idle, breaker, scale, start) or reading (fetch, login, sessions), or one of those in it")
+	write := flag.String("write", "", "write the report to `FILE`, between the marks of each table")
 	flag.Parse()
 	var err error
 	switch *role {
@@ -52,8 +52,12 @@ type bench struct {
 	only    string
 
 	self, dir string // this program's path, and a folder for the run
-	results   []result
+	table     string // that is being measured
+	results   map[string][]result
 }
+
+// The tables of the report.
+const sending, reading = "sending", "reading"
 
 // result is one line of the report.
 type result struct {
@@ -74,16 +78,18 @@ func (b *bench) run(write string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	b.results = map[string][]result{}
 	for _, part := range []struct {
-		name    string
-		measure func() error
+		table, name string
+		measure     func() error
 	}{
-		{"throughput", b.throughput}, {"idle", b.idle}, {"breaker", b.breaker}, {"scale", b.scale}, {"start", b.starting},
-		{"fetch", b.fetching}, {"login", b.loggingIn}, {"sessions", b.sessions},
+		{sending, "throughput", b.throughput}, {sending, "idle", b.idle}, {sending, "breaker", b.breaker}, {sending, "scale", b.scale}, {sending, "start", b.starting},
+		{reading, "fetch", b.fetching}, {reading, "login", b.loggingIn}, {reading, "sessions", b.sessions},
 	} {
-		if b.only != "" && b.only != part.name {
+		if b.only != "" && b.only != part.name && b.only != part.table {
 			continue
 		}
+		b.table = part.table
 		if err := part.measure(); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
@@ -96,6 +102,6 @@ func (b *bench) run(write string) (err error) {
 
 // add prints a result at once and keeps it for the table.
 func (b *bench) add(r result) {
-	b.results = append(b.results, r)
+	b.results[b.table] = append(b.results[b.table], r)
 	fmt.Println(r)
 }
