@@ -22,6 +22,7 @@ import (
 // upstream is what the provider's process prints about itself.
 type upstream struct {
 	SMTP     string    `json:"smtp"`
+	IMAP     string    `json:"imap,omitempty"` // with TLS from the first byte; "" if nobody reads
 	TokenURL string    `json:"token_url"`
 	CA       string    `json:"ca"` // PEM
 	Accounts []account `json:"accounts"`
@@ -34,17 +35,28 @@ type account struct {
 	Access  string `json:"access,omitempty"`
 }
 
-// serveUpstream runs a provider with n accounts and the given latency.
-func serveUpstream(latency time.Duration, n int) error {
-	p, err := providertest.Start(providertest.Options{Latency: latency, CountOnly: true, MaxSize: 64 << 20, IdleTimeout: 10 * time.Minute})
+// serveUpstream runs a provider with n accounts and the given latency. If message is not 0, each account
+// has a message of that many bytes to read.
+func serveUpstream(latency time.Duration, n, message int) error {
+	p, err := providertest.Start(providertest.Options{
+		Latency: latency, CountOnly: true, MaxSize: 64 << 20, IdleTimeout: 10 * time.Minute,
+		Scopes: map[providertest.Protocol]string{providertest.SMTP: "mail", providertest.IMAP: "mail"},
+	})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	u := upstream{SMTP: p.SMTPAddr, TokenURL: p.TokenURL(), CA: string(p.CertPEM())}
+	var letter []byte
+	if message > 0 {
+		u.IMAP, letter = p.IMAPAddr, body(message)[:message]
+	}
 	for i := range n {
 		address := fmt.Sprintf("user%d@bench.test", i)
 		u.Accounts = append(u.Accounts, account{Address: address, Refresh: p.Grant(address)})
+		if message > 0 {
+			p.Deliver(address, letter)
+		}
 	}
 	return printAndWait(u)
 }

@@ -231,11 +231,12 @@ func (s *Splice) runUp() {
 		s.fromBelow.discard(afterServer)
 		return
 	}
+	patience := afterServer // a client that is gone hears no answer
 	if err == io.EOF {
-		err = nil
+		err, patience = nil, afterClient
 	}
 	s.note(api.ByProgram, err)
-	s.fromAbove.within(afterClient)
+	s.fromAbove.within(patience)
 	closeWrite(s.Server)
 }
 
