@@ -131,8 +131,8 @@ bench-go: ## run the Go benchmarks and compare them with the first run
 icons: ## make the PNG and ICO icons from the SVG drawings in assets/icon
 	@.ci/icons
 
-golden: ## rewrite the window's golden files; look at `git diff` and the pictures before you commit
-	@CGO_ENABLED=0 go test -tags nogui ./ui ./ui/speech -run 'Stories|Translations' -update
+golden: ## rewrite the window's golden files and docs/troubleshooting.md; look at `git diff` and the pictures before you commit
+	@CGO_ENABLED=0 go test -tags nogui ./ui ./ui/speech ./proxy/mailbox -run 'Stories|Translations|Troubleshooting$$' -update
 
 screenshots: ## make the pictures in docs/img from the window's storybook
 	@mkdir -p docs/img
