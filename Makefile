@@ -32,7 +32,13 @@ VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 
 # Registrations to build in, for anyone who distributes Waxseal: see docs/providers.md.
 CLIENTS ?=
-LDFLAGS  = -s -w -X main.version=$(VERSION) -X 'github.com/waxseal/waxseal/proxy/config.builtClients=$(CLIENTS)'
+
+# The public key (minisign's) of whoever makes the releases: with it, the program says that there is a newer
+# one. Packages of a distribution leave it empty, and then nothing is ever asked.
+UPDATE_KEY ?=
+COMMIT     ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE       ?= $(shell git log -1 --format=%cI 2>/dev/null)
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.buildDate=$(DATE) -X main.updateKey=$(UPDATE_KEY) -X 'github.com/waxseal/waxseal/proxy/config.builtClients=$(CLIENTS)'
 ifeq ($(GUI),yes)
 BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)"
 else
