@@ -44,13 +44,14 @@ BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)"
 else
 BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "$(LDFLAGS)"
 endif
+ARCH     ?= $(shell go env GOARCH)
 STAGE    = @.ci/stage
 
 # `make packages` may have put promtool here.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check floor vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run build package image measure-desktop test packages fmt-check floor vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## list the commands
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +71,13 @@ package: ## build the desktop packages in dist/: Linux archive, .deb and Windows
 	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 zip
 	@CLIENTS='$(CLIENTS)' .ci/package "$(VERSION)" dist
 
+image: ## make a container image in dist/, an OCI archive, without a container engine; ARCH=arm64 for another architecture
+	@mkdir -p dist bin/image
+	@$(MAKE) --no-print-directory build GUI=no GOOS=linux GOARCH=$(ARCH) OUT=bin/image/
+	@GOOS= GOARCH= SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} go run ./.ci/image -program bin/image/waxseal \
+		-version '$(VERSION)' -commit '$(COMMIT)' -arch $(ARCH) -o 'dist/waxseal-$(VERSION)-linux-$(ARCH)-oci.tar'
+	@ls -l 'dist/waxseal-$(VERSION)-linux-$(ARCH)-oci.tar'
+
 measure-desktop: ## measure what the program uses while its window is closed
 	@.ci/packages $(WINDOW) $(DESKTOP)
 	@.ci/measure-desktop
@@ -88,13 +96,13 @@ floor:
 	$(STAGE) "go.mod's Go" .ci/floor
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/image
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui,ci ./...
 	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/image
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
 
 gosec: ## look for security mistakes (the first time, compiling gosec takes minutes)
