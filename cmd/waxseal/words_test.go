@@ -52,7 +52,7 @@ var plainFolders = []string{
 // plainDocs are the documents that are.
 var plainDocs = []string{
 	"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "docs/architecture.md", "docs/clients.md",
-	"docs/configuration.md", "docs/decisions.md", "docs/desktop.md", "docs/performance.md",
+	"docs/configuration.md", "docs/decisions.md", "docs/desktop.md", "docs/install.md", "docs/performance.md",
 	"docs/providers.md", "docs/reliability.md", "docs/security.md", "docs/troubleshooting.md", "docs/windows.md",
 }
 
