@@ -32,19 +32,26 @@ VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 
 # Registrations to build in, for anyone who distributes Waxseal: see docs/providers.md.
 CLIENTS ?=
-LDFLAGS  = -s -w -X main.version=$(VERSION) -X 'github.com/waxseal/waxseal/proxy/config.builtClients=$(CLIENTS)'
+
+# The public key (minisign's) of whoever makes the releases: with it, the program says that there is a newer
+# one. Packages of a distribution leave it empty, and then nothing is ever asked.
+UPDATE_KEY ?=
+COMMIT     ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE       ?= $(shell git log -1 --format=%cI 2>/dev/null)
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.buildDate=$(DATE) -X main.updateKey=$(UPDATE_KEY) -X 'github.com/waxseal/waxseal/proxy/config.builtClients=$(CLIENTS)'
 ifeq ($(GUI),yes)
 BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)"
 else
 BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "$(LDFLAGS)"
 endif
+ARCH     ?= $(shell go env GOARCH)
 STAGE    = @.ci/stage
 
 # `make packages` may have put promtool here.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check floor vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run build package image measure-desktop test packages fmt-check floor vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## list the commands
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +71,13 @@ package: ## build the desktop packages in dist/: Linux archive, .deb and Windows
 	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 zip
 	@CLIENTS='$(CLIENTS)' .ci/package "$(VERSION)" dist
 
+image: ## make a container image in dist/, an OCI archive, without a container engine; ARCH=arm64 for another architecture
+	@mkdir -p dist bin/image
+	@$(MAKE) --no-print-directory build GUI=no GOOS=linux GOARCH=$(ARCH) OUT=bin/image/
+	@GOOS= GOARCH= SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} go run ./.ci/image -program bin/image/waxseal \
+		-version '$(VERSION)' -commit '$(COMMIT)' -arch $(ARCH) -o 'dist/waxseal-$(VERSION)-linux-$(ARCH)-oci.tar'
+	@ls -l 'dist/waxseal-$(VERSION)-linux-$(ARCH)-oci.tar'
+
 measure-desktop: ## measure what the program uses while its window is closed
 	@.ci/packages $(WINDOW) $(DESKTOP)
 	@.ci/measure-desktop
@@ -82,13 +96,13 @@ floor:
 	$(STAGE) "go.mod's Go" .ci/floor
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/image
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui,ci ./...
 	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/image
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
 
 gosec: ## look for security mistakes (the first time, compiling gosec takes minutes)
@@ -131,8 +145,8 @@ bench-go: ## run the Go benchmarks and compare them with the first run
 icons: ## make the PNG and ICO icons from the SVG drawings in assets/icon
 	@.ci/icons
 
-golden: ## rewrite the window's golden files; look at `git diff` and the pictures before you commit
-	@CGO_ENABLED=0 go test -tags nogui ./ui ./ui/speech -run 'Stories|Translations' -update
+golden: ## rewrite the window's golden files and docs/troubleshooting.md; look at `git diff` and the pictures before you commit
+	@CGO_ENABLED=0 go test -tags nogui ./ui ./ui/speech ./proxy/mailbox -run 'Stories|Translations|Troubleshooting$$' -update
 
 screenshots: ## make the pictures in docs/img from the window's storybook
 	@mkdir -p docs/img

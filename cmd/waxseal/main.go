@@ -11,13 +11,9 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/waxseal/waxseal/keystore"
 )
-
-// version is set by -ldflags "-X main.version=v1.2.3".
-var version string
 
 func main() {
 	keystore.NoCoreDump()
@@ -66,20 +62,4 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	}
 	m.printError(err)
 	return exitFailed
-}
-
-// versionText is the version, as far as the build knows it.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	text := info.Main.Version
-	if text == "" || text == "(devel)" {
-		text = "dev"
-	}
-	return text
 }

@@ -47,6 +47,8 @@ provider with OAuth 2.0 and passes on the provider's answers.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return m.desktop(cmd.Context(), hidden) },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.Version = versionText()
+	root.SetVersionTemplate(buildInfo().line())
 	root.SetIn(m.In)
 	root.SetOut(m.Out)
 	root.SetErr(m.Err)
@@ -62,7 +64,7 @@ provider with OAuth 2.0 and passes on the provider's answers.`,
 	root.Flags().MarkHidden("revived")
 	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(), m.activityCommand(),
-		m.reloadCommand(), m.sendTestCommand(), m.readTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())
+		m.reloadCommand(), m.restartCommand(), m.sendTestCommand(), m.readTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())
 	root.SetHelpCommand(helpCommand())
 	return root, started
 }

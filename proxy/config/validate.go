@@ -45,6 +45,9 @@ func (c Config) problems() []problem {
 	if err := checkHTTPProxy(c.HTTPProxy); err != nil {
 		found = append(found, problem{key: "http_proxy", text: err.Error()})
 	}
+	if err := checkUpdates(c.Updates); err != nil {
+		found = append(found, problem{key: "updates", text: err.Error()})
+	}
 	return slices.Concat(found, c.providerProblems(), c.accountProblems())
 }
 
