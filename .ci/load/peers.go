@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/providertest"
@@ -146,9 +147,10 @@ func start(out any, program string, args ...string) (*peer, error) {
 	return p, nil
 }
 
-// end tells the process to end and waits until it has.
+// end tells the process to end and waits until it has. A shell lets the programs that it runs in the background
+// ignore an interrupt.
 func (p *peer) end() {
 	p.stdin.Close()
-	p.cmd.Process.Signal(os.Interrupt)
+	p.cmd.Process.Signal(syscall.SIGTERM)
 	p.cmd.Wait()
 }
