@@ -40,7 +40,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/oauth":        base,
 		"proxy/signin":       {"proxy/api"},
 		"proxy/updates":      {"keystore/safeio", "proxy/api"},
-		"proxy/dial":         append([]string{"proxy/oauth"}, base...),
+		"proxy/dial":         append([]string{"proxy/oauth", "proxy/tcp"}, base...),
 		"proxy/upstream":     append([]string{"proxy/dial", "proxy/oauth", "proxy/tcp"}, base...),
 		"proxy/config":       append([]string{"proxy/api", "proxy/dial", "proxy/emailproxy", "proxy/oauth", "proxy/upstream", "proxy/tcp"}, base...),
 		"proxy":              engine,
