@@ -137,9 +137,8 @@ var manualSections = []struct{ title, text string }{
 	{"FILES", terms(
 		"~/.config/waxseal/config.toml", "The configuration. It holds no secret. /usr/share/doc has configuration.md, which explains it.",
 		"~/.local/state/waxseal/waxseal.log", "The log of a program that was started without a terminal.",
-		"/etc/waxseal/config.toml", "The configuration of the system service (package waxseal-headless).",
+		"/var/lib/waxseal/config.toml", "The configuration of the system service (package waxseal-headless), beside what else it stores.",
 		"/etc/waxseal/passphrase", "The passphrase of that service's encrypted file.",
-		"/var/lib/waxseal", "What that service stores.",
 	)},
 	{"EXIT STATUS", terms("0", "Success.", "1", "The command failed; standard error says why.", "2", "Wrong usage.")},
 	{"SEE ALSO", ".BR systemctl (1),\n.BR journalctl (1)\n.PP\nhttps://github.com/waxseal/waxseal"},
