@@ -1,5 +1,5 @@
-// Command waxseal lets programs that can only send mail with a password send through providers
-// that only accept OAuth 2.0. See `waxseal help`.
+// Command waxseal lets programs that only support passwords send and read mail at providers that
+// only accept OAuth 2.0. See `waxseal help`.
 //
 // Each subcommand has its own file. tui.go has the rules for everything the user sees, settings.go
 // says where the configuration and the secrets come from, and work.go is the life of a running
