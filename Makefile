@@ -11,7 +11,7 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # mail server that asks that provider about tokens.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
 	neomutt mailutils php-cli libphp-phpmailer node-nodemailer ruby ca-certificates openssl \
-	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
+	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 nsis zip \
 	chromium nodejs npm dovecot-core dovecot-submissiond \
 	$(WINDOW) $(DESKTOP)
 
@@ -33,6 +33,9 @@ VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 # Registrations to build in, for anyone who distributes Waxseal: see docs/providers.md.
 CLIENTS ?=
 LDFLAGS  = -s -w -X main.version=$(VERSION) -X 'github.com/waxseal/waxseal/proxy/config.builtClients=$(CLIENTS)'
+ifeq ($(GUI)$(GOOS),yeswindows)
+LDFLAGS += -H=windowsgui
+endif
 ifeq ($(GUI),yes)
 BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)"
 else
@@ -58,10 +61,11 @@ run: build ## build Waxseal and run it with your accounts
 build: ## build bin/waxseal, with its window if there is a display (or GUI=yes, GUI=no)
 	@mkdir -p bin
 	@$(if $(filter yes,$(GUI)),[ "$$(go env GOOS)" != linux ] || .ci/packages $(WINDOW))
+	@$(if $(filter windows,$(GOOS)),.ci/windows-resource "$(VERSION)" cmd/waxseal)
 	@$(BUILD) -o $(or $(OUT),bin/) ./cmd/waxseal
 
 package: ## build the desktop packages in dist/: Linux archive, .deb and Windows program
-	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 zip
+	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 nsis zip
 	@CLIENTS='$(CLIENTS)' .ci/package "$(VERSION)" dist
 
 measure-desktop: ## measure what the program uses while its window is closed
