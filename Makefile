@@ -11,7 +11,7 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # mail server that asks that provider about tokens.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
 	neomutt mailutils php-cli libphp-phpmailer node-nodemailer ruby ca-certificates openssl \
-	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
+	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 nsis zip \
 	chromium nodejs npm dovecot-core dovecot-submissiond \
 	lintian rpm appstream groff-base xz-utils \
 	$(WINDOW) $(DESKTOP)
@@ -40,6 +40,9 @@ UPDATE_KEY ?=
 COMMIT     ?= $(shell git rev-parse HEAD 2>/dev/null)
 DATE       ?= $(shell git log -1 --format=%cI 2>/dev/null)
 LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.buildDate=$(DATE) -X main.updateKey=$(UPDATE_KEY) -X 'github.com/waxseal/waxseal/proxy/config.builtClients=$(CLIENTS)'
+ifeq ($(GUI)$(GOOS),yeswindows)
+LDFLAGS += -H=windowsgui
+endif
 ifeq ($(GUI),yes)
 BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS) -buildid= $(LINK)"
 else
@@ -66,10 +69,11 @@ run: build ## build Waxseal and run it with your accounts
 build: ## build bin/waxseal, with its window if there is a display (or GUI=yes, GUI=no)
 	@mkdir -p bin
 	@$(if $(filter yes,$(GUI)),[ "$$(go env GOOS)" != linux ] || .ci/packages $(WINDOW))
+	@$(if $(filter windows,$(GOOS)),.ci/windows-resource "$(VERSION)" cmd/waxseal)
 	@$(BUILD) -o $(or $(OUT),bin/) ./cmd/waxseal
 
 package: ## build the desktop packages in dist/: .deb, .rpm and archive for Linux, the Windows installer; PACKAGE=linux for some of them
-	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 zip xz-utils
+	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 nsis zip xz-utils
 	@CLIENTS='$(CLIENTS)' .ci/package "$(VERSION)" dist
 
 image: ## make a container image in dist/, an OCI archive, without a container engine; ARCH=arm64 for another architecture
