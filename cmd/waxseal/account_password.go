@@ -23,7 +23,7 @@ local password.
 With --only, print nothing but the password, for programs that take it from a
 command: msmtp's passwordeval, mutt, aerc, mbsync. "waxseal setup" prints the
 lines for them.`,
-		Args:  exactlyAddress,
+		Args: exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				s, err := c.MailSettings(ctx, args[0], renew)
