@@ -12,10 +12,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
@@ -28,7 +30,7 @@ type pair struct {
 }
 
 func newPair(t *testing.T, name string, until time.Time) *pair {
-	p := &pair{t, filepath.Join(t.TempDir(), "fullchain.pem"), ""}
+	p := &pair{t, filepath.Join(safeiotest.Dir(t), "fullchain.pem"), ""}
 	p.key = filepath.Join(filepath.Dir(p.cert), "privkey.pem")
 	p.issue(name, until)
 	return p
@@ -195,6 +197,9 @@ func TestCertificateCheck(t *testing.T) {
 		"every user":           readable,
 		"does not contain PEM": garbage,
 	} {
+		if p == readable && runtime.GOOS == "windows" {
+			continue // it has no such modes
+		}
 		if _, err := check(p); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -205,6 +206,9 @@ func (s *setup) write() error {
 	lines, err := s.program.Lines(s.values)
 	if err != nil {
 		return s.cannot(err)
+	}
+	if strings.Contains(lines, s.values.Secret) && f.there && f.mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return withCure(fmt.Errorf("others on this computer can read %s, and %s needs the password in it", path, s.program.Title), "run chmod 600 "+path+" first")
 	}
 	text := s.program.With(f.text, s.address, lines)
 	if text == f.text {

@@ -219,6 +219,66 @@ func TestSetupPrints(t *testing.T) {
 	}
 }
 
+// TestSetupKeepsThePasswordSafe: a file that others can read gets no password.
+func TestSetupKeepsThePasswordSafe(t *testing.T) {
+	s := startSetUp(t)
+	file := filepath.Join(s.home, ".fetchmailrc")
+	writeFile(t, file, "set no bouncemail\n")
+	os.Chmod(file, 0o644)
+	if out, err := s.run("", "waxseal setup fetchmail "+sender+" --write"); err == nil || !strings.Contains(out, "hint: run chmod 600 ") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if got := readFile(t, file); got != "set no bouncemail\n" {
+		t.Errorf("the file is now %q", got)
+	}
+}
+
+// TestSetupThunderbird: the servers are added to the profiles that Thunderbird has used, while it is
+// closed, and taken out again. Thunderbird itself does not run here.
+func TestSetupThunderbird(t *testing.T) {
+	s := startSetUp(t)
+	folder := filepath.Join(s.home, ".thunderbird")
+	profile, elsewhere := filepath.Join(folder, "abc.default"), filepath.Join(t.TempDir(), "mine")
+	for _, dir := range []string{profile, elsewhere, filepath.Join(folder, "unused.default")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeFile(t, filepath.Join(folder, "profiles.ini"), "[Install4F96D1932A9F858E]\nDefault=abc.default\n\n[Profile0]\nName=default\nIsRelative=1\nPath=abc.default\n\n"+
+		"[Profile1]\nName=mine\nIsRelative=0\nPath="+elsewhere+"\n\n[Profile2]\nName=unused\nIsRelative=1\nPath=unused.default\n\n[General]\nVersion=2\n")
+	const before = "// Mozilla User Preferences\n\nuser_pref(\"mail.smtpservers\", \"smtp1\");\nuser_pref(\"mail.smtpserver.smtp1.hostname\", \"smtp.corp.example\");\n"
+	for _, dir := range []string{profile, elsewhere} {
+		writeFile(t, filepath.Join(dir, "prefs.js"), before)
+	}
+
+	lock := filepath.Join(profile, "lock")
+	if err := os.Symlink(fmt.Sprintf("127.0.1.1:+%d", os.Getpid()), lock); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.run("", "waxseal setup thunderbird "+sender+" --write"); err == nil || !strings.Contains(out, "hint: close Thunderbird") {
+		t.Errorf("while Thunderbird runs: %v\n%s", err, out)
+	}
+	os.Remove(lock)
+
+	s.must("", "waxseal setup thunderbird "+sender+" --write")
+	s.must("", "waxseal setup thunderbird "+sender+" --write")
+	for _, dir := range []string{profile, elsewhere} {
+		got := readFile(t, filepath.Join(dir, "prefs.js"))
+		if !strings.Contains(got, `"mail.smtpservers", "smtp1,smtp2"`) || strings.Count(got, ".userName\"") != 1 || strings.Contains(got, localPassword) {
+			t.Errorf("%s: %s", dir, got)
+		}
+	}
+	s.must("", "waxseal setup thunderbird "+sender+" --undo")
+	for _, dir := range []string{profile, elsewhere} {
+		if got := readFile(t, filepath.Join(dir, "prefs.js")); got != before {
+			t.Errorf("%s after --undo: %s", dir, got)
+		}
+		if left, _ := filepath.Glob(filepath.Join(dir, "prefs.js.*")); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
 func readFile(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
