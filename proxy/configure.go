@@ -120,6 +120,10 @@ func (s *Server) put(ctx context.Context, cfg config.Config, write func() error)
 	if err != nil {
 		return nil, err
 	}
+	own, err := s.planCertificate(cfg)
+	if err != nil {
+		return nil, err
+	}
 	listening := &listenPlan{s: s}
 	opens := (s.isOpen || s.portTaken.Load() != nil) && !s.hall.Stopping()
 	if opens {
@@ -133,6 +137,7 @@ func (s *Server) put(ctx context.Context, cfg config.Config, write func() error)
 	}
 	was := s.config()
 	s.use(ctx, cfg, boxes)
+	s.cert.own.Store(own)
 	if s.opts.LogLevel != nil && cfg.LogLevel != was.LogLevel {
 		s.opts.LogLevel.UnmarshalText([]byte(cfg.LogLevel)) // plan has validated it
 	}

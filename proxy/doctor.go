@@ -38,6 +38,9 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 	c.run(api.CheckConfig, "", nil, s.checkConfig)
 	c.run(api.CheckKeystore, "", nil, s.checkKeystore)
 	c.run(api.CheckPorts, "", nil, s.checkPorts)
+	if own := s.cert.own.Load(); own != nil {
+		c.run(api.CheckCertificate, "", nil, func(context.Context) (finding, error) { return s.checkCertificate(own) })
+	}
 	c.run(api.CheckCrashes, "", nil, s.checkCrash)
 	snap := s.Snapshot()
 	if len(snap.Accounts) == 0 {

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,17 +16,69 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/localtls"
 )
 
-// certificate is the certificate for local TLS. It is replaced before it expires.
+// certificate is the certificate for local TLS, which is replaced before it expires, and that of the
+// configuration's [tls].
 type certificate struct {
 	now atomic.Pointer[tls.Certificate]
+	own atomic.Pointer[localtls.Files] // nil: the configuration has none
 
 	mu sync.Mutex // one renewal at a time
 }
 
-func (s *Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+// certificate chooses the certificate for a connection.
+func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if cert := s.ownCertificate(hello); cert != nil {
+		return cert, nil
+	}
+	return s.localCertificate()
+}
+
+// ownCertificate is the certificate of [tls], nil if there is none or if the client does not want it:
+// programs on this computer that connect to localhost or 127.0.0.1 trust the one made for those.
+func (s *Server) ownCertificate(hello *tls.ClientHelloInfo) *tls.Certificate {
+	files := s.cert.own.Load()
+	if files == nil {
+		return nil
+	}
+	cert := files.Get(s.opts.Now())
+	if cert == nil {
+		return nil
+	}
+	here, ok := hello.Conn.LocalAddr().(*net.TCPAddr)
+	if ok && here.IP.IsLoopback() && cert.Leaf.VerifyHostname(hello.ServerName) != nil {
+		return nil
+	}
+	return cert
+}
+
+// planCertificate prepares the certificate of a new configuration. If its files cannot be used, the
+// configuration is refused.
+func (s *Server) planCertificate(cfg config.Config) (*localtls.Files, error) {
+	was := s.cert.own.Load()
+	switch {
+	case cfg.TLS.Certificate == "":
+		return nil, nil
+	case was != nil && was.Certificate == cfg.TLS.Certificate && was.Key == cfg.TLS.Key:
+		return was, nil
+	}
+	files := &localtls.Files{Certificate: cfg.TLS.Certificate, Key: cfg.TLS.Key, Log: s.log}
+	if _, err := files.Load(); err != nil {
+		return nil, badCertificate(err)
+	}
+	return files, nil
+}
+
+// badCertificate is the problem of files of [tls] that cannot be used.
+func badCertificate(err error) error {
+	return &api.Problem{Lasting: true, What: api.Say("The certificate for TLS can’t be used: {{.Why}}", "Why", err.Error()),
+		Cure: api.Say("Correct the files that [tls] names in the configuration. Until then Waxseal keeps using the certificate it has.")}
+}
+
+func (s *Server) localCertificate() (*tls.Certificate, error) {
 	if cert := s.cert.now.Load(); cert != nil && localtls.StillValid(cert.Leaf, s.opts.Now()) {
 		return cert, nil
 	}
@@ -60,7 +113,7 @@ func (s *Server) newCertificate() (tls.Certificate, error) {
 // Certificate returns the current certificate for local TLS. Its File is empty if it could
 // not be stored.
 func (s *Server) Certificate() (api.Certificate, error) {
-	cert, err := s.certificate(nil)
+	cert, err := s.localCertificate()
 	if err != nil {
 		return api.Certificate{}, err
 	}

@@ -25,7 +25,13 @@ func (s *Server) MailSettings(ctx context.Context, address string, renew bool) (
 	if b := s.hall.Mailbox(address); b != nil {
 		address = b.Address // as it is written in the configuration
 	}
-	return api.MailSettings{User: address, Password: password, Servers: mailServers(does(s.hall.Mailbox(address), s.places()))}, nil
+	servers := mailServers(does(s.hall.Mailbox(address), s.places()))
+	for i, server := range servers {
+		if name := s.config().Hostname; name != "" && name[0] != '[' && !api.IsLoopback(server.Host) {
+			servers[i].Host = name // for which the certificate is, rather than the address
+		}
+	}
+	return api.MailSettings{User: address, Password: password, Servers: servers}, nil
 }
 
 // does returns the listeners for what an account does.

@@ -48,8 +48,11 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 // listen opens the addresses of the configuration and serves there.
 func (s *Server) listen() error {
 	s.tidyFolder()
-	if _, err := s.certificate(nil); err != nil {
+	if _, err := s.localCertificate(); err != nil {
 		return err
+	}
+	if own := s.cert.own.Load(); own != nil {
+		own.Get(s.opts.Now()) // what is wrong with it is logged now, not when a client comes
 	}
 	s.edit.Lock()
 	defer s.edit.Unlock()

@@ -25,6 +25,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/history"
 	"github.com/waxseal/waxseal/proxy/imapd"
+	"github.com/waxseal/waxseal/proxy/localtls"
 	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
@@ -133,6 +134,9 @@ func New(o Options) (*Server, error) {
 	s.hall.Log, s.hall.Secrets, s.hall.Config = o.Log, o.Secrets, s.config
 	s.hall.IdleTimeout = time.Duration(o.Config.IdleTimeout)
 	s.hall.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
+	if files := o.Config.TLS; files.Certificate != "" {
+		s.cert.own.Store(&localtls.Files{Certificate: files.Certificate, Key: files.Key, Log: s.log})
+	}
 	s.tokenBreakers, s.serverBreakers = s.newBreakers()
 	s.outbound.Set(o.Config.HTTPProxy)
 	s.clients.Proxies = &s.outbound

@@ -13,19 +13,29 @@ import (
 )
 
 func (m *Main) accountPasswordCommand() *cobra.Command {
-	var renew, asJSON bool
+	var renew, asJSON, only bool
 	cmd := &cobra.Command{
 		Use:   "password ADDRESS",
 		Short: "Show the settings for a mail program",
-		Args:  exactlyAddress,
+		Long: `Show what to enter in a mail program for an account: server, port, user name and
+local password.
+
+With --only, print nothing but the password, for programs that take it from a
+command: msmtp's passwordeval, mutt, aerc, mbsync. "waxseal setup" prints the
+lines for them.`,
+		Args: exactlyAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				s, err := c.MailSettings(ctx, args[0], renew)
 				if err != nil {
 					return err
 				}
-				if asJSON {
+				switch {
+				case asJSON:
 					return m.printJSON(s)
+				case only:
+					_, err = fmt.Fprintln(m.Out, s.Password)
+					return err
 				}
 				printMailSettings(m.Out, s)
 				return nil
@@ -34,6 +44,8 @@ func (m *Main) accountPasswordCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&renew, "new", false, "create a new password; the old one stops working")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&only, "only", false, "print the password and nothing else")
+	cmd.MarkFlagsMutuallyExclusive("json", "only")
 	return cmd
 }
 

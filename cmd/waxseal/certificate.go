@@ -19,7 +19,10 @@ func (m *Main) certificateCommand() *cobra.Command {
 created it for localhost, 127.0.0.1 and ::1 on this computer. It is self-signed
 and cannot sign other certificates. A program that asks whether to trust it shows
 the same fingerprint. Waxseal renews it 30 days before it expires; mail programs
-then ask again.`,
+then ask again.
+
+Other computers see the certificate of [tls] in the configuration, if there is
+one (docs/server.md); "waxseal doctor" checks that.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return m.connected(cmd, false, func(ctx context.Context, c *connection) error {

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/waxseal/waxseal/keystore"
 )
@@ -20,7 +22,21 @@ func main() {
 	keystore.Helper(os.Args)
 	useParentsConsole()
 	m := &Main{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Unsetenv: os.Unsetenv}
-	os.Exit(m.Run(context.Background(), os.Args[1:]))
+	os.Exit(m.Run(context.Background(), asCalled(os.Args)))
+}
+
+// asCalled are the arguments: a link called sendmail, or one of the names that sendmail itself has
+// (mailq(1), newaliases(1)), is that command.
+func asCalled(args []string) []string {
+	switch name := strings.TrimSuffix(filepath.Base(args[0]), ".exe"); name {
+	case "sendmail":
+		return append([]string{"sendmail"}, args[1:]...)
+	case "mailq":
+		return []string{"sendmail", "-bp"}
+	case "newaliases":
+		return []string{"sendmail", "-bi"}
+	}
+	return args[1:]
 }
 
 // Main is the program with what it reads and writes, so that tests can make one too.
@@ -51,6 +67,7 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	root.SetArgs(append([]string{}, args...))
 	err := root.ExecuteContext(ctx)
 	var usage *usageError
+	var own *exitError
 	switch {
 	case err == nil:
 		return exitDone
@@ -59,6 +76,9 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 		return exitUsage
 	case errors.Is(err, errTold):
 		return exitFailed
+	case errors.As(err, &own):
+		m.printError(err)
+		return own.code
 	}
 	m.printError(err)
 	return exitFailed

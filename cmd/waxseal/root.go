@@ -64,7 +64,7 @@ provider with OAuth 2.0 and passes on the provider's answers.`,
 	root.Flags().MarkHidden("revived")
 	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(), m.activityCommand(),
-		m.reloadCommand(), m.restartCommand(), m.quitCommand(), m.eraseCommand(), m.sendTestCommand(), m.readTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())
+		m.reloadCommand(), m.restartCommand(), m.quitCommand(), m.eraseCommand(), m.sendTestCommand(), m.readTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.credentialCommand(), m.sendmailCommand(), m.setupCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())
 	root.AddCommand(m.manCommand())
 	root.SetHelpCommand(helpCommand())
 	m.complete(root)

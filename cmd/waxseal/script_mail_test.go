@@ -154,7 +154,12 @@ func cmdArrived(ts *testscript.TestScript, neg bool, args []string) {
 	if len(messages) != n {
 		ts.Fatalf("%d messages arrived, want %d", len(messages), n)
 	}
-	if n > 0 && messages[n-1].SHA256 != w.sent {
+	want := w.sent
+	if len(args) > 1 {
+		sum := sha256.Sum256([]byte(strings.ReplaceAll(ts.ReadFile(args[1]), "\n", "\r\n")))
+		want = hex.EncodeToString(sum[:])
+	}
+	if n > 0 && messages[n-1].SHA256 != want {
 		ts.Fatalf("the message changed on the way")
 	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"waxseal": main})
+	testscript.Main(m, map[string]func(){"waxseal": main, "sendmail": main})
 }
 
 // TestScripts runs the program itself, as users do: see testdata/script. Besides
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 //	send FILE               send a message with the settings in FILE, of `account password --json`
 //	begin FILE              the same, but return once the provider has the message
 //	answered                wait for the result of "begin"
-//	arrived N               the provider has N messages, the last as it was sent
+//	arrived N [FILE]        the provider has N messages, the last as it was sent, or as in FILE
 //	revoke ADDRESS          revoke the consent at the provider
 //	watch [ARG...]          start `waxseal status --watch` and wait until it shows something
 //	watched REGEXP          wait until it shows that

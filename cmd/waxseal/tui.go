@@ -11,8 +11,8 @@ package main
 //     not in the sentence already it follows on a line of its own, "hint: ".
 //   - Nothing that came from a provider reaches a terminal before clean has
 //     taken the control characters out.
-//   - No secret is shown but the local password, and that only by the two
-//     commands whose purpose it is.
+//   - No secret is shown but the local password, and that only by the
+//     commands whose purpose it is: account add, account password, credential.
 
 import (
 	"context"

@@ -40,6 +40,7 @@ func Replace(path string, data []byte, mode fs.FileMode) (err error) {
 	// The file begins as 0600. Where the mode cannot be changed (FAT, some network
 	// shares, Windows), the file system's own rules apply, as they do to every
 	// file there.
+	keepOwner(f, path) // before the mode, from which a change of owner takes bits
 	_ = f.Chmod(mode)
 	if _, err = f.Write(data); err != nil {
 		return err

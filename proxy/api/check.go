@@ -8,6 +8,7 @@ const (
 	CheckConfig       = "configuration"
 	CheckKeystore     = "keystore"
 	CheckPorts        = "ports"
+	CheckCertificate  = "certificate" // of the configuration's [tls]
 	CheckCrashes      = "crashes"
 	CheckAccounts     = "accounts"
 	CheckReach        = "reach"          // the connection to a server; Subject is host:port
@@ -24,7 +25,7 @@ const (
 
 // CheckNames are all names of checks.
 var CheckNames = []string{
-	CheckVersion, CheckConfig, CheckKeystore, CheckPorts, CheckCrashes, CheckAccounts, CheckReach,
+	CheckVersion, CheckConfig, CheckKeystore, CheckPorts, CheckCertificate, CheckCrashes, CheckAccounts, CheckReach,
 	CheckRegistration, CheckPassword, CheckConsent, CheckToken, CheckLogin, CheckRecipient, CheckMessage, CheckFolders, CheckMaildrop,
 }
 
@@ -49,6 +50,7 @@ func (c Check) Title() Text {
 		CheckConfig:       Say("Configuration"),
 		CheckKeystore:     Say("Keystore"),
 		CheckPorts:        Say("Ports"),
+		CheckCertificate:  Say("Certificate"),
 		CheckCrashes:      Say("Crash reports"),
 		CheckAccounts:     Say("Accounts"),
 		CheckReach:        Say("Connection"),

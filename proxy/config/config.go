@@ -56,6 +56,14 @@ type Config struct {
 	// OfferSTARTTLS lists STARTTLS in the reply to EHLO on loopback too. It always works there.
 	OfferSTARTTLS bool `toml:"offer_starttls,omitempty"`
 
+	// Hostname is this server's name to SMTP clients, in the greeting and in the reply to EHLO, and
+	// to people on other computers; "" is "localhost" and the address.
+	Hostname string `toml:"hostname,omitempty"`
+
+	// TLS is the certificate of a relay that other computers use. Without one, they see the
+	// certificate that Waxseal makes for localhost.
+	TLS TLS `toml:"tls,omitempty"`
+
 	// Of mail programs, in total and for each account; 0 means the default.
 	MaxConnections           int `toml:"max_connections"`
 	MaxConnectionsPerAccount int `toml:"max_connections_per_account"`
@@ -65,6 +73,13 @@ type Config struct {
 
 	Providers []Provider    `toml:"provider,omitempty"` // only those of the file; see Config.Catalogue
 	Accounts  []api.Account `toml:"account,omitempty"`
+}
+
+// TLS names the PEM files of a certificate that somebody else issues and renews. Relative paths are
+// relative to the configuration file's folder.
+type TLS struct {
+	Certificate string `toml:"certificate,omitempty"` // the server's certificate, then those of its issuers
+	Key         string `toml:"key,omitempty"`
 }
 
 // Provider describes a mail provider: its OAuth endpoints and its mail servers. An entry of

@@ -55,6 +55,11 @@ func Read(path string) (Config, error) {
 			c.Providers[i].CAFile = filepath.Join(filepath.Dir(path), p.CAFile)
 		}
 	}
+	for _, file := range []*string{&c.TLS.Certificate, &c.TLS.Key} {
+		if *file != "" && !filepath.IsAbs(*file) {
+			*file = filepath.Join(filepath.Dir(path), *file)
+		}
+	}
 	if found := c.problems(); len(found) > 0 {
 		return Config{}, locate(path, data, found)
 	}
@@ -134,7 +139,11 @@ func unknownKey(key toml.Key) string {
 	case slices.Contains([]string{"client_secret", "refresh_token", "password", "smtp_password", "secret"}, name):
 		return text + `; secrets do not belong in this file; use "waxseal account add" or "waxseal account import" instead`
 	case table != "" && slices.Contains(knownKeys(""), name):
-		return fmt.Sprintf("%s in [[%s]]; move it above the first [[...]] of the file", text, table)
+		header := "[[" + table + "]]"
+		if table == "tls" {
+			header = "[tls]"
+		}
+		return fmt.Sprintf("%s in %s; move it above the first [[...]] of the file", text, header)
 	case nearest(name, known) != "":
 		return fmt.Sprintf("%s; did you mean %q?", text, nearest(name, known))
 	case table == "" && slices.Contains(knownKeys("account"), name):
@@ -191,6 +200,8 @@ func wanted(key toml.Key) string {
 		return `a list of texts, like ["one", "two"]`
 	case t.Kind() == reflect.Slice:
 		return fmt.Sprintf("written as a table: a line [[%s]], and its keys below", key[0])
+	case t.Kind() == reflect.Struct:
+		return fmt.Sprintf("written as a table: a line [%s], and its keys below", key[0])
 	case t.Kind() == reflect.Map:
 		return `a table of texts, like { name = "value" }; each value is a text in quotes`
 	}
@@ -205,6 +216,8 @@ func knownKeys(table string) []string {
 		t = reflect.TypeFor[api.Account]()
 	case "provider":
 		t = reflect.TypeFor[Provider]()
+	case "tls":
+		t = reflect.TypeFor[TLS]()
 	}
 	var keys []string
 	for f := range t.Fields() {

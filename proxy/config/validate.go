@@ -48,6 +48,15 @@ func (c Config) problems() []problem {
 	if err := checkUpdates(c.Updates); err != nil {
 		found = append(found, problem{key: "updates", text: err.Error()})
 	}
+	if c.Hostname != "" {
+		if err := upstream.CheckHello(c.Hostname); err != nil {
+			found = append(found, problem{key: "hostname", text: fmt.Sprintf("hostname: %v", err)})
+		}
+	}
+	if c.TLS.Certificate == "" != (c.TLS.Key == "") {
+		found = append(found, problem{table: "tls",
+			text: `[tls] needs both certificate and key, like certificate = "fullchain.pem" and key = "privkey.pem"`})
+	}
 	return slices.Concat(found, c.providerProblems(), c.accountProblems())
 }
 

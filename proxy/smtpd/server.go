@@ -8,6 +8,7 @@
 package smtpd
 
 import (
+	"cmp"
 	"context"
 	"net"
 
@@ -30,12 +31,27 @@ type Server struct {
 func New(hall *mailbox.Hall) *Server {
 	srv := &Server{hall: hall}
 	srv.smtp = smtp.NewServer(smtp.BackendFunc(srv.newSession))
-	srv.smtp.Domain = "localhost"
+	srv.smtp.Domain = unnamed
 	srv.smtp.EnableSMTPUTF8, srv.smtp.EnableDSN = true, true
 	srv.smtp.AllowInsecureAuth = true // conn.needsTLS decides, by the interface
 	srv.smtp.MaxLineLength = 0        // conn limits commands, and does not split bodies into lines
 	srv.smtp.ErrorLog = smtpLog{hall.Log}
 	return srv
+}
+
+// unnamed is the name of a server whose configuration has no hostname.
+const unnamed = "localhost"
+
+// domain is this server's name in the greeting.
+func (srv *Server) domain() string { return cmp.Or(srv.hall.Config().Hostname, unnamed) }
+
+// hello begins the reply to EHLO and HELO, in which the server's name comes first (RFC 5321 section
+// 4.1.1.1). Without a name of its own, a server for programs on the same computer does not give one.
+func (srv *Server) hello() string {
+	if name := srv.hall.Config().Hostname; name != "" {
+		return name + " Hello "
+	}
+	return "Hello "
 }
 
 // Serve serves the clients that accept returns, until it returns an error, which Serve returns. l is

@@ -68,7 +68,15 @@ func (c *conn) reply(line []byte) {
 	}
 	c.started = c.bodyBegun != nil && (broken || string(line) == "250 2.0.0 Continue\r\n")
 	if name, ok := bytes.CutPrefix(line, helo); ok {
-		c.out = append(append(c.out, "250 Hello "...), name...)
+		c.out = append(append(append(c.out, "250 "...), c.srv.hello()...), name...)
+		return
+	}
+	if name, ok := bytes.CutPrefix(line, ehlo); ok {
+		c.out = append(append(append(c.out, "250-"...), c.srv.hello()...), name...)
+		return
+	}
+	if rest, ok := bytes.CutPrefix(line, greeting); ok {
+		c.out = append(append(append(c.out, "220 "...), c.srv.domain()...), rest...)
 		return
 	}
 	if better, ok := rephrased[string(line)]; ok {
@@ -83,6 +91,10 @@ func (c *conn) reply(line []byte) {
 
 // helo is how go-smtp's reply to HELO begins, which must have no enhanced code (RFC 2034 section 4).
 var helo = []byte("250 2.0.0 Hello ")
+
+// ehlo is how go-smtp's reply to EHLO begins, and greeting its first line. The name in them may
+// change while it serves.
+var ehlo, greeting = []byte("250-Hello "), []byte("220 " + unnamed)
 
 // rephrased are go-smtp's replies in better words. Most would mislead: a passing code for a lasting
 // fault, or 502 "not implemented" for commands out of order, which RFC 5321 section 4.2.4 answers with

@@ -1,0 +1,45 @@
+package programs
+
+import (
+	"strings"
+	"testing"
+)
+
+// FuzzBlock: lines that were added to a file and taken out again leave it byte for byte as it was, also
+// when there are lines for another account.
+func FuzzBlock(f *testing.F) {
+	for _, text := range []string{"", "a", "a\n", "a\r\nb", "\n\n", "# >>> me@x through Waxseal; \"waxseal setup msmtp me@x --undo\"", "\xff\x00"} {
+		f.Add(text, "lines\n")
+	}
+	p, _ := Find("msmtp")
+	f.Fuzz(func(t *testing.T, text, lines string) {
+		if HasBlock(text) || HasBlock(lines) || strings.Contains(lines, "<<<") || !strings.HasSuffix(lines, "\n") {
+			t.Skip()
+		}
+		one := p.With(text, "me@x.example", lines)
+		if again := p.With(one, "me@x.example", lines); again != one {
+			t.Errorf("%q, then %q", one, again)
+		}
+		both := p.With(one, "you@x.example", lines)
+		for _, order := range [][2]string{{"me@x.example", "you@x.example"}, {"you@x.example", "me@x.example"}} {
+			rest, first := p.Without(both, order[0])
+			rest, second := p.Without(rest, order[1])
+			if rest != text || !first || !second {
+				t.Errorf("%q became %q", text, rest)
+			}
+		}
+	})
+}
+
+// What somebody adds below the lines, or above them, stays.
+func TestBlockAmongChanges(t *testing.T) {
+	p, _ := Find("mutt")
+	text := "top\n" + p.With("a\n", "me@x.example", "lines\n") + "below\n"
+	if rest, ok := p.Without(text, "me@x.example"); !ok || rest != "top\na\nbelow\n" {
+		t.Errorf("%q, %v", rest, ok)
+	}
+	cut := strings.Replace(text, "<<<", "", 1)
+	if rest, ok := p.Without(cut, "me@x.example"); ok || rest != cut {
+		t.Errorf("lines without an end are taken out: %q", rest)
+	}
+}

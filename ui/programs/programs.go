@@ -1,0 +1,143 @@
+// Package programs says how to set up programs that send and read mail: one template a program, in
+// templates. The command line prints the lines and writes them into a program's file, and the window
+// shows them to copy.
+//
+// A template begins with a head of "key: value" lines, which ends with a line "---":
+//
+//	title   the program's name; "" is the template's
+//	file    where its settings are; several are tried in this order, and the first is made if none
+//	        exists. "~" is the home folder. A program whose file may be extended has "write" too.
+//	where   what to do with the lines, in a sentence
+//	write   the character or word that begins a comment in the file; without it, the file is not written
+//	needs   protocols without which there is nothing to set up; of "imap|pop", one is enough
+//	network the program runs on another computer, as a rule
+//	taken   a pattern: where the rest of the file matches, Values.Taken holds
+//	untried nobody of the project has tried these lines with the program itself
+//
+// The rest is a text/template that gets [Values].
+package programs
+
+import (
+	"cmp"
+	"embed"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"text/template"
+
+	"github.com/waxseal/waxseal/proxy/api"
+)
+
+//go:embed templates/*.tmpl
+var files embed.FS
+
+// Program is a program that can be set up.
+type Program struct {
+	Name    string         // for the command line
+	Title   string         // for people
+	Files   []string       // its settings; "~/" is the home folder
+	Where   string         // what to do with the lines
+	Comment string         // begins a comment in its file; "" if the file must not be written
+	Needs   []string       // "smtp", "imap|pop"
+	Network bool           // it runs on another computer
+	Taken   *regexp.Regexp // nil: nothing in its file changes the lines
+	Untried bool
+
+	lines *template.Template
+}
+
+// All are the programs, by name.
+var All = sync.OnceValue(func() []Program {
+	names, err := fs.Glob(files, "templates/*.tmpl")
+	if err != nil {
+		panic(err)
+	}
+	var all []Program
+	for _, name := range names {
+		text, err := files.ReadFile(name)
+		if err == nil {
+			var p Program
+			p, err = parse(strings.TrimSuffix(strings.TrimPrefix(name, "templates/"), ".tmpl"), string(text))
+			all = append(all, p)
+		}
+		if err != nil {
+			panic(err) // a test parses them all
+		}
+	}
+	return all
+})
+
+// Find returns the program with a name.
+func Find(name string) (Program, bool) {
+	i := slices.IndexFunc(All(), func(p Program) bool { return p.Name == strings.ToLower(name) })
+	if i < 0 {
+		return Program{}, false
+	}
+	return All()[i], true
+}
+
+// parse reads a template.
+func parse(name, text string) (p Program, err error) {
+	head, body, ok := strings.Cut(text, "---\n")
+	if !ok {
+		return p, fmt.Errorf("template %s has no head", name)
+	}
+	p = Program{Name: name, Title: name}
+	for line := range strings.Lines(head) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		value = strings.TrimSpace(value)
+		switch key {
+		case "title":
+			p.Title = value
+		case "file":
+			p.Files = strings.Split(value, ", ")
+		case "where":
+			p.Where = value
+		case "write":
+			p.Comment = value
+		case "needs":
+			p.Needs = strings.Fields(value)
+		case "network":
+			p.Network = true
+		case "untried":
+			p.Untried = true
+		case "taken":
+			p.Taken, err = regexp.Compile(value)
+		default:
+			err = fmt.Errorf("template %s has an unknown key %q", name, key)
+		}
+		if err != nil {
+			return p, err
+		}
+	}
+	p.lines, err = template.New(name).Funcs(quoting).Option("missingkey=error").Parse(body)
+	return p, err
+}
+
+// Missing is the protocol that the program needs and the account does not do; "" if there is none.
+func (p Program) Missing(v Values) string {
+	for _, need := range p.Needs {
+		if !slices.ContainsFunc(strings.Split(need, "|"), func(one string) bool { return v.Server(api.Protocol(one)) != nil }) {
+			return need
+		}
+	}
+	return ""
+}
+
+// Lines are what to enter for an account. They end with a line end.
+func (p Program) Lines(v Values) (string, error) {
+	if need := p.Missing(v); need != "" {
+		return "", fmt.Errorf("%s needs %s, which the account does not do", p.Title, strings.ToUpper(strings.ReplaceAll(need, "|", " or ")))
+	}
+	v.User = clean(v.User)
+	v.Secret = cmp.Or(v.Secret, "LOCAL_PASSWORD")
+	v.Waxseal = cmp.Or(v.Waxseal, "waxseal")
+	var out strings.Builder
+	if err := p.lines.Execute(&out, v); err != nil {
+		return "", fmt.Errorf("set up %s: %w", p.Title, err)
+	}
+	return strings.TrimRight(out.String(), "\n") + "\n", nil
+}
