@@ -27,6 +27,12 @@ var metrics = []string{
 	"waxseal_breaker_state",
 	"waxseal_breaker_transitions_total",
 	"waxseal_auth_failures_total",
+	"waxseal_read_connections_active",
+	"waxseal_read_sessions_active",
+	"waxseal_read_spares",
+	"waxseal_read_logins_total",
+	"waxseal_read_sessions_ended_total",
+	"waxseal_read_bytes_total",
 }
 
 var metricName = regexp.MustCompile(`\bwaxseal_[a-z_]+`)

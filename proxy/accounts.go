@@ -346,7 +346,7 @@ func (s *Server) AddProvider(ctx context.Context, n api.NewProvider) error {
 	ctx, done := s.editing(ctx)
 	defer done()
 	p := config.Provider{ID: newProviderID(n.Name, s.config().Provider), Name: n.Name, Domains: n.Domains, AuthURL: n.AuthURL, TokenURL: n.TokenURL,
-		Scopes: n.Scopes, SMTP: n.SMTP, SMTPTLS: "starttls"}
+		Scopes: n.Scopes, SMTP: n.SMTP, SMTPTLS: "starttls", IMAP: n.IMAP, POP: n.POP}
 	if n.TLS {
 		p.SMTPTLS = "implicit"
 	}

@@ -29,7 +29,7 @@ func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func
 	if to.Device {
 		way = "code"
 	}
-	var did []api.Protocol // before this sign-in
+	var did []api.Protocol // before this sign-in, as configured
 	return s.signIns.Join(ctx, config.Fold(to.Account.Address), way, signin.Work{
 		Begin: func(ctx context.Context) error {
 			switch {
@@ -39,7 +39,7 @@ func (s *Server) Authorize(ctx context.Context, to api.ConsentRequest, show func
 			case s.hall.Mailbox(to.Account.Address) == nil:
 				return mailbox.UnknownAccount(to.Account.Address)
 			}
-			did = s.hall.Mailbox(to.Account.Address).Account.Does()
+			did = s.hall.Mailbox(to.Account.Address).Account.Protocols
 			return s.amend(ctx, to.Account.Address, func(a *api.Account) {
 				a.Login = cmp.Or(to.Account.Login, a.Login)
 				if len(to.Protocols) > 0 {
@@ -184,7 +184,7 @@ func (s *Server) tryLogin(c *checker, box *mailbox.Mailbox) error {
 	box.Pool.Drop() // these connections logged in with the previous token
 	box.Trouble(nil)
 	s.hall.Changed.Wake()
-	if box.Account.Uses(api.SMTP) && !c.run(api.CheckLogin, "", box, loginCheck(box)) {
+	if box.Account.Uses(api.SMTP) && !c.runFor(sending(box), api.CheckLogin, "", box, loginCheck(box)) {
 		return &api.Problem{Account: box.Address, What: api.Say("You are signed in, but {{.Provider}} does not let {{.Account}} send yet.", "Provider", box.ProviderName(), "Account", box.Address)}
 	}
 	for _, p := range box.Account.Does() {

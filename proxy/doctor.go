@@ -85,17 +85,29 @@ func (s *Server) checkAccount(c *checker, box *mailbox.Mailbox) {
 		return found("It is in the keystore."), err
 	})
 	ok = c.run(api.CheckToken, box.Address, box, tokenCheck(box)) && ok
-	if !ok {
-		return
+	if ok {
+		s.tryLogins(c, box)
 	}
+}
+
+// tryLogins checks that the provider lets the account in, for each thing that it does.
+func (s *Server) tryLogins(c *checker, box *mailbox.Mailbox) {
 	if box.Account.Uses(api.SMTP) {
-		c.run(api.CheckLogin, box.Address, box, loginCheck(box))
+		c.runFor(sending(box), api.CheckLogin, box.Address, box, loginCheck(box))
 	}
 	for _, p := range box.Account.Does() {
 		if p.Reads() {
 			c.runFor(p, api.CheckLogin, box.Address, box, s.readCheck(box, p))
 		}
 	}
+}
+
+// sending is the protocol of a check for sending, "" if the account does nothing else.
+func sending(b *mailbox.Mailbox) api.Protocol {
+	if len(b.Account.Does()) > 1 {
+		return api.SMTP
+	}
+	return ""
 }
 
 // tokenCheck checks that there is an access token.

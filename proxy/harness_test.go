@@ -22,6 +22,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
@@ -38,6 +39,7 @@ type rig struct {
 	t        testing.TB
 	provider *providertest.Provider
 	server   *Server
+	reads    []api.Protocol
 	secrets  *keystore.Store
 	config   string // path
 	log      *lockedBuffer
@@ -49,8 +51,9 @@ type rig struct {
 type rigOptions struct {
 	provider  providertest.Options
 	config    func(*config.Config)
-	accounts  []string // besides me
-	plain     bool     // use the provider's address without TLS
+	accounts  []string       // besides me
+	reads     []api.Protocol // what the accounts do besides sending
+	plain     bool           // use the provider's address without TLS
 	prepare   func(*Server)
 	idle      bool                // do not serve
 	noAccount bool                // not even me
@@ -73,10 +76,14 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	if o.plain {
 		smtp, mode = p.PlainAddr, "none"
 	}
-	r := &rig{t: t, provider: p, secrets: keystore.Memory(), config: filepath.Join(dir, "config.toml"), log: &lockedBuffer{}, served: make(chan error, 1)}
+	r := &rig{t: t, reads: o.reads, provider: p, secrets: keystore.Memory(), config: filepath.Join(dir, "config.toml"), log: &lockedBuffer{}, served: make(chan error, 1)}
 	text := fmt.Sprintf(`
 listen = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]
+listen_imap = ["127.0.0.1:0"]
+listen_imap_tls = ["127.0.0.1:0"]
+listen_pop = ["127.0.0.1:0"]
+listen_pop_tls = ["127.0.0.1:0"]
 metrics = "127.0.0.1:0"
 
 [[provider]]
@@ -92,9 +99,13 @@ scopes = ["mail.send"]
 client_id = "waxseal-test"
 smtp = %q
 smtp_tls = %q
+imap = %q
+imap_tls = "implicit"
+pop = %q
+pop_tls = "implicit"
 ca_file = %q
 max_connections = 10
-`, p.AuthURL(), p.TokenURL(), p.DeviceURL(), p.RevokeURL(), smtp, mode, ca)
+`, p.AuthURL(), p.TokenURL(), p.DeviceURL(), p.RevokeURL(), smtp, mode, p.IMAPAddr, p.POPAddr, ca)
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -133,13 +144,7 @@ max_connections = 10
 	case err := <-r.served:
 		t.Fatalf("Serve: %v", err)
 	}
-	for _, l := range r.server.Snapshot().Listeners {
-		if l.TLS {
-			r.tls = l.Address
-		} else {
-			r.plain = l.Address
-		}
-	}
+	r.plain, r.tls = r.at(api.SMTP, false), r.at(api.SMTP, true)
 	t.Cleanup(r.stop)
 	return r
 }
@@ -160,6 +165,24 @@ func (r *rig) add(addresses ...string) {
 	if err != nil || report.Failed > 0 {
 		r.t.Fatalf("import: %+v, %v", report, err)
 	}
+	if len(r.reads) == 0 {
+		return
+	}
+	for _, a := range addresses {
+		if err := r.server.SetProtocols(r.t.Context(), a, append([]api.Protocol{api.SMTP}, r.reads...)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// at is the address of a listener, "" if there is none.
+func (r *rig) at(p api.Protocol, tls bool) string {
+	for _, l := range r.server.Snapshot().Listeners {
+		if l.Protocol == p && l.TLS == tls {
+			return l.Address
+		}
+	}
+	return ""
 }
 
 // stop stops the server and checks that nothing of it remains.
@@ -179,7 +202,12 @@ func (r *rig) stop() {
 		r.t.Error("Serve did not return")
 	}
 	s := r.server.Snapshot()
-	if s.Connections != 0 || s.Messages != 0 || s.Upstream.Dialling+s.Upstream.Warm+s.Upstream.Busy != 0 {
+	for _, g := range s.Reading {
+		if g.Connections+g.Sessions+g.Spares != 0 {
+			r.t.Errorf("after the stop: %+v", g)
+		}
+	}
+	if s.Connections != 0 || s.Clients != 0 || s.Messages != 0 || s.Upstream.Dialling+s.Upstream.Warm+s.Upstream.Busy != 0 {
 		r.t.Errorf("after the stop: %d connections, %d messages, upstream %+v", s.Connections, s.Messages, s.Upstream)
 	}
 	if r.t.Failed() {

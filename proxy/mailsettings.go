@@ -11,6 +11,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/machine"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
 // MailSettings returns the settings for a mail program: the addresses where the server
@@ -24,7 +25,12 @@ func (s *Server) MailSettings(ctx context.Context, address string, renew bool) (
 	if b := s.hall.Mailbox(address); b != nil {
 		address = b.Address // as it is written in the configuration
 	}
-	return api.MailSettings{User: address, Password: password, Servers: mailServers(s.places())}, nil
+	return api.MailSettings{User: address, Password: password, Servers: mailServers(does(s.hall.Mailbox(address), s.places()))}, nil
+}
+
+// does returns the listeners for what an account does.
+func does(b *mailbox.Mailbox, all []api.Listener) []api.Listener {
+	return slices.DeleteFunc(slices.Clone(all), func(l api.Listener) bool { return b != nil && !b.Account.Uses(l.Protocol) })
 }
 
 // places returns the listeners to which mail programs can connect.

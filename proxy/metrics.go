@@ -23,6 +23,12 @@ var (
 	descRefreshes   = prometheus.NewDesc("waxseal_token_refreshes_total", "Token refreshes, by provider and result.", []string{"provider", "result"}, nil)
 	descBreaker     = prometheus.NewDesc("waxseal_breaker_state", "State of the circuit breakers of each host, the worst if there are several: 0 closed, 1 half-open, 2 open.", []string{"breaker"}, nil)
 	descTransitions = prometheus.NewDesc("waxseal_breaker_transitions_total", "Changes of state of the circuit breakers of each host.", []string{"breaker"}, nil)
+	descReadConns   = prometheus.NewDesc("waxseal_read_connections_active", "Open connections of mail programs that read, by protocol.", []string{"protocol"}, nil)
+	descReadActive  = prometheus.NewDesc("waxseal_read_sessions_active", "Sessions of mail programs that a provider has let in, by protocol.", []string{"protocol"}, nil)
+	descReadSpares  = prometheus.NewDesc("waxseal_read_spares", "Connections to providers that wait for a mail program, by protocol.", []string{"protocol"}, nil)
+	descReadLogins  = prometheus.NewDesc("waxseal_read_logins_total", "Logins of mail programs that read and that a provider has let in, by protocol.", []string{"protocol"}, nil)
+	descReadEnded   = prometheus.NewDesc("waxseal_read_sessions_ended_total", "Sessions that have ended, by protocol and by who ended them.", []string{"protocol", "by"}, nil)
+	descReadBytes   = prometheus.NewDesc("waxseal_read_bytes_total", "Bytes after login, by protocol and direction: down to mail programs, up to providers.", []string{"protocol", "direction"}, nil)
 	descAuth        = prometheus.NewDesc("waxseal_auth_failures_total", "Failed logins of mail programs.", nil, nil)
 )
 
@@ -30,7 +36,8 @@ var (
 type collector struct{ s *Server }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descConnections, descMessages, descUpstream, descTotals, descRefreshes, descBreaker, descTransitions, descAuth} {
+	for _, d := range []*prometheus.Desc{descConnections, descMessages, descUpstream, descTotals, descRefreshes, descBreaker, descTransitions, descAuth,
+		descReadConns, descReadActive, descReadSpares, descReadLogins, descReadEnded, descReadBytes} {
 		ch <- d
 	}
 	c.s.hall.Stats.Seconds.Describe(ch)
@@ -66,7 +73,36 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(descBreaker, int64(b.State), host)
 		counter(descTransitions, float64(b.Transitions), host)
 	}
+	for _, r := range everyReading(c.s.Snapshot().Reading) {
+		protocol := string(r.Protocol)
+		gauge(descReadConns, r.Connections, protocol)
+		gauge(descReadActive, r.Sessions, protocol)
+		gauge(descReadSpares, r.Spares, protocol)
+		counter(descReadLogins, float64(r.Logins), protocol)
+		for _, by := range api.EndedBys {
+			counter(descReadEnded, float64(r.Ended[by]), protocol, string(by))
+		}
+		counter(descReadBytes, float64(r.Down), protocol, "down")
+		counter(descReadBytes, float64(r.Up), protocol, "up")
+	}
 	st.Seconds.Collect(ch)
+}
+
+// everyReading are the gauges of all protocols for reading, zeros included: a counter that is not
+// there from the start hides its first event from rate().
+func everyReading(some []api.ReadGauges) []api.ReadGauges {
+	var all []api.ReadGauges
+	for _, p := range api.Protocols {
+		if !p.Reads() {
+			continue
+		}
+		g := api.ReadGauges{Protocol: p}
+		if i := slices.IndexFunc(some, func(r api.ReadGauges) bool { return r.Protocol == p }); i >= 0 {
+			g = some[i]
+		}
+		all = append(all, g)
+	}
+	return all
 }
 
 // breakersByHost combines the breakers of each host: the worst state and the sum of the

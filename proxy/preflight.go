@@ -49,7 +49,14 @@ func (s *Server) Preflight(ctx context.Context, a api.Account) (api.Preflight, e
 
 func preflightOf(p config.Provider) api.Preflight {
 	errors, _ := p.PageErrors()
+	var offers []api.Protocol
+	for _, protocol := range api.Protocols {
+		if address, _ := p.Server(protocol); address != "" {
+			offers = append(offers, protocol)
+		}
+	}
 	return api.Preflight{
+		Protocols: offers, ReadingScopes: len(p.IMAPScopes)+len(p.POPScopes) > 0,
 		Provider: p.ID, Name: p.Name, Device: p.DeviceURL != "" && p.Grant == "", NoSignIn: p.Grant != "",
 		ClientID: p.ClientID, NoClientID: p.ClientID == "", Registration: p.Registration(), PageErrors: errors,
 	}

@@ -43,7 +43,10 @@ func TestPreflight(t *testing.T) {
 		if len(got.PageErrors) == 0 {
 			t.Errorf("%s: nothing about what the page may say", name)
 		}
-		got.Registration, got.PageErrors = api.Registration{}, nil
+		if got.Offers(api.IMAP) != (got.Provider != "corp") || got.ReadingScopes != (got.Provider == "outlook") {
+			t.Errorf("%s: reading: %v, %t", name, got.Protocols, got.ReadingScopes)
+		}
+		got.Registration, got.PageErrors, got.Protocols, got.ReadingScopes = api.Registration{}, nil, nil, false
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
 		}

@@ -12,6 +12,7 @@ package proxy
 import (
 	"crypto/tls"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -188,8 +189,12 @@ func (s *Server) listensOn() (mail []api.Listener, metrics string) {
 func (s *Server) addressList() string {
 	mail, _ := s.listensOn()
 	list := make([]string, len(mail))
+	several := slices.ContainsFunc(mail, func(l api.Listener) bool { return l.Protocol.Reads() })
 	for i, l := range mail {
 		list[i] = l.Address + " (" + l.Security() + ")"
+		if several {
+			list[i] = l.Protocol.Label().String() + " " + list[i]
+		}
 	}
 	return strings.Join(list, ", ")
 }

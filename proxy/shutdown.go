@@ -81,6 +81,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 	if web != nil {
 		web.http.Close()
 	}
+	if err := s.ages.save(); err != nil {
+		s.log.Warn("could not save what is known of consents and names", "err", err)
+	}
 	if err := s.history.Flush(); err != nil { // a server that does not serve has nothing else that writes it
 		s.log.Warn("could not write the history", "err", err)
 	}

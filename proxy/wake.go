@@ -30,8 +30,8 @@ func (s *Server) RetryNow(ctx context.Context) {
 	s.Wake("somebody asked to try again now")
 	var rounds []func(*checker)
 	for _, b := range s.hall.Mailboxes() {
-		if s.stateOf(b).Severity() == api.Passing {
-			rounds = append(rounds, func(c *checker) { c.run(api.CheckLogin, b.Address, b, loginCheck(b)) })
+		if s.accountStatus(b, s.keystoreStatus(), time.Now()).Severity() == api.Passing {
+			rounds = append(rounds, func(c *checker) { s.tryLogins(c, b) })
 		}
 	}
 	(&checker{ctx: ctx, report: func(api.Check) { s.hall.Changed.Wake() }}).each(accountsAtOnce, rounds)

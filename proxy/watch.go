@@ -108,12 +108,15 @@ func (s *Server) Watch(ctx context.Context, interval time.Duration) iter.Seq[api
 func (s *Server) breakers(boxes map[string]*mailbox.Mailbox) []api.Breaker {
 	names := make(map[string]string, 2*len(boxes))
 	for _, b := range boxes {
-		names[mailbox.TokenBreaker(b.Provider)], names[mailbox.MailBreaker(b.Provider)] = b.ProviderName(), b.ProviderName()
+		names[mailbox.TokenBreaker(b.Provider)] = b.ProviderName()
+		for _, p := range b.Account.Does() {
+			names[mailbox.ServerBreaker(b.Provider, p)] = b.ProviderName()
+		}
 	}
 	var all []api.Breaker
 	for _, st := range append(s.tokenBreakers.All(), s.serverBreakers.All()...) {
 		all = append(all, api.Breaker{
-			Name: st.Name, Provider: names[st.Name], Mail: mailbox.IsMailBreaker(st.Name), State: api.BreakerState(st.State.String()),
+			Name: st.Name, Provider: names[st.Name], Mail: mailbox.IsMailBreaker(st.Name), Protocol: mailbox.BreakerProtocol(st.Name), State: api.BreakerState(st.State.String()),
 			RetryIn: int((st.RetryIn + time.Second - 1) / time.Second), Cause: st.Cause, Transitions: st.Transitions, Failures: st.Failures,
 		})
 	}

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -40,13 +39,24 @@ const mostTrouble = 150
 func accountText(a api.AccountStatus, now time.Time) accountWords {
 	state, m := accountState(a)
 	w := accountWords{address: clean(a.Address), state: state, mood: m}
-	w.when = strings.Join([]string{clean(a.Name), lastMessage(a, now)}, " · ")
+	w.when = joined(clean(a.Name), lastMessage(a, now))
 	w.today = sentToday(a)
 	w.consent = consentLeft(a, now)
-	if a.State.Severity() >= api.Passing {
+	if a.Reads() && !consentEndsSoon(a, now) {
+		w.consent = readingNow(a)
+	}
+	if !a.Sends() {
+		w.when, w.today = joined(clean(a.Name), lastRead(a, now)), ""
+	}
+	if a.Severity() >= api.Passing {
 		w.trouble = shorten(say(a.Trouble().What), mostTrouble)
 	}
 	return w
+}
+
+// consentEndsSoon reports whether there are only days left in which an account's consent is good.
+func consentEndsSoon(a api.AccountStatus, now time.Time) bool {
+	return !a.ConsentEnds.IsZero() && a.ConsentEnds.Sub(now) < 14*24*time.Hour
 }
 
 // consentLeft is how long an account's consent lasts or, if the provider does not say, when it was

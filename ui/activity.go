@@ -15,13 +15,15 @@ import (
 	"github.com/waxseal/waxseal/ui/speech"
 )
 
-// activity lists the recent messages and failed logins, newest first, and shows the details of one.
+// activity lists the recent messages, sessions of programs that read, and failed logins, newest first,
+// and shows the details of one.
 type activity struct {
 	w       *window
 	frame   *fyne.Container
 	rows    *rows
 	search  *entry
 	failed  *check
+	kinds   *segments // which of activityKinds; only if some account reads
 	save    *button
 	empty   *text
 	details *activityDetails
@@ -42,11 +44,13 @@ func newActivity(w *window) *activity {
 	a := &activity{w: w, empty: newMuted(""), notice: newNotice(w)}
 	a.search = w.kit.search(tr("Search"), func(string) { a.list() })
 	a.failed = w.kit.check(tr("Problems only"), func(bool) { a.list() })
+	a.kinds = newSegments(w.kit, []string{tr("Everything"), tr("Messages"), tr("Reading"), tr("Failed logins")}, func(int) { a.list() })
+	a.kinds.root.Hide()
 	a.save = w.kit.button(tr("Export…"), theme.DocumentSaveIcon(), func() { a.export() })
 	a.save.say = tr("Export the list as CSV")
 	head := newColumn(14, newTitle(tr("Activity")),
-		newMuted(tr("Recent messages and failed logins. Waxseal keeps no content and no recipient addresses.")),
-		newLine(12, nil, a.search, a.failed, a.save), a.notice.Container, a.empty)
+		newMuted(tr("Recent messages, reading and failed logins. Waxseal keeps no content and no recipient addresses.")),
+		newLine(12, nil, a.search, a.failed, a.save), a.kinds.root, a.notice.Container, a.empty)
 	a.rows = newRows(head, 1080, 58, 6, 0, func() fyne.CanvasObject { return newActivityRow(a) }, func(i int, o fyne.CanvasObject) {
 		if i < len(a.seen) {
 			entry := a.all[a.seen[i]]
@@ -76,8 +80,10 @@ func (a *activity) escape() bool {
 // new.
 func (a *activity) fresh() {
 	a.choose(0)
+	a.kinds.mark(0)
 	a.failed.SetChecked(false)
 	a.search.SetText("")
+	a.list()
 }
 
 // load asks for what happened since the last time, while the page is shown.
@@ -144,9 +150,11 @@ func (a *activity) export() {
 func (a *activity) list() {
 	words := strings.Fields(strings.ToLower(a.search.Text))
 	a.seen = a.seen[:0]
+	read := func(e api.Activity) bool { return e.Kind == api.Reading }
+	show(a.kinds.root, a.w.view.snapshot.Reads() || slices.ContainsFunc(a.all, read))
 	for i := len(a.all) - 1; i >= 0; i-- {
 		e := a.all[i]
-		if a.failed.Checked && e.Result == api.Sent || !matches(e, words) {
+		if a.failed.Checked && fine(e) || !a.wanted(e) || !matches(e, words) {
 			continue
 		}
 		a.seen = append(a.seen, i)
@@ -163,12 +171,25 @@ func (a *activity) list() {
 	a.w.settle()
 }
 
+// wanted reports whether an event is of the chosen kind.
+func (a *activity) wanted(e api.Activity) bool {
+	if a.kinds.chosen == 0 || !a.kinds.root.Visible() {
+		return true
+	}
+	return slices.Contains([][]api.Kind{{api.Message, api.Test}, {api.Reading}, {api.Login}}[a.kinds.chosen-1], e.Kind)
+}
+
+// fine reports whether an event is not a problem.
+func fine(e api.Activity) bool {
+	return e.Result == api.Sent || e.Kind == api.Reading && !e.Failed()
+}
+
 // matches reports whether an event's shown texts contain all words.
 func matches(e api.Activity, words []string) bool {
 	if len(words) == 0 {
 		return true
 	}
-	text := strings.ToLower(strings.Join([]string{e.Account, string(e.Result), say(e.Label()), e.Reply, outcome(e), e.Client, e.Session}, " "))
+	text := strings.ToLower(strings.Join([]string{e.Account, string(e.Result), say(e.Label()), e.Reply, outcome(e), e.Client, e.Session, string(e.Spoke())}, " "))
 	for _, w := range words {
 		if !strings.Contains(text, w) {
 			return false
@@ -223,6 +244,12 @@ func (r *activityRow) set(e api.Activity, now time.Time, chosen bool) {
 	if e.Kind == api.Login {
 		first = tr("Login") // why it failed follows
 	}
+	if e.Kind == api.Reading {
+		first = tr("Reading") // how it ended follows
+	}
+	if e.Spoke().Reads() {
+		first += " (" + say(e.Protocol.Label()) + ")"
+	}
 	words := [5]string{first, activityAccount(e), outcome(e), clock(e.Time, now), extent(e)}
 	r.choose(chosen)
 	if r.words == words {
@@ -250,17 +277,18 @@ type activityDetails struct {
 	reply  *text
 	told   *fyne.Container
 	cure   *notice
+	meant  *text // why a session ended
 	entry  api.Activity
 }
 
 func newActivityDetails(a *activity) *activityDetails {
-	d := &activityDetails{a: a, state: newBadge(), facts: newGrid(250, 6, 2), whose: newCaption(""), reply: newText("", kind{mono: true, size: theme.SizeNameCaptionText}), cure: newNotice(a.w)}
+	d := &activityDetails{a: a, state: newBadge(), facts: newGrid(250, 6, 2), whose: newCaption(""), reply: newText("", kind{mono: true, size: theme.SizeNameCaptionText}), cure: newNotice(a.w), meant: newBody("")}
 	closing := a.w.kit.icon(tr("Close"), theme.CancelIcon(), func() { a.choose(0) })
 	copying := a.w.copyButton(tr("Copy details"), "", func() string { return activityText(d.entry) })
 	d.told = newColumn(6, d.whose, newBox(d.reply))
 	d.scroll = newScroll(900, newColumn(14,
 		newLine(8, []fyne.CanvasObject{d.state.Container}, newBody(""), closing),
-		d.facts, d.told, d.cure.Container, newFlow(8, copying)))
+		d.facts, d.meant, d.told, d.cure.Container, newFlow(8, copying)))
 	d.root = newStack(newSheet(colorCard, "separator", 0), d.scroll.Container)
 	d.root.Hide()
 	return d
@@ -275,9 +303,17 @@ func (d *activityDetails) set(e api.Activity) {
 		d.facts.Add(newBeside(96, newText(f[0], kind{muted: lowImportance}), newBody(f[1])))
 	}
 	d.whose.set(tr("Reply to the mail program"))
-	if e.Kind == api.Test {
+	switch e.Kind {
+	case api.Test:
 		d.whose.set(tr("The provider’s reply"))
+	case api.Reading:
+		d.whose.set(tr("The provider’s last words"))
 	}
+	d.meant.set("")
+	if e.Kind == api.Reading {
+		d.meant.set(say(e.Ended.Meaning()))
+	}
+	show(d.meant, d.meant.Text != "")
 	d.reply.set(clean(e.Reply))
 	show(d.told, e.Reply != "")
 	d.cure.tell(meaning(e))
@@ -287,7 +323,14 @@ func (d *activityDetails) set(e api.Activity) {
 // activityFacts are the names and values that the details list.
 func activityFacts(e api.Activity, now time.Time) [][2]string {
 	facts := [][2]string{{tr("Account"), activityAccount(e)}}
-	if e.Kind == api.Login {
+	if e.Spoke().Reads() {
+		facts = append(facts, [2]string{tr("Protocol"), say(e.Protocol.Label())})
+	}
+	switch e.Kind {
+	case api.Reading:
+		facts = append(facts, [2]string{tr("Ended"), clock(e.Time, now)}, [2]string{tr("Duration"), took(e.Took)},
+			[2]string{tr("Read"), size(e.Down)}, [2]string{tr("Uploaded"), size(e.Up)})
+	case api.Login:
 		facts = append(facts, [2]string{tr("Mail program"), clean(e.Client)})
 		if e.Times > 1 {
 			facts = append(facts, [2]string{tr("Attempts"), number(int64(e.Times))},
@@ -295,7 +338,7 @@ func activityFacts(e api.Activity, now time.Time) [][2]string {
 		} else {
 			facts = append(facts, [2]string{tr("Time"), clock(e.Time, now)})
 		}
-	} else {
+	default:
 		facts = append(facts, [2]string{tr("Time"), clock(e.Time, now)}, [2]string{tr("Recipients"), number(int64(e.Recipients))},
 			[2]string{tr("Size"), size(e.Bytes)}, [2]string{tr("Duration"), took(e.Took)})
 	}
@@ -305,9 +348,16 @@ func activityFacts(e api.Activity, now time.Time) [][2]string {
 // activityText is an event's details for a bug report.
 func activityText(e api.Activity) string {
 	text := fmt.Sprintf("time: %s\nkind: %s\nsession: %s\naccount: %s\n", e.Time.Format(time.RFC3339), clean(string(e.Kind)), clean(e.Session), clean(e.Account))
-	if e.Kind == api.Login {
+	if e.Spoke().Reads() {
+		text += fmt.Sprintf("protocol: %s\n", clean(string(e.Protocol)))
+	}
+	switch e.Kind {
+	case api.Reading:
+		text += fmt.Sprintf("ended by: %s\nbytes down: %d\nbytes up: %d\ntook: %s\nlast words: %s\n", clean(string(e.Ended)), e.Down, e.Up, e.Took.Round(time.Millisecond), clean(e.Reply))
+		return text
+	case api.Login:
 		text += fmt.Sprintf("mail program: %s\nattempts: %d\n", clean(e.Client), max(e.Times, 1))
-	} else {
+	default:
 		text += fmt.Sprintf("recipients: %d\nbytes: %d\ntook: %s\n", e.Recipients, e.Bytes, e.Took.Round(time.Millisecond))
 	}
 	text += fmt.Sprintf("result: %s\nreply: %s\n", clean(string(e.Result)), clean(e.Reply))
@@ -318,7 +368,20 @@ func activityText(e api.Activity) string {
 }
 
 // activityState says what happened, with its mood.
-func activityState(e api.Activity) (string, mood) { return say(e.Label()), resultMood(e.Result) }
+func activityState(e api.Activity) (string, mood) {
+	if e.Kind == api.Reading {
+		return say(e.Label()), endMood(e.Ended)
+	}
+	return say(e.Label()), resultMood(e.Result)
+}
+
+// endMood is the mood of how a session ended. All but one are as it should be.
+func endMood(by api.EndedBy) mood {
+	if by == api.ByNetwork {
+		return care
+	}
+	return calm
+}
 
 // activityAccount is the account that an event is about.
 func activityAccount(e api.Activity) string {
@@ -331,7 +394,7 @@ func activityAccount(e api.Activity) string {
 // outcome is why it ended like this, on one line: in Waxseal's words if these say more than the
 // reply.
 func outcome(e api.Activity) string {
-	if e.Kind == api.Login {
+	if e.Kind == api.Login || e.Kind == api.Reading {
 		return speech.Capital(phrase(say(e.Cause())))
 	}
 	if e.Own && e.Problem != nil {
@@ -342,6 +405,9 @@ func outcome(e api.Activity) string {
 
 // extent is how much it was.
 func extent(e api.Activity) string {
+	if e.Kind == api.Reading {
+		return joined(size(e.Down), took(e.Took))
+	}
 	if e.Kind != api.Login {
 		return trn("{{.N}} recipients", int64(e.Recipients)) + " · " + size(e.Bytes) + " · " + took(e.Took)
 	}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,15 @@ type add struct {
 	wait   *addWait
 
 	again  string             // the account that is signed in again
+	change *protocolChange    // what that account is to do from then on, if that changes
+	next   *protocolChange    // becomes change when the page begins
 	cancel context.CancelFunc // of what this page asks the engine for; nil if nothing
+}
+
+// protocolChange is what an account that is there is to do, and its provider.
+type protocolChange struct {
+	to       []api.Protocol
+	prospect api.Preflight
 }
 
 // patience is how long after the last key the provider is looked for.
@@ -60,16 +69,21 @@ func (a *add) drop(files []fyne.URI) {
 // begin chooses the first step. For an existing account that is the browser. A sign-in that
 // is going on stays.
 func (a *add) begin(address string) {
+	change := a.next
+	a.next = nil
 	if a.wait.running && address == "" || a.wait.follows(address) {
 		return
 	}
 	a.stop()
 	a.wait.running = false
-	a.again = address
+	a.again, a.change = address, change
 	show(a.who.root, address == "")
 	show(a.wait.root, address != "")
 	a.title.set(tr("Add an account"))
-	if address != "" {
+	switch {
+	case change != nil:
+		a.title.set(tr("Change what the account does"))
+	case address != "":
 		a.title.set(tr("Sign in again"))
 	}
 }
@@ -80,6 +94,8 @@ func (a *add) enter() {
 	case a.again == "":
 		a.w.win.Canvas().Focus(a.who.address)
 		a.who.lookAgain()
+	case a.change != nil:
+		a.wait.begin(api.ConsentRequest{Account: api.Account{Address: a.again}, Protocols: a.change.to}, a.change.prospect)
 	default:
 		a.wait.begin(api.ConsentRequest{Account: api.Account{Address: a.again}}, api.Preflight{})
 	}
@@ -101,7 +117,11 @@ func (a *add) escape() bool {
 // back returns from the browser to the address.
 func (a *add) back() {
 	a.stop()
-	if a.again != "" {
+	switch {
+	case a.change != nil:
+		a.w.show(Page{Name: "setup", Account: a.again})
+		return
+	case a.again != "":
 		a.w.show(Page{})
 		return
 	}
@@ -143,6 +163,7 @@ type addWho struct {
 	sharing  *fyne.Container
 	login    *entry
 	signer   field
+	does     *protocolChoice
 	register *register
 	next     *button
 	code     *button
@@ -172,8 +193,12 @@ func newAddWho(a *add) *addWho {
 	s.sharing = padded(-8, 0, newFlow(8, s.shared))
 	s.login = k.entry(tr("you@example.com"), func(string) { s.signer.refuse("") })
 	s.login.OnSubmitted = func(string) { s.submit() }
-	s.signer = newField(tr("Who signs in"), tr("The user who may send as the address above, if that is another one."), s.login)
+	s.signer = newField(tr("Who signs in"), tr("The user who may use the mailbox above, if that is another one."), s.login)
 	s.instead = newNotice(a.w)
+	s.does = newProtocolChoice(k, func() {
+		s.ready()
+		a.w.settle()
+	})
 	for _, e := range []*entry{s.register.id, s.register.secret} {
 		e.OnChanged = func(string) {
 			s.register.file.paste(e)
@@ -187,7 +212,7 @@ func newAddWho(a *add) *addWho {
 	s.code = k.quiet(tr("Sign in on another device"), nil, func() { s.proceed(true) })
 	s.root = newColumn(16,
 		newMuted(tr("You sign in on your provider’s own page. Waxseal never sees that password.")),
-		s.field.Container, s.found, s.choose, s.instead.Container, s.sharing, s.signer.Container, s.register.root,
+		s.field.Container, s.found, s.choose, s.instead.Container, s.does.root, s.sharing, s.signer.Container, s.register.root,
 		newActions(s.code, s.next),
 		padded(-8, 0, newFlow(8, k.quiet(tr("Import from email-oauth2-proxy…"), nil, func() { a.w.show(Page{Name: "import"}) }))))
 	s.clear()
@@ -204,6 +229,7 @@ func (s *addWho) clear() {
 
 // forget hides everything that was found out about an address.
 func (s *addWho) forget() {
+	s.does.offer(api.Preflight{}, nil, nil)
 	s.offer(api.Preflight{})
 	s.choose.Hide()
 	s.instead.say("", "")
@@ -279,6 +305,12 @@ func (s *addWho) offer(p api.Preflight) {
 	show(s.found, p.Provider != "")
 	s.register.show(p)
 	show(s.code, p.Device)
+	does := s.does.chosen()
+	if len(does) == 0 {
+		does = []api.Protocol{api.SMTP}
+	}
+	s.does.offer(p, does, nil)
+	show(s.does.root, s.does.possible() && !p.There)
 	s.askLogin(s.signer.Visible())
 	switch {
 	case p.NoSignIn:
@@ -301,7 +333,7 @@ func (s *addWho) askLogin(ask bool) {
 
 // ready enables the next step once everything required is entered.
 func (s *addWho) ready() {
-	ok := s.prospect.Provider != "" && s.register.complete()
+	ok := s.prospect.Provider != "" && s.register.complete() && len(s.does.chosen()) > 0
 	s.next.enable(ok)
 	s.code.enable(ok)
 }
@@ -329,6 +361,9 @@ func (s *addWho) proceed(device bool) {
 	}
 	to := api.ConsentRequest{New: !s.prospect.There, Device: device,
 		Account: api.Account{Address: strings.TrimSpace(s.address.Text), Provider: s.prospect.Provider, Login: login}}
+	if list := s.does.chosen(); s.does.root.Visible() && !slices.Equal(list, []api.Protocol{api.SMTP}) {
+		to.Account.Protocols = list
+	}
 	if s.register.root.Visible() {
 		to.Account.ClientID = strings.TrimSpace(s.register.id.Text)
 		if s.register.needs.Secret != "none" {

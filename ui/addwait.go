@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -130,13 +131,21 @@ func (s *addWait) prompt(p api.Prompt) {
 		s.device.root.Hide()
 		show(s.errors.root, s.errors.root.Visible() && !p.Check.OK)
 		s.checks.add(*p.Check)
-		s.checks.wait(only(p.Check.OK, tr("Checking that mail can be sent…")))
+		s.checks.wait(only(p.Check.OK, s.checking()))
 	}
 	if show(s.until, !p.Ends.IsZero()) {
 		s.until.set(tr("Waxseal waits until {{.Time}}. You can look at other pages or close this window in the meantime.",
 			values{"Time": p.Ends.In(s.a.w.now().Location()).Format("15:04")}))
 	}
 	s.a.w.settle()
+}
+
+// checking says what is checked after the approval.
+func (s *addWait) checking() string {
+	if slices.ContainsFunc(slices.Concat(s.to.Account.Protocols, s.to.Protocols), api.Protocol.Reads) {
+		return tr("Checking that mail programs can use the account…")
+	}
+	return tr("Checking that mail can be sent…")
 }
 
 // browse opens the provider's page. Without a browser, the link stays to be copied.
@@ -178,10 +187,11 @@ func said(list []api.Check, words string) bool {
 // done goes on to the settings for the mail program.
 func (s *addWait) done() {
 	s.checks.wait("")
+	changed := s.to.Protocols
 	s.to = api.ConsentRequest{Account: s.to.Account} // the secret is in the keystore now
 	s.a.who.clear()
 	s.a.w.show(Page{Name: "setup", Account: s.to.Account.Address})
-	s.a.w.pages["setup"].(*setup).welcome(s.a.again != "")
+	s.a.w.pages["setup"].(*setup).welcome(s.a.again != "", changed...)
 }
 
 // deviceCode is a code that is entered on another device (RFC 8628).

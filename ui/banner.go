@@ -120,13 +120,16 @@ func (b *banners) changePort() {
 	if taken == nil {
 		return
 	}
-	b.w.inBackground(func(ctx ctx) error {
-		is, err := b.w.backend.Settings(ctx)
+	var is api.Settings
+	b.w.inBackground(func(ctx ctx) (err error) {
+		is, err = b.w.backend.Settings(ctx)
 		if err != nil {
 			return err
 		}
 		to := is
-		to.Listen, to.ListenTLS = replaced(is.Listen, taken), replaced(is.ListenTLS, taken)
+		for _, list := range []*[]string{&to.Listen, &to.ListenTLS, &to.ListenIMAP, &to.ListenIMAPTLS, &to.ListenPOP, &to.ListenPOPTLS} {
+			*list = replaced(*list, taken)
+		}
 		_, err = b.w.backend.Configure(ctx, is.Change(to))
 		return err
 	}, func(err error) {
@@ -135,7 +138,7 @@ func (b *banners) changePort() {
 			return
 		}
 		b.tell(strings.TrimSpace(tr("Waxseal accepts mail at {{.Address}} now.", values{"Address": taken.Free}) + " " +
-			b.w.portNote([]string{taken.Address}, []string{taken.Free})))
+			b.w.changedPorts(protocolAt(is, taken.Address), []string{taken.Address}, []string{taken.Free})))
 		if s, ok := b.w.current.(*settings); ok {
 			s.enter() // it shows the old address
 		}

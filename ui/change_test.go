@@ -78,7 +78,7 @@ func TestAnotherPortNamesTheMailPrograms(t *testing.T) {
 		t.Errorf("after: %q", got)
 	}
 	p.listenTLS.entry.SetText("")
-	if got := p.listenTLS.field.below.Text; got != "Mail programs that use port 1465 can no longer send. This affects the mail programs of: ada@corp.example, scanner@corp.example, ada.lovelace@gmail.com." {
+	if got := p.listenTLS.field.below.Text; got != "Mail programs that use port 1465 can no longer connect. This affects the mail programs of: ada@corp.example, scanner@corp.example, ada.lovelace@gmail.com." {
 		t.Errorf("without the port: %q", got)
 	}
 	p.listen.entry.SetText("127.0.0.1:2587")

@@ -109,7 +109,7 @@ func (f *fake) Preflight(_ context.Context, a api.Account) (api.Preflight, error
 
 func (f *fake) Authorize(ctx context.Context, to api.ConsentRequest, show func(api.Prompt)) (bool, error) {
 	if a := to.Account; to.New {
-		if err := f.ask(strings.TrimSpace("add " + a.Address + " " + a.Provider + " " + a.ClientID + " " + to.ClientSecret + " " + a.Tenant + a.Login)); err != nil {
+		if err := f.ask(strings.TrimSpace("add " + a.Address + " " + a.Provider + " " + a.ClientID + " " + to.ClientSecret + " " + a.Tenant + a.Login + does(a.Protocols))); err != nil {
 			return false, err
 		}
 	}
@@ -117,7 +117,7 @@ func (f *fake) Authorize(ctx context.Context, to api.ConsentRequest, show func(a
 	if to.Device {
 		what = "device "
 	}
-	if err := f.ask(what + to.Account.Address); err != nil {
+	if err := f.ask(what + to.Account.Address + does(to.Protocols)); err != nil {
 		return false, err
 	}
 	for _, p := range f.prompts {
@@ -129,6 +129,14 @@ func (f *fake) Authorize(ctx context.Context, to api.ConsentRequest, show func(a
 	<-ctx.Done()
 	f.ask("left " + to.Account.Address)
 	return false, ctx.Err()
+}
+
+// does names protocols that are asked for.
+func does(list []api.Protocol) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" to do %v", list)
 }
 
 func (f *fake) AddProvider(_ context.Context, n api.NewProvider) error {
@@ -167,6 +175,20 @@ func (f *fake) SendTest(ctx context.Context, address, to string, report func(api
 	}
 	<-ctx.Done()
 	f.ask("cancelled test")
+	return ctx.Err()
+}
+
+func (f *fake) ReadTest(ctx context.Context, address string, protocol api.Protocol, report func(api.Check)) error {
+	if err := f.ask("read " + address + " " + string(protocol)); err != nil {
+		return err
+	}
+	for _, c := range f.checks {
+		report(c)
+	}
+	if f.test != nil {
+		return f.test(ctx)
+	}
+	<-ctx.Done()
 	return ctx.Err()
 }
 
@@ -215,7 +237,8 @@ func (f *fake) Configure(_ context.Context, to api.SettingsChange) ([]string, er
 
 // applied is the settings after a change.
 func applied(s api.Settings, to api.SettingsChange) api.Settings {
-	for at, list := range map[*[]string]*[]string{&s.Listen: to.Listen, &s.ListenTLS: to.ListenTLS} {
+	for at, list := range map[*[]string]*[]string{&s.Listen: to.Listen, &s.ListenTLS: to.ListenTLS,
+		&s.ListenIMAP: to.ListenIMAP, &s.ListenIMAPTLS: to.ListenIMAPTLS, &s.ListenPOP: to.ListenPOP, &s.ListenPOPTLS: to.ListenPOPTLS} {
 		if list != nil {
 			*at = *list
 		}

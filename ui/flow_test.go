@@ -70,13 +70,13 @@ func TestAddProvider(t *testing.T) {
 		t.Errorf("says %q of a missing name", p.name.below.Text)
 	}
 	for l, text := range map[*line]string{p.name: "Home", p.signIn: "https://login.home.example/a", p.token: "https://login.home.example/t",
-		p.scopes: "mail.send offline", p.server: "smtp.home.example:465"} {
+		p.scopes: "mail.send offline", p.server: "smtp.home.example:465", p.imap: "imap.home.example:993"} {
 		l.entry.SetText(text)
 	}
 	p.ways.choose(1)
 	test.Tap(p.save)
 	s.until("the page to add an account is back", func() bool { return s.w.name == "add" })
-	if !b.called("provider {Name:Home Domains:[home.example] AuthURL:https://login.home.example/a TokenURL:https://login.home.example/t Scopes:[mail.send offline] SMTP:smtp.home.example:465 TLS:true}") {
+	if !b.called("provider {Name:Home Domains:[home.example] AuthURL:https://login.home.example/a TokenURL:https://login.home.example/t Scopes:[mail.send offline] SMTP:smtp.home.example:465 TLS:true IMAP:imap.home.example:993 POP:}") {
 		t.Errorf("asked %q", b.calls())
 	}
 	if a.who.address.Text != "me@home.example" || p.name.entry.Text != "" {

@@ -51,7 +51,7 @@ func newOverview(w *window) *overview {
 	o.empty = o.invitation()
 	head := newColumn(18,
 		newSplit(status, newFlow(8, o.pause, o.add), func() float32 { return max(o.title.line()+20, o.line.line()) }),
-		o.gauges.root, o.breakers.root, o.heading, o.none, o.empty)
+		newColumn(10, o.gauges.root, o.gauges.reading), o.breakers.root, o.heading, o.none, o.empty)
 	o.rows = newRows(head, 1080, 98, 10, 500, func() fyne.CanvasObject { return newAccountRow(w) },
 		func(i int, row fyne.CanvasObject) {
 			if i < len(o.seen) {
@@ -64,10 +64,10 @@ func newOverview(w *window) *overview {
 // invitation is shown in place of the accounts while there are none.
 func (o *overview) invitation() *fyne.Container {
 	first := o.w.kit.primary(tr("Add your first account"), theme.ContentAddIcon(), func() { o.w.show(Page{Name: "add"}) })
-	words := newText(tr("Sign in once in your browser. After that, any mail program can send through Waxseal with a password that Waxseal creates."),
+	words := newText(tr("Sign in once in your browser. After that, any mail program can send and read mail through Waxseal with a password that Waxseal creates."),
 		kind{centred: true, muted: lowImportance})
 	content := newColumn(14, newSymbol(theme.MailSendIcon(), 40),
-		newText(tr("Send mail from programs that only support passwords"), kind{size: theme.SizeNameSubHeadingText, bold: true, centred: true}),
+		newText(tr("Send and read mail with programs that only support passwords"), kind{size: theme.SizeNameSubHeadingText, bold: true, centred: true}),
 		words, centred(first))
 	return newStack(newSheet(colorCard, colorCardBorder, 12), padded(24, 32, content))
 }
@@ -130,7 +130,7 @@ func (o *overview) arrange(accounts []api.AccountStatus) {
 // urgency sorts accounts: first those that need somebody, then those that wait for
 // something to pass.
 func urgency(a api.AccountStatus) int {
-	switch a.State.Severity() {
+	switch a.Severity() {
 	case api.NeedsSomebody:
 		return 0
 	case api.Passing:
@@ -145,7 +145,7 @@ func (o *overview) list() {
 	words := strings.ToLower(strings.TrimSpace(o.search.Text))
 	o.seen = o.seen[:0]
 	for i, a := range o.all {
-		if words == "" || strings.Contains(strings.ToLower(a.Address+" "+a.Name+" "+say(a.State.Label())), words) {
+		if words == "" || strings.Contains(strings.ToLower(a.Address+" "+a.Name+" "+stateText(a)), words) {
 			o.seen = append(o.seen, i)
 		}
 	}
@@ -160,4 +160,10 @@ func (o *overview) list() {
 	}
 	show(o.none, none)
 	o.rows.set(len(o.seen))
+}
+
+// stateText is the state of an account as a whole, for the search.
+func stateText(a api.AccountStatus) string {
+	word, _ := accountState(a)
+	return word
 }

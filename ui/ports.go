@@ -10,27 +10,40 @@ import (
 // mostNamed is how many accounts a sentence names.
 const mostNamed = 3
 
-// portNote says which mail programs need another port once Waxseal listens on other
-// addresses; "" if none do.
-func (w *window) portNote(was, to []string) string {
+// portNote makes a function that says which mail programs of a protocol need another port once
+// Waxseal listens on other addresses; "" if none do.
+func (w *window) portNote(p api.Protocol) func(was, to []string) string {
+	return func(was, to []string) string { return w.changedPorts(p, was, to) }
+}
+
+func (w *window) changedPorts(p api.Protocol, was, to []string) string {
 	gone, added := without(ports(was), ports(to)), without(ports(to), ports(was))
-	if len(gone) == 0 || len(w.view.snapshot.Accounts) == 0 {
+	if len(gone) == 0 || !w.does(p) {
 		return ""
 	}
-	places := values{"Old": strings.Join(gone, ", "), "New": strings.Join(added, ", "), "Accounts": w.accountList()}
+	places := values{"Old": strings.Join(gone, ", "), "New": strings.Join(added, ", "), "Accounts": w.accountList(p)}
 	if len(added) == 0 {
-		return tr("Mail programs that use port {{.Old}} can no longer send. This affects the mail programs of: {{.Accounts}}.", places)
+		return tr("Mail programs that use port {{.Old}} can no longer connect. This affects the mail programs of: {{.Accounts}}.", places)
 	}
 	return tr("Change the port from {{.Old}} to {{.New}} in the mail programs of: {{.Accounts}}.", places)
 }
 
-// accountList names the accounts, those that have sent mail first.
-func (w *window) accountList() string {
+// accountList names the accounts that do p, those that have been used for it first.
+func (w *window) accountList(p api.Protocol) string {
 	var used, unused []string
 	for _, a := range w.view.snapshot.Accounts {
-		if a.LastMessage.IsZero() {
+		idle := a.LastMessage.IsZero()
+		for _, r := range a.Reading {
+			if r.Protocol == p {
+				idle = r.LastLogin.IsZero()
+			}
+		}
+		switch {
+		case p == api.SMTP && !a.Sends() || p != api.SMTP && !a.Uses(p):
+			continue
+		case idle:
 			unused = append(unused, clean(a.Address))
-		} else {
+		default:
 			used = append(used, clean(a.Address))
 		}
 	}
@@ -72,4 +85,15 @@ func fromOutside(addresses []string) []string {
 		host := strings.Trim(address[:max(strings.LastIndexByte(address, ':'), 0)], "[]")
 		return host == "" || api.IsLoopback(host)
 	})
+}
+
+// protocolAt is the protocol that Waxseal serves at an address of its configuration.
+func protocolAt(is api.Settings, address string) api.Protocol {
+	switch {
+	case slices.Contains(slices.Concat(is.ListenIMAP, is.ListenIMAPTLS), address):
+		return api.IMAP
+	case slices.Contains(slices.Concat(is.ListenPOP, is.ListenPOPTLS), address):
+		return api.POP
+	}
+	return api.SMTP
 }

@@ -26,19 +26,52 @@ const (
 	appleMail
 	scanner
 	website
+	terminal
 	script
 )
 
 func newPrograms(w *window) *programs {
 	p := &programs{w: w, steps: newColumn(8), snippets: newColumn(14)}
-	p.choice = newSegments(w.kit, []string{"Thunderbird", "Outlook", "Apple Mail", tr("Scanner or printer"), tr("Website or server"), tr("Script")}, func(int) { p.draw() })
+	p.choice = newSegments(w.kit, []string{"Thunderbird", "Outlook", "Apple Mail", tr("Scanner or printer"), tr("Website or server"), tr("Terminal program"), tr("Script")}, func(int) { p.draw() })
 	p.root = newColumn(14, newHeading(tr("Setup steps")), p.choice.root, p.steps, p.snippets)
 	return p
 }
 
+// fill shows the steps for an account's servers. server is the one whose values the page shows.
 func (p *programs) fill(m api.MailSettings, server api.MailServer) {
 	p.settings, p.server = m, server
+	if out := outgoing(m, server.TLS); out != nil {
+		p.server = *out
+	}
+	sends, reads := serves(m.Servers, api.SMTP), reading(m, server.TLS) != nil
+	p.choice.offer(func(program int) bool {
+		switch program {
+		case scanner, website:
+			return sends || !reads
+		case terminal:
+			return reads
+		}
+		return true
+	})
 	p.draw()
+}
+
+// outgoing is the server for sending, if there is one, with the kind of security if that exists.
+func outgoing(m api.MailSettings, tls bool) *api.MailServer { return either(m, api.SMTP, tls) }
+
+// reading is the server for reading: IMAP's if there is one, else POP's.
+func reading(m api.MailSettings, tls bool) *api.MailServer {
+	if imap := either(m, api.IMAP, tls); imap != nil {
+		return imap
+	}
+	return either(m, api.POP, tls)
+}
+
+func either(m api.MailSettings, p api.Protocol, tls bool) *api.MailServer {
+	if s := find(m.Servers, p, tls); s != nil {
+		return s
+	}
+	return find(m.Servers, p, !tls)
 }
 
 func (p *programs) draw() {
@@ -65,11 +98,14 @@ func newSnippet(w *window, s snippet) fyne.CanvasObject {
 }
 
 // programSteps are the steps for one mail program, with the account's values except
-// the password. The names are those of Thunderbird 153.8, of Apple's guide "Change
+// the password; s is the server for sending. Programs that read are set up for that first. The names are those of Thunderbird 153.8, of Apple's guide "Change
 // Outgoing server settings in Mail on Mac", and of classic Outlook's account settings;
 // read on 2026-11-29.
 func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 	v := values{"Server": s.Host, "Port": strconv.Itoa(s.Port), "User": clean(m.User), "Security": securityName(s)}
+	if in := reading(m, s.TLS); in != nil && program <= appleMail {
+		return readSteps(program, m, *in)
+	}
 	var steps []string
 	switch program {
 	case thunderbird:
@@ -108,7 +144,7 @@ func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 			tr("Turn on SMTP authentication with user name {{.User}} and the password shown above. Use the same address as the sender.", v),
 			tr("If the device has a setting for checking the server’s certificate, switch it off: Waxseal’s certificate only names this computer as “localhost”."),
 		}
-	case website:
+	case website, terminal:
 		return []string{
 			tr("For a program on this computer, copy its lines into its settings file, and put the password shown above in place of LOCAL_PASSWORD."),
 			tr("Let nobody but the program read that file."),

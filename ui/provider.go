@@ -17,7 +17,7 @@ type providerPage struct {
 	save   *button
 	ways   *segments
 
-	name, domains, signIn, token, scopes, server *line
+	name, domains, signIn, token, scopes, server, imap, pop *line
 }
 
 // line is a field with what its text must be like.
@@ -40,22 +40,32 @@ func newProvider(w *window) *providerPage {
 	})
 	p.signIn = p.line(tr("Sign-in page"), tr("The provider’s documents call it the authorization endpoint."), "https://login.corp.example/authorize", checkEndpoint)
 	p.token = p.line(tr("Token address"), tr("The provider’s documents call it the token endpoint."), "https://login.corp.example/token", checkEndpoint)
-	p.scopes = p.line(tr("Permissions"), tr("The scopes that allow sending mail, separated by spaces."), "mail.send offline_access", func(s string) string {
+	p.scopes = p.line(tr("Permissions"), tr("The scopes that allow sending mail, and reading it if you want that, separated by spaces."), "mail.send offline_access", func(s string) string {
 		return only(s == "", tr("Enter at least one permission."))
 	})
-	p.server = p.line(tr("Mail server"), "", "smtp.corp.example:587", func(s string) string {
+	p.server = p.line(tr("Mail server for sending"), "", "smtp.corp.example:587", func(s string) string {
 		if s == "" {
 			return tr("Enter the server and its port, like smtp.example.com:587.")
 		}
 		return checkAddress(s)
 	})
+	reading := func(s string) string {
+		if s == "" {
+			return ""
+		}
+		return checkAddress(s)
+	}
+	p.imap = p.line(tr("IMAP server"), tr("Optional, for reading mail."), "imap.corp.example:993", reading)
+	p.pop = p.line(tr("POP server"), tr("Optional, for reading mail."), "pop.corp.example:995", reading)
 	p.ways = newSegments(w.kit, []string{tr("STARTTLS"), tr("SSL/TLS")}, func(int) {})
 	p.save = w.kit.primary(tr("Add provider"), nil, func() { p.submit() })
 	column := newColumn(14)
 	for _, l := range p.lines() {
 		column.Add(l.Container)
+		if l == p.server {
+			column.Add(newField(tr("Security"), "", p.ways.root).Container)
+		}
 	}
-	column.Add(newField(tr("Security"), "", p.ways.root).Container)
 	p.scroll = newScroll(560, newColumn(16, w.kit.back(func() { w.show(Page{Name: "add"}) }), newTitle(tr("Another provider")),
 		newMuted(tr("For a provider that Waxseal does not know. Its administrator, or its documents for developers, have these values.")),
 		newCard(column).Container, p.notice.Container, newActions(p.save)))
@@ -71,7 +81,7 @@ func (p *providerPage) line(name, hint, example string, wrong func(string) strin
 }
 
 func (p *providerPage) lines() []*line {
-	return []*line{p.name, p.domains, p.signIn, p.token, p.scopes, p.server}
+	return []*line{p.name, p.domains, p.signIn, p.token, p.scopes, p.server, p.imap, p.pop}
 }
 
 func (p *providerPage) root() fyne.CanvasObject { return p.scroll.Container }
@@ -104,7 +114,8 @@ func (p *providerPage) submit() {
 	}
 	text := func(l *line) string { return strings.TrimSpace(l.entry.Text) }
 	n := api.NewProvider{Name: text(p.name), Domains: addresses(text(p.domains)), AuthURL: text(p.signIn), TokenURL: text(p.token),
-		Scopes: strings.Fields(text(p.scopes)), SMTP: text(p.server), TLS: p.ways.chosen == 1}
+		Scopes: strings.Fields(text(p.scopes)), SMTP: text(p.server), TLS: p.ways.chosen == 1,
+		IMAP: text(p.imap), POP: text(p.pop)}
 	p.save.enable(false)
 	p.w.inBackground(func(ctx ctx) error { return p.w.backend.AddProvider(ctx, n) }, func(err error) {
 		p.save.enable(true)

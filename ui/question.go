@@ -29,6 +29,13 @@ func (w *window) dialog(first fyne.Focusable, content ...fyne.CanvasObject) {
 	w.win.Canvas().Focus(first)
 }
 
+// settleDialog lays out a dialog again after something in it may have changed its size.
+func (w *window) settleDialog() {
+	if o, ok := w.win.Canvas().Overlays().Top().(*fyne.Container); ok {
+		o.Layout.Layout(o.Objects, o.Size())
+	}
+}
+
 // curtain covers the window during a question, and catches clicks.
 type curtain struct{ sheet }
 
@@ -71,7 +78,7 @@ func (w *window) askQuit() {
 // askRemove asks whether to remove an account.
 func (w *window) askRemove(address string) {
 	w.question(tr("Remove this account?"),
-		tr("{{.Address}} can no longer send through Waxseal. Waxseal gives up its access at the provider and deletes the password for mail programs.",
+		tr("Mail programs can no longer use {{.Address}} through Waxseal. Waxseal gives up its access at the provider and deletes the password for mail programs.",
 			values{"Address": clean(address)}),
 		tr("Remove"), widget.DangerImportance, func() {
 			var note string
@@ -109,9 +116,15 @@ func (w *window) accountMenu(address string) []*fyne.MenuItem {
 	item := func(label string, icon fyne.Resource, f func()) *fyne.MenuItem {
 		return fyne.NewMenuItemWithIcon(label, icon, f)
 	}
+	trial := tr("Send a test message")
+	for _, a := range w.view.snapshot.Accounts {
+		if a.Address == address && !a.Sends() {
+			trial = tr("Check reading")
+		}
+	}
 	return []*fyne.MenuItem{
 		item(tr("Set up a mail program"), theme.MailComposeIcon(), func() { w.show(Page{Name: "setup", Account: address}) }),
-		item(tr("Send a test message"), theme.MailSendIcon(), func() {
+		item(trial, theme.MailSendIcon(), func() {
 			w.show(Page{Name: "setup", Account: address})
 			w.pages["setup"].(*setup).revealTest()
 		}),

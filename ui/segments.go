@@ -28,10 +28,7 @@ func (s *segments) choose(i int) {
 	if s.chosen == i {
 		return
 	}
-	s.chosen = i
-	for j, t := range s.tiles {
-		t.choose(j == i)
-	}
+	s.mark(i)
 	s.then(i)
 }
 
@@ -42,10 +39,36 @@ func (s *segments) limit(second, first bool) {
 	if first == second {
 		return
 	}
-	s.chosen = 0
+	s.mark(0)
 	if second {
-		s.chosen = 1
+		s.mark(1)
 	}
+}
+
+// mark chooses without calling then.
+func (s *segments) mark(i int) {
+	s.chosen = i
+	for j, t := range s.tiles {
+		t.choose(j == i)
+	}
+}
+
+// offer shows the options that exist, if there are several. Where the chosen one does not exist, the
+// first that does is chosen.
+func (s *segments) offer(exists func(int) bool) {
+	first, count := -1, 0
+	for i, t := range s.tiles {
+		if show(t, exists(i)); !t.Visible() {
+			continue
+		}
+		if count++; first < 0 {
+			first = i
+		}
+	}
+	if first >= 0 && !s.tiles[s.chosen].Visible() {
+		s.mark(first)
+	}
+	show(s.root, count > 1)
 }
 
 // preset chooses without calling then.

@@ -21,6 +21,7 @@ type settings struct {
 	all     *fyne.Container
 
 	listen, listenTLS, metrics, proxy *setting
+	reading                           []readPorts
 	notify, autostart, history        *check
 	level, theme, language            *choice
 	themed, spoken                    *remark
@@ -53,7 +54,8 @@ func newSettings(w *window) *settings {
 		func(p *api.Settings, v string) { p.Listen = addresses(v) })
 	s.listenTLS = newSetting(s, tr("Implicit TLS"), "", "127.0.0.1:1465", checkAddresses,
 		func(p *api.Settings, v string) { p.ListenTLS = addresses(v) })
-	s.listen.follows, s.listenTLS.follows = w.portNote, w.portNote
+	s.listen.follows, s.listenTLS.follows = w.portNote(api.SMTP), w.portNote(api.SMTP)
+	s.reading = newReadPorts(s)
 	s.metrics = newSetting(s, tr("Metrics for Prometheus"), tr("Leave empty to turn off."), "127.0.0.1:9587", checkOneAddress,
 		func(p *api.Settings, v string) { p.Metrics = v })
 	s.proxy = newSetting(s, tr("HTTP proxy"), tr("Waxseal reaches providers through it, for sign-in and mail. Leave empty to use the system’s proxy."), "http://proxy.example.com:3128", checkProxy,
@@ -86,7 +88,7 @@ func newSettings(w *window) *settings {
 			padded(-8, -4, s.history), kept.beside(28)),
 			newGrid(220, 14, 2, newColumn(6, newField(tr("Theme"), "", s.theme.framed()).Container, s.themed.text),
 				newColumn(6, newField(tr("Language"), "", s.language.framed()).Container, s.spoken.text))),
-		section(tr("Local mail server"), s.listen.root, s.listenTLS.root),
+		section(tr("Local mail server"), s.listen.root, s.listenTLS.root, s.reading[0].root, s.reading[1].root),
 		section(tr("Devices on my network"), s.devices.root),
 		section(tr("Certificate"), s.certificate.root),
 		section(tr("Network"), s.proxy.root, s.metrics.root),
@@ -102,6 +104,9 @@ func (s *settings) root() fyne.CanvasObject { return s.scroll.Container }
 func (s *settings) scroller() *scroll       { return s.scroll }
 
 func (s *settings) draw(v view) {
+	for _, r := range s.reading {
+		show(r.root, s.w.does(r.protocol))
+	}
 	s.keystore.draw(v)
 	s.registrations.draw(v)
 }
@@ -157,6 +162,9 @@ func (s *settings) fill(p api.Settings) {
 	s.filling = true
 	s.listen.update(strings.Join(p.Listen, ", "))
 	s.listenTLS.update(strings.Join(p.ListenTLS, ", "))
+	for _, r := range s.reading {
+		r.update(p)
+	}
 	s.metrics.update(p.Metrics)
 	s.proxy.update(p.HTTPProxy)
 	s.notify.SetChecked(p.Notifications)

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,14 +24,18 @@ type setup struct {
 	trouble *notice
 	welcomed,
 	loading *text
-	notice *notice
-	rows   *fyne.Container
-	ways   *segments // without or with TLS
-	values map[string]*valueRow
-	steps  *programs
-	test   *sendTest
-	facts  *text
-	all    *fyne.Container // what needs the settings
+	notice       *notice
+	rows         *fyne.Container
+	speak        *segments // for which of api.Protocols
+	ways         *segments // without or with TLS
+	doing        *doing
+	read         *readTest
+	sends, reads *fyne.Container // the tests
+	values       map[string]*valueRow
+	steps        *programs
+	test         *sendTest
+	facts        *text
+	all          *fyne.Container // what needs the settings
 
 	copying  bool // the password is copied as soon as it is known
 	settings api.MailSettings
@@ -39,7 +44,7 @@ type setup struct {
 }
 
 func newSetup(w *window) *setup {
-	s := &setup{w: w, values: map[string]*valueRow{}, steps: newPrograms(w), test: newSendTest(w), state: newBadge(), notice: newNotice(w)}
+	s := &setup{w: w, values: map[string]*valueRow{}, steps: newPrograms(w), test: newSendTest(w), read: newReadTest(w), doing: newDoing(w), state: newBadge(), notice: newNotice(w)}
 	k := w.kit
 	s.title = newText("", kind{size: theme.SizeNameHeadingText, bold: true, single: true})
 	s.facts = newMuted("")
@@ -51,6 +56,7 @@ func newSetup(w *window) *setup {
 	var more *button
 	more = k.icon(tr("More"), theme.MoreVerticalIcon(), func() { w.menu(more, s.menu()...) })
 
+	s.speak = newSegments(w.kit, []string{tr("Sending (SMTP)"), tr("Reading (IMAP)"), tr("Reading (POP)")}, func(int) { s.fill() })
 	s.ways = newSegments(w.kit, []string{tr("Unencrypted or STARTTLS"), tr("SSL/TLS")}, func(int) { s.fill() })
 	s.rows = newColumn(0)
 	for i, name := range []string{tr("Server"), tr("Port"), tr("Security"), tr("User name"), tr("Password")} {
@@ -62,11 +68,12 @@ func newSetup(w *window) *setup {
 		}
 		s.rows.Add(row.root)
 	}
-	mail := newCard(newColumn(12, newHeading(tr("Settings for your mail program")), s.ways.root, s.rows))
-	s.all = newColumn(16, mail.Container, newCard(s.steps.root).Container, newCard(s.test.root).Container)
+	mail := newCard(newColumn(12, newHeading(tr("Settings for your mail program")), s.speak.root, s.ways.root, s.rows))
+	s.sends, s.reads = newCard(s.test.root).Container, newCard(s.read.root).Container
+	s.all = newColumn(16, mail.Container, newCard(s.steps.root).Container, s.sends, s.reads)
 	s.scroll = newScroll(720, newColumn(16, k.back(func() { w.show(Page{}) }, more),
 		newColumn(4, newSplit(s.title, newFlow(0, s.state.Container), s.title.line), s.facts),
-		s.welcomed, s.trouble.Container, s.loading, s.notice.Container, s.all))
+		s.welcomed, s.trouble.Container, s.doing.root, s.loading, s.notice.Container, s.all))
 	return s
 }
 
@@ -85,7 +92,21 @@ func (s *setup) enter() {
 	s.welcomed.Hide()
 	s.title.set(clean(s.account))
 	s.test.begin(s.account)
+	s.read.begin(s.account)
+	s.speak.mark(0)
+	s.doing.begin()
 	s.load(false)
+	account := s.account
+	ask(s.w.work, s.w.work.ctx, func(ctx context.Context) (api.Preflight, error) {
+		return s.w.backend.Preflight(ctx, api.Account{Address: account})
+	}, func(p api.Preflight, _ error) {
+		if account != s.account {
+			return
+		}
+		s.doing.knows(p) // without an answer there is only nothing to add
+		s.draw(s.w.view)
+		s.w.settle()
+	})
 }
 
 func (s *setup) leave() {
@@ -93,16 +114,24 @@ func (s *setup) leave() {
 		s.cancel()
 	}
 	s.test.stop()
+	s.read.stop()
 	s.settings = api.MailSettings{} // it holds a password
 	s.values["password"].set("")
 }
 
-// welcome says that an account was just added or signed in again.
-func (s *setup) welcome(again bool) {
+// welcome says that an account was just added or signed in again, or does something else now:
+// changed, if that is not empty.
+func (s *setup) welcome(again bool, changed ...api.Protocol) {
 	s.welcomed.set(tr("Signed in. Enter these settings in your mail program:"))
-	if again {
+	switch {
+	case slices.ContainsFunc(changed, api.Protocol.Reads):
+		s.welcomed.set(tr("Done. Enter these settings for reading in your mail program:"))
+		s.speak.choose(slices.IndexFunc(api.Protocols, func(p api.Protocol) bool { return p.Reads() && slices.Contains(changed, p) }))
+	case len(changed) > 0:
+		s.welcomed.set(saved(nil))
+	case again:
 		s.welcomed.set(tr("Signed in again. Your mail programs need no changes."))
-	} else {
+	default:
 		s.w.offerAutostart(s.account)
 	}
 	show(s.welcomed, true)
@@ -112,7 +141,7 @@ func (s *setup) welcome(again bool) {
 func (s *setup) menu() []*fyne.MenuItem {
 	items := s.w.accountMenu(s.account)[2:]
 	renew := fyne.NewMenuItemWithIcon(tr("New password…"), theme.ViewRefreshIcon(), func() {
-		s.w.question(tr("Create a new password?"), tr("Mail programs with the old password can’t send until you enter the new one in them."),
+		s.w.question(tr("Create a new password?"), tr("Mail programs with the old password can’t log in until you enter the new one in them."),
 			tr("Create new password"), widget.DangerImportance, func() { s.load(true) })
 	})
 	return append([]*fyne.MenuItem{renew}, items...)
@@ -146,7 +175,7 @@ func (s *setup) load(renew bool) {
 				s.welcomed.set(tr("The password is in the clipboard. Paste it into your mail program."))
 				s.welcomed.Show()
 			}
-			s.ways.limit(len(m.Servers) > 0 && find(m.Servers, true) != nil, find(m.Servers, false) != nil)
+			s.speak.offer(func(i int) bool { return serves(m.Servers, api.Protocols[i]) })
 			s.fill()
 		}
 		s.w.settle()
@@ -154,22 +183,29 @@ func (s *setup) load(renew bool) {
 	})
 }
 
-// find is the first server with TLS from the first byte, or without.
-func find(list []api.MailServer, tls bool) *api.MailServer {
+// serves reports whether there is a server for p.
+func serves(list []api.MailServer, p api.Protocol) bool {
+	return find(list, p, true) != nil || find(list, p, false) != nil
+}
+
+// find is the first server for p with TLS from the first byte, or without.
+func find(list []api.MailServer, p api.Protocol, tls bool) *api.MailServer {
 	for i := range list {
-		if list[i].TLS == tls {
+		if list[i].TLS == tls && (list[i].Protocol == p || list[i].Protocol == "" && p == api.SMTP) {
 			return &list[i]
 		}
 	}
 	return nil
 }
 
-// fill writes the settings for the chosen kind of security.
+// fill writes the settings for the chosen protocol and kind of security.
 func (s *setup) fill() {
-	if server := find(s.settings.Servers, s.ways.chosen == 1); server != nil {
+	list, protocol := s.settings.Servers, api.Protocols[s.speak.chosen]
+	s.ways.limit(find(list, protocol, true) != nil, find(list, protocol, false) != nil)
+	if server := find(list, protocol, s.ways.chosen == 1); server != nil {
 		s.server = *server
-	} else if len(s.settings.Servers) > 0 {
-		s.server = s.settings.Servers[0]
+	} else if len(list) > 0 {
+		s.server = list[0]
 	}
 	s.values["server"].set(s.server.Host)
 	s.values["port"].set(strconv.Itoa(s.server.Port))
@@ -200,21 +236,31 @@ func (s *setup) draw(v view) {
 		s.state.set(word, m)
 		show(s.state.Container, true)
 		now := s.w.now()
-		facts := []string{clean(a.Name), sentToday(a), lastMessage(a, now)}
+		facts := []string{clean(a.Name)}
+		if !a.Reads() { // else they are with what the account does
+			facts = append(facts, sentToday(a), lastMessage(a, now))
+		}
 		if c := consent(a, now); c != "" {
 			facts = append(facts, c)
 		}
-		s.facts.set(strings.Join(facts, " · "))
-		s.trouble.tell(accountTrouble(a))
+		s.facts.set(joined(facts...))
+		s.trouble.tell(sendTrouble(a))
 		s.notice.unless(s.trouble)
+		s.doing.draw(a, s.trouble)
+		s.read.offer(a)
+		show(s.sends, a.Sends())
+		show(s.reads, a.Reads())
 		return
 	}
 	show(s.state.Container, false)
 	s.facts.set("")
 	s.trouble.say("", "")
+	show(s.doing.root, false)
+	show(s.reads, false)
 }
 
-// revealTest scrolls to the test message as soon as it is there.
+// revealTest scrolls to the test message as soon as it is there, or to the check of reading for an
+// account that does not send.
 func (s *setup) revealTest() {
 	s.test.wanted = true
 	s.goToTest()
@@ -223,7 +269,15 @@ func (s *setup) revealTest() {
 func (s *setup) goToTest() {
 	if s.test.wanted && s.all.Visible() {
 		s.test.wanted = false
-		s.w.win.Canvas().Focus(s.test.send)
+		trial := s.test.send
+		switch {
+		case s.sends.Visible():
+		case s.read.imap.Visible():
+			trial = s.read.imap
+		default:
+			trial = s.read.pop
+		}
+		s.w.win.Canvas().Focus(trial)
 	}
 }
 

@@ -17,10 +17,16 @@ type snippet struct {
 // snippetsFor are the snippets for a choice of the page, nil if it has none.
 func snippetsFor(program int, m api.MailSettings, s api.MailServer) []snippet {
 	switch program {
+	case terminal:
+		return readFiles(m)
 	case script:
-		return scripts(m.User, s)
+		var list []snippet
+		if s.Port != 0 && !s.Protocol.Reads() {
+			list = scripts(m.User, s)
+		}
+		return append(list, readScripts(m.User, m, s.TLS)...)
 	case website:
-		if plain := find(m.Servers, false); plain != nil && api.IsLoopback(plain.Host) {
+		if plain := find(m.Servers, api.SMTP, false); plain != nil && api.IsLoopback(plain.Host) {
 			s = *plain // their checks of certificates are the hardest to satisfy
 		}
 		return settingsFiles(m.User, s)

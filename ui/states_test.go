@@ -17,13 +17,13 @@ func troubles(account string) map[api.State]*api.Problem {
 		return problem(state, account, "5.7.8", what, "535 5.7.8 no", cure, "Host", "smtp.office365.com")
 	}
 	all := []*api.Problem{
-		consentExpired(account), smtpDisabled(account), wrongIdentity(account), secretExpired(account), noPassword(account), keychainLocked(),
+		consentExpired(account), smtpDisabled(account), readingDisabled(account), readingNotGranted(account), wrongIdentity(account), secretExpired(account), noPassword(account), keychainLocked(),
 		reason(api.NeedsAdmin, oauth.PolicyBlocks),
 		said(api.NotRegistered, "Waxseal isn’t registered with {{.Provider}}: there is no client ID.", "Register it, and enter the client ID."),
 		said(api.PasswordsRetired, "{{.Provider}} no longer accepts passwords and did not take the access token.", "Check the account’s provider."),
 		said(api.NotAuthenticated, "{{.Provider}} did not count the sign-in.", "Sign in again, and check that the provider’s smtp is the server for mail programs."),
 		said(api.TokenRefused, "{{.Provider}} refuses the access token of {{.Account}}.", "Sign in again and allow sending mail."),
-		said(api.Unusable, "{{.Provider}}’s mail server {{.Host}} offers no sign-in with OAuth.", "Check that smtp in the configuration is the server for mail programs."),
+		said(api.Unusable, "{{.Provider}}’s mail server {{.Host}} offers no sign-in with OAuth.", "Check that {{.Key}} in the configuration is the server for mail programs."),
 		problem(api.KeystoreFailed, "", "4.7.0", "No keychain service is running.", "", "Start a keychain service such as GNOME Keyring or KeePassXC in this desktop session, or choose the encrypted file with --keystore file."),
 		offline(account), mailServerDown(account), problem(api.LastUnsent, account, "", "The mailbox has reached its sending limit for today.", "550 5.4.5 Daily user sending limit exceeded", "Try again tomorrow."),
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
 
 	secrets "github.com/waxseal/waxseal/keystore"
@@ -43,7 +44,7 @@ func (y story) stage(t testing.TB, g staging) *stage {
 	s.shows()
 	s.w.show(y.page)
 	if y.page.Name == "setup" {
-		s.until("the settings are there", func() bool { return !s.w.pages["setup"].(*setup).loading.Visible() })
+		s.until("the settings are there", func() bool { p := s.w.pages["setup"].(*setup); return !p.loading.Visible() && p.doing.asked })
 	}
 	if y.act != nil {
 		y.act(s)
@@ -54,11 +55,11 @@ func (y story) stage(t testing.TB, g staging) *stage {
 }
 
 func google() prospect {
-	return prospect{domains: []string{"gmail.com"}, Preflight: api.Preflight{Provider: "google", Name: "Google", ClientID: clientIDs["Google"], Registration: registrationAt("google"), PageErrors: pageErrorsAt("google")}}
+	return prospect{domains: []string{"gmail.com"}, Preflight: api.Preflight{Provider: "google", Name: "Google", Protocols: api.Protocols, ClientID: clientIDs["Google"], Registration: registrationAt("google"), PageErrors: pageErrorsAt("google")}}
 }
 
 func microsoft() prospect {
-	return prospect{domains: []string{"corp.example"}, Preflight: api.Preflight{Provider: "microsoft", Name: "Microsoft 365", ClientID: clientIDs["Microsoft 365"], Device: true, Registration: registrationAt("microsoft"), PageErrors: pageErrorsAt("microsoft")}}
+	return prospect{domains: []string{"corp.example"}, Preflight: api.Preflight{Provider: "microsoft", Name: "Microsoft 365", Protocols: api.Protocols, ReadingScopes: true, ClientID: clientIDs["Microsoft 365"], Device: true, Registration: registrationAt("microsoft"), PageErrors: pageErrorsAt("microsoft")}}
 }
 
 // registrationAt is how the real engine has a provider registered, and pageErrorsAt what its page may
@@ -89,6 +90,8 @@ func base() *fake {
 				Cure: api.Say("Create an app-specific password at account.apple.com and enter it in your mail program, with the server smtp.mail.me.com and port 587.")}},
 		},
 		settings: api.Settings{Listen: []string{"127.0.0.1:1587", "[::1]:1587"}, ListenTLS: []string{"127.0.0.1:1465", "[::1]:1465"},
+			ListenIMAP: []string{"127.0.0.1:1143", "[::1]:1143"}, ListenIMAPTLS: []string{"127.0.0.1:1993", "[::1]:1993"},
+			ListenPOP: []string{"127.0.0.1:1110", "[::1]:1110"}, ListenPOPTLS: []string{"127.0.0.1:1995", "[::1]:1995"},
 			Metrics: "127.0.0.1:9587", Keystore: "system", LogLevel: "info", LogFolder: "/home/me/.local/state/waxseal", Notifications: true, History: true, Theme: "system", Language: "system"},
 		mail: api.MailSettings{Password: "k7mq-x2vd-9hfw-tj4c", Servers: []api.MailServer{
 			{Protocol: "smtp", Host: "127.0.0.1", Port: 1587}, {Protocol: "smtp", Host: "127.0.0.1", Port: 1465, TLS: true}}},
@@ -271,6 +274,9 @@ var stories = []story{
 	{name: "empty", backend: base, image: true},
 	{name: "one", backend: with(func(b *fake) { b.snapshot.Accounts = b.snapshot.Accounts[1:2] })},
 	{name: "busy", backend: busyOffice, image: true, shot: "overview"},
+	{name: "reading", backend: readingOffice, image: true},
+	{name: "reading with POP too", backend: readingEverything},
+	{name: "reading fails", backend: changed(readingOffice, func(b *fake) { ailReading(b, 0, 0, readingNotGranted("ada@corp.example")) })},
 	{name: "forty", backend: func() *fake { return many(40) }},
 	{name: "five thousand", backend: func() *fake {
 		b := many(1000)
@@ -339,6 +345,15 @@ var stories = []story{
 
 	{name: "add", page: Page{Name: "add"}, backend: base, image: true},
 	{name: "add recognised", page: Page{Name: "add"}, backend: base, shot: "add", act: func(s *stage) { typeAddress(s, "ada@corp.example") }},
+	{name: "add to read", page: Page{Name: "add"}, backend: base, image: true, act: func(s *stage) {
+		typeAddress(s, "ada@corp.example").does.checks[1].SetChecked(true)
+	}},
+	{name: "add to read at google", page: Page{Name: "add"}, backend: base, act: func(s *stage) {
+		typeAddress(s, "ada@gmail.com").does.checks[1].SetChecked(true)
+	}},
+	{name: "add to do nothing", page: Page{Name: "add"}, backend: base, act: func(s *stage) {
+		typeAddress(s, "ada@corp.example").does.checks[0].SetChecked(false)
+	}},
 	{name: "add shared mailbox", page: Page{Name: "add"}, backend: base, act: func(s *stage) {
 		typeAddress(s, "office@corp.example")
 		test.Tap(s.w.pages["add"].(*add).who.shared)
@@ -430,6 +445,39 @@ var stories = []story{
 	}},
 
 	{name: "setup", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: busyOffice, image: true, shot: "setup"},
+	{name: "setup reading", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: readingOffice, image: true},
+	{name: "setup reading IMAP", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: readingOffice, act: func(s *stage) {
+		p := s.w.pages["setup"].(*setup)
+		p.speak.choose(1)
+		p.scroll.bar.ScrollToOffset(fyne.NewPos(0, 240))
+	}},
+	{name: "setup reading with POP too", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: readingEverything},
+	{name: "setup reading fails", page: Page{Name: "setup", Account: "ada@corp.example"},
+		backend: changed(readingOffice, func(b *fake) { ailReading(b, 0, 0, readingNotGranted("ada@corp.example")) })},
+	{name: "setup reading switched off", page: Page{Name: "setup", Account: "ada@corp.example"},
+		backend: changed(readingOffice, func(b *fake) { ailReading(b, 0, 0, readingDisabled("ada@corp.example")) })},
+	{name: "setup reading only", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: changed(readingOffice, func(b *fake) {
+		b.snapshot.Accounts[0].Protocols, b.mail.Servers = []api.Protocol{api.IMAP}, b.mail.Servers[2:4]
+	})},
+	{name: "setup reading outlook", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: readingOffice, act: stepsOf(outlook)},
+	{name: "setup reading apple mail", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: readingOffice, act: stepsOf(appleMail)},
+	{name: "setup reading terminal", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: readingEverything, act: stepsOf(terminal)},
+	{name: "setup reading script", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: readingEverything, act: stepsOf(script)},
+	{name: "setup read mail too", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: busyOffice, act: func(s *stage) {
+		test.Tap(s.w.pages["setup"].(*setup).doing.ask)
+	}},
+	{name: "setup change", page: Page{Name: "setup", Account: "ada.lovelace@gmail.com"}, backend: readingEverything, act: func(s *stage) {
+		test.Tap(s.w.pages["setup"].(*setup).doing.change)
+	}},
+	{name: "read test", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: changed(readingOffice, func(b *fake) {
+		b.checks = []api.Check{tokenCheck(), {Name: api.CheckLogin, Protocol: api.IMAP, OK: true, Result: api.Say("{{.Server}} accepts the access token.", "Server", "outlook.office365.com:993"), Took: 320 * time.Millisecond}}
+		b.test = func(context.Context) error { return nil }
+	}), act: func(s *stage) {
+		p := s.w.pages["setup"].(*setup)
+		test.Tap(p.read.imap)
+		s.until("it is checked", func() bool { return p.read.verdict.Visible() })
+		p.scroll.bar.ScrollToBottom()
+	}},
 	{name: "setup first", page: Page{Name: "setup", Account: "ada@corp.example"}, backend: alone, act: func(s *stage) {
 		s.w.options.Autostart = func() (bool, error) { return false, nil }
 		s.w.pages["setup"].(*setup).welcome(false)
@@ -487,9 +535,15 @@ var stories = []story{
 	{name: "activity details", page: Page{Name: "activity"}, backend: busyOffice, act: func(s *stage) { listed(s).choose(3) }},
 	{name: "activity login", page: Page{Name: "activity"}, backend: busyOffice, act: func(s *stage) { listed(s).choose(9) }},
 	{name: "activity test", page: Page{Name: "activity"}, backend: busyOffice, act: func(s *stage) { listed(s).choose(7) }},
+	{name: "activity reading", page: Page{Name: "activity"}, backend: readingOffice, image: true, act: func(s *stage) { listed(s) }},
+	{name: "activity reading details", page: Page{Name: "activity"}, backend: readingOffice, act: func(s *stage) { listed(s).choose(11) }},
 	{name: "activity empty", page: Page{Name: "activity"}, backend: base},
 
 	{name: "settings", page: Page{Name: "settings"}, backend: busyOffice, image: true, shot: "settings", act: func(s *stage) { configured(s) }},
+	{name: "settings reading", page: Page{Name: "settings"}, backend: readingEverything, act: func(s *stage) {
+		p := configured(s)
+		reveal(p.scroll.bar, p.reading[1].root)
+	}},
 	{name: "settings taken port", page: Page{Name: "settings"}, backend: with(func(b *fake) {
 		b.configure = func(api.Settings) ([]string, error) {
 			return nil, &api.PortTakenError{Address: "127.0.0.1:2525", Owner: "postfix", Process: 812, Free: "127.0.0.1:2526"}
@@ -536,6 +590,15 @@ var stories = []story{
 		b.checks = []api.Check{{Name: api.CheckKeystore, OK: true, Result: api.Say("Stores and reads secrets ({{.Kind}}).", "Kind", "system"), Took: 3 * time.Millisecond},
 			{Name: api.CheckPorts, OK: true, Result: api.Say("Listening on {{.Addresses}}", "Addresses", "127.0.0.1:1587")},
 			*failed(api.CheckReach, "smtp.gmail.com:465", notReached("smtp.gmail.com:465"), 20*time.Second).Check}
+	}), act: func(s *stage) {
+		p := s.w.pages["check"].(*checkPage)
+		p.begin()
+		s.until("all is checked", func() bool { return p.verdict.Visible() })
+	}},
+	{name: "check reading", page: Page{Name: "check"}, backend: changed(readingOffice, func(b *fake) {
+		b.checks = []api.Check{{Name: api.CheckLogin, Subject: "ada@corp.example", Protocol: api.SMTP, OK: true, Result: api.Say("{{.Server}} accepts the access token.", "Server", "smtp.office365.com:587"), Took: 640 * time.Millisecond},
+			*failed(api.CheckLogin, "ada@corp.example", readingNotGranted("ada@corp.example"), 810*time.Millisecond).Check}
+		b.checks[1].Protocol = api.IMAP
 	}), act: func(s *stage) {
 		p := s.w.pages["check"].(*checkPage)
 		p.begin()

@@ -41,6 +41,7 @@ type Backend interface {
 	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (api.ImportReport, error)
 	MailSettings(ctx context.Context, address string, renew bool) (api.MailSettings, error)
 	SendTest(ctx context.Context, address, to string, report func(api.Check)) error
+	ReadTest(ctx context.Context, address string, protocol api.Protocol, report func(api.Check)) error
 	Remove(ctx context.Context, address string) (note string, err error)
 	SetPaused(ctx context.Context, paused bool) error
 	Settings(ctx context.Context) (api.Settings, error)

@@ -3,11 +3,11 @@ package ui
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
-	"github.com/waxseal/waxseal/ui/speech"
 )
 
 // explained is what went wrong, what to do, and the errand that does it.
@@ -90,34 +90,39 @@ func headline(v view) (title string, m mood) {
 		return tr("Ready for your first account"), calm
 	case s.Messages > 0:
 		return tr("Sending"), good
+	case !slices.ContainsFunc(s.Accounts, api.AccountStatus.Reads):
+		return tr("Ready to send"), good
+	case !slices.ContainsFunc(s.Accounts, api.AccountStatus.Sends):
+		return tr("Ready to read"), good
 	}
-	return tr("Ready to send"), good
+	return tr("Ready to send and read"), good
 }
 
 // counts is the line below the headline, the same as in the tray.
 func counts(s api.Snapshot) string {
 	return strings.Join([]string{
 		trn("{{.N}} accounts", int64(len(s.Accounts))),
-		trn("{{.N}} connections", s.Connections),
+		trn("{{.N}} connections", s.Programs()),
 		trn("{{.N}} messages", s.Messages),
 	}, " · ")
 }
 
 func needy(accounts []api.AccountStatus) (n int) {
 	for _, a := range accounts {
-		if a.State.Severity() == api.NeedsSomebody {
+		if a.Severity() == api.NeedsSomebody {
 			n++
 		}
 	}
 	return n
 }
 
-// accountState is an account's state for a badge, with its mood.
+// accountState is the state of an account as a whole for a badge, with its mood.
 func accountState(a api.AccountStatus) (string, mood) {
-	if a.Messages > 0 && a.State.Severity() <= api.Busy {
+	state, _, _ := a.Overall()
+	if a.Messages > 0 && state.Severity() <= api.Busy {
 		return tr("Sending"), busy
 	}
-	return speech.Capital(say(a.State.Label())), moodOf(a.State)
+	return stateWord(state), moodOf(state)
 }
 
 // moodOf is the mood of a state.
@@ -137,7 +142,7 @@ func moodOf(s api.State) mood {
 // accountTrouble says what is wrong with an account and what to do; it is the zero
 // value if nothing is.
 func accountTrouble(a api.AccountStatus) explained {
-	if a.State.Severity() < api.Passing {
+	if a.Severity() < api.Passing {
 		return explained{}
 	}
 	return explainProblem(a.Trouble())
@@ -211,9 +216,12 @@ func resultMood(r api.Result) mood {
 	return calm
 }
 
-// checkTitle is the name of a check, with its account or server.
+// checkTitle is the name of a check, with its protocol and its account or server.
 func checkTitle(c api.Check) string {
 	title := say(c.Title())
+	if c.Protocol != "" {
+		title += " · " + say(c.Protocol.Label())
+	}
 	if c.Subject != "" {
 		title += " · " + clean(c.Subject)
 	}
@@ -266,6 +274,9 @@ func breakerState(b api.Breaker, passed time.Duration) (word, follows string, m 
 func breakerName(b api.Breaker) string {
 	if b.Provider == "" {
 		return clean(b.Name)
+	}
+	if b.Protocol.Reads() {
+		return tr("{{.Provider}}: {{.Protocol}} server", values{"Provider": clean(b.Provider), "Protocol": say(b.Protocol.Label())})
 	}
 	if b.Mail {
 		return tr("{{.Provider}}: mail server", values{"Provider": clean(b.Provider)})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -18,10 +19,10 @@ func (m *Main) accountCommand() *cobra.Command {
 connection is dropped.`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return &usageError{errors.New("`waxseal account` needs a command: add, list, import, reauthorize, remove or password")}
+			return &usageError{errors.New("`waxseal account` needs a command: add, list, import, protocols, reauthorize, remove or password")}
 		},
 	}
-	cmd.AddCommand(m.accountAddCommand(), m.accountReauthorizeCommand(), m.accountListCommand(), m.accountImportCommand(), m.accountRemoveCommand(), m.accountPasswordCommand())
+	cmd.AddCommand(m.accountAddCommand(), m.accountReauthorizeCommand(), m.accountProtocolsCommand(), m.accountListCommand(), m.accountImportCommand(), m.accountRemoveCommand(), m.accountPasswordCommand())
 	return cmd
 }
 
@@ -54,12 +55,21 @@ func (m *Main) accountListCommand() *cobra.Command {
 	return cmd
 }
 
-// accountRows is the table of accounts.
+// accountRows is the table of accounts, with a column about reading if some account reads.
 func accountRows(accounts []api.AccountStatus) [][]string {
-	rows := [][]string{{"ACCOUNT", "PROVIDER", "STATE", "CONNECTIONS", "SENT", "FAILED", "DETAIL"}}
+	reads := slices.ContainsFunc(accounts, api.AccountStatus.Reads)
+	head := []string{"ACCOUNT", "PROVIDER", "STATE", "CONNECTIONS", "SENT", "FAILED"}
+	if reads {
+		head = append(head, "READING")
+	}
+	rows := [][]string{append(head, "DETAIL")}
 	for _, a := range accounts {
-		rows = append(rows, []string{a.Address, a.Provider, string(a.State),
-			fmt.Sprint(a.Connections), fmt.Sprint(a.Sent), fmt.Sprint(a.Failed), trouble(a)})
+		row := []string{a.Address, a.Provider, string(a.State),
+			fmt.Sprint(a.Connections), fmt.Sprint(a.Sent), fmt.Sprint(a.Failed)}
+		if reads {
+			row = append(row, readingText(a))
+		}
+		rows = append(rows, append(row, trouble(a)))
 	}
 	return rows
 }
@@ -67,10 +77,11 @@ func accountRows(accounts []api.AccountStatus) [][]string {
 // trouble is what is wrong with an account and what to do; "" where all is well. The
 // state beside it is the identifier that --json has, for scripts.
 func trouble(a api.AccountStatus) string {
-	if a.State.Severity() < api.Passing {
+	if a.Severity() < api.Passing {
 		return ""
 	}
-	return a.State.Label().String() + ": " + a.Trouble().Error()
+	state, _, _ := a.Overall()
+	return state.Label().String() + ": " + a.Trouble().Error()
 }
 
 func (m *Main) accountRemoveCommand() *cobra.Command {

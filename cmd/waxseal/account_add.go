@@ -21,6 +21,7 @@ type addFlags struct {
 	clientID   string
 	tenant     string
 	secretFile string
+	protocols  protocolList
 	how        consentFlags
 }
 
@@ -33,6 +34,10 @@ func (m *Main) accountAddCommand() *cobra.Command {
 servers of its domain, and opens the provider's sign-in page in your browser.
 Once you have approved, it checks that the provider's mail server accepts the
 account.
+
+An account sends mail. With --protocols it reads mail too, or instead:
+
+    waxseal account add me@example.com --protocols smtp,imap
 
 Providers only accept registered programs. Register Waxseal once
 (docs/providers.md says where to click) and give the client ID here or in the
@@ -54,6 +59,7 @@ which you enter on any other device.`,
 	cmd.Flags().StringVar(&f.clientID, "client-id", "", "the client `ID` of your registration")
 	cmd.Flags().StringVar(&f.tenant, "tenant", "", "the `ID` or domain of the Microsoft directory, if your registration is for that one only")
 	cmd.Flags().StringVar(&f.secretFile, "client-secret-file", "", "`FILE` with the registration's client secret or a service account's key; - for standard input")
+	cmd.Flags().Var(&f.protocols, "protocols", "what the account does, as a `LIST` with commas: smtp sends mail, imap and pop read it (default smtp)")
 	f.how.add(cmd)
 	return cmd
 }
@@ -73,7 +79,7 @@ func (m *Main) accountReauthorizeCommand() *cobra.Command {
 			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
 				p, err := c.Preflight(ctx, api.Account{Address: args[0]})
 				if err == nil && !p.There {
-					err = fmt.Errorf("there is no account %s; `waxseal account list` shows all accounts", args[0])
+					err = noSuchAccount(args[0])
 				}
 				if err != nil {
 					return err
@@ -117,12 +123,15 @@ func (m *Main) accountAdd(ctx context.Context, address string, f addFlags) error
 		return err
 	}
 	defer c.Close()
-	account := api.Account{Address: address, Provider: f.provider, Login: f.login, ClientID: id, Tenant: f.tenant}
+	account := api.Account{Address: address, Provider: f.provider, Login: f.login, ClientID: id, Tenant: f.tenant, Protocols: f.protocols}
 	p, err := c.Preflight(ctx, account)
 	if err == nil && p.Provider == "" {
 		if account.Provider, err = m.chooseProvider(ctx, p); err == nil {
 			p, err = c.Preflight(ctx, account)
 		}
+	}
+	if err == nil {
+		err = offered(p, f.protocols)
 	}
 	if err == nil && p.NoClientID && !p.There {
 		account.ClientID, secret, err = m.register(ctx, p, secret)

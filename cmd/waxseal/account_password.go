@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -40,30 +41,28 @@ func (m *Main) accountPasswordCommand() *cobra.Command {
 // the same place.
 func printMailSettings(w io.Writer, s api.MailSettings) {
 	rows := [][]string{}
-	seen := map[api.Listener]bool{}
+	type way struct {
+		protocol api.Protocol
+		tls      bool
+	}
+	seen := map[way]bool{}
+	several := slices.ContainsFunc(s.Servers, func(m api.MailServer) bool { return m.Protocol.Reads() })
 	for _, server := range s.Servers {
-		kind := api.Listener{Protocol: server.Protocol, TLS: server.TLS}
-		if seen[kind] {
+		this := way{server.Protocol, server.TLS}
+		if seen[this] {
 			continue
 		}
-		seen[kind] = true
+		seen[this] = true
+		name := "server"
+		if several {
+			name = server.Protocol.Label().String() + " server"
+		}
 		how := securityName(server.TLS)
 		if ip := net.ParseIP(server.Host); !server.TLS && (server.Host == "localhost" || ip.IsLoopback()) {
 			how += ", or none: the connection stays on this computer"
 		}
-		rows = append(rows, []string{serverName(server.Protocol), fmt.Sprintf("%s port %d (%s)", server.Host, server.Port, how)})
+		rows = append(rows, []string{name, fmt.Sprintf("%s port %d (%s)", server.Host, server.Port, how)})
 	}
 	rows = append(rows, []string{"user", s.User}, []string{"password", s.Password})
 	table(w, rows)
-}
-
-// serverName is what mail programs call the server for a protocol.
-func serverName(p api.Protocol) string {
-	switch p {
-	case api.IMAP:
-		return "IMAP server"
-	case api.POP:
-		return "POP server"
-	}
-	return "server"
 }

@@ -18,11 +18,11 @@ func (m *Main) activityCommand() *cobra.Command {
 	lines := 50
 	cmd := &cobra.Command{
 		Use:   "activity",
-		Short: "List recent messages and failed logins",
-		Long: `List recent messages and failed logins, the newest last: those of the running
-instance or, if there is none, those that the last one has kept. The list has
-neither the content of messages nor their recipients. --csv and --json print all
-of them, at most a thousand.`,
+		Short: "List recent messages, reading sessions and failed logins",
+		Long: `List recent messages, sessions of programs that read mail, and failed logins, the
+newest last: those of the running instance or, if there is none, those that the
+last one has kept. The list has neither the content of messages nor their
+recipients. --csv and --json print all of them, at most a thousand.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if asCSV && asJSON {
@@ -34,7 +34,7 @@ of them, at most a thousand.`,
 					return err
 				}
 				if failures {
-					list = slices.DeleteFunc(list, func(a api.Activity) bool { return !a.Result.Failed() })
+					list = slices.DeleteFunc(list, func(a api.Activity) bool { return !a.Failed() })
 				}
 				switch {
 				case asCSV:
@@ -65,12 +65,21 @@ func activityRows(list []api.Activity) [][]string {
 		if a.Kind == api.Login {
 			recipients, from = "-", a.Client
 		}
+		if a.Kind == api.Reading {
+			recipients = "-"
+		}
+		if a.Spoke().Reads() {
+			what += " (" + string(a.Protocol) + ")"
+		}
 		if a.Times > 1 {
 			what += fmt.Sprintf(" (%d times)", a.Times)
 		}
 		detail := a.Reply
 		if a.Own && a.Problem != nil {
 			detail = a.Problem.Error()
+		}
+		if a.Kind == api.Reading {
+			detail = sessionText(a)
 		}
 		account := a.Account
 		if account == "" {
@@ -79,4 +88,13 @@ func activityRows(list []api.Activity) [][]string {
 		rows = append(rows, []string{a.Time.Local().Format(time.DateTime), account, what, recipients, from, detail})
 	}
 	return rows
+}
+
+// sessionText is how a session of reading ended, and the provider's last words.
+func sessionText(a api.Activity) string {
+	text := fmt.Sprintf("%s after %s, %s down, %s up", a.Ended.Label(), rough(a.Took), megabytes(a.Down), megabytes(a.Up))
+	if a.Reply != "" {
+		text += ": " + a.Reply
+	}
+	return strings.ToLower(text[:1]) + text[1:]
 }

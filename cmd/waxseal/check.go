@@ -15,8 +15,8 @@ func (m *Main) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Diagnose problems and suggest fixes",
-		Long: `Check the keystore, the ports, the network and each account's token and login,
-and say how to fix what fails. The output contains no secrets and is useful in a
+		Long: `Check the keystore, the ports, the network and each account's token and login, for
+sending and for reading, and say how to fix what fails. The output contains no secrets and is useful in a
 bug report.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,6 +69,36 @@ func (m *Main) sendTestCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the `RECIPIENT` (default: the account itself)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (m *Main) readTestCommand() *cobra.Command {
+	var asJSON, pop bool
+	cmd := &cobra.Command{
+		Use:   "read-test ADDRESS",
+		Short: "Log in for reading and time each stage",
+		Long: `Log in at the provider as a mail program that reads would, list the folders (IMAP)
+or count the messages (POP), and time each stage. No message is read or changed.`,
+		Args: exactlyAddress,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			protocol := api.IMAP
+			if pop {
+				protocol = api.POP
+			}
+			return m.connected(cmd, true, func(ctx context.Context, c *connection) error {
+				checks, show := m.collect(asJSON)
+				err := c.ReadTest(ctx, args[0], protocol, show)
+				if asJSON {
+					if jerr := m.printJSON(*checks); jerr != nil {
+						return jerr
+					}
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&pop, "pop", false, "with POP instead of IMAP")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

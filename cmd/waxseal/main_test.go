@@ -43,14 +43,20 @@ func TestExitCodes(t *testing.T) {
 		"account import /none/x": exitFailed,
 
 		// A mistyped address is wrong usage; an unknown one is not.
-		"account add me":                  exitUsage,
-		"account add me@":                 exitUsage,
-		"account add <me@x.test>":         exitUsage,
-		"account reauthorize @x.test":     exitUsage,
-		"account remove me@x..test":       exitUsage,
-		"account password me,you@x.test":  exitUsage,
-		"send-test me":                    exitUsage,
-		"send-test me@x.test --to nobody": exitUsage,
+		"account add me":                                             exitUsage,
+		"account add me@":                                            exitUsage,
+		"account add <me@x.test>":                                    exitUsage,
+		"account reauthorize @x.test":                                exitUsage,
+		"account remove me@x..test":                                  exitUsage,
+		"account password me,you@x.test":                             exitUsage,
+		"send-test me":                                               exitUsage,
+		"send-test me@x.test --to nobody":                            exitUsage,
+		"read-test me":                                               exitUsage,
+		"account protocols":                                          exitUsage,
+		"account protocols me@x.test jmap":                           exitUsage,
+		"account protocols me@x.test smtp x":                         exitUsage,
+		"account protocols me@x.test":                                exitFailed,
+		"account add me@x.test --protocols carrier":                  exitUsage,
 		"account reauthorize me@x.test --client-secret-file /none/x": exitFailed,
 	} {
 		m, _, errs := newMain(map[string]string{configEnv: t.TempDir() + "/config.toml"})

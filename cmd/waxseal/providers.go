@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
@@ -38,13 +39,24 @@ that id; settings that it leaves out stay as built in.`,
 const domainsShown = 3
 
 func providerRows(providers []config.Provider) [][]string {
-	rows := [][]string{{"ID", "NAME", "SMTP", "TLS", "DOMAINS", "NOTE"}}
+	rows := [][]string{{"ID", "NAME", "SMTP", "TLS", "READING", "DOMAINS", "NOTE"}}
 	for _, p := range providers {
 		domains := strings.Join(p.Domains, " ")
 		if n := len(p.Domains); n > domainsShown {
 			domains = fmt.Sprintf("%s and %d more", strings.Join(p.Domains[:domainsShown], " "), n-domainsShown)
 		}
-		rows = append(rows, []string{p.ID, p.Name, p.SMTP, p.SMTPTLS, domains, p.NoOAuth})
+		rows = append(rows, []string{p.ID, p.Name, p.SMTP, p.SMTPTLS, reading(p), domains, p.NoOAuth})
 	}
 	return rows
+}
+
+// reading names the protocols for reading that a provider has a server for.
+func reading(p config.Provider) string {
+	var names []string
+	for _, protocol := range api.Protocols {
+		if address, _ := p.Server(protocol); protocol.Reads() && address != "" {
+			names = append(names, protocol.Label().String())
+		}
+	}
+	return strings.Join(names, " ")
 }

@@ -34,10 +34,10 @@ func (m *Main) root() (root *cobra.Command, started *bool) {
 	var hidden bool
 	root = &cobra.Command{
 		Use:   "waxseal",
-		Short: "Send mail through OAuth-only providers from programs that only support passwords",
-		Long: `Waxseal is a small mail server on this computer. Programs that can only send mail
-with a password send to it. Waxseal signs in to the real provider with OAuth 2.0
-and passes on the provider's answer.`,
+		Short: "Send and read mail through OAuth-only providers from programs that only support passwords",
+		Long: `Waxseal is a small mail server on this computer. Programs that can only log in
+with a password send to it, and read mail from it. Waxseal signs in to the real
+provider with OAuth 2.0 and passes on the provider's answers.`,
 		Args:          noSuchCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -64,7 +64,7 @@ and passes on the provider's answer.`,
 	root.Flags().MarkHidden("revived")
 	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(), m.activityCommand(),
-		m.reloadCommand(), m.restartCommand(), m.sendTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())
+		m.reloadCommand(), m.restartCommand(), m.sendTestCommand(), m.readTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())
 	root.SetHelpCommand(helpCommand())
 	return root, started
 }

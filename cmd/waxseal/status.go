@@ -85,10 +85,14 @@ func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 	}
 	rows = append(rows,
 		[]string{"keystore", keystoreText(s.Keystore)},
-		[]string{"connections", fmt.Sprintf("%d (%d refused over a limit, %d failed logins)", s.Connections, s.Refused, s.AuthFailures)},
+		[]string{"connections", fmt.Sprintf("%d (%d refused over a limit, %d failed logins)", s.Programs(), s.Refused, s.AuthFailures)},
 		[]string{"messages", messagesText(s)},
 		[]string{"to providers", fmt.Sprintf("%d idle, %d in use, %d connecting", s.Upstream.Warm, s.Upstream.Busy, s.Upstream.Dialling)},
 	)
+	for _, r := range s.Reading {
+		rows = append(rows, []string{"reading: " + string(r.Protocol), fmt.Sprintf("%d sessions, %d spare, %d logins; %s down, %s up",
+			r.Sessions, r.Spares, r.Logins, megabytes(r.Down), megabytes(r.Up))})
+	}
 	table(w, rows)
 	if len(s.Accounts) > 0 {
 		fmt.Fprintln(w)
@@ -106,6 +110,14 @@ func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 		fmt.Fprintln(w)
 		table(w, rows)
 	}
+}
+
+// megabytes is a number of bytes in a unit that fits.
+func megabytes(n int64) string {
+	if n < 1_000_000 {
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }
 
 // breakerName is a breaker's state as the window names it.

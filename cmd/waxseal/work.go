@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -130,9 +131,13 @@ func (w work) reload(ctx context.Context) {
 // addresses lists where a server accepts mail.
 func addresses(s api.Snapshot) string {
 	text := ""
+	several := slices.ContainsFunc(s.Listeners, func(l api.Listener) bool { return l.Protocol.Reads() })
 	for _, l := range s.Listeners {
 		if text != "" {
 			text += ", "
+		}
+		if several {
+			text += l.Protocol.Label().String() + " "
 		}
 		text += fmt.Sprintf("%s (%s)", l.Address, securityName(l.TLS))
 	}

@@ -31,7 +31,7 @@ const (
 	Reading Kind = "reading" // a session of IMAP or POP that ended
 )
 
-// Activity is something that happened: a message that ended, or a login that failed. It contains
+// Activity is something that happened: a message or a session that ended, or a login that failed. It contains
 // neither a message's content nor its recipients, nor its sender other than the account.
 type Activity struct {
 	ID   uint64 `json:"id"`  // stays the same when a failed login is repeated
@@ -70,11 +70,21 @@ type Activity struct {
 	Since  time.Time `json:"since,omitzero"`
 }
 
+// Spoke is the protocol that the mail program spoke.
+func (a Activity) Spoke() Protocol {
+	if a.Protocol == "" {
+		return SMTP
+	}
+	return a.Protocol
+}
+
 // Label says in a few words what happened.
 func (a Activity) Label() Text {
 	switch {
 	case a.Kind == Login:
 		return Say("Login failed")
+	case a.Kind == Reading:
+		return Say("Reading ended")
 	case a.Kind == Test && a.Result == Sent:
 		return Say("Test sent")
 	case a.Kind == Test && a.Result == Aborted:
@@ -85,9 +95,21 @@ func (a Activity) Label() Text {
 	return a.Result.Label()
 }
 
-// Cause says in a few words why a login failed, and for everything else what happened.
+// Failed reports whether it is something that should not have happened. A session that ended has
+// failed if its connection to the provider was lost.
+func (a Activity) Failed() bool {
+	if a.Kind == Reading {
+		return a.Ended == ByNetwork
+	}
+	return a.Result.Failed()
+}
+
+// Cause says in a few words why a login failed or a session ended, and for everything else what
+// happened.
 func (a Activity) Cause() Text {
 	switch {
+	case a.Kind == Reading:
+		return a.Ended.Label()
 	case a.Kind != Login || a.Problem == nil:
 		return a.Label()
 	case a.Problem.State != "":

@@ -68,11 +68,16 @@ func (c Check) Title() Text {
 	return title
 }
 
-// Line is the check in English: its title and its result.
+// Line is the check in English: its title, what it is about, and its result.
 func (c Check) Line() string {
 	line := c.Title().String()
-	if c.Subject != "" {
+	switch {
+	case c.Subject != "" && c.Protocol != "":
+		line += " (" + c.Protocol.Label().String() + ", " + c.Subject + ")"
+	case c.Subject != "":
 		line += " (" + c.Subject + ")"
+	case c.Protocol != "":
+		line += " (" + c.Protocol.Label().String() + ")"
 	}
 	if c.Problem != nil {
 		return line + ": " + c.Problem.Summary()

@@ -9,7 +9,7 @@ import (
 )
 
 // csvHead names the columns of WriteCSV.
-var csvHead = []string{"time", "kind", "account", "result", "recipients", "bytes", "seconds", "times", "client", "session", "reply", "explanation", "fix"}
+var csvHead = []string{"time", "kind", "account", "result", "recipients", "bytes", "seconds", "times", "client", "session", "reply", "explanation", "fix", "protocol", "ended_by", "bytes_down", "bytes_up"}
 
 // WriteCSV writes events as comma-separated values (RFC 4180), with a line of column names and
 // times in RFC 3339. A text that a spreadsheet would take for a formula begins with an apostrophe.
@@ -28,6 +28,7 @@ func WriteCSV(w io.Writer, list []Activity) error {
 			a.Time.Format(time.RFC3339), noFormula(string(a.Kind)), noFormula(a.Account), noFormula(string(a.Result)),
 			strconv.Itoa(a.Recipients), strconv.FormatInt(a.Bytes, 10), strconv.FormatFloat(a.Took.Seconds(), 'f', 3, 64), strconv.Itoa(max(a.Times, 1)),
 			noFormula(a.Client), noFormula(a.Session), noFormula(a.Reply), noFormula(explanation), noFormula(fix),
+			noFormula(string(a.Spoke())), noFormula(string(a.Ended)), strconv.FormatInt(a.Down, 10), strconv.FormatInt(a.Up, 10),
 		}); err != nil {
 			return err
 		}

@@ -9,4 +9,7 @@ type NewProvider struct {
 	Scopes   []string `json:"scopes"`
 	SMTP     string   `json:"smtp"` // host:port
 	TLS      bool     `json:"tls"`  // from the first byte; else STARTTLS
+	// The servers for reading, host:port, with TLS as their ports say; "" if there is none.
+	IMAP string `json:"imap,omitempty"`
+	POP  string `json:"pop,omitempty"`
 }

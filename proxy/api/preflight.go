@@ -1,5 +1,7 @@
 package api
 
+import "slices"
+
 // Preflight is what an account's consent takes, known before anything is asked
 // for or written.
 type Preflight struct {
@@ -14,6 +16,12 @@ type Preflight struct {
 	ClientID string `json:"client_id,omitempty"`  // by which the provider knows this program
 	NoSignIn bool   `json:"no_sign_in,omitempty"` // an administrator has consented for all
 	Device   bool   `json:"device,omitempty"`     // there is a sign-in by code (RFC 8628)
+
+	// Protocols are those that the provider has a server for; none means SMTP alone.
+	Protocols []Protocol `json:"protocols,omitempty"`
+	// ReadingScopes says that reading takes permissions that sending does not, so that the sign-in
+	// page asks for more, and an account that is there signs in again.
+	ReadingScopes bool `json:"reading_scopes,omitempty"`
 
 	// NoClientID says that the provider does not know this program yet, and
 	// Registration how to change that.
@@ -55,4 +63,9 @@ type Step struct {
 	Text Text   `json:"text"`
 	Link string `json:"link,omitempty"` // the page
 	Copy string `json:"copy,omitempty"` // a value to enter, or a command to run
+}
+
+// Offers reports whether the provider has a server for p.
+func (p Preflight) Offers(protocol Protocol) bool {
+	return slices.Contains(p.Protocols, protocol) || len(p.Protocols) == 0 && protocol == SMTP
 }

@@ -57,8 +57,8 @@ const (
 // the name of the provider that has it, for people.
 func (s Snapshot) Passing() (state State, provider string, ok bool) {
 	for _, a := range s.Accounts {
-		if a.State.Severity() == Passing && a.State != LastUnsent {
-			return a.State, a.Name, true
+		if state, _, _ := a.Overall(); state.Severity() == Passing && state != LastUnsent {
+			return state, a.Name, true
 		}
 	}
 	for _, b := range s.Breakers {
@@ -74,8 +74,8 @@ func (s Snapshot) Passing() (state State, provider string, ok bool) {
 		}
 	}
 	for _, a := range s.Accounts {
-		if a.State == LastUnsent {
-			return a.State, a.Name, true
+		if state, _, _ := a.Overall(); state == LastUnsent {
+			return state, a.Name, true
 		}
 	}
 	return "", "", false
@@ -178,7 +178,7 @@ const (
 	ByNetwork  EndedBy = "network"  // the connection to the provider was dead
 )
 
-// EndedBys are all of them.
+// EndedBys are all values of EndedBy.
 var EndedBys = []EndedBy{ByProgram, ByProvider, ByWaxseal, ByNetwork}
 
 // LimitUnit is what a provider's daily limit counts.
@@ -188,16 +188,6 @@ const (
 	LimitMessages   LimitUnit = "messages"
 	LimitRecipients LimitUnit = "recipients" // a message to five people counts as five
 )
-
-// Trouble returns the account's Problem. If it has none, it makes one from the state alone,
-// so that there is always something to show.
-func (a AccountStatus) Trouble() *Problem {
-	if a.Problem != nil {
-		return a.Problem
-	}
-	return &Problem{State: a.State, Account: a.Address, Lasting: a.State.Severity() == NeedsSomebody,
-		What: Say("{{.Account}}: {{.Provider}} does not accept mail at the moment.", "Account", a.Address, "Provider", a.Name), Do: a.State.Action()}
-}
 
 // Token is the status of an account's access token.
 type Token struct {
@@ -225,9 +215,10 @@ const (
 
 // Breaker is a circuit breaker in front of one of a provider's servers.
 type Breaker struct {
-	Name        string       `json:"name"`               // "token HOST/PATH" or "smtp HOST:PORT"
+	Name        string       `json:"name"`               // "token HOST/PATH", or the protocol and HOST:PORT as in "smtp HOST:PORT"
 	Provider    string       `json:"provider,omitempty"` // the provider's name, for people; "" if no account uses the server now
 	Mail        bool         `json:"mail"`               // for a mail server; else for a sign-in server
+	Protocol    Protocol     `json:"protocol,omitempty"` // of a mail server; "" means SMTP
 	State       BreakerState `json:"state"`
 	RetryIn     int          `json:"retry_in_seconds"` // until it lets a request through, rounded up; 0 unless open
 	Cause       string       `json:"cause"`            // the last failure; "" if there was none

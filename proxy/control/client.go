@@ -188,6 +188,12 @@ func (c *Client) SendTest(ctx context.Context, address, to string, report func(a
 	return err
 }
 
+// ReadTest logs in to the provider's server for reading from an account.
+func (c *Client) ReadTest(ctx context.Context, address string, protocol api.Protocol, report func(api.Check)) error {
+	_, err := c.follow(ctx, "/read-test", readRequest{address, protocol}, checks(report))
+	return err
+}
+
 func checks(report func(api.Check)) func(event) {
 	return func(e event) {
 		if e.Check != nil {

@@ -47,6 +47,7 @@ type Backend interface {
 	CancelSignIn(ctx context.Context, address string) error
 	Doctor(ctx context.Context, report func(api.Check)) (failed int)
 	SendTest(ctx context.Context, address, to string, report func(api.Check)) error
+	ReadTest(ctx context.Context, address string, protocol api.Protocol, report func(api.Check)) error
 	Import(ctx context.Context, data []byte) (api.ImportReport, error)
 	ImportEmailProxy(ctx context.Context, data []byte, passwords map[string]string) (api.ImportReport, error)
 	Remove(ctx context.Context, address string) (note string, err error)
@@ -165,6 +166,10 @@ type (
 	sendRequest struct {
 		Address string `json:"address"`
 		To      string `json:"to"`
+	}
+	readRequest struct {
+		Address  string       `json:"address"`
+		Protocol api.Protocol `json:"protocol"`
 	}
 	// event is a line of an answer that grows while the work goes on. Done marks
 	// the last one.

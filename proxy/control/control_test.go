@@ -106,6 +106,11 @@ func (f *fake) SendTest(_ context.Context, address, to string, report func(api.C
 	return f.ask("send %s %s", address, to)
 }
 
+func (f *fake) ReadTest(_ context.Context, address string, protocol api.Protocol, report func(api.Check)) error {
+	report(api.Check{Name: "folders", OK: true})
+	return f.ask("read %s %s", address, protocol)
+}
+
 func (f *fake) Import(_ context.Context, data []byte) (api.ImportReport, error) {
 	f.imported = data
 	return api.ImportReport{Imported: 2, Failed: 1,
@@ -288,7 +293,10 @@ func TestRequests(t *testing.T) {
 			if err := c.SendTest(ctx, "a@b", "c@d", func(ch api.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 2 {
 				t.Errorf("SendTest: %v, %+v", err, checks)
 			}
-			want := []string{"preflight a@b", "add a@b corp 3 s", "read client {}", "client a@b i s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "cancel sign-in a@b", "doctor", "send a@b c@d"}
+			if err := c.ReadTest(ctx, "a@b", api.IMAP, func(ch api.Check) { checks = append(checks, ch) }); err != nil || len(checks) != 3 {
+				t.Errorf("ReadTest: %v, %+v", err, checks)
+			}
+			want := []string{"preflight a@b", "add a@b corp 3 s", "read client {}", "client a@b i s", "import", "import [ini] map[a@b:pw]", "remove a@b", "reload", "authorize a@b true", "cancel sign-in a@b", "doctor", "send a@b c@d", "read a@b imap"}
 			if !reflect.DeepEqual(b.asked, want) {
 				t.Errorf("asked %q, want %q", b.asked, want)
 			}

@@ -122,6 +122,9 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 	h.mux.HandleFunc("POST /send-test", growing(func(ctx context.Context, a sendRequest, send func(event) error) event {
 		return event{Error: errorOf(b.SendTest(ctx, a.Address, a.To, func(c api.Check) { send(event{Check: &c}) }))}
 	}))
+	h.mux.HandleFunc("POST /read-test", growing(func(ctx context.Context, a readRequest, send func(event) error) event {
+		return event{Error: errorOf(b.ReadTest(ctx, a.Address, a.Protocol, func(c api.Check) { send(event{Check: &c}) }))}
+	}))
 	h.mux.HandleFunc("POST /move-secrets", with(func(ctx context.Context, m moveRequest) (any, error) {
 		moved, err := b.MoveSecrets(ctx, m.Keystore)
 		return moveAnswer{moved}, err

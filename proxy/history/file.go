@@ -110,7 +110,7 @@ func (l *Log) readLines(r *bufio.Reader) error {
 	l.events = slices.SortedFunc(maps.Values(byID), func(a, b *api.Activity) int { return cmp.Compare(a.Seq, b.Seq) })
 	l.events = l.events[max(0, len(l.events)-Kept):]
 	for _, a := range l.events {
-		if a.Kind != api.Login {
+		if a.Kind == api.Message || a.Kind == api.Test {
 			l.note(a) // the day's count has a line of its own
 		}
 	}

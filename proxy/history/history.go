@@ -28,6 +28,8 @@ const (
 	// keptLogins is how many of them may be failed logins, so that a program which guesses names
 	// pushes no message out.
 	keptLogins = 200
+	// keptReading is how many may be sessions of IMAP or POP: some programs log in every minute.
+	keptReading = 200
 	// repeatedWithin is the time after a failed login within which the same one is counted
 	// instead of listed again.
 	repeatedWithin = 10 * time.Minute
@@ -127,9 +129,12 @@ func (l *Log) settle() {
 		a := first.Activity
 		l.seq++
 		a.ID, a.Seq = l.seq, l.seq
-		if a.Kind == api.Login {
+		switch a.Kind {
+		case api.Login:
 			l.mergeLogin(&a)
-		} else {
+		case api.Reading:
+			l.makeRoom(api.Reading, keptReading)
+		default:
 			l.count(&a)
 		}
 		l.append(&a)
@@ -139,13 +144,9 @@ func (l *Log) settle() {
 // mergeLogin makes a the continuation of the same failed login a short time ago, and otherwise
 // makes room for it.
 func (l *Log) mergeLogin(a *api.Activity) {
-	logins, oldest := 0, -1
 	for i := len(l.events) - 1; i >= 0; i-- {
 		e := l.events[i]
-		if e.Kind != api.Login {
-			continue
-		}
-		if sameLogin(e, a) && a.Time.Sub(e.Time) < repeatedWithin {
+		if e.Kind == api.Login && sameLogin(e, a) && a.Time.Sub(e.Time) < repeatedWithin {
 			a.ID, a.Times, a.Since = e.ID, max(e.Times, 1)+1, e.Since
 			if a.Since.IsZero() {
 				a.Since = e.Time
@@ -153,17 +154,27 @@ func (l *Log) mergeLogin(a *api.Activity) {
 			l.events = slices.Delete(l.events, i, i+1)
 			return
 		}
-		logins++
-		oldest = i
 	}
-	if logins >= keptLogins {
+	l.makeRoom(api.Login, keptLogins)
+}
+
+// makeRoom lets the oldest event of a kind go if there are so many, so that these do not push the
+// messages out of the list.
+func (l *Log) makeRoom(kind api.Kind, most int) {
+	n, oldest := 0, -1
+	for i := len(l.events) - 1; i >= 0; i-- {
+		if l.events[i].Kind == kind {
+			n, oldest = n+1, i
+		}
+	}
+	if n >= most {
 		l.leave(l.events[oldest])
 		l.events = slices.Delete(l.events, oldest, oldest+1)
 	}
 }
 
 func sameLogin(a, b *api.Activity) bool {
-	same := a.Account == b.Account && a.Client == b.Client && a.Result == b.Result && (a.Problem == nil) == (b.Problem == nil)
+	same := a.Account == b.Account && a.Client == b.Client && a.Protocol == b.Protocol && a.Result == b.Result && (a.Problem == nil) == (b.Problem == nil)
 	return same && (a.Problem == nil || a.Problem.What.Key == b.Problem.What.Key)
 }
 
@@ -274,7 +285,7 @@ func (l *Log) Failures(since time.Time, most int) []api.Activity {
 	defer l.mu.Unlock()
 	var list []api.Activity
 	for i := len(l.events) - 1; i >= 0 && len(list) < most; i-- {
-		if a := l.events[i]; a.Result.Failed() && a.Time.After(since) {
+		if a := l.events[i]; a.Failed() && a.Time.After(since) {
 			list = append(list, *a)
 		}
 	}

@@ -207,3 +207,27 @@ func TestAddFromManySides(t *testing.T) {
 		t.Errorf("%d messages are counted, the last is %d, %d wait", got, l.Last(), l.waiting.Load())
 	}
 }
+
+// A program that reads every minute pushes no message out, and a session is neither a message that was
+// sent nor one that failed.
+func TestSessionsLeaveTheMessages(t *testing.T) {
+	l := inMemory(t)
+	for range Kept - keptReading {
+		l.Add(message(api.Sent))
+	}
+	for range 3 * Kept {
+		l.Add(api.Activity{Kind: api.Reading, Protocol: api.IMAP, Account: "a@x.test", Time: time.Now(), Ended: api.ByProgram})
+	}
+	messages := 0
+	for _, a := range l.After(0) {
+		if a.Kind == api.Message {
+			messages++
+		}
+	}
+	if messages != Kept-keptReading {
+		t.Errorf("%d messages are left, want %d", messages, Kept-keptReading)
+	}
+	if failed := l.Failures(time.Time{}, 5); len(failed) != 0 {
+		t.Errorf("%d have failed: %+v", len(failed), failed[0])
+	}
+}

@@ -1,7 +1,6 @@
 package imapd
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/waxseal/waxseal/proxy/mailbox"
@@ -32,11 +31,6 @@ func refused(r *mailbox.Refusal) answer {
 
 // bye is the untagged BYE, without its line end.
 func bye(words string) string { return "* BYE " + oneLine(words) }
-
-// Busy is what a mail program hears that is turned away because the limit of connections is reached.
-func Busy(limit int) []byte {
-	return []byte(bye(fmt.Sprintf("Waxseal already has %d connections, its limit; try again later", limit)) + "\r\n")
-}
 
 // oneLine is text that can stand at the end of a response line: printable ASCII.
 func oneLine(text string) string {

@@ -51,12 +51,6 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
-func TestBusy(t *testing.T) {
-	if got := string(Busy(40)); got != "* BYE Waxseal already has 40 connections, its limit; try again later\r\n" {
-		t.Errorf("got %q", got)
-	}
-}
-
 // Words of others stay in their line.
 func TestAnswerIsOneLine(t *testing.T) {
 	problem := &api.Problem{What: api.Say("x\r\n* BYE \x00\u00e9" + strings.Repeat("y", 5000))}

@@ -93,28 +93,15 @@ func (d *connector) connect(ctx context.Context, b account, s stage) (*link, err
 		switch {
 		case !ok || ctx.Err() != nil:
 			return nil, err
-		case stale(refused) && !renewed:
+		case refused.RefusesLogin() && !renewed:
 			renewed = true
 			b.Reject(token)
-		case (stale(refused) || notConnected(refused.Text)) && len(users) > 1:
+		case (refused.RefusesLogin() || notConnected(refused.Text)) && len(users) > 1:
 			users = users[1:]
 		default:
 			return nil, err
 		}
 	}
-}
-
-// stale reports whether a refusal may be the token's fault, or the user name's. An ALERT is for a person, and
-// BAD means that the server did not look at the token.
-func stale(e *mailbox.ServerError) bool {
-	if e.Op != "AUTHENTICATE" || e.Status != "NO" {
-		return e.Report != ""
-	}
-	switch e.Code {
-	case "", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED":
-		return true
-	}
-	return e.Report != ""
 }
 
 // try makes one connection and logs in.

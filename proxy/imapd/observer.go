@@ -12,7 +12,8 @@ const (
 )
 
 // observer follows what a provider says after the login: lines and literals, nothing more. So it knows the
-// boundaries, where another response may stand. After COMPRESS (RFC 4978) it knows nothing any more.
+// boundaries, where another response may stand. After COMPRESS (RFC 4978) it knows nothing any more: nothing can
+// be said then, and any place is as good as another to end.
 //
 // said and asked may be called by two goroutines.
 type observer struct {
@@ -34,12 +35,12 @@ type observer struct {
 }
 
 // said sees bytes of the provider. It returns how many of them lie before the last boundary, -1 if there is
-// none.
+// none. What is compressed may end with any piece, or a stop would wait for a program that only idles.
 func (o *observer) said(p []byte) (boundary int) {
 	boundary = -1
 	for i := 0; i < len(p); {
 		if o.blind {
-			return -1
+			break
 		}
 		if o.literal > 0 {
 			n := int(min(o.literal, int64(len(p)-i)))
@@ -60,7 +61,7 @@ func (o *observer) said(p []byte) (boundary int) {
 		}
 	}
 	if o.blind {
-		return -1
+		return len(p)
 	}
 	return boundary
 }

@@ -39,8 +39,11 @@ func New(hall *mailbox.Hall) *Server {
 }
 
 // Accounts says which accounts do IMAP, by address. Before its login, a mail program is offered what the
-// providers of all of them offer.
-func (s *Server) Accounts(addresses []string) { s.connector.known.Accounts(addresses) }
+// providers of all of them offer. Connections that are kept for accounts that are no longer the same end.
+func (s *Server) Accounts(addresses []string) {
+	s.connector.known.Accounts(addresses)
+	s.spares.dropRemoved()
+}
 
 // Drop closes the connections that are kept for coming logins, as after sleep or a change of network.
 func (s *Server) Drop() { s.spares.dropAll() }

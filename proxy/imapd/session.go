@@ -227,7 +227,7 @@ func room(sessions, limit int64) bool { return limit == 0 || 2*(sessions+1) <= l
 
 // farewell is what the mail program hears when others end its session.
 func (s *session) farewell(by api.EndedBy) []byte {
-	if s.watch.saidBye || s.watch.loggedOut.Load() {
+	if s.watch.saidBye || s.watch.blind || s.watch.loggedOut.Load() {
 		return nil
 	}
 	switch by {

@@ -143,6 +143,17 @@ func (s *spares) drop(address string) {
 	}
 }
 
+// dropRemoved closes the spares of accounts that were removed or changed.
+func (s *spares) dropRemoved() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for address, sp := range s.kept {
+		if sp.box.Removed() {
+			s.drop(address)
+		}
+	}
+}
+
 // dropAll closes all spares, as after sleep or a change of network.
 func (s *spares) dropAll() {
 	s.mu.Lock()

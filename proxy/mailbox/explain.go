@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,7 +61,7 @@ func subjectOf(box *Mailbox, p api.Protocol) subject {
 // say makes a Text that may name the account, the provider and its mail server.
 func (s subject) say(key string, pairs ...string) api.Text {
 	var used []string
-	for _, place := range []struct{ name, value string }{{"Account", s.account}, {"Provider", s.provider}, {"Host", s.host}, {"Key", string(s.protocol)}} {
+	for _, place := range []struct{ name, value string }{{"Account", s.account}, {"Provider", s.provider}, {"Host", s.host}, {"Key", string(s.protocol)}, {"Protocol", s.protocol.Label().String()}} {
 		if strings.Contains(key, "{{."+place.name+"}}") {
 			used = append(used, place.name, place.value)
 		}
@@ -117,8 +118,13 @@ func explainScope(s subject, err error) *api.Problem {
 	if !ok {
 		return nil
 	}
-	p := s.lasting(api.ReadingNotGranted, "5.7.8", "", "Sign in again and allow reading mail.")
-	p.What = api.Say(sentence(e.Why()))
+	p := s.lasting(api.ReadingNotGranted, "5.7.8", "Permission to read mail with {{.Protocols}} was not granted (missing: {{.Scopes}}).",
+		"Sign in again and allow reading mail.", "Protocols", e.Protocols(), "Scopes", strings.Join(e.Missing, " "))
+	if slices.Contains(e.Uses, string(api.SMTP)) {
+		p.What = s.say("Permission to send mail was not granted (missing: {{.Scopes}}).", "Scopes", strings.Join(e.Missing, " "))
+		p.State, p.Cure = api.NeedsConsent, s.say("Sign in again and allow sending mail.")
+	}
+	p.Said = e.Description
 	switch e.Reason.Class() {
 	case oauth.ByAdmin:
 		p.State, p.Cure = api.NeedsAdmin, api.Say(sentence(e.Reason.Cure()))
@@ -250,7 +256,7 @@ func explainLogin(s subject, err error) *api.Problem {
 	case errors.Is(err, dial.ErrNoOAuth):
 		return s.lasting(api.Unusable, "5.7.4", "{{.Provider}}’s mail server {{.Host}} offers no sign-in with OAuth.", "Check that {{.Key}} in the configuration is the server for mail programs.")
 	case errors.Is(err, dial.ErrNotLoopback):
-		return s.lasting(api.Unusable, "5.7.4", "{{.Key}}_tls = \"none\" is for servers on this computer only.", "Use \"starttls\" or \"implicit\" for {{.Provider}}.")
+		return s.lasting(api.Unusable, "5.7.4", "Connecting without TLS, as {{.Key}}_tls says, is for servers on this computer only.", "Use \"starttls\" or \"implicit\" for {{.Provider}}.")
 	}
 	return nil
 }

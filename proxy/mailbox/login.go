@@ -93,14 +93,18 @@ func (r *Refusal) Told(reply string) {
 	if host, _, err := net.SplitHostPort(client); err == nil {
 		client = host
 	}
+	account := r.Problem.Account
+	if r.Box != nil {
+		account = r.Box.Address
+	}
 	result := api.Refused
 	if r.Kind == Passing || r.Kind == LockedOut {
 		result = api.Deferred
 	}
 	r.hall.Remember(api.Activity{
-		Kind: api.Login, Time: time.Now(), Session: r.client.ID, Protocol: r.client.Protocol, Account: r.Problem.Account, Client: client,
+		Kind: api.Login, Time: time.Now(), Session: r.client.ID, Protocol: r.client.Protocol, Account: account, Client: client,
 		Result: result, Own: true, Problem: r.Problem,
-	}, reply, r.Problem.Account)
+	}, reply, account)
 }
 
 // Login checks a mail program's user name and local password and counts the connection for the

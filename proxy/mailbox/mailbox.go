@@ -56,6 +56,14 @@ func TokenBreaker(p config.Provider) string { return "token " + endpoint(p.Token
 func MailBreaker(p config.Provider) string  { return ServerBreaker(p, api.SMTP) }
 func IsMailBreaker(name string) bool        { return !strings.HasPrefix(name, "token ") }
 
+// BreakerProtocol is the protocol of the server that a breaker stands before; "" for a token endpoint.
+func BreakerProtocol(name string) api.Protocol {
+	if protocol, _, _ := strings.Cut(name, " "); protocol != "token" {
+		return api.Protocol(protocol)
+	}
+	return ""
+}
+
 // ServerBreaker names the breaker of a provider's server for a protocol.
 func ServerBreaker(p config.Provider, protocol api.Protocol) string {
 	address, _ := p.Server(protocol)

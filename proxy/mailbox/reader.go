@@ -1,11 +1,16 @@
 package mailbox
 
 import (
+	"cmp"
+	"errors"
 	"sync/atomic"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/dial"
+	"github.com/waxseal/waxseal/proxy/oauth"
 )
 
 // reading are the gauges and totals of one protocol for reading, of all accounts.
@@ -49,7 +54,7 @@ type Reader struct {
 
 	spare     atomic.Bool
 	lastLogin atomic.Pointer[time.Time]
-	trouble   atomic.Pointer[api.Problem] // why the last login at the provider failed; nil if it worked
+	trouble   atomic.Pointer[api.Problem] // why the provider refused the last login; nil if it did not
 }
 
 // End is how a session ended.
@@ -76,7 +81,7 @@ func (r *Reader) Begin(c *Client) (end func(End)) {
 			"bytes_down", e.Down, "bytes_up", e.Up, "seconds", now.Sub(start).Seconds())
 		r.hall.Remember(api.Activity{
 			Kind: api.Reading, Time: now, Session: c.ID, Protocol: r.protocol, Account: r.box.Address, Took: now.Sub(start),
-			Result: api.Sent, Ended: e.Why, Down: e.Down, Up: e.Up,
+			Ended: e.Why, Down: e.Down, Up: e.Up,
 		}, e.Said, r.box.Address)
 	}
 }
@@ -115,14 +120,31 @@ func (r *Reader) Spare(there bool) {
 }
 
 // Note remembers how the last login at the provider ended; nil means that it worked. A failure that
-// is neither the account's nor its server's changes nothing.
+// is neither the account's nor its server's changes nothing, nor does one of the sign-in, whose state
+// is known without a login.
 func (r *Reader) Note(err error) {
 	if err == nil {
 		r.trouble.Store(nil)
-	} else if p := ExplainFor(r.box, r.protocol, err); p.State != "" {
+	} else if p := ExplainFor(r.box, r.protocol, err); p.State != "" && !ofSignIn(err) {
 		r.trouble.Store(p.Problem)
 	}
 	r.hall.Changed.Wake()
+}
+
+// ofSignIn reports whether an error came before the server for mail was asked.
+func ofSignIn(err error) bool {
+	if open, ok := errors.AsType[*breaker.OpenError](err); ok {
+		return !IsMailBreaker(open.Name)
+	}
+	return oauth.ReasonOf(err) != "" || errors.Is(err, keystore.ErrUnavailable)
+}
+
+// problem is why the account cannot read, as far as that is not due to its sign-in as a whole.
+func (r *Reader) problem() *api.Problem {
+	if err := r.box.Grant.Allows(string(r.protocol)); err != nil {
+		return ExplainFor(r.box, r.protocol, err).Problem
+	}
+	return r.trouble.Load()
 }
 
 // inherit takes over the counts of the account's previous mailbox.
@@ -135,7 +157,8 @@ func (r *Reader) inherit(before *Reader) {
 	}
 }
 
-func (r *Reader) status() api.ReadStatus {
+// status has the reader's state; signIn is what keeps all that the account does from working, or nil.
+func (r *Reader) status(signIn *api.Problem) api.ReadStatus {
 	st := api.ReadStatus{
 		Protocol: r.protocol, State: api.Unused, Sessions: r.sessions.Load(), Spare: r.spare.Load(), Limit: r.Limit(),
 		Logins: r.logins.Load(), Down: r.down.Load(), Up: r.up.Load(),
@@ -143,7 +166,7 @@ func (r *Reader) status() api.ReadStatus {
 	if at := r.lastLogin.Load(); at != nil {
 		st.State, st.LastLogin = api.Ready, *at
 	}
-	if p := r.trouble.Load(); p != nil {
+	if p := cmp.Or(signIn, r.problem()); p != nil {
 		st.State, st.Problem = p.State, p
 	}
 	return st

@@ -38,7 +38,7 @@ func (h *Hall) Remember(a api.Activity, told, own string) {
 	h.Changed.Wake()
 }
 
-var addressLike = regexp.MustCompile(`("[^"]*"|[^\s<>()\[\],;:"]*)@[^\s<>()\[\],;:"]+`)
+var addressLike = regexp.MustCompile("(\"[^\"]*\"|[^\\s<>()\\[\\],;:\"`]*)@[^\\s<>()\\[\\],;:\"`]+")
 
 // longestReply is the maximum length of a reply in the list of messages, in bytes.
 const longestReply = 500

@@ -28,12 +28,14 @@ func TestMinutes(t *testing.T) {
 
 func TestDiscreet(t *testing.T) {
 	for reply, want := range map[string]string{
-		"250 2.0.0 OK queued as 17":                           "250 2.0.0 OK queued as 17",
-		"550 5.1.1 <you@there.test>: no such user":            "550 5.1.1 <…>: no such user",
-		"550 5.1.10 Recipient You@there.test not found.":      "550 5.1.10 Recipient … not found.",
-		`550 <"quoted local"@there.test> no`:                  "550 <…> no",
-		"250 OK <17@host.there.test> [Hostname=x.there.test]": "250 OK <…> [Hostname=x.there.test]",
-		"550 5.7.60 ME@corp.test may not":                     "550 5.7.60 ME@corp.test may not",
+		"250 2.0.0 OK queued as 17":                                   "250 2.0.0 OK queued as 17",
+		"550 5.1.1 <you@there.test>: no such user":                    "550 5.1.1 <…>: no such user",
+		"550 5.1.10 Recipient You@there.test not found.":              "550 5.1.10 Recipient … not found.",
+		`550 <"quoted local"@there.test> no`:                          "550 <…> no",
+		"250 OK <17@host.there.test> [Hostname=x.there.test]":         "250 OK <…> [Hostname=x.there.test]",
+		"550 5.7.60 ME@corp.test may not":                             "550 5.7.60 ME@corp.test may not",
+		"Sign in again (`waxseal account reauthorize me@corp.test`).": "Sign in again (`waxseal account reauthorize me@corp.test`).",
+		"`you@there.test`":                                            "`…`",
 	} {
 		if got := discreet(reply, "me@corp.test"); got != want {
 			t.Errorf("%s\n got %s\nwant %s", reply, got, want)

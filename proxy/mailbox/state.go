@@ -73,8 +73,9 @@ func (b *Mailbox) Status(c Circumstances) api.AccountStatus {
 		Token:       api.Token{Expiry: token.Expiry, LastRefresh: token.LastRefresh, Unsaved: token.Unsaved},
 		ConsentUsed: c.Renewed,
 	}
+	signIn := cmp.Or(c.keystore(b), b.signInTrouble(token))
 	for _, r := range b.readers {
-		st.Reading = append(st.Reading, r.status())
+		st.Reading = append(st.Reading, r.status(signIn))
 	}
 	if a := c.Past.Last; a != nil {
 		st.LastMessage, st.LastResult = a.Time, a.Result
@@ -105,22 +106,9 @@ func (b *Mailbox) state(c Circumstances, token oauth.Status) (api.State, *api.Pr
 	if trouble != nil && trouble.State == api.NoPassword && b.Password.Known() {
 		trouble = nil // there is a password now
 	}
-	if b.Provider.ClientID == "" {
-		trouble = subjectOf(b, api.SMTP).notRegistered()
-	}
-	if token.Err != nil {
-		p := Explain(b, token.Err)
-		// While a refresh is in progress, only a lasting problem is certain.
-		if p.State != "" && (p.Lasting || token.State != oauth.Refreshing) {
-			trouble = p.Problem
-		}
-	}
-	reading := b.readTrouble()
+	trouble = cmp.Or(b.signInTrouble(token), trouble)
 	if trouble == nil || !trouble.Lasting {
 		trouble = cmp.Or(c.obstacle(b), trouble, c.unsent(b))
-	}
-	if reading != nil && (trouble == nil || reading.Lasting && !trouble.Lasting) {
-		trouble = reading
 	}
 	if trouble == nil {
 		return tokenStates[token.State], nil
@@ -128,31 +116,46 @@ func (b *Mailbox) state(c Circumstances, token oauth.Status) (api.State, *api.Pr
 	return trouble.State, trouble
 }
 
-// servers are the breakers in front of all that the account needs.
-func (b *Mailbox) servers() []breaker.Status {
-	var all []breaker.Status
-	for _, p := range b.Account.Does() {
-		all = append(all, b.Breaker(p).Status())
+// signInTrouble is why there is no access token, for whatever the account does; nil if there is one, or
+// that is not known.
+func (b *Mailbox) signInTrouble(token oauth.Status) (trouble *api.Problem) {
+	if b.Provider.ClientID == "" {
+		trouble = subjectOf(b, api.SMTP).notRegistered()
+	}
+	if token.Err != nil {
+		p := Explain(b, token.Err)
+		// While a refresh is in progress, only a lasting problem is certain. One that failed while the token is
+		// good keeps nothing from working yet.
+		passes := token.State == oauth.Refreshing || token.State == oauth.Ready && !token.Unsaved
+		if p.State != "" && (p.Lasting || !passes) {
+			trouble = p.Problem
+		}
+	}
+	return trouble
+}
+
+// servers are the breakers in front of what sending needs.
+func (b *Mailbox) servers() (all []breaker.Status) {
+	if b.Account.Uses(api.SMTP) {
+		all = append(all, b.Breaker(api.SMTP).Status())
 	}
 	return append(all, b.parts.Tokens.Get(TokenBreaker(b.Provider)).Status())
 }
 
-// readTrouble is why the last login for reading failed; a lasting problem comes first.
-func (b *Mailbox) readTrouble() (found *api.Problem) {
-	for _, r := range b.readers {
-		if p := r.trouble.Load(); p != nil && (found == nil || p.Lasting && !found.Lasting) {
-			found = p
-		}
+// keystore is why the account's secrets cannot be read; nil if they can.
+func (c Circumstances) keystore(b *Mailbox) *api.Problem {
+	if c.Secrets == nil {
+		return nil
 	}
-	return found
+	p := *c.Secrets
+	p.Account = b.Address
+	return &p
 }
 
 // obstacle is what keeps the account from sending though it is not the account's own.
 func (c Circumstances) obstacle(b *Mailbox) *api.Problem {
-	if c.Secrets != nil {
-		p := *c.Secrets
-		p.Account = b.Address
-		return &p
+	if p := c.keystore(b); p != nil {
+		return p
 	}
 	for _, server := range b.servers() {
 		if server.State != breaker.Closed {

@@ -61,10 +61,13 @@ func (g *Grant) lacking(use string, granted []string) (missing []string) {
 		return missing
 	}
 	// Of several, one for something else may be missing: an imported configuration asks for it.
-	return slices.DeleteFunc(missing, func(s string) bool {
-		s = strings.ToLower(s)
-		return !slices.ContainsFunc(purposes[use], func(word string) bool { return strings.Contains(s, word) })
-	})
+	return slices.DeleteFunc(missing, func(s string) bool { return !about(use, s) })
+}
+
+// about reports whether a scope says that it is for a use.
+func about(use, scope string) bool {
+	scope = strings.ToLower(scope)
+	return slices.ContainsFunc(purposes[use], func(word string) bool { return strings.Contains(scope, word) })
 }
 
 // refreshScope is the scope to name at a refresh where the provider wants one: what is asked for at a

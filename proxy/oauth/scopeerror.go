@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -43,20 +44,28 @@ func (e *ScopeError) Why() string {
 // Is makes it an [ErrScope].
 func (e *ScopeError) Is(target error) bool { return target == ErrScope }
 
-// notGranted says which permission is missing, in plain English.
-func notGranted(uses []string) string {
+// Protocols are the protocols for reading that are not granted, for people.
+func (e *ScopeError) Protocols() string { return reading(e.Uses) }
+
+// reading names the protocols for reading among uses.
+func reading(uses []string) string {
 	var protocols []string
 	for _, use := range uses {
 		if use != useSMTP {
 			protocols = append(protocols, strings.ToUpper(use))
 		}
 	}
-	reading := strings.Join(protocols, " and ")
+	return strings.Join(protocols, " and ")
+}
+
+// notGranted says which permission is missing, in plain English.
+func notGranted(uses []string) string {
+	protocols := reading(uses)
 	switch {
-	case len(protocols) == 0:
+	case protocols == "":
 		return "permission to send mail was not granted"
-	case len(protocols) == len(uses):
-		return "permission to read mail with " + reading + " was not granted"
+	case !slices.Contains(uses, useSMTP):
+		return "permission to read mail with " + protocols + " was not granted"
 	}
-	return "permission to send mail, and to read it with " + reading + ", was not granted"
+	return "permission to send mail, and to read it with " + protocols + ", was not granted"
 }

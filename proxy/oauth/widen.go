@@ -18,11 +18,19 @@ func (g *Grant) Scopes() []string {
 // Allows reports what is missing for one of Config.Needs, with a [*ScopeError]. It is nil too as long
 // as it is not known what was granted, so it is asked after [Grant.Token].
 func (g *Grant) Allows(use string) error {
-	missing := g.lacking(use, g.Scopes())
-	if len(missing) == 0 {
+	granted := g.Scopes()
+	missing := g.lacking(use, granted)
+	if len(missing) == 0 || g.otherNames(use, missing, granted) {
 		return nil
 	}
 	return g.scopeError(ScopeMissing, []string{use}, missing)
+}
+
+// otherNames reports whether a provider may have other names for what it was asked for: it lists nothing of
+// that, and what is missing is not surely about the use. The mail server decides then.
+func (g *Grant) otherNames(use string, missing, granted []string) bool {
+	return g.cfg.GrantType != ClientCredentials && !slices.ContainsFunc(missing, func(s string) bool { return about(use, s) }) &&
+		!slices.ContainsFunc(g.cfg.Scopes, func(s string) bool { return contains(granted, s) })
 }
 
 func (g *Grant) scopeError(reason Reason, uses, missing []string) *ScopeError {

@@ -346,6 +346,23 @@ func TestPartOfAConsent(t *testing.T) {
 	}
 }
 
+// A provider with one permission for everything, which its answers name otherwise than it is asked for, was not let read.
+func TestScopesOfOtherNames(t *testing.T) {
+	for _, tt := range []struct {
+		asked, granted string
+		allowed        bool
+	}{
+		{"mail-w", "mail-w", true}, {"mail-w", "https://mail.provider.test/", true}, {imapScope, sendScope, false}, {imapScope, "https://mail.provider.test/", false},
+	} {
+		g := New(Config{Scopes: []string{tt.asked}, Needs: map[string][]string{"imap": {tt.asked}}}, me, Deps{Secrets: keystore.Memory()})
+		g.granted = []string{tt.granted}
+		if err := g.Allows("imap"); (err == nil) != tt.allowed {
+			t.Errorf("asked for %s, granted %s: %v", tt.asked, tt.granted, err)
+		}
+		g.Close(t.Context())
+	}
+}
+
 // TestRoles: Microsoft writes into a program's token what an administrator has granted it.
 func TestRoles(t *testing.T) {
 	token := func(claims string) string {

@@ -2,17 +2,10 @@ package popd
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/waxseal/waxseal/proxy/mailbox"
 )
-
-// Busy is the greeting of a connection beyond the limit of connections. A -ERR in the greeting is shown by mail
-// programs, without a question for the password.
-func Busy(limit int) []byte {
-	return fmt.Appendf(nil, "-ERR [SYS/TEMP] Waxseal already has %d connections, its limit; try again later\r\n", limit)
-}
 
 const pausedGreeting = "-ERR [SYS/TEMP] Waxseal is paused. Resume it from its icon or with `waxseal resume`"
 

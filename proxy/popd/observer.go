@@ -17,7 +17,8 @@ const (
 // observer follows a session after its login, so that it is known where it may be ended without
 // harm: behind a status line, or behind the end of a multi-line answer (RFC 1939 section 3). Which
 // answers have more than one line depends on the commands. It changes nothing. What it does not
-// understand makes it blind for good: then there is no such place.
+// understand makes it blind for good: then any place is as good as another, or a stop would wait for a program
+// that does nothing.
 //
 // Up and Down may be called by two goroutines.
 type observer struct {
@@ -62,7 +63,7 @@ func (o *observer) Up(p []byte) {
 }
 
 // Down follows what the provider sends. It returns how much of p lies before the last boundary, which is
-// the end of an answer; -1 if p holds none, or if nobody knows.
+// the end of an answer; -1 if p holds none.
 func (o *observer) Down(p []byte) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -78,7 +79,7 @@ func (o *observer) Down(p []byte) int {
 		}
 	}
 	if o.blind {
-		return -1
+		return len(p)
 	}
 	return boundary
 }

@@ -78,8 +78,8 @@ func observe(up, down string, r *rand.Rand) (boundary int, o *observer) {
 func TestObserverCountsNoEndlessPipeline(t *testing.T) {
 	o := &observer{}
 	o.Up(bytes.Repeat([]byte("NOOP\r\n"), maxAhead+1))
-	if o.Down([]byte("+OK\r\n")) != -1 {
-		t.Error("it still counts")
+	if got := o.Down([]byte("+O")); !o.blind || got != 2 { // any place will do
+		t.Errorf("it still counts: %d", got)
 	}
 }
 

@@ -48,12 +48,16 @@ type failure struct {
 // run serves the connection until its end. begun is told when the provider has let the program in, and
 // what it returns is told how the session ended.
 func (s *session) run(begun func() (count func(down, up int64), end func(mailbox.End))) {
-	program, rest, err := s.begin()
+	var count func(down, up int64)
+	var end func(mailbox.End)
+	program, rest, err := s.begin(func() { count, end = begun() })
 	if err != nil {
+		if end != nil {
+			end(mailbox.End{Why: api.ByProgram})
+		}
 		s.left(err)
 		return
 	}
-	count, end := begun()
 	o := &observer{}
 	through := &splice.Splice{
 		Client: program, FromClient: rest, Up: o.Up,
@@ -67,9 +71,9 @@ func (s *session) run(begun func() (count func(down, up int64), end func(mailbox
 	end(s.ending(through.Run(s.ctx), o))
 }
 
-// begin goes as far as the provider's welcome. It runs on a goroutine of its own: a login reaches deep, into
+// begin goes as far as the provider's welcome; in is called before the program hears it. It runs on a goroutine of its own: a login reaches deep, into
 // TLS, keystore and token, and a stack that has grown does not shrink.
-func (s *session) begin() (program net.Conn, rest []byte, err error) {
+func (s *session) begin(in func()) (program net.Conn, rest []byte, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -82,6 +86,7 @@ func (s *session) begin() (program net.Conn, rest []byte, err error) {
 		if err = s.talk.run(); err != nil {
 			return
 		}
+		in()
 		s.talk.conn.Say(s.drop.welcome)
 		err = s.talk.conn.Flush()
 	}()

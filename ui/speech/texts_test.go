@@ -210,15 +210,16 @@ func spoken(t *testing.T) texts {
 		parse(t, folder).collect(t, all, faces, []string{"trn", "plural", "lang.N"}, nil)
 	}
 	engine := speaking{"Say": {0}, "api.Say": {0}, "s.say": {0}, "found": {0}, "problem": {0, 1}, ".warn": {0}, "note": {1}, ".passing": {2, 3}, ".lasting": {2, 3}}
-	for _, folder := range []string{"proxy/api", "proxy/config", "proxy/machine", "proxy"} {
+	for _, folder := range []string{"proxy/api", "proxy/config", "proxy/machine", "proxy/mailbox", "proxy/smtpd", "proxy"} {
 		parse(t, folder).collect(t, all, engine, nil, []string{
-			"m.what", "m.cure", "keystoreWords[reason]", "keystore.Cure(err)", // tables
-			"sentence(reason.What())", "sentence(reason.Cure())", "a.label", "a.headline", "p.NoOAuth", // asked below
+			"m.what", "m.cure", "keystoreWords[reason]", "keystore.Cure(err)", "mailbox.ProxyCure", // tables, or collected there
+			"sentence(reason.What())", "sentence(reason.Cure())", "sentence(e.Reason.Cure())", "a.label", "a.headline", "p.NoOAuth", // asked below
 		})
 	}
-	server := parse(t, "proxy")
+	server := parse(t, "proxy/mailbox")
 	server.table(t, all, "meanings", 3, 4)
 	server.table(t, all, "keystoreWords")
+	server.table(t, all, "readMeanings", 3, 4)
 	parse(t, "keystore").table(t, all, "failures", 2, 3)
 	for _, s := range api.States {
 		all.add(t, s.Label().Key, false)

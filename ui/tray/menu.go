@@ -120,14 +120,15 @@ func calm(a api.AccountStatus) int {
 	return 1
 }
 
-func needsSomebody(a api.AccountStatus) bool { return a.State.Severity() == api.NeedsSomebody }
+func needsSomebody(a api.AccountStatus) bool { return a.Severity() == api.NeedsSomebody }
 
 // stateText is an account's state in a few words.
 func stateText(a api.AccountStatus) string {
-	if a.Messages > 0 && a.State.Severity() <= api.Busy {
+	if a.Messages > 0 && a.Severity() <= api.Busy {
 		return lang.L("sending")
 	}
-	return speech.Say(a.State.Label())
+	state, _, _ := a.Overall()
+	return speech.Say(state.Label())
 }
 
 // statusLine is the overall state in one line.
@@ -144,7 +145,7 @@ func statusLine(s State) string {
 	}
 	return strings.Join([]string{
 		plural("{{.N}} accounts", int64(len(s.Accounts))),
-		plural("{{.N}} connections", s.Connections),
+		plural("{{.N}} connections", s.Programs()),
 		plural("{{.N}} messages", s.Messages),
 	}, " · ")
 }

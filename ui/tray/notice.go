@@ -39,6 +39,7 @@ type Notice struct {
 	Others   int       // with AccountFault: how many more accounts have the same trouble
 	State    api.State // of the account, the provider or the keystore
 	Provider string    // of the account, or the one that has trouble
+	Reading  bool      // it is about reading mail; with ProviderBack: some account there reads
 	Address  string    // with PortLost: where no mail is accepted
 	Version  string    // with NewRelease; letters, digits, dots and hyphens only, see package updates
 }
@@ -77,6 +78,9 @@ func (n Notice) text() (title, body string) {
 	case ProviderLost:
 		return speech.Say(n.State.Headline(n.Provider)), lang.L("Waxseal keeps trying. Mail programs are told to try again later.")
 	case ProviderBack:
+		if n.Reading {
+			return lang.L("{{.Provider}} works again", names), lang.L("Mail programs can send waiting messages and read mail now.")
+		}
 		return lang.L("Sending through {{.Provider}} works again", names), lang.L("Mail programs can send waiting messages now.")
 	case PortLost:
 		return lang.L("Waxseal can’t accept mail"), lang.L("Another program uses {{.Address}}. Click to choose another port.", names)
@@ -103,9 +107,15 @@ func (n Notice) text() (title, body string) {
 func (n Notice) faultText(names map[string]any) (title, body string) {
 	title = lang.L("{{.Account}} can’t send mail", names)
 	body = lang.L("The reason: {{.State}} ({{.Provider}}). Click to see what to do.", names)
+	if n.Reading {
+		title = lang.L("{{.Account}} can’t read mail", names)
+	}
 	if n.State == api.NeedsConsent {
 		title = lang.L("Sign in again: {{.Account}}", names)
 		body = lang.L("{{.Provider}} accepts no mail from this account until you have signed in. Click to sign in.", names)
+		if n.Reading {
+			body = lang.L("Mail programs can’t read this account’s mail at {{.Provider}} until you have signed in. Click to sign in.", names)
+		}
 	}
 	if n.Others > 0 {
 		title += " (" + lang.N("and {{.N}} more accounts", n.Others, names) + ")"
@@ -163,24 +173,25 @@ func (t Told) Notices(s State) ([]Notice, Told) {
 func (next *Told) faults(t Told, s State) (out []Notice) {
 	for _, a := range s.Accounts {
 		before, told := t.accounts[a.Address]
+		state, _, protocol := a.Overall()
 		switch {
 		case needsSomebody(a):
-			next.accounts[a.Address] = a.State
-		case told && a.State != api.Ready:
+			next.accounts[a.Address] = state
+		case told && state != api.Ready:
 			next.accounts[a.Address] = before
 			continue
 		default:
 			continue
 		}
-		keystore := s.Keystore.Problem != nil && (a.State == api.KeystoreLocked || a.State == api.KeystoreFailed)
-		if before == a.State || keystore {
+		keystore := s.Keystore.Problem != nil && (state == api.KeystoreLocked || state == api.KeystoreFailed)
+		if before == state || keystore {
 			continue
 		}
-		if i := slices.IndexFunc(out, func(n Notice) bool { return n.State == a.State }); i >= 0 {
+		if i := slices.IndexFunc(out, func(n Notice) bool { return n.State == state && n.Reading == protocol.Reads() }); i >= 0 {
 			out[i].Others++
 			continue
 		}
-		out = append(out, Notice{Kind: AccountFault, Account: a.Address, State: a.State, Provider: a.Name})
+		out = append(out, Notice{Kind: AccountFault, Account: a.Address, State: state, Provider: a.Name, Reading: protocol.Reads()})
 	}
 	return out
 }
@@ -196,8 +207,10 @@ func (next *Told) outages(t Told, s State) []Notice {
 	trying := slices.ContainsFunc(s.Breakers, func(b api.Breaker) bool { return b.State == api.HalfOpen })
 	switch {
 	case !troubled && !(trying && !t.passing.IsZero()):
-		if sends := func(a api.AccountStatus) bool { return a.Name == t.lost && a.State.Severity() <= api.Busy }; t.lost != "" && slices.ContainsFunc(s.Accounts, sends) {
-			return []Notice{{Kind: ProviderBack, Provider: t.lost}}
+		works := func(a api.AccountStatus) bool { return a.Name == t.lost && a.Severity() <= api.Busy }
+		reads := func(a api.AccountStatus) bool { return a.Name == t.lost && a.Reads() }
+		if t.lost != "" && slices.ContainsFunc(s.Accounts, works) {
+			return []Notice{{Kind: ProviderBack, Provider: t.lost, Reading: slices.ContainsFunc(s.Accounts, reads)}}
 		}
 		return nil
 	case t.passing.IsZero():

@@ -9,14 +9,25 @@ import (
 
 // Every state of an account has an icon, a line in the menu and, where it needs
 // somebody, a notification, in both languages.
-func TestEveryStateIsShown(t *testing.T) {
+func TestEveryStateIsShown(t *testing.T) { everyStateIsShown(t, account1) }
+
+// The state of reading alone is shown as that of sending is.
+func TestEveryStateOfReadingIsShown(t *testing.T) {
+	everyStateIsShown(t, func(state api.State) api.AccountStatus {
+		a := account1(api.Unused)
+		a.Reading = []api.ReadStatus{{Protocol: api.IMAP, State: api.Unused}, {Protocol: api.POP, State: state}}
+		return a
+	})
+}
+
+func everyStateIsShown(t *testing.T, account func(api.State) api.AccountStatus) {
 	defer english(t)
 	icons := map[api.Severity]icon{api.Fine: fine, api.Busy: fine, api.Passing: waiting, api.NeedsSomebody: attention}
 	inEnglish := map[api.State][]string{}
 	for _, name := range []string{"en", "de"} {
 		language(t, name)
 		for _, state := range api.States {
-			s := after(0, serving(func(s *State) { s.Accounts = []api.AccountStatus{account1(state)} }))
+			s := after(0, serving(func(s *State) { s.Accounts = []api.AccountStatus{account(state)} }))
 			m := menuOf(s)
 			if want := icons[state.Severity()]; m.icon != want {
 				t.Errorf("%s: the icon is %s, want %s", state, m.icon, want)
