@@ -64,7 +64,7 @@ var accountSamples = []sample{
 	{"account-changing", oauth.ErrClosed},
 	{"reading-not-granted", &oauth.ScopeError{Account: example.account, Uses: []string{"imap"}, Missing: []string{"https://example.com/imap"}, Reason: oauth.ScopeMissing}},
 	{"reading-needs-admin", &oauth.ScopeError{Account: example.account, Uses: []string{"imap"}, Missing: []string{"https://example.com/imap"}, Reason: oauth.AdminConsent}},
-	{"sending-not-granted", &oauth.ScopeError{Account: example.account, Uses: []string{"smtp", "imap"}, Missing: []string{"https://example.com/smtp"}, Reason: oauth.ScopeMissing}},
+	{"sending-not-granted", &oauth.ScopeError{Account: example.account, Uses: []string{"smtp"}, Missing: []string{"https://example.com/smtp"}, Reason: oauth.ScopeMissing}},
 	{"sign-in-proxy", tokenError(&dial.ProxyError{Proxy: "proxy.example.com:3128"})},
 	{"sign-in-web-page", &oauth.EndpointError{Reason: oauth.WebPage}},
 	{"sign-in-server", &oauth.EndpointError{Reason: oauth.Passing}},
