@@ -11,8 +11,9 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # mail server that asks that provider about tokens.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
 	neomutt mailutils php-cli libphp-phpmailer node-nodemailer ruby ca-certificates openssl \
-	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 \
+	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 nsis zip \
 	chromium nodejs npm dovecot-core dovecot-submissiond \
+	lintian rpm appstream groff-base xz-utils \
 	$(WINDOW) $(DESKTOP)
 
 # What building the window needs on Linux, and a desktop to test it on.
@@ -32,19 +33,29 @@ VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 
 # Registrations to build in, for anyone who distributes Waxseal: see docs/providers.md.
 CLIENTS ?=
-LDFLAGS  = -s -w -X main.version=$(VERSION) -X 'github.com/waxseal/waxseal/proxy/config.builtClients=$(CLIENTS)'
-ifeq ($(GUI),yes)
-BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)"
-else
-BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "$(LDFLAGS)"
+
+# The public key (minisign's) of whoever makes the releases: with it, the program says that there is a newer
+# one. Packages of a distribution leave it empty, and then nothing is ever asked.
+UPDATE_KEY ?=
+COMMIT     ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE       ?= $(shell git log -1 --format=%cI 2>/dev/null)
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.buildDate=$(DATE) -X main.updateKey=$(UPDATE_KEY) -X 'github.com/waxseal/waxseal/proxy/config.builtClients=$(CLIENTS)'
+ifeq ($(GUI)$(GOOS),yeswindows)
+LDFLAGS += -H=windowsgui
 endif
+ifeq ($(GUI),yes)
+BUILD    = CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS) -buildid= $(LINK)"
+else
+BUILD    = CGO_ENABLED=0 go build -tags nogui -trimpath -ldflags "$(LDFLAGS) -buildid= $(LINK)"
+endif
+ARCH     ?= $(shell go env GOARCH)
 STAGE    = @.ci/stage
 
 # `make packages` may have put promtool here.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package measure-desktop test packages fmt-check floor vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run build package package-headless package-test image measure-desktop test packages fmt-check floor vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## list the commands
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -58,11 +69,27 @@ run: build ## build Waxseal and run it with your accounts
 build: ## build bin/waxseal, with its window if there is a display (or GUI=yes, GUI=no)
 	@mkdir -p bin
 	@$(if $(filter yes,$(GUI)),[ "$$(go env GOOS)" != linux ] || .ci/packages $(WINDOW))
+	@$(if $(filter windows,$(GOOS)),.ci/windows-resource "$(VERSION)" cmd/waxseal)
 	@$(BUILD) -o $(or $(OUT),bin/) ./cmd/waxseal
 
-package: ## build the desktop packages in dist/: Linux archive, .deb and Windows program
-	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 zip
+package: ## build the desktop packages in dist/: .deb, .rpm and archive for Linux, the Windows installer; PACKAGE=linux for some of them
+	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 nsis zip xz-utils
 	@CLIENTS='$(CLIENTS)' .ci/package "$(VERSION)" dist
+
+image: ## make a container image in dist/, an OCI archive, without a container engine; ARCH=arm64 for another architecture
+	@mkdir -p dist bin/image
+	@$(MAKE) --no-print-directory build GUI=no GOOS=linux GOARCH=$(ARCH) OUT=bin/image/
+	@GOOS= GOARCH= SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} go run ./.ci/image -program bin/image/waxseal \
+		-version '$(VERSION)' -commit '$(COMMIT)' -arch $(ARCH) -o 'dist/waxseal-$(VERSION)-linux-$(ARCH)-oci.tar'
+	@ls -l 'dist/waxseal-$(VERSION)-linux-$(ARCH)-oci.tar'
+
+package-headless: ## build the archives and Linux packages without a window in dist/, for every system
+	@.ci/packages xz-utils
+	@CLIENTS='$(CLIENTS)' go run ./.ci/dist headless "$(VERSION)" dist
+
+package-test: ## build the Linux packages in two clones, compare them, and install, upgrade and purge them in a minimal Debian (takes minutes)
+	@.ci/packages $(WINDOW) xz-utils lintian rpm appstream mmdebstrap
+	@.ci/package-test "$(VERSION)"
 
 measure-desktop: ## measure what the program uses while its window is closed
 	@.ci/packages $(WINDOW) $(DESKTOP)
@@ -82,13 +109,13 @@ floor:
 	$(STAGE) "go.mod's Go" .ci/floor
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/image ./.ci/dist
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui,ci ./...
 	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/image ./.ci/dist
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
 
 gosec: ## look for security mistakes (the first time, compiling gosec takes minutes)
@@ -98,7 +125,7 @@ rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
 
 race: ## run the Go tests with the race detector, and those of the window's looks without
-	$(STAGE) "go test -race" go run ./.ci/tests -race -timeout 20m -tags nogui ./...
+	$(STAGE) "go test -race" go run ./.ci/tests -race -timeout 20m -tags nogui ./... ./.ci/dist
 	$(STAGE) "go test window" env CGO_ENABLED=0 go run ./.ci/tests -tags nogui ./ui
 
 e2e: packages e2e-tests ## test the program with a real provider, browser, keychain and mail server
@@ -131,8 +158,8 @@ bench-go: ## run the Go benchmarks and compare them with the first run
 icons: ## make the PNG and ICO icons from the SVG drawings in assets/icon
 	@.ci/icons
 
-golden: ## rewrite the window's golden files; look at `git diff` and the pictures before you commit
-	@CGO_ENABLED=0 go test -tags nogui ./ui ./ui/speech -run 'Stories|Translations' -update
+golden: ## rewrite the window's golden files and docs/troubleshooting.md; look at `git diff` and the pictures before you commit
+	@CGO_ENABLED=0 go test -tags nogui ./ui ./ui/speech ./proxy/mailbox -run 'Stories|Translations|Troubleshooting$$' -update
 
 screenshots: ## make the pictures in docs/img from the window's storybook
 	@mkdir -p docs/img

@@ -1,5 +1,5 @@
 // Package assets holds the files that ship with the program: its icons, the
-// systemd user unit and desktop entry that packages install, and the Grafana
+// systemd units, desktop entry and AppStream data that packages install, and the Grafana
 // dashboard and Prometheus alert rules for monitoring Waxseal on a server.
 //
 // Packages copy the files from this folder. The program contains only those that

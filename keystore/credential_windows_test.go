@@ -40,6 +40,27 @@ func TestCredentialManager(t *testing.T) {
 	}
 }
 
+// Clear deletes what no account uses any more, and leaves other programs' secrets alone.
+func TestClear(t *testing.T) {
+	ours, other := System(credentialService+"-clear"), System(credentialService)
+	const key = "client/left"
+	for _, s := range []*Store{ours, other} {
+		if err := s.Set(t.Context(), key, noise(4096)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer other.Delete(context.Background(), key)
+	if err := Clear(credentialService + "-clear"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ours.Get(t.Context(), key); !errors.Is(err, ErrNotFound) {
+		t.Errorf("after Clear: %v", err)
+	}
+	if _, err := other.Get(t.Context(), key); err != nil {
+		t.Errorf("another service's secret: %v", err)
+	}
+}
+
 func readCredentials() error {
 	s := System(credentialService)
 	for _, n := range credentialSizes {

@@ -93,6 +93,23 @@ var failures = []failure{
 		"Check that the folder of the encrypted file exists, can be written to, and has space left."},
 }
 
+// Advice is what a person can do about a failure: in the system's keychain and in the encrypted file,
+// "" where it does not happen.
+type Advice struct {
+	Reason             Reason
+	Err                error // one with this reason
+	InKeychain, InFile string
+}
+
+// Advices are the cures of all failures, for the documentation.
+func Advices() []Advice {
+	all := make([]Advice, len(failures))
+	for i, f := range failures {
+		all[i] = Advice{f.reason, f.err, f.inKeychain, f.inFile}
+	}
+	return all
+}
+
 // failureOf finds the failure that err is.
 func failureOf(err error) (failure, bool) {
 	for _, f := range failures {

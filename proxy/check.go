@@ -105,6 +105,9 @@ func (s *Server) SendTest(ctx context.Context, address, to string, report func(a
 	if box == nil {
 		return mailbox.UnknownAccount(address)
 	}
+	if err := box.Uses(api.SMTP); err != nil {
+		return err
+	}
 	if err := config.CheckAddress(to); err != nil {
 		return &api.Problem{Lasting: true, What: api.Say("The recipient’s address {{.Why}}.", "Why", err.Error())}
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -54,6 +56,18 @@ func TestReadsWhatItSends(t *testing.T) {
 			t.Errorf("%+v, account %s", st, account.State)
 		}
 	})
+	recorded := httptest.NewRecorder()
+	r.server.Handler().ServeHTTP(recorded, httptest.NewRequest("GET", "http://127.0.0.1/metrics", nil))
+	g := r.gauges(api.IMAP)
+	for _, want := range []string{
+		`waxseal_read_connections_active{protocol="imap"} 0`, `waxseal_read_sessions_active{protocol="pop"} 0`, `waxseal_read_logins_total{protocol="imap"} 2`,
+		`waxseal_read_sessions_ended_total{by="program",protocol="pop"} 2`, `waxseal_smtp_connections_active 1`,
+		fmt.Sprintf(`waxseal_read_bytes_total{direction="down",protocol="imap"} %d`, g.Down),
+	} {
+		if !strings.Contains(recorded.Body.String(), want+"\n") {
+			t.Errorf("no %s in the metrics", want)
+		}
+	}
 	for _, a := range r.events(api.Reading) {
 		if a.Account != me || a.Ended != api.ByProgram || a.Down == 0 || a.Up == 0 || a.Failed() {
 			t.Errorf("%+v", a)

@@ -1,15 +1,19 @@
 package proxy
 
 import (
+	"bufio"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -128,6 +132,48 @@ func TestReadingRefused(t *testing.T) {
 		"too many simultaneous connections": {
 			upset: said(providertest.TooManyConnections, "-ERR [IN-USE] Too many simultaneous connections."), heal: quiet, sends: true,
 			imap: no, pop: "-ERR [IN-USE] ", words: "Too many simultaneous connections", result: api.Deferred, state: api.ProviderBusy,
+		},
+		"the server turns away": {
+			upset: func(r *rig) {
+				r.provider.SetFaults(providertest.Faults{
+					IMAP: at(providertest.StepGreeting, providertest.Action{Text: "BYE Come back later"}), POP: at(providertest.StepGreeting, providertest.Action{Text: "-ERR Come back later"}),
+				})
+			},
+			heal: quiet, sends: true,
+			imap: no, pop: sysTemp, words: "refuses the connection for now", result: api.Deferred, state: api.TurnedAway,
+		},
+		"an untrusted certificate": {
+			upset: func(r *rig) {
+				expired := at(providertest.StepTLS, providertest.Action{Expired: true})
+				r.provider.SetFaults(providertest.Faults{IMAP: expired, POP: expired})
+			},
+			heal: quiet, sends: true,
+			imap: no, pop: sysTemp, words: "isn't trusted", result: api.Deferred, state: api.Untrusted,
+		},
+		"no OAuth": {
+			provider: providertest.Options{Mechanisms: []string{"XOAUTH2"}, IMAP: providertest.Manners{Before: []string{"IMAP4rev1", "AUTH=PLAIN"}}},
+			upset: func(r *rig) {
+				r.provider.SetFaults(providertest.Faults{POP: func(e providertest.Event) providertest.Action {
+					if e.Line == "CAPA" {
+						return providertest.Action{Raw: "+OK\r\nSASL PLAIN\r\n.\r\n"}
+					}
+					return providertest.Action{}
+				}})
+			},
+			sends: true, imap: no + passwordIsRight, pop: sysPerm + passwordIsRight, words: "offers no sign-in with OAuth", result: api.Refused, state: api.Unusable,
+		},
+		"authenticated but not connected": {
+			provider: providertest.Options{IMAP: providertest.Exchange},
+			upset: func(r *rig) {
+				r.provider.SetFaults(providertest.Faults{IMAP: func(e providertest.Event) providertest.Action {
+					if strings.HasSuffix(e.Line, " NAMESPACE") {
+						return providertest.Action{Text: providertest.NotConnected}
+					}
+					return providertest.Action{}
+				}, POP: at(providertest.StepAuth, providertest.Action{Text: "-ERR User is authenticated but not connected."})})
+			},
+			heal: quiet, sends: true,
+			imap: no + passwordIsRight, pop: sysPerm + passwordIsRight, words: "did not open the mailbox of me@corp.test", result: api.Refused, state: api.ReadingDisabled,
 		},
 		"throttled": {
 			upset: said("NO [UNAVAILABLE] Request is throttled. Suggested Backoff Time: 279310 milliseconds", "-ERR [SYS/TEMP] Request is throttled."), heal: quiet, sends: true,
@@ -282,6 +328,36 @@ func TestTooManyConnectionsToRead(t *testing.T) {
 		first.conn.Close()
 		eventually(t, "it is counted out", func() bool { return r.gauges(p).Sessions == 0 && r.server.Snapshot().Clients == 1 })
 		r.reading(p, me)
+	})
+}
+
+// TestReadingFromElsewhere: on a network, a password is taken over TLS only.
+func TestReadingFromElsewhere(t *testing.T) {
+	bothWays(t, func(t *testing.T, p api.Protocol) {
+		r := newRig(t, rigOptions{reads: both})
+		ours, theirs := tcpPair(t)
+		client := r.server.hall.Admit(elsewhere{ours}, p, false)
+		serve := map[api.Protocol]func(*mailbox.Client){api.IMAP: r.server.imap.Serve, api.POP: r.server.pop.Serve}[p]
+		var served sync.WaitGroup
+		served.Go(func() { serve(client) })
+		t.Cleanup(func() { theirs.Close(); served.Wait() })
+		x := &reader{t: t, protocol: p, conn: theirs, r: bufio.NewReader(theirs)}
+		theirs.SetDeadline(time.Now().Add(patience))
+		greeting := x.line()
+		if p == api.IMAP && (!strings.Contains(greeting, "STARTTLS LOGINDISABLED") || strings.Contains(greeting, "AUTH=")) {
+			t.Errorf("greeting %q", greeting)
+		}
+		if got := x.login(me, password); x.ok(got) || !strings.Contains(got, map[api.Protocol]string{api.IMAP: "[PRIVACYREQUIRED]", api.POP: "STLS"}[p]) {
+			t.Errorf("in clear text: %q", got)
+		}
+		if got := x.do(map[api.Protocol]string{api.IMAP: "STARTTLS", api.POP: "STLS"}[p]); !x.ok(got) {
+			t.Fatalf("told %q", got)
+		}
+		over := tls.Client(theirs, &tls.Config{InsecureSkipVerify: true})
+		x.conn, x.r = over, bufio.NewReader(over)
+		if got := x.login(me, password); !x.ok(got) {
+			t.Errorf("over TLS: %q", got)
+		}
 	})
 }
 

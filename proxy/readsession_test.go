@@ -58,7 +58,7 @@ func TestProviderEndsASession(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 			eventually(t, "it is listed", func() bool { return len(r.events(api.Reading)) == 1 })
-			if a := r.events(api.Reading)[0]; a.Ended != api.ByProvider || "* BYE "+a.Reply != end.Line && end.Line != "" || a.Result.Failed() || a.Own {
+			if a := r.events(api.Reading)[0]; a.Ended != api.ByProvider || "* BYE "+a.Reply != end.Line && end.Line != "" || a.Failed() || a.Own {
 				t.Errorf("listed: %+v", a)
 			}
 			if g := r.gauges(api.IMAP); g.Sessions != 0 || g.Ended[api.ByProvider] != 1 {

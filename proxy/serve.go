@@ -27,6 +27,7 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 	s.wg.Go(func() { s.renewIdle(background) })
 	s.wg.Go(func() { s.tidy(background) })
 	s.wg.Go(func() { s.watchNetwork(background) })
+	s.wg.Go(func() { s.updates.Run(background) })
 	s.wg.Go(func() { s.history.Run(background, s.log) })
 	close(s.ready)
 	s.log.Info("serving", "addresses", s.addressList(), "accounts", len(s.hall.Mailboxes()))

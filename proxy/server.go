@@ -32,6 +32,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/popd"
 	"github.com/waxseal/waxseal/proxy/signin"
 	"github.com/waxseal/waxseal/proxy/smtpd"
+	"github.com/waxseal/waxseal/proxy/updates"
 )
 
 // Options are the parts and settings of a Server.
@@ -45,6 +46,7 @@ type Options struct {
 	LogFile    string           // the file of Log, to show to people; "" if there is none
 	LastCrash  string           // the report of a crash, to show to people; "" if there is none
 	Version    string
+	UpdateKey  string // with which the feed of releases is signed, see package updates; "" never asks for it
 
 	// Now returns the time; nil means time.Now. It is used where the wall clock counts:
 	// when tokens, connections, consents and certificates expire.
@@ -88,6 +90,7 @@ type Server struct {
 	clients dial.Clients
 
 	outbound dial.Proxies       // how providers are reached
+	updates  updates.Checker    // of newer releases of this program
 	watch    *machine.Watch     // notices that the machine slept or changed its network
 	retired  []*mailbox.Mailbox // their last messages may still be in flight
 
@@ -137,6 +140,11 @@ func New(o Options) (*Server, error) {
 	s.tokenBreakers, s.serverBreakers = s.newBreakers()
 	s.outbound.Set(o.Config.HTTPProxy)
 	s.clients.Proxies = &s.outbound
+	s.updates = updates.Checker{
+		Key: o.UpdateKey, Version: o.Version, File: updates.File(o.ConfigPath), Log: o.Log,
+		URL: func() string { return s.config().Updates }, HTTP: oauth.HTTPClient(nil, s.outbound.ForRequest),
+		Online: machine.Online, Changed: s.hall.Changed.Wake,
+	}
 	var err error
 	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
 		s.log.Warn("could not read when consents were last used", "err", err)

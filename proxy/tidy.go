@@ -11,6 +11,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/localtls"
 	"github.com/waxseal/waxseal/proxy/mailbox"
+	"github.com/waxseal/waxseal/proxy/updates"
 )
 
 // tidyEvery is how often the server checks whether it has become idle.
@@ -52,7 +53,7 @@ func (s *Server) tidyFolder() {
 	}
 	config.RemoveLeftovers(s.opts.ConfigPath)
 	certificate := filepath.Join(filepath.Dir(s.opts.ConfigPath), localtls.File)
-	for _, path := range []string{agesPath(s.opts.ConfigPath), historyPath(s.opts.ConfigPath), certificate, strings.TrimSuffix(certificate, ".crt") + ".key"} {
+	for _, path := range []string{agesPath(s.opts.ConfigPath), historyPath(s.opts.ConfigPath), updates.File(s.opts.ConfigPath), certificate, strings.TrimSuffix(certificate, ".crt") + ".key"} {
 		safeio.RemoveLeftovers(path)
 	}
 }

@@ -19,7 +19,7 @@ func (s *Server) Snapshot() api.Snapshot {
 	boxes, now := s.hall.Mailboxes(), time.Now()
 	snap := api.Snapshot{
 		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: state,
-		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(),
+		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(), Update: s.updates.Newer(),
 		Connections: s.hall.Stats.Clients.Of(api.SMTP).Load(), Clients: s.hall.Stats.Connections.Load(), Messages: s.hall.Stats.Messages.Load(),
 		Upstream: api.UpstreamGauges{
 			Dialling: s.hall.Stats.Upstream.Dialling.Load(), Warm: s.hall.Stats.Upstream.Warm.Load(), Busy: s.hall.Stats.Upstream.Busy.Load(),

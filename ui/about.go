@@ -11,6 +11,9 @@ const home = "https://github.com/waxseal/waxseal"
 type about struct {
 	scroll  *scroll
 	version *text
+	news    *text             // of a newer release
+	get     fyne.CanvasObject // the button to its page
+	page    string
 	w       *window
 }
 
@@ -23,8 +26,15 @@ func newAbout(w *window) *about {
 			}
 		})
 	}
+	a.news = newText("", kind{centred: true, bold: true})
+	a.get = centredFlow(newFlow(8, w.kit.button(tr("Get the new version"), nil, func() {
+		if w.open(a.page) != nil {
+			w.copy(a.page)
+		}
+	})))
 	a.scroll = newScroll(520, newColumn(14, newSpace(12), newSeal(96),
 		newText("Waxseal", kind{size: theme.SizeNameHeadingText, bold: true, centred: true}), a.version,
+		a.news, a.get,
 		newText(tr("Lets mail programs that only support passwords send through providers that require OAuth."), kind{centred: true}),
 		centredFlow(newFlow(8, link(tr("Website"), home), link(tr("What’s new"), home+"/blob/main/CHANGELOG.md"), link(tr("Report a problem"), home+"/issues"),
 			link(tr("Licence"), home+"/blob/main/LICENSE"))),
@@ -61,6 +71,13 @@ func (a *about) draw(v view) {
 	version := v.snapshot.Version
 	if version == "" {
 		version = a.w.options.Version
+	}
+	update := v.snapshot.Update
+	show(a.news, update != nil)
+	show(a.get, update != nil)
+	if update != nil {
+		a.page = update.Page
+		a.news.set(tr("Version {{.Version}} is available", values{"Version": clean(update.Version)}))
 	}
 	a.version.set(only(version != "", tr("Version {{.Version}}", values{"Version": clean(version)})))
 }

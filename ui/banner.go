@@ -53,6 +53,7 @@ type banners struct {
 	root                       *fyne.Container
 	gone, keystore, paused, no *banner
 	port                       *banner
+	old                        *banner // the running instance is of another version than this window
 	failed                     *banner
 	taken                      *api.PortTakenError // what the port's banner is about
 	trayless                   bool
@@ -70,8 +71,9 @@ func newBanners(w *window) *banners {
 	})
 	b.port = newBanner(w.kit, bad, tr("Use another port"), b.changePort)
 	b.paused = newBanner(w.kit, care, tr("Resume"), func() { w.setPaused(false) })
+	b.old = newBanner(w.kit, calm, tr("Restart Waxseal"), func() { w.inBackground(func(ctx) error { return w.options.Restart() }, b.fail) })
 	b.no = newBanner(w.kit, calm, tr("Quit Waxseal"), w.askQuit)
-	b.root = newColumn(1, b.gone.Container, b.failed.Container, b.port.Container, b.keystore.Container, b.paused.Container, b.no.Container)
+	b.root = newColumn(1, b.gone.Container, b.failed.Container, b.port.Container, b.keystore.Container, b.paused.Container, b.old.Container, b.no.Container)
 	b.draw(view{})
 	return b
 }
@@ -105,6 +107,9 @@ func (b *banners) draw(v view) {
 		b.port.say("", "")
 	}
 	b.paused.say(only(!v.gone && s.State == api.Paused, tr("Waxseal is paused")), tr("Mail programs are told to try again later."))
+	older := b.w.options.Restart != nil && s.Version != "" && s.Version != b.w.options.Version
+	b.old.say(only(older && !v.gone, tr("Waxseal has been updated")),
+		tr("Version {{.Old}} is still running. Restart Waxseal to use version {{.New}}. Messages in progress are finished first.", values{"Old": clean(s.Version), "New": clean(b.w.options.Version)}))
 	b.no.say(only(b.trayless, tr("This desktop has no system tray")),
 		tr("Closing this window keeps Waxseal running. Start it again to see this window."))
 }

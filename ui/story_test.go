@@ -624,6 +624,10 @@ var stories = []story{
 		ail(b, 0, noPassword("ada@corp.example"))
 	})},
 	{name: "about", page: Page{Name: "about"}, backend: busyOffice, image: true},
+	{name: "about update", page: Page{Name: "about"}, backend: with(func(b *fake) {
+		b.snapshot.Update = &api.Release{Version: "1.2.0", Page: "https://github.com/waxseal/waxseal/releases/tag/v1.2.0"}
+	})},
+	{name: "updated", options: Options{Restart: func() error { return nil }}, backend: with(func(b *fake) { b.snapshot.Version = "0.9.0" })},
 	{name: "question", backend: busyOffice, act: func(s *stage) { s.w.askRemove("ada@corp.example") }},
 }
 

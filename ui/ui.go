@@ -66,6 +66,7 @@ type Options struct {
 	Language     string                                                            // "en", "de"; "system" and "" go by the system
 	Theme        string                                                            // "light", "dark"; "system" goes by the desktop, "" keeps the application's
 	Cure         func(error) string                                                // what to do about an error; "" if unknown
+	Restart      func() error                                                      // ends the running instance and starts this version
 	NoScheme     bool                                                              // the desktop does not say whether it is light or dark
 	TrayMissing  bool                                                              // no panel shows the icon: the window says so
 	Page         Page                                                              // the first to show

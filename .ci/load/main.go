@@ -1,6 +1,7 @@
-// Command load measures what a message costs when it goes through Waxseal, compared
-// with the same message sent directly and through a plain TCP forwarder. It measures
+// Command load measures what a message costs when it is sent or read through Waxseal,
+// compared with the same message directly and through a plain TCP forwarder. It measures
 // all of them in one run and reports ratios, so the machine's speed matters little.
+// Reading is compared with haproxy too, where that is installed.
 //
 // The provider, the forwarder and the real `waxseal serve` run as separate
 // processes; this one plays the mail programs. Everything runs on 127.0.0.1, is
@@ -19,18 +20,19 @@ func main() {
 	role := flag.String("role", "", "play a part in the run: upstream or forwarder")
 	latency := flag.Duration("latency", 0, "round-trip time to the upstream")
 	accounts := flag.Int("accounts", 20, "how many accounts the upstream has")
+	message := flag.Int("message", 0, "how many bytes the message has that each account can read; 0: there is none")
 	to := flag.String("to", "", "the address that the forwarder connects to")
 	var b bench
 	flag.StringVar(&b.bin, "waxseal", "bin/waxseal", "the program to measure")
 	flag.DurationVar(&b.lasting, "time", 3*time.Second, "how long each figure is measured")
 	flag.IntVar(&b.rounds, "rounds", 3, "how often each figure is measured; the median counts")
-	flag.StringVar(&b.only, "only", "", "measure only this `PART`: throughput, idle, breaker, scale or start")
-	write := flag.String("write", "", "write the report to `FILE`, between its two marks")
+	flag.StringVar(&b.only, "only", "", "measure only this `PART`: sending (throughput, idle, breaker, scale, start) or reading (fetch, login, sessions), or one of those in it")
+	write := flag.String("write", "", "write the report to `FILE`, between the marks of each table")
 	flag.Parse()
 	var err error
 	switch *role {
 	case "upstream":
-		err = serveUpstream(*latency, *accounts)
+		err = serveUpstream(*latency, *accounts, *message)
 	case "forwarder":
 		err = serveForwarder(*to)
 	default:
@@ -50,8 +52,12 @@ type bench struct {
 	only    string
 
 	self, dir string // this program's path, and a folder for the run
-	results   []result
+	table     string // that is being measured
+	results   map[string][]result
 }
+
+// The tables of the report.
+const sending, reading = "sending", "reading"
 
 // result is one line of the report.
 type result struct {
@@ -72,13 +78,18 @@ func (b *bench) run(write string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	b.results = map[string][]result{}
 	for _, part := range []struct {
-		name    string
-		measure func() error
-	}{{"throughput", b.throughput}, {"idle", b.idle}, {"breaker", b.breaker}, {"scale", b.scale}, {"start", b.starting}} {
-		if b.only != "" && b.only != part.name {
+		table, name string
+		measure     func() error
+	}{
+		{sending, "throughput", b.throughput}, {sending, "idle", b.idle}, {sending, "breaker", b.breaker}, {sending, "scale", b.scale}, {sending, "start", b.starting},
+		{reading, "fetch", b.fetching}, {reading, "login", b.loggingIn}, {reading, "sessions", b.sessions},
+	} {
+		if b.only != "" && b.only != part.name && b.only != part.table {
 			continue
 		}
+		b.table = part.table
 		if err := part.measure(); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
@@ -91,6 +102,6 @@ func (b *bench) run(write string) (err error) {
 
 // add prints a result at once and keeps it for the table.
 func (b *bench) add(r result) {
-	b.results = append(b.results, r)
+	b.results[b.table] = append(b.results[b.table], r)
 	fmt.Println(r)
 }

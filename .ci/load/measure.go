@@ -17,6 +17,7 @@ type route struct {
 	name  string
 	addr  string
 	local bool // through Waxseal: clear text and the local password; otherwise STARTTLS and the token
+	clear bool // through haproxy: clear text and the token
 	roots *x509.CertPool
 	pid   int // of the process in between; 0 if there is none
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -23,20 +24,25 @@ type stage struct {
 }
 
 // set starts a stage with n accounts.
-func (b *bench) set(latency time.Duration, n int) (s *stage, err error) {
+func (b *bench) set(latency time.Duration, n int) (*stage, error) { return b.setReading(latency, n, 0) }
+
+// setReading starts a stage with n accounts, on which each can read a message of so many bytes. The routes
+// lead to the provider's IMAP server; to the SMTP server if message is 0.
+func (b *bench) setReading(latency time.Duration, n, message int) (s *stage, err error) {
 	s = &stage{}
 	defer func() {
 		if err != nil {
 			s.end()
 		}
 	}()
-	up, err := start(&s.upstream, b.self, "-role", "upstream", "-latency", latency.String(), "-accounts", fmt.Sprint(n))
+	up, err := start(&s.upstream, b.self, "-role", "upstream", "-latency", latency.String(), "-accounts", fmt.Sprint(n), "-message", fmt.Sprint(message))
 	if err != nil {
 		return s, err
 	}
 	s.processes = append(s.processes, up)
+	to := cmp.Or(s.upstream.IMAP, s.upstream.SMTP)
 	var at string
-	f, err := start(&at, b.self, "-role", "forwarder", "-to", s.upstream.SMTP)
+	f, err := start(&at, b.self, "-role", "forwarder", "-to", to)
 	if err != nil {
 		return s, err
 	}
@@ -52,9 +58,9 @@ func (b *bench) set(latency time.Duration, n int) (s *stage, err error) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(s.upstream.CA))
 	s.routes = []route{
-		{name: "direct", addr: s.upstream.SMTP, roots: roots},
+		{name: "direct", addr: to, roots: roots},
 		{name: "forwarder", addr: at, roots: roots, pid: f.cmd.Process.Pid},
-		{name: "Waxseal", addr: s.waxseal.addr, local: true, pid: s.waxseal.cmd.Process.Pid},
+		{name: "Waxseal", addr: cmp.Or(s.waxseal.imap, s.waxseal.addr), local: true, pid: s.waxseal.cmd.Process.Pid},
 	}
 	return s, nil
 }
@@ -260,9 +266,23 @@ type status struct {
 		Warm int64 `json:"warm"`
 		Busy int64 `json:"busy"`
 	} `json:"upstream_connections"`
-	Breakers []struct {
-		State any `json:"state"`
-	} `json:"breakers"`
+	Reading []gauges `json:"reading"`
+}
+
+// gauges are those of a protocol for reading.
+type gauges struct {
+	Protocol string `json:"protocol"`
+	Sessions int64  `json:"sessions"`
+	Spares   int64  `json:"spares"`
+}
+
+func (s status) imap() (g gauges) {
+	for _, g = range s.Reading {
+		if g.Protocol == "imap" {
+			break
+		}
+	}
+	return g
 }
 
 // breaker measures how quickly AUTH gets its reply while the breaker is open because

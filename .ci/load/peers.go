@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/providertest"
@@ -22,6 +23,7 @@ import (
 // upstream is what the provider's process prints about itself.
 type upstream struct {
 	SMTP     string    `json:"smtp"`
+	IMAP     string    `json:"imap,omitempty"` // with TLS from the first byte; "" if nobody reads
 	TokenURL string    `json:"token_url"`
 	CA       string    `json:"ca"` // PEM
 	Accounts []account `json:"accounts"`
@@ -34,17 +36,28 @@ type account struct {
 	Access  string `json:"access,omitempty"`
 }
 
-// serveUpstream runs a provider with n accounts and the given latency.
-func serveUpstream(latency time.Duration, n int) error {
-	p, err := providertest.Start(providertest.Options{Latency: latency, CountOnly: true, MaxSize: 64 << 20, IdleTimeout: 10 * time.Minute})
+// serveUpstream runs a provider with n accounts and the given latency. If message is not 0, each account
+// has a message of that many bytes to read.
+func serveUpstream(latency time.Duration, n, message int) error {
+	p, err := providertest.Start(providertest.Options{
+		Latency: latency, CountOnly: true, MaxSize: 64 << 20, IdleTimeout: 10 * time.Minute,
+		Scopes: map[providertest.Protocol]string{providertest.SMTP: "mail", providertest.IMAP: "mail"},
+	})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	u := upstream{SMTP: p.SMTPAddr, TokenURL: p.TokenURL(), CA: string(p.CertPEM())}
+	var letter []byte
+	if message > 0 {
+		u.IMAP, letter = p.IMAPAddr, body(message)[:message]
+	}
 	for i := range n {
 		address := fmt.Sprintf("user%d@bench.test", i)
 		u.Accounts = append(u.Accounts, account{Address: address, Refresh: p.Grant(address)})
+		if message > 0 {
+			p.Deliver(address, letter)
+		}
 	}
 	return printAndWait(u)
 }
@@ -134,9 +147,10 @@ func start(out any, program string, args ...string) (*peer, error) {
 	return p, nil
 }
 
-// end tells the process to end and waits until it has.
+// end tells the process to end and waits until it has. A shell lets the programs that it runs in the background
+// ignore an interrupt.
 func (p *peer) end() {
 	p.stdin.Close()
-	p.cmd.Process.Signal(os.Interrupt)
+	p.cmd.Process.Signal(syscall.SIGTERM)
 	p.cmd.Wait()
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"runtime"
@@ -9,7 +8,7 @@ import (
 	"time"
 )
 
-const beginMark, endMark = "<!-- begin: written by make bench -->\n", "<!-- end -->\n"
+const beginMark, endMark = "<!-- begin %s: written by make bench -->\n", "<!-- end -->\n"
 
 // String is a result on one line.
 func (r result) String() string {
@@ -23,21 +22,29 @@ func (r result) String() string {
 	return fmt.Sprintf("%-66s %8.2f  (%s %g: %s)  %s", r.what, r.ratio, sign, r.limit, verdict, r.got)
 }
 
-// write puts the table between the marks of a file.
+// write puts the tables that were measured between their marks in a file.
 func (b *bench) write(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	head, rest, found := bytes.Cut(text, []byte(beginMark))
-	_, tail, ended := bytes.Cut(rest, []byte(endMark))
-	if !found || !ended {
-		return fmt.Errorf("%s has no place for the table: it needs the lines %q and %q", path, beginMark, endMark)
+	for name, results := range b.results {
+		begin := fmt.Sprintf(beginMark, name)
+		head, rest, found := strings.Cut(string(text), begin)
+		_, tail, ended := strings.Cut(rest, endMark)
+		if !found || !ended {
+			return fmt.Errorf("%s has no place for the table: it needs the lines %q and %q", path, begin, endMark)
+		}
+		text = []byte(head + begin + table(results) + endMark + tail)
 	}
+	return os.WriteFile(path, text, 0o644)
+}
+
+func table(results []result) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "Measured on %s: %d CPUs (%s), %s, %s.\n\n", time.Now().Format("2006-01-02"), runtime.NumCPU(), cpuName(), memory(), runtime.Version())
 	t.WriteString("| case | ratio or figure | target | reached | measured |\n|---|---:|---:|---|---|\n")
-	for _, r := range b.results {
+	for _, r := range results {
 		sign, mark := "≥", "yes"
 		if r.atMost {
 			sign = "≤"
@@ -47,7 +54,7 @@ func (b *bench) write(path string) error {
 		}
 		fmt.Fprintf(&t, "| %s | %.2f | %s %g | %s | %s |\n", r.what, r.ratio, sign, r.limit, mark, r.got)
 	}
-	return os.WriteFile(path, bytes.Join([][]byte{head, []byte(beginMark), []byte(t.String()), []byte(endMark), tail}, nil), 0o644)
+	return t.String()
 }
 
 // cpuName and memory say what kind of machine it was (proc(5)).

@@ -15,10 +15,14 @@ import (
 
 const localPassword = "bench-bench-bench-bench"
 
+// readConnections is how many IMAP connections the provider is said to allow an account, as at Gmail.
+const readConnections = 15
+
 // waxseal is the real program, serving the accounts of an upstream.
 type waxseal struct {
 	*peer
 	addr   string
+	imap   string // "" if nobody reads
 	config string
 	bin    string
 }
@@ -54,13 +58,18 @@ id = "bench"
 domains = ["bench.test"]
 auth_url = %q
 token_url = %q
-scopes = ["mail.send"]
+scopes = ["mail"]
 client_id = "bench"
 smtp = "localhost:%s"
 smtp_tls = "starttls"
 ca_file = %q
 max_connections = 100
 `, port, tokenURL, tokenURL, smtpPort, ca)
+	if u.IMAP != "" {
+		if text, err = w.reads(text, u); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -78,6 +87,25 @@ max_connections = 100
 		w.end()
 	}
 	return w, err
+}
+
+// reads adds to a configuration what reading needs. An import keeps the protocols of accounts that are
+// there.
+func (w *waxseal) reads(text string, u upstream) (string, error) {
+	var err error
+	if w.imap, err = freePort(); err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(u.IMAP)
+	if err != nil {
+		return "", err
+	}
+	text = fmt.Sprintf("listen_imap = [%q]\nlisten_imap_tls = []\n%simap = \"localhost:%s\"\nimap_tls = \"implicit\"\nread_connections = %d\n",
+		w.imap, text, port, readConnections)
+	for _, a := range u.Accounts {
+		text += fmt.Sprintf("\n[[account]]\naddress = %q\nprovider = \"bench\"\nclient_id = \"bench\"\nprotocols = [\"smtp\", \"imap\"]\n", a.Address)
+	}
+	return text, nil
 }
 
 // await waits until it accepts connections.

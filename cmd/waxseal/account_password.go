@@ -78,14 +78,3 @@ func printMailSettings(w io.Writer, s api.MailSettings) {
 	rows = append(rows, []string{"user", s.User}, []string{"password", s.Password})
 	table(w, rows)
 }
-
-// serverName is what mail programs call the server for a protocol.
-func serverName(p api.Protocol) string {
-	switch p {
-	case api.IMAP:
-		return "IMAP server"
-	case api.POP:
-		return "POP server"
-	}
-	return "server"
-}

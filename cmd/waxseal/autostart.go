@@ -16,7 +16,7 @@ func autostartEntry(program string) string {
 	return "[Desktop Entry]\n" +
 		"Type=Application\n" +
 		"Name=Waxseal\n" +
-		"Comment=Lets mail programs that only support passwords send through providers that require OAuth\n" +
+		"Comment=Lets programs that only support passwords send and read mail at providers that require OAuth\n" +
 		"Exec=" + execValue(program, "--hidden") + "\n" +
 		"Icon=" + appID + "\n" +
 		"Terminal=false\n" +

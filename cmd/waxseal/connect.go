@@ -68,6 +68,9 @@ func (m *Main) connected(cmd *cobra.Command, secrets bool, do func(ctx context.C
 		return err
 	}
 	defer c.Close()
+	if c.running {
+		m.tellVersions(c.Client)
+	}
 	return do(ctx, c)
 }
 
@@ -80,6 +83,7 @@ func (m *Main) withRunning(cmd *cobra.Command, do func(ctx context.Context, c *c
 		return err
 	}
 	defer c.Close()
+	m.tellVersions(c)
 	return do(ctx, c)
 }
 

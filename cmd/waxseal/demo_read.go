@@ -60,7 +60,7 @@ func (d *demo) reads() (string, error) {
 			return l.Address, nil
 		}
 	}
-	return "", errors.New("Waxseal does not listen for programs that read mail")
+	return "", errors.New("there is no port for programs that read mail")
 }
 
 // imapClient is as much of an IMAP client as the demo needs.

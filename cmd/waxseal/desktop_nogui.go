@@ -4,10 +4,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 )
+
+// hasWindow reports whether this build has a window.
+const hasWindow = false
+
+// startDesktop starts the tray program, which this build does not have.
+func (m *Main) startDesktop(...string) error { return errors.New("this build has no window") }
 
 // desktop runs what this build has instead of the tray program.
 func (m *Main) desktop(ctx context.Context, _ bool) error {

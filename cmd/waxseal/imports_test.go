@@ -15,7 +15,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	account := append([]string{"proxy/api", "proxy/config", "proxy/dial", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/machine",
 		"proxy/oauth", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...) // an account at work
 	session := append([]string{"proxy/mailbox", "proxy/prelogin", "proxy/splice"}, account...)
-	engine := append([]string{"proxy/imapd", "proxy/localtls", "proxy/popd", "proxy/smtpd"}, session...)
+	engine := append([]string{"proxy/imapd", "proxy/localtls", "proxy/popd", "proxy/smtpd", "proxy/updates"}, session...)
 	allowed := map[string][]string{
 		"keystore/safeio":    {},
 		"keystore":           {"keystore/safeio"},
@@ -39,7 +39,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/popd":         session,
 		"proxy/oauth":        base,
 		"proxy/signin":       {"proxy/api"},
-		"proxy/dial":         append([]string{"proxy/oauth"}, base...),
+		"proxy/updates":      {"keystore/safeio", "proxy/api"},
+		"proxy/dial":         append([]string{"proxy/oauth", "proxy/tcp"}, base...),
 		"proxy/upstream":     append([]string{"proxy/dial", "proxy/oauth", "proxy/tcp"}, base...),
 		"proxy/config":       append([]string{"proxy/api", "proxy/dial", "proxy/emailproxy", "proxy/oauth", "proxy/upstream", "proxy/tcp"}, base...),
 		"proxy":              engine,

@@ -1,5 +1,5 @@
-// Command waxseal lets programs that can only send mail with a password send through providers
-// that only accept OAuth 2.0. See `waxseal help`.
+// Command waxseal lets programs that only support passwords send and read mail at providers that
+// only accept OAuth 2.0. See `waxseal help`.
 //
 // Each subcommand has its own file. tui.go has the rules for everything the user sees, settings.go
 // says where the configuration and the secrets come from, and work.go is the life of a running
@@ -12,14 +12,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/waxseal/waxseal/keystore"
 )
-
-// version is set by -ldflags "-X main.version=v1.2.3".
-var version string
 
 func main() {
 	keystore.NoCoreDump()
@@ -86,20 +82,4 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	}
 	m.printError(err)
 	return exitFailed
-}
-
-// versionText is the version, as far as the build knows it.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	text := info.Main.Version
-	if text == "" || text == "(devel)" {
-		text = "dev"
-	}
-	return text
 }

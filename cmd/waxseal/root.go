@@ -47,6 +47,8 @@ provider with OAuth 2.0 and passes on the provider's answers.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return m.desktop(cmd.Context(), hidden) },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.Version = versionText()
+	root.SetVersionTemplate(buildInfo().line())
 	root.SetIn(m.In)
 	root.SetOut(m.Out)
 	root.SetErr(m.Err)
@@ -62,8 +64,10 @@ provider with OAuth 2.0 and passes on the provider's answers.`,
 	root.Flags().MarkHidden("revived")
 	root.AddCommand(m.windowCommands()...)
 	root.AddCommand(m.serveCommand(), m.demoCommand(), m.accountCommand(), m.keystoreCommand(), m.statusCommand(), m.activityCommand(),
-		m.reloadCommand(), m.sendTestCommand(), m.readTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.credentialCommand(), m.sendmailCommand(), m.setupCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())
+		m.reloadCommand(), m.restartCommand(), m.quitCommand(), m.eraseCommand(), m.sendTestCommand(), m.readTestCommand(), m.doctorCommand(), m.logsCommand(), m.certificateCommand(), m.credentialCommand(), m.sendmailCommand(), m.setupCommand(), m.providersCommand(), m.explainCommand(), m.versionCommand())
+	root.AddCommand(m.manCommand())
 	root.SetHelpCommand(helpCommand())
+	m.complete(root)
 	return root, started
 }
 

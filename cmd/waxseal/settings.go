@@ -69,7 +69,7 @@ func (m *Main) openKeystore(configPath string, cfg config.Config) (*keystore.Sto
 func (m *Main) options(configPath string, cfg config.Config, secrets *keystore.Store, log *slog.Logger) proxy.Options {
 	warnAbout(secrets, log)
 	return proxy.Options{
-		Config: cfg, ConfigPath: configPath, Secrets: secrets, Log: log, Version: versionText(),
+		Config: cfg, ConfigPath: configPath, Secrets: secrets, Log: log, Version: versionText(), UpdateKey: updateKey,
 		OpenKeystore: func(kind string) (*keystore.Store, error) {
 			store, err := m.openKind(configPath, kind)
 			if err == nil {

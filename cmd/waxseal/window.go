@@ -21,6 +21,9 @@ import (
 	"github.com/waxseal/waxseal/ui"
 )
 
+// hasWindow reports whether this build has a window.
+const hasWindow = true
+
 // windowFlags are the flags with which the tray's process starts the window's.
 type windowFlags struct {
 	page, account string
@@ -86,7 +89,7 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		Version: versionText(), Language: settings.Language, Theme: settings.Theme, NoScheme: saysNoScheme(ctx),
 		OpenURL: m.openBrowser, OpenFolder: openFolder,
 		SaveReport: func(ctx context.Context, checks string) (string, error) { return m.saveReport(ctx, client, checks) },
-		Autostart:  autostart, SetAutostart: setAutostart, Cure: cureOf, TrayMissing: f.trayMissing,
+		Autostart:  autostart, SetAutostart: setAutostart, Cure: cureOf, Restart: func() error { return m.startDesktop("restart") }, TrayMissing: f.trayMissing,
 		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client, died),
 	})
 	if failed {
@@ -186,19 +189,27 @@ func openFolder(path string) error {
 // revive starts Waxseal again after it has died, so that mail programs can go on sending. The new
 // instance's window does not do so again: something that dies at once would be started for ever.
 func (m *Main) revive() {
+	if err := m.startDesktop("--revived"); err != nil {
+		m.say("Waxseal could not be started again: %v", err)
+	}
+}
+
+// startDesktop starts this program once more, with the same global flags, and does not wait for it.
+func (m *Main) startDesktop(args ...string) error {
 	path, err := m.configPath()
 	if err != nil {
-		return
+		return err
 	}
 	self, err := program()
 	if err != nil {
-		return
+		return err
 	}
-	cmd := exec.Command(self, append(m.windowArgs(path), "--revived")...)
+	cmd := exec.Command(self, append(m.windowArgs(path), args...)...)
 	hideConsole(cmd)
 	if err := cmd.Start(); err != nil {
-		m.say("Waxseal could not be started again: %v", err)
+		return fmt.Errorf("start Waxseal: %w", err)
 	}
+	return nil
 }
 
 // pages are the pages that the tray's process asks for. died is called if that has died.

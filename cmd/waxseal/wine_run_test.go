@@ -30,31 +30,55 @@ func (w *wine) within(t *testing.T) *wine {
 }
 
 // drive is the folder that stands for C:.
-func (w *wine) drive() string { return filepath.Join(filepath.Dir(w.program), "prefix", "drive_c") }
+func (w *wine) drive() string { return filepath.Join(filepath.Dir(w.tool), "prefix", "drive_c") }
 
-// newWine builds the program for Windows and prepares a prefix, which is wine's word for a Windows. A
-// full prefix takes 25 seconds and 700 MB; in its bootstrap mode wine finds its own libraries without
-// one, and two folders and a library are enough for a program without windows.
-func newWine(t *testing.T) *wine {
+// emptyWine prepares what every prefix needs; a prefix is wine's word for a Windows. shim is a library
+// that wine 8 lacks, to copy into system32.
+func emptyWine(t *testing.T) (w *wine, shim string) {
 	t.Helper()
 	loader := findTool(t, "wine64", "/usr/lib/wine/wine64", "wine64", "wine")
 	server := findTool(t, "wine64", filepath.Join(filepath.Dir(loader), "wineserver"), "/usr/lib/wine/wineserver", "wineserver")
 	compiler := findTool(t, "gcc-mingw-w64-x86-64", "x86_64-w64-mingw32-gcc")
 
 	dir := t.TempDir()
-	w := &wine{t: t, loader: loader, program: filepath.Join(dir, "waxseal.exe")}
-	prefix := filepath.Join(dir, "prefix")
+	w = &wine{t: t, loader: loader, program: filepath.Join(dir, "waxseal.exe"), tool: filepath.Join(dir, "consoleevent.exe")}
 	w.env = []string{
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + dir,
-		"WINEPREFIX=" + prefix,
-		"WINEBOOTSTRAPMODE=1",
+		"WINEPREFIX=" + filepath.Join(dir, "prefix"),
 		"WINEDLLOVERRIDES=mscoree,mshtml=", // no .NET, no browser: wine would offer to download them
 		"WINEDEBUG=-all",
 		"LC_ALL=C.UTF-8", // else file names beyond ASCII cannot be passed
 	}
+	shim = filepath.Join(dir, "bcryptprimitives.dll")
+	command(t, nil, compiler, "-shared", "-O2", "-o", shim, "testdata/wine/bcryptprimitives.c", "-ladvapi32")
+	command(t, nil, compiler, "-O2", "-o", w.tool, "testdata/wine/consoleevent.c")
+	t.Cleanup(func() { // before the folder is removed: the server writes to it when it ends
+		for _, option := range []string{"-k", "-w"} {
+			end := exec.Command(server, option)
+			end.Env = w.env
+			end.Run()
+		}
+	})
+	return w, shim
+}
 
-	system32 := filepath.Join(prefix, "drive_c", "windows", "system32")
+// buildWindows builds the headless program for Windows.
+func buildWindows(t *testing.T, program string, flags ...string) {
+	t.Helper()
+	args := append([]string{"build", "-tags", "nogui", "-buildvcs=false", "-o", program}, flags...)
+	command(t, append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"), "go", append(args, ".")...)
+}
+
+// newWine builds the program for Windows and prepares a prefix. A full prefix takes 25 seconds and 700
+// MB; in its bootstrap mode wine finds its own libraries without one, and two folders and a library are
+// enough for a program without windows.
+func newWine(t *testing.T) *wine {
+	t.Helper()
+	w, shim := emptyWine(t)
+	w.env = append(w.env, "WINEBOOTSTRAPMODE=1")
+	prefix := filepath.Dir(w.drive())
+	system32 := filepath.Join(w.drive(), "windows", "system32")
 	devices := filepath.Join(prefix, "dosdevices")
 	for _, err := range []error{
 		os.MkdirAll(system32, 0o755),
@@ -63,25 +87,13 @@ func newWine(t *testing.T) *wine {
 		os.Symlink("/", filepath.Join(devices, "z:")),
 		os.WriteFile(filepath.Join(prefix, ".update-timestamp"), []byte("disable"), 0o644),
 		os.WriteFile(filepath.Join(prefix, "user.reg"), []byte(noScreen), 0o644),
+		os.Rename(shim, filepath.Join(system32, filepath.Base(shim))),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	command(t, nil, compiler, "-shared", "-O2", "-o", filepath.Join(system32, "bcryptprimitives.dll"),
-		"testdata/wine/bcryptprimitives.c", "-ladvapi32")
-	w.tool = filepath.Join(dir, "consoleevent.exe")
-	command(t, nil, compiler, "-O2", "-o", w.tool, "testdata/wine/consoleevent.c")
-	command(t, append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"),
-		"go", "build", "-tags", "nogui", "-buildvcs=false", "-o", w.program, ".")
-
-	t.Cleanup(func() { // before the folder is removed: the server writes to it when it ends
-		for _, option := range []string{"-k", "-w"} {
-			end := exec.Command(server, option)
-			end.Env = w.env
-			end.Run()
-		}
-	})
+	buildWindows(t, w.program)
 	t.Logf("%s", w.run("version"))
 	return w
 }
@@ -119,7 +131,7 @@ func command(t *testing.T, env []string, name string, args ...string) {
 // seconds after it ends, and would keep a pipe open for as long.
 func (w *wine) command(program string, args ...string) (cmd *exec.Cmd, output *os.File) {
 	w.t.Helper()
-	output, err := os.CreateTemp(filepath.Dir(w.program), "output")
+	output, err := os.CreateTemp(filepath.Dir(w.tool), "output")
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -42,18 +42,18 @@ var banned = []struct{ pattern, instead string }{
 
 // plainFolders are those whose Go files are in plain English already.
 var plainFolders = []string{
-	".ci/load", ".ci/suspend", ".ci/tests", "assets", "cmd/waxseal", "proxy/api",
+	".ci/dist", ".ci/image", ".ci/load", ".ci/suspend", ".ci/tests", "assets", "cmd/waxseal", "proxy/api",
 	"proxy/breaker", "proxy/chaos", "proxy/config", "proxy/control", "proxy/dial", "proxy/dialogue",
 	"proxy/emailproxy", "proxy/envelope", "proxy/foreign", "proxy/localtls", "proxy/localuser", "proxy/machine", "proxy/oauth",
-	"proxy/providertest", "proxy/tcp", "proxy/upstream", "proxy", "keystore", "keystore/safeio", "e2e", "ui", "ui/programs", "ui/speech",
+	"proxy/providertest", "proxy/tcp", "proxy/updates", "proxy/upstream", "proxy", "keystore", "keystore/safeio", "e2e", "ui", "ui/programs", "ui/speech",
 	"ui/tray", "ui/tray/traytest",
 }
 
 // plainDocs are the documents that are.
 var plainDocs = []string{
 	"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "docs/architecture.md", "docs/clients.md",
-	"docs/configuration.md", "docs/decisions.md", "docs/desktop.md", "docs/performance.md",
-	"docs/providers.md", "docs/reliability.md", "docs/security.md", "docs/server.md", "docs/windows.md",
+	"docs/configuration.md", "docs/decisions.md", "docs/desktop.md", "docs/install.md", "docs/packages.md", "docs/performance.md",
+	"docs/providers.md", "docs/reliability.md", "docs/security.md", "docs/server.md", "docs/troubleshooting.md", "docs/windows.md",
 }
 
 // TestPlainEnglish: everything that people read is in plain English: texts of the window and their

@@ -12,6 +12,8 @@ type Snapshot struct {
 	State     ServerState `json:"state"`
 	Listeners []Listener  `json:"listeners"`
 	Metrics   string      `json:"metrics,omitempty"` // address of /metrics, "" if they are off
+	// Update is a newer release of Waxseal; nil if none is known.
+	Update *Release `json:"update,omitempty"`
 	// PortTaken says why the server accepts no mail yet: see Options.WaitForPort.
 	PortTaken *PortTakenError `json:"port_taken,omitempty"`
 

@@ -44,13 +44,14 @@ func (w *failing) eventually(what string, condition func() bool) bool {
 func (w *world) rest() {
 	w.eventually("all gauges at 0", func() bool {
 		s := w.server.Snapshot()
-		return s.Connections == 0 && s.Messages == 0 && s.Upstream.Busy == 0 && s.Upstream.Dialling == 0
+		return s.Clients == 0 && s.Messages == 0 && s.Upstream.Busy == 0 && s.Upstream.Dialling == 0 && sessions(s) == 0
 	})
 	w.server.Wake("the end of a third")
 	w.eventually("no open connection to a provider", func() bool {
 		n := w.server.Snapshot().Upstream.Warm
 		for _, p := range w.places {
-			n += p.provider.Counts().Active
+			c := p.provider.Counts()
+			n += c.Active + c.IMAP.Active + c.POP.Active
 		}
 		return n == 0
 	})
@@ -110,6 +111,7 @@ func (w *world) afterwards(messages int) {
 				n++
 			}
 		}
+		w.readCalmly()
 		if round == 0 {
 			w.shutdown()
 			w.serve()
@@ -170,8 +172,8 @@ func (w *world) shutdown() {
 		w.fail("Serve: %v", err)
 	}
 	s := w.server.Snapshot()
-	if s.Connections != 0 || s.Messages != 0 || s.Upstream.Dialling+s.Upstream.Warm+s.Upstream.Busy != 0 {
-		w.fail("after the shutdown: %d connections, %d messages, upstream %+v", s.Connections, s.Messages, s.Upstream)
+	if s.Clients != 0 || sessions(s) != 0 || s.Messages != 0 || s.Upstream.Dialling+s.Upstream.Warm+s.Upstream.Busy != 0 {
+		w.fail("after the shutdown: %d connections, %d messages, upstream %+v", s.Clients, s.Messages, s.Upstream)
 	}
 	for _, a := range s.Accounts {
 		if a.Connections != 0 || a.Messages != 0 || a.Upstream.Busy+a.Upstream.Warm+a.Upstream.Waiting != 0 {
@@ -196,6 +198,8 @@ func (w *world) stop() {
 		if err := p.provider.Close(); err != nil {
 			w.fail("%v", err)
 		}
-		p.road.Close()
+		for _, r := range p.roads {
+			r.Close()
+		}
 	}
 }

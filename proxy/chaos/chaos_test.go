@@ -24,6 +24,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/providertest"
@@ -33,6 +34,7 @@ const (
 	password     = "local-password-1"
 	shortRun     = 2000 // messages
 	programs     = 64   // at the same time
+	readers      = 6    // of them in addition
 	everySoMany  = 60   // messages, an event happens
 	calmPatience = 20 * time.Second
 )
@@ -63,7 +65,7 @@ type place struct {
 	faults
 	id, domain, host string
 	provider         *providertest.Provider
-	road             *road
+	roads            []*road
 	accounts         []string // permanent
 	guests           []string // added and removed during the run
 }
@@ -84,6 +86,7 @@ type world struct {
 	log     *tail
 	clock   providertest.Clock
 
+	reading
 	all    []job
 	first  bool // this is the first server, not the one started after the run
 	guests map[string]*guest
@@ -131,6 +134,7 @@ func TestChaos(t *testing.T) {
 	w := newWorld(t, seed, messages)
 	w.all = newJobs(seed, messages, w.senders)
 	held := w.run(w.all, messages)
+	w.judgeReading(messages)
 	w.afterwards(messages)
 	w.judge(messages)
 	w.stop()
@@ -152,18 +156,22 @@ func newWorld(t *testing.T, seed uint64, messages int) *world {
 		failing: failing{t: t, seed: seed}, dir: t.TempDir(), secrets: keystore.Memory(), served: make(chan error, 1),
 		names: &names{fault: map[string]string{}}, log: &tail{}, first: true, guests: map[string]*guest{},
 	}
+	w.inbox = map[string]int{}
 	w.site = site{ledger: newLedger(seed, messages), tally: &tally{of: map[string]int{}}, during: w.during}
 	w.config = filepath.Join(w.dir, "config.toml")
 	was := net.DefaultResolver
 	net.DefaultResolver = w.names.resolver()
 	t.Cleanup(func() { net.DefaultResolver = was })
-	text := "listen = [\"127.0.0.1:0\"]\nlisten_tls = [\"127.0.0.1:0\"]\nmetrics = \"\"\n"
+	text := "metrics = \"\"\n"
+	for _, key := range []string{"listen", "listen_tls", "listen_imap", "listen_imap_tls", "listen_pop", "listen_pop_tls"} {
+		text += key + " = [\"127.0.0.1:0\"]\n"
+	}
 	fired := make([]atomic.Bool, messages)
 	for i, o := range []providertest.Options{
-		{Rotate: true, TokenTTL: 4 * time.Second},
+		{Rotate: true, TokenTTL: 4 * time.Second, IMAP: providertest.Manners{TokenEnd: &providertest.GmailTokenEnd}},
 		{NoChunking: true, TokenTTL: 3 * time.Second, Rotate: true},
 		{NoPipelining: true, NoChunking: true, MaxConnections: 2},
-		{TokenTTL: 5 * time.Second},
+		{TokenTTL: 5 * time.Second, IMAP: providertest.Manners{TokenEnd: &providertest.ExchangeTokenEnd}},
 	} {
 		text += w.open(i, o, fired)
 	}
@@ -187,6 +195,7 @@ func (w *world) open(i int, o providertest.Options, fired []atomic.Bool) string 
 	p := &place{id: fmt.Sprintf("p%d", i), domain: fmt.Sprintf("p%d.test", i), host: fmt.Sprintf("smtp%d.chaos.test", i)}
 	p.seed, p.number, p.tally, p.calm, p.fired = w.seed, uint64(i), w.tally, &w.calm, fired
 	o.DropBodies, o.Hosts = true, []string{p.host}
+	o.Scopes = map[providertest.Protocol]string{providertest.SMTP: "mail", providertest.IMAP: "mail", providertest.POP: "mail"}
 	provider, err := providertest.Start(o)
 	if err != nil {
 		w.t.Fatal(err)
@@ -196,10 +205,21 @@ func (w *world) open(i int, o providertest.Options, fired []atomic.Bool) string 
 	if i%2 == 1 {
 		to, mode = provider.SMTPSAddr, "implicit"
 	}
-	if p.road, err = newRoad(to, p.fate); err != nil {
-		w.t.Fatal(err)
+	ports := []any{}
+	for _, to := range []string{to, provider.IMAPAddr, provider.POPAddr} {
+		fate := p.fate
+		if len(p.roads) > 0 {
+			fate = p.readingFate
+		}
+		r, err := newRoad(to, fate)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		p.roads = append(p.roads, r)
+		_, port, _ := net.SplitHostPort(r.Addr().String())
+		ports = append(ports, net.JoinHostPort(p.host, port))
 	}
-	provider.SetFaults(providertest.Faults{SMTP: p.smtp, Token: p.token})
+	provider.SetFaults(providertest.Faults{SMTP: p.smtp, IMAP: p.reads, POP: p.reads, Token: p.token})
 	ca := filepath.Join(w.dir, p.id+".pem")
 	if err := os.WriteFile(ca, provider.CertPEM(), 0o600); err != nil {
 		w.t.Fatal(err)
@@ -213,10 +233,15 @@ func (w *world) open(i int, o providertest.Options, fired []atomic.Bool) string 
 		w.guests[a] = &guest{there: i == 0}
 	}
 	w.senders = slices.Concat(w.senders, p.accounts, p.accounts, p.accounts, p.guests) // guests send less often
-	_, port, _ := net.SplitHostPort(p.road.Addr().String())
+	for _, a := range slices.Concat(p.accounts, p.guests) {
+		for range inboxSize {
+			w.deliver(p, a)
+		}
+	}
 	return fmt.Sprintf("\n[[provider]]\nid = %q\nname = %q\ndomains = [%q]\nauth_url = %q\ntoken_url = %q\nrevoke_url = %q\n"+
-		"scopes = [\"mail.send\"]\nclient_id = \"waxseal-test\"\nsmtp = %q\nsmtp_tls = %q\nca_file = %q\nmax_connections = 4\n",
-		p.id, p.id, p.domain, provider.AuthURL(), provider.TokenURL(), provider.RevokeURL(), net.JoinHostPort(p.host, port), mode, ca)
+		"scopes = [\"mail\"]\nclient_id = \"waxseal-test\"\nsmtp_tls = %q\nca_file = %q\nmax_connections = 4\n",
+		p.id, p.id, p.domain, provider.AuthURL(), provider.TokenURL(), provider.RevokeURL(), mode, ca) +
+		fmt.Sprintf("smtp = %q\nimap = %q\nimap_tls = \"implicit\"\npop = %q\npop_tls = \"implicit\"\n", ports...)
 }
 
 // serve starts a server with what is in the configuration and the keystore.
@@ -240,13 +265,22 @@ func (w *world) serve() {
 	case err := <-w.served:
 		w.t.Fatalf("Serve: %v", err)
 	}
+	w.plain, w.tls = w.listeners(api.SMTP)
+}
+
+// listeners are the addresses on which a protocol is served at present. Those for reading open with the
+// first account that reads.
+func (w *world) listeners(p api.Protocol) (plain, tls string) {
 	for _, l := range w.server.Snapshot().Listeners {
-		if l.TLS {
-			w.tls = l.Address
-		} else {
-			w.plain = l.Address
+		switch {
+		case l.Protocol != p:
+		case l.TLS:
+			tls = l.Address
+		default:
+			plain = l.Address
 		}
 	}
+	return plain, tls
 }
 
 func newJobs(seed uint64, messages int, senders []string) (all []job) {
@@ -277,6 +311,7 @@ func (w *world) run(jobs []job, messages int) (held string) {
 		w.calm.Store(false)
 		var happening sync.Mutex // one event at a time
 		work := make(chan *job)
+		stopReading := w.startReading()
 		var running sync.WaitGroup
 		for range programs {
 			running.Go(func() {
@@ -302,6 +337,7 @@ func (w *world) run(jobs []job, messages int) (held string) {
 		happening.Unlock()
 		running.Wait()
 		e.heal()
+		stopReading()
 		w.calm.Store(true)
 		levels = append(levels, w.measure(levels))
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
@@ -58,6 +59,8 @@ func (e *events) happen() {
 		{"pause", func() { e.server.SetPaused(true) }},
 		{"reload", e.reload},
 		{"settings changed", e.settings},
+		{"sessions ended by the provider", e.endSessions},
+		{"mail arrives", e.arrive},
 	}
 	event := pick(e.rng, all)
 	e.tally.add("event: " + event.name)
@@ -149,7 +152,13 @@ func (w *world) imports(p *place, address string) error {
 	if err == nil && report.Failed > 0 {
 		err = &report.Problems[0].Problem
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if err := w.server.SetProtocols(w.t.Context(), address, api.Protocols); err != nil {
+		w.tally.add("reading not switched on")
+	}
+	return nil
 }
 
 // change adds or removes an account. That may fail, but not halfway: the running accounts must be

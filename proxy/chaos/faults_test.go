@@ -190,3 +190,47 @@ func (f *faults) fate(n uint64) fate {
 	}
 	return out
 }
+
+// reads is the provider's hook for IMAP and POP dialogues. It never hangs: after a login, Waxseal waits as
+// long as the mail program does.
+func (f *faults) reads(e providertest.Event) providertest.Action {
+	odds, kinds := 2, []string{"drop", "noise", "slow"}
+	switch e.Step {
+	case providertest.StepGreeting, providertest.StepAuth:
+	case providertest.StepTLS:
+		kinds = []string{"drop", "hang"}
+	case providertest.StepCommand:
+		kinds = []string{"drop", "slow", "noise"}
+	case providertest.StepLiteral:
+		odds, kinds = 6, []string{"drop", "cut", "cut", "cut", "slow"}
+	}
+	r := stream(f.seed, string(e.Protocol)+e.Step, f.number, uint64(e.Conn), uint64(e.Message))
+	if f.calm.Load() || r.IntN(100) >= odds {
+		return providertest.Action{}
+	}
+	kind := pick(r, kinds)
+	f.tally.add(string(e.Protocol) + " " + e.Step + ": " + kind)
+	if kind == "cut" {
+		return providertest.Action{Cut: 1 + r.Int64N(max(1, e.Bytes))}
+	}
+	return action(kind)
+}
+
+// readingFate is fate for IMAP and POP. Half-open are only connections that have not logged in.
+func (f *faults) readingFate(n uint64) fate {
+	r := stream(f.seed, "reading road", f.number, n)
+	if f.calm.Load() || r.IntN(100) >= 8 {
+		return fate{}
+	}
+	out := fate{kind: pick(r, []string{"reset", "reset", "half-open", "drip"}), up: r.IntN(2) == 0}
+	f.tally.add("network, reading: " + out.kind)
+	switch out.kind {
+	case "drip":
+		out.at = 1 << 40
+	case "half-open":
+		out.at = r.Int64N(200) // within the handshake
+	default:
+		out.at = r.Int64N(30_000)
+	}
+	return out
+}

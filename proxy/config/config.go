@@ -39,6 +39,9 @@ type Config struct {
 	// applies. NO_PROXY names exceptions to both; this machine always is one.
 	HTTPProxy string `toml:"http_proxy"`
 
+	// Updates is the address of the feed that tells of newer releases; "" turns that off.
+	Updates string `toml:"updates"`
+
 	Notifications bool   `toml:"notifications"`      // show desktop notifications when somebody has to do something
 	Theme         string `toml:"theme,omitempty"`    // of the window: "system", "light" or "dark"
 	Language      string `toml:"language,omitempty"` // of window, tray and notifications: "system", "en" or "de"
@@ -172,6 +175,10 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 func (d Duration) String() string { return time.Duration(d).String() }
 
+// updatesFeed is the project's own feed, which the release workflow writes. It serves itself: package
+// updates follows no redirect to another host.
+const updatesFeed = "https://raw.githubusercontent.com/waxseal/waxseal/feed/latest"
+
 // Default returns the configuration of a machine that has no file yet. It listens on both
 // loopback addresses, since localhost can mean either, and has no account.
 func Default() Config {
@@ -185,6 +192,7 @@ func Default() Config {
 		Metrics:                  "127.0.0.1:9587",
 		Keystore:                 keystore.SystemKind,
 		LogLevel:                 "info",
+		Updates:                  updatesFeed,
 		Notifications:            true,
 		History:                  true,
 		Theme:                    "system",

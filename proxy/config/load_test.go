@@ -322,3 +322,15 @@ func TestCheckHTTPProxy(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckUpdates(t *testing.T) {
+	for raw, ok := range map[string]bool{
+		"": true, updatesFeed: true, "https://mirror.corp.example:8443/waxseal": true, "http://127.0.0.1:8080/latest": true, "http://localhost/latest": true,
+		"http://mirror.corp.example/latest": false, "ftp://mirror.corp.example/latest": false, "off": false, "https://": false, "https://user:secret@mirror.corp.example/": false,
+	} {
+		err := checkUpdates(raw)
+		if (err == nil) != ok || err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", raw, err)
+		}
+	}
+}

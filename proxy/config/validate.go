@@ -54,6 +54,9 @@ func (c Config) problems() []problem {
 		found = append(found, problem{table: "tls",
 			text: `[tls] needs both certificate and key, like certificate = "fullchain.pem" and key = "privkey.pem"`})
 	}
+	if err := checkUpdates(c.Updates); err != nil {
+		found = append(found, problem{key: "updates", text: err.Error()})
+	}
 	return slices.Concat(found, c.providerProblems(), c.accountProblems())
 }
 

@@ -54,3 +54,16 @@ func checkHTTPProxy(raw string) error {
 	}
 	return nil
 }
+
+// checkUpdates allows plain HTTP on this machine only: the feed is signed, but a request in clear text
+// would tell everybody on the way that Waxseal runs here.
+func checkUpdates(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.User != nil || !dial.ValidHost(u.Hostname()) || u.Scheme != "https" && !(u.Scheme == "http" && api.IsLoopback(u.Hostname())) {
+		return errors.New(`updates is not an address that begins with https://; leave it out for the project's own, or set it to "" to turn the question for newer releases off`)
+	}
+	return nil
+}

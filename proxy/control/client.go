@@ -27,6 +27,7 @@ const helloPatience = 5 * time.Second
 type Client struct {
 	http  http.Client
 	token string
+	who   hello
 }
 
 // Dial finds the instance that is running for a configuration file. It fails with
@@ -37,8 +38,9 @@ func Dial(ctx context.Context, configPath string) (*Client, error) {
 		return nil, err
 	}
 	for _, p := range all {
-		c, _, err := p.dial(ctx)
+		c, h, err := p.dial(ctx)
 		if err == nil {
+			c.who = h
 			return c, nil
 		}
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -47,6 +49,12 @@ func Dial(ctx context.Context, configPath string) (*Client, error) {
 	}
 	return nil, ErrNotRunning
 }
+
+// Version is the instance's version, "" for a server in this process.
+func (c *Client) Version() string { return c.who.Version }
+
+// Desktop reports whether the instance has an icon and windows.
+func (c *Client) Desktop() bool { return c.who.Desktop }
 
 // Close closes the connection.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

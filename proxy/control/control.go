@@ -132,6 +132,7 @@ type (
 	hello struct {
 		PID     int    `json:"pid"`
 		Version string `json:"version"`
+		Desktop bool   `json:"desktop"` // it has an icon and windows
 	}
 	addressRequest struct {
 		Address string `json:"address"`

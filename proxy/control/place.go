@@ -123,6 +123,29 @@ func Hold(ctx context.Context, configPath string) (release func(), err error) {
 	return release, err
 }
 
+// AwaitEnd waits until no instance is using a configuration: until the one that was
+// told to quit has finished its last message.
+func AwaitEnd(ctx context.Context, configPath string) error {
+	tick := time.NewTicker(lockRetry)
+	defer tick.Stop()
+	for {
+		release, err := Hold(ctx, configPath)
+		var running *RunningError
+		switch {
+		case err == nil:
+			release()
+			return nil
+		case !errors.As(err, &running):
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // inFirst calls f with each place until one works. It stops at an error that would
 // be the same in another place: an instance is running, or ctx has ended.
 func inFirst(configPath string, f func(place) error) error {

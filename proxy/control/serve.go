@@ -65,7 +65,7 @@ func newHandler(watching context.Context, b Backend, d Desktop, token string) *h
 	h := &handler{backend: b, windows: windows{open: d.Show}, token: token, watching: watching}
 	h.mux.HandleFunc("GET /hello", func(w http.ResponseWriter, r *http.Request) {
 		s := b.Snapshot()
-		answer(w, hello{PID: s.PID, Version: s.Version}, nil)
+		answer(w, hello{PID: s.PID, Version: s.Version, Desktop: d.Show != nil}, nil)
 	})
 	h.mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, b.Snapshot(), nil)

@@ -24,7 +24,7 @@ func (s *Server) Handshake(ctx context.Context, raw net.Conn) (net.Conn, error) 
 	var conn interface {
 		net.Conn
 		HandshakeContext(context.Context) error
-	} = tls.Client(raw, cfg)
+	} = arrive(raw, cfg)
 	if s.Bulk {
 		conn = secure(raw, cfg)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
@@ -93,28 +94,15 @@ func (d *connector) connect(ctx context.Context, b account, s stage) (*link, err
 		switch {
 		case !ok || ctx.Err() != nil:
 			return nil, err
-		case stale(refused) && !renewed:
+		case refused.RefusesLogin() && !renewed:
 			renewed = true
 			b.Reject(token)
-		case (stale(refused) || notConnected(refused.Text)) && len(users) > 1:
+		case (refused.RefusesLogin() || notConnected(refused.Text)) && len(users) > 1:
 			users = users[1:]
 		default:
 			return nil, err
 		}
 	}
-}
-
-// stale reports whether a refusal may be the token's fault, or the user name's. An ALERT is for a person, and
-// BAD means that the server did not look at the token.
-func stale(e *mailbox.ServerError) bool {
-	if e.Op != "AUTHENTICATE" || e.Status != "NO" {
-		return e.Report != ""
-	}
-	switch e.Code {
-	case "", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED":
-		return true
-	}
-	return e.Report != ""
 }
 
 // try makes one connection and logs in.
@@ -127,7 +115,7 @@ func (d *connector) try(ctx context.Context, b account, user, token string, s st
 	unhook := context.AfterFunc(ctx, func() { p.conn.SetDeadline(time.Unix(1, 0)) })
 	w, err := d.logIn(b, p, user, token)
 	if !unhook() {
-		err = context.Cause(ctx)
+		err = over(ctx, b.Addr(api.IMAP))
 	}
 	if err != nil {
 		p.conn.Close()
@@ -157,13 +145,22 @@ func greeted(ctx context.Context, b account) (*provider, error) {
 	unhook := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	err = p.greet()
 	if !unhook() {
-		err = context.Cause(ctx)
+		err = over(ctx, addr)
 	}
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// over is the error of a dialogue that the end of ctx has ended. When its time is over, the server did not answer.
+func over(ctx context.Context, addr string) error {
+	err := context.Cause(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return dial.Lost(addr, err)
+	}
+	return err
 }
 
 // logIn is the dialogue behind the greeting.

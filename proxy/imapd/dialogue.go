@@ -16,7 +16,7 @@ const maxBad = 3
 // Why Waxseal ends a connection that has not logged in.
 var (
 	errEvicted  = errors.New("it has to make room for another")
-	errStopping = errors.New("Waxseal is stopping")
+	errStopping = errors.New("a stop has begun")
 	errRemoved  = errors.New("the account was removed or changed")
 	errTooMany  = errors.New("too many wrong commands")
 	errLast     = errors.New("the answer to the login was the last")

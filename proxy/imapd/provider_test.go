@@ -262,18 +262,21 @@ func TestAskedOnce(t *testing.T) {
 
 // A caller that leaves ends the dialogue, wherever it is.
 func TestConnectEndsWithContext(t *testing.T) {
-	left := errors.New("the mail program left")
+	left, late := errors.New("the mail program left"), dial.TimeoutError(20*time.Millisecond)
 	for _, dialogue := range []string{"OPEN\n", "S: * OK x\n$ CAPABILITY\nOPEN\n", "S: * OK [CAPABILITY SASL-IR AUTH=XOAUTH2] x\n$ AUTHENTICATE XOAUTH2 " + ir("me", "old") + "\nOPEN\n"} {
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, left)
-		b := &box{t: t, tokens: []string{"old"}, users: []string{"me"}, dialogues: []string{dialogue}}
-		if _, err := new(connector).connect(ctx, b, nil); !errors.Is(err, left) {
-			t.Errorf("got %v", err)
-		}
-		cancel()
-		b.servers.Wait()
-		for _, c := range b.open {
-			if _, err := c.Read(make([]byte, 1)); err != io.EOF {
-				t.Errorf("the connection is open: %v", err)
+		for _, cause := range []error{left, late} {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, cause)
+			b := &box{t: t, tokens: []string{"old"}, users: []string{"me"}, dialogues: []string{dialogue}}
+			_, err := new(connector).connect(ctx, b, nil)
+			if _, lost := errors.AsType[*dial.Error](err); !errors.Is(err, cause) || lost != (cause == late) { // the server is at fault, or nobody
+				t.Errorf("got %v", err)
+			}
+			cancel()
+			b.servers.Wait()
+			for _, c := range b.open {
+				if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+					t.Errorf("the connection is open: %v", err)
+				}
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func subjectOf(box *Mailbox, p api.Protocol) subject {
 // say makes a Text that may name the account, the provider and its mail server.
 func (s subject) say(key string, pairs ...string) api.Text {
 	var used []string
-	for _, place := range []struct{ name, value string }{{"Account", s.account}, {"Provider", s.provider}, {"Host", s.host}, {"Key", string(s.protocol)}} {
+	for _, place := range []struct{ name, value string }{{"Account", s.account}, {"Provider", s.provider}, {"Host", s.host}, {"Key", string(s.protocol)}, {"Protocol", s.protocol.Label().String()}} {
 		if strings.Contains(key, "{{."+place.name+"}}") {
 			used = append(used, place.name, place.value)
 		}

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/history"
 )
 
@@ -112,5 +114,23 @@ func TestLimitOfAnAccount(t *testing.T) {
 	}
 	if n := h.Stats.Connections.Load(); n != 2 {
 		t.Errorf("%d connections are counted", n)
+	}
+}
+
+// A server that accepts connections and says nothing was never taken for dead: every program waited for a minute.
+func TestSilentServersOpenTheBreaker(t *testing.T) {
+	for cause, counts := range map[error]bool{dial.TimeoutError(time.Minute): true, context.DeadlineExceeded: true, context.Canceled: false} {
+		box := hallWith(t, me).Mailbox(me)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		if err := box.Try(ctx, api.IMAP, func() error { return dial.Lost("imap.test:993", cause) }); !errors.Is(err, cause) {
+			t.Errorf("%v became %v", cause, err)
+		}
+		if n := box.Breaker(api.IMAP).Status().Failures; (n == 1) != counts {
+			t.Errorf("%v counts %d times", cause, n)
+		}
+		if p := ExplainFor(box, api.IMAP, dial.Lost("imap.test:993", cause)); counts && p.State != api.MailServerDown {
+			t.Errorf("%v: %s", cause, p)
+		}
 	}
 }

@@ -57,7 +57,7 @@ func (b *Mailbox) Uses(p api.Protocol) error {
 	if b.Account.Uses(p) {
 		return nil
 	}
-	return &api.Problem{Account: b.Address, Lasting: true, Code: "5.7.8", Do: api.ShowSetup,
+	return &api.Problem{Account: b.Address, Lasting: true, Code: "5.7.8",
 		What: api.Say("{{.Account}} isn’t set up for {{.Protocol}} in Waxseal.", "Account", b.Address, "Protocol", p.Label().String()),
 		Cure: api.Say("Switch it on for the account in Waxseal.")}
 }
@@ -107,7 +107,7 @@ func (b *Mailbox) Mechanism(p api.Protocol) string { return strings.ToUpper(b.Pr
 
 // Try calls login, which connects to the server for a protocol and logs in, behind the server's breaker.
 // Only the server's health counts: not a login that it refuses, nor what only a person can change, nor a
-// caller who left.
+// caller who left. One who has waited until the end of its time has not left: the server does not answer.
 func (b *Mailbox) Try(ctx context.Context, p api.Protocol, login func() error) error {
 	var err error
 	verdict := b.Breaker(p).Do(func() error {
@@ -117,7 +117,7 @@ func (b *Mailbox) Try(ctx context.Context, p api.Protocol, login func() error) e
 		case err == nil, ok && refused.Op != "greeting",
 			errors.Is(err, dial.ErrNoTLS), errors.Is(err, dial.ErrNotLoopback), errors.Is(err, dial.ErrNoOAuth):
 			return nil
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 			return context.Canceled
 		}
 		return err

@@ -21,9 +21,9 @@ const (
 // Why Waxseal ends a connection that has not logged in.
 var (
 	errEvicted  = errors.New("it has to make room for another")
-	errStopping = errors.New("Waxseal is stopping")
+	errStopping = errors.New("a stop has begun")
 	errTooMany  = errors.New("too many wrong commands")
-	errPaused   = errors.New("Waxseal is paused")
+	errPaused   = errors.New("the user has paused it")
 	errRemoved  = errors.New("the account was removed or changed")
 	errLast     = errors.New("the answer to the login was the last")
 )

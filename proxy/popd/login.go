@@ -73,14 +73,7 @@ func (a *account) login(ctx context.Context) (*maildrop, error) {
 // rejected reports whether the provider has refused who logs in, so that another token or user may help.
 func rejected(err error) bool {
 	var e *mailbox.ServerError
-	if !errors.As(err, &e) || e.Op != "AUTH" {
-		return false
-	}
-	switch e.Code {
-	case inUse, loginDelay, sysTemp, sysPerm:
-		return false
-	}
-	return true
+	return errors.As(err, &e) && e.RefusesLogin()
 }
 
 // try is one connection and one login, behind the breaker.

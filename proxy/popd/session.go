@@ -170,7 +170,7 @@ func (s *session) nudge() {
 		s.through.Finish(api.ByWaxseal)
 	case s.logging != nil && why != nil:
 		s.logging()
-	case s.before != nil && s.logging == nil:
+	case s.before != nil && s.logging == nil && why != nil: // a deadline would break a TLS handshake
 		s.before.Nudge()
 	}
 }

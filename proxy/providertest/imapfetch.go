@@ -211,10 +211,15 @@ func (c *peer) content(b []byte, cut int64) error {
 		c.drop()
 		return errEnd
 	}
-	if c.out = append(c.out, b...); len(c.out) >= largeBuffer {
-		return c.flush()
+	if len(b) < largeBuffer {
+		c.out = append(c.out, b...)
+		return nil
 	}
-	return nil
+	if err := c.flush(); err != nil {
+		return err
+	}
+	c.out = b // may be huge, so it is not copied; flush forgets it
+	return c.flush()
 }
 
 // of returns the content of the section in a message; nothing if there is no such part.

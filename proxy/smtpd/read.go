@@ -102,8 +102,12 @@ func (c *conn) farewell() string {
 }
 
 // nudge makes a waiting Read look whether the connection has to end, and a Write that waits for a
-// client that does not read give up soon, unless a message is in progress.
+// client that does not read give up soon, unless a message is in progress. It leaves alone who may
+// stay: a deadline would break a TLS handshake.
 func (c *conn) nudge() {
+	if c.farewell() == "" {
+		return
+	}
 	if !c.busy.Load() {
 		c.tcp.SetWriteDeadline(time.Now().Add(mailbox.LastWords))
 	}

@@ -99,6 +99,8 @@ func (s *session) Mail(_ string, opts *smtp.MailOptions) error {
 		return refusal
 	case s.box.Removed() && !s.follow():
 		return s.turnAway(answer(550, "5.7.1", "The account "+s.box.Address+" was removed from Waxseal"))
+	case s.box.Uses(api.SMTP) != nil: // any more
+		return s.turnAway(replyTo("MAIL", s.box, s.box.Uses(api.SMTP)))
 	case s.srv.hall.Paused():
 		return s.turnAway(answer(451, "4.3.2", (&mailbox.Refusal{Kind: mailbox.Paused}).Words()))
 	}

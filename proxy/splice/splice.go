@@ -30,7 +30,7 @@ const (
 	// afterServer is how long the client has to close after the server has, or after our last words.
 	// To close at once would lose what is on its way to the client: with unread bytes, TCP resets.
 	afterServer = 5 * time.Second
-	// goodbye bounds the writing of our last words.
+	// goodbye bounds the writing of our last words, and is how long the client has to close after them.
 	goodbye = 2 * time.Second
 )
 
@@ -212,7 +212,11 @@ func (s *Splice) say(err error) {
 			s.Client.Write(words)
 		}
 	}
-	s.fromBelow.within(afterServer)
+	wait := afterServer
+	if s.leaving == api.ByWaxseal {
+		wait = goodbye // a stop waits for it
+	}
+	s.fromBelow.within(wait)
 	closeWrite(s.Client)
 }
 
@@ -231,11 +235,12 @@ func (s *Splice) runUp() {
 		s.fromBelow.discard(afterServer)
 		return
 	}
+	patience := afterServer // a client that is gone hears no answer
 	if err == io.EOF {
-		err = nil
+		err, patience = nil, afterClient
 	}
 	s.note(api.ByProgram, err)
-	s.fromAbove.within(afterClient)
+	s.fromAbove.within(patience)
 	closeWrite(s.Server)
 }
 

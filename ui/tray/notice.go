@@ -22,6 +22,7 @@ const (
 	KeychainFault Kind = "keychain fault" // secrets cannot be read
 	WindowFault   Kind = "window fault"   // the window could not be opened
 	Revived       Kind = "revived"        // the program died and was started again
+	NewRelease    Kind = "new release"    // there is a newer Waxseal
 	TestSent      Kind = "test sent"      // what Actions.SendTest was asked for
 	TestFailed    Kind = "test failed"
 )
@@ -40,6 +41,7 @@ type Notice struct {
 	Provider string    // of the account, or the one that has trouble
 	Reading  bool      // it is about reading mail; with ProviderBack: some account there reads
 	Address  string    // with PortLost: where no mail is accepted
+	Version  string    // with NewRelease; letters, digits, dots and hyphens only, see package updates
 }
 
 // Page is the page of the window that a click on the notification opens.
@@ -59,6 +61,8 @@ func (n Notice) Page() string {
 		return "activity"
 	case Revived:
 		return "check"
+	case NewRelease:
+		return "about"
 	}
 	return "overview"
 }
@@ -67,7 +71,7 @@ func (n Notice) Page() string {
 func (n Notice) text() (title, body string) {
 	words.RLock()
 	defer words.RUnlock()
-	names := map[string]any{"Account": n.Account, "Provider": n.Provider, "Address": n.Address, "N": n.Others, "State": speech.Say(n.State.Label())}
+	names := map[string]any{"Account": n.Account, "Provider": n.Provider, "Address": n.Address, "N": n.Others, "Version": n.Version, "State": speech.Say(n.State.Label())}
 	switch n.Kind {
 	case AccountFault:
 		return n.faultText(names)
@@ -89,6 +93,8 @@ func (n Notice) text() (title, body string) {
 		return lang.L("The window could not be opened"), lang.L("Mail is still being sent. The log has details.")
 	case Revived:
 		return lang.L("Waxseal has been restarted"), lang.L("It had ended unexpectedly. Click to save a report for the developers.")
+	case NewRelease:
+		return lang.L("Waxseal {{.Version}} is available", names), lang.L("Click to see where to get it.")
 	case TestSent:
 		return lang.L("Test message sent: {{.Account}}", names), lang.L("{{.Provider}} has accepted it.", names)
 	case TestFailed:
@@ -123,15 +129,21 @@ type Told struct {
 	passing  time.Time            // when trouble that should pass began; zero without any
 	lost     string               // the provider that was told to have it; "" if none was
 	lasting  map[Kind]bool
+	release  string // the newer version that was told
 }
 
 // Notices returns what is new in a State, at most one notice per state of accounts,
 // and the Told that results. What is over can be told again. Trouble is not over while
 // an account or a breaker is merely being tried again.
 func (t Told) Notices(s State) ([]Notice, Told) {
-	next := Told{accounts: map[string]api.State{}, lasting: map[Kind]bool{}}
+	next := Told{accounts: map[string]api.State{}, lasting: map[Kind]bool{}, release: t.release}
 	out := next.faults(t, s)
 	out = append(out, next.outages(t, s)...)
+	// A release that an earlier start has found was told then.
+	if u := s.Update; u != nil && u.Found.After(s.Started) && u.Version != t.release {
+		next.release = u.Version
+		out = append(out, Notice{Kind: NewRelease, Version: u.Version})
+	}
 	for kind, lasts := range map[Kind]bool{
 		PortLost:      s.PortTaken != nil,
 		KeychainFault: s.Keystore.Problem != nil,

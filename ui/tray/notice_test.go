@@ -35,6 +35,12 @@ func TestNotices(t *testing.T) {
 		})
 	}
 	with := func(change func(*State)) State { return serving(change) }
+	release := func(version string, sinceStart time.Duration) State {
+		return with(func(s *State) {
+			s.Started = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+			s.Update = &api.Release{Version: version, Found: s.Started.Add(sinceStart)}
+		})
+	}
 	keychain := func(states ...api.State) State {
 		s := accounts(states...)
 		s.Keystore.Problem = locked
@@ -119,6 +125,15 @@ func TestNotices(t *testing.T) {
 			{serving(nil), nil},
 			{with(func(s *State) { s.WindowFailed = true }), []Notice{{Kind: WindowFault}}},
 		},
+		"a newer release is told once": {
+			{release("1.2.0", min), []Notice{{Kind: NewRelease, Version: "1.2.0"}}},
+			{serving(nil), nil},
+			{release("1.2.0", min), nil},
+			{release("1.3.0", 2*min), []Notice{{Kind: NewRelease, Version: "1.3.0"}}},
+		},
+		"a release that was told before this start is not told again": {
+			{release("1.2.0", -min), nil},
+		},
 		"a locked keychain is told once, not for every account": {
 			{keychain(api.KeystoreLocked, api.KeystoreLocked), []Notice{{Kind: KeychainFault, State: api.KeystoreLocked}}},
 			{keychain(api.KeystoreLocked, api.KeystoreLocked), nil},
@@ -149,6 +164,7 @@ func TestNoticesLeadSomewhere(t *testing.T) {
 		{Kind: KeychainFault, State: api.KeystoreLocked}:     "settings",
 		{Kind: KeychainFault, State: api.KeystoreFailed}:     "settings",
 		{Kind: WindowFault}:                                  "overview",
+		{Kind: NewRelease, Version: "1.2.0"}:                 "about",
 		{Kind: TestSent}:                                     "activity",
 		{Kind: TestFailed}:                                   "activity",
 	} {

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"debug/elf"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"aead.dev/minisign"
+)
+
+// inSource makes the test run in the source's root, as the command does.
+func inSource(t *testing.T) {
+	t.Helper()
+	t.Chdir("../..")
+}
+
+// TestVersionsSort: dpkg and rpm sort a version in front of and after the ones around it.
+func TestVersionsSort(t *testing.T) {
+	order := []string{"460678f", "v0.8.9", "v0.9.0-rc1", "v0.9.0-rc1-3-g460678f", "v0.9.0-rc2", "v0.9.0", "v0.9.0-3-g460678f", "v0.10.0"}
+	for i, version := range order {
+		order[i] = (&release{version: version}).packageVersion()
+	}
+	if order[2] != "0.9.0~rc1" || order[6] != "0.9.0+3.g460678f" {
+		t.Errorf("versions are %q", order)
+	}
+	dpkg, err := exec.LookPath("dpkg")
+	if err != nil {
+		t.Skip("dpkg is not installed")
+	}
+	rpm, _ := exec.LookPath("rpm")
+	for i := range len(order) - 1 {
+		if err := exec.Command(dpkg, "--compare-versions", order[i], "lt", order[i+1]).Run(); err != nil {
+			t.Errorf("dpkg does not sort %s before %s", order[i], order[i+1])
+		}
+		if rpm == "" {
+			continue
+		}
+		out, err := exec.Command(rpm, "--eval", `%{lua:print(rpm.vercmp("`+order[i]+`","`+order[i+1]+`"))}`).Output()
+		if err != nil || strings.TrimSpace(string(out)) != "-1" {
+			t.Errorf("rpm sorts %s and %s as %s, %v", order[i], order[i+1], out, err)
+		}
+	}
+}
+
+// TestNoticesAreComplete: every module that is linked has its licence among the notices, and so have
+// Go, the fonts and GLFW.
+func TestNoticesAreComplete(t *testing.T) {
+	inSource(t)
+	for _, gui := range []bool{false, true} {
+		text, err := notices(gui)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tags, cgo := "-tags=nogui", "CGO_ENABLED=0"
+		if gui {
+			tags, cgo = "-tags=", "CGO_ENABLED=1"
+		}
+		for _, system := range []string{"linux", "windows", "darwin"} {
+			cmd := exec.Command("go", "list", "-deps", tags, "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}", "./cmd/waxseal")
+			cmd.Env = append(os.Environ(), cgo, "GOOS="+system, "GOARCH=arm64")
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+				if m != "" && !bytes.Contains(text, []byte("\n"+m+": ")) {
+					t.Errorf("gui %t, %s: the licence of %s is missing", gui, system, m)
+				}
+			}
+		}
+		want := []string{"The Go Authors", "\nGo go1."}
+		if gui {
+			want = append(want, "LICENSE_Inter", "LICENSE_EmojiOneColor", "LICENSE_DejaVu", "theme/font/LICENSE.txt", "Marcus Geelnard")
+		}
+		for _, w := range want {
+			if !bytes.Contains(text, []byte(w)) {
+				t.Errorf("gui %t: %q is missing", gui, w)
+			}
+		}
+	}
+}
+
+// TestModuleWithoutALicenceFails so that nobody ships one.
+func TestModuleWithoutALicenceFails(t *testing.T) {
+	if _, err := (module{"example.test/x", "v1.0.0", t.TempDir()}).texts(); err == nil {
+		t.Error("no error")
+	}
+}
+
+// TestHeadlessPackage makes the Linux packages without a window and looks into them.
+func TestHeadlessPackage(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("packages are made on Linux")
+	}
+	inSource(t)
+	r := &release{version: "v0.9.0-rc1", date: time.Unix(1790000000, 0).UTC(), dir: t.TempDir(), scratch: t.TempDir()}
+	t.Setenv("SOURCE_DATE_EPOCH", "1790000000")
+	program, err := r.build("linux", runtime.GOARCH, "pie", "GUI=no")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hardened(t, program)
+	for _, format := range []string{"deb", "rpm", "tar"} {
+		files, err := r.stage("waxseal-headless", program, format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		contents(t, format, files)
+		if format != "deb" {
+			continue
+		}
+		if err := r.nfpm("waxseal-headless", format, runtime.GOARCH, files); err != nil {
+			t.Fatal(err)
+		}
+		deb, _ := filepath.Glob(r.dir + "/*.deb")
+		if len(deb) != 1 {
+			t.Fatalf("packages: %q", deb)
+		}
+		if lintian, err := exec.LookPath("lintian"); err != nil {
+			t.Log("lintian is not installed")
+		} else if out, err := exec.Command(lintian, "--allow-root", "--fail-on", "error,warning", deb[0]).CombinedOutput(); err != nil {
+			t.Errorf("lintian: %v\n%s", err, out)
+		}
+	}
+}
+
+// hardened checks that a program is position-independent and read-only after relocation.
+func hardened(t *testing.T, program string) {
+	t.Helper()
+	f, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	relro := false
+	for _, p := range f.Progs {
+		relro = relro || p.Type == elf.PT_GNU_RELRO
+	}
+	now, err := f.DynValue(elf.DT_FLAGS)
+	if f.Type != elf.ET_DYN || !relro || err != nil || len(now) == 0 || elf.DynFlag(now[0])&elf.DF_BIND_NOW == 0 {
+		t.Errorf("type %v, RELRO %t, flags %v %v", f.Type, relro, now, err)
+	}
+}
+
+// contents checks that a package has all that belongs into it, and no folder twice.
+func contents(t *testing.T, format string, files []file) {
+	t.Helper()
+	byPath := map[string]file{}
+	for _, f := range files {
+		byPath[f.path] = f
+	}
+	const doc = "usr/share/doc/waxseal-headless/"
+	want := []string{"usr/bin/waxseal", "usr/share/man/man1/waxseal.1.gz", "usr/share/bash-completion/completions/waxseal",
+		"usr/share/fish/vendor_completions.d/waxseal.fish", "usr/lib/systemd/user/waxseal.service", "usr/lib/sysusers.d/waxseal.conf",
+		doc + "docs/providers.md", doc + "docs/configuration.md", doc + "third-party-notices.txt.gz", doc + "changelog.gz"}
+	if format == "deb" {
+		want = append(want, doc+"copyright", doc+"changelog.Debian.gz", "lib/systemd/system/waxseal.service", "usr/share/zsh/vendor-completions/_waxseal")
+	} else {
+		want = append(want, doc+"LICENSE", "usr/lib/systemd/system/waxseal.service", "usr/share/zsh/site-functions/_waxseal")
+	}
+	for _, path := range want {
+		if len(byPath[path].data) == 0 {
+			t.Errorf("%s: %s is missing", format, path)
+		}
+	}
+	z, err := gzip.NewReader(bytes.NewReader(byPath["usr/share/man/man1/waxseal.1.gz"].data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page, err := io.ReadAll(z); err != nil || !bytes.Contains(page, []byte(`"Waxseal v0.9.0\-rc1"`)) {
+		t.Errorf("manual page %.80q, %v", page, err)
+	}
+}
+
+// TestSystemUnitIsHardened: systemd itself rates the exposure below 4 (of 10).
+func TestSystemUnitIsHardened(t *testing.T) {
+	inSource(t)
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=40", "--no-pager", "assets/waxseal-system.service").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestDesktopFiles: the tools that read them accept the desktop entry and the AppStream data.
+func TestDesktopFiles(t *testing.T) {
+	inSource(t)
+	r := &release{version: "v0.9.0-rc1", date: time.Unix(1790000000, 0).UTC()}
+	about, err := r.metainfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "io.github.waxseal.waxseal.metainfo.xml")
+	if err := os.WriteFile(file, about, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"appstreamcli", "validate", "--no-net", file}, {"desktop-file-validate", "assets/waxseal.desktop"}} {
+		if _, err := exec.LookPath(args[0]); err != nil {
+			t.Logf("%s is not installed", args[0])
+		} else if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil || bytes.Contains(out, []byte("W: ")) {
+			t.Errorf("%s: %v\n%s", args[0], err, out)
+		}
+	}
+}
+
+// TestSums: all files are listed, and minisign's signature of the list is good.
+func TestSums(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"b.zip", "a.deb"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	public, secret, err := minisign.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := minisign.EncryptKey("secret", secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("MINISIGN_KEY", string(key))
+	t.Setenv("MINISIGN_PASSWORD", "secret")
+	for range 2 { // the second time, the list itself is there
+		if err := sums(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, _ := os.ReadFile(dir + "/SHA256SUMS")
+	signature, _ := os.ReadFile(dir + "/SHA256SUMS.minisig")
+	if n := strings.Count(string(list), "\n"); n != 2 || !strings.Contains(string(list), "  a.deb\n") {
+		t.Errorf("the list is %q", list)
+	}
+	if !minisign.Verify(public, list, signature) {
+		t.Error("the signature is wrong")
+	}
+}

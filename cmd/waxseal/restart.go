@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxseal/waxseal/proxy/control"
+)
+
+func (m *Main) restartCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restart",
+		Short: "Restart the running instance, as after an update",
+		Long: `End the instance that runs with an icon and start this program in its place.
+Messages in progress are finished first. What runs as ` + "`waxseal serve`" + ` belongs to
+whoever started it, mostly systemd, and is restarted there.`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return m.restart(ctx)
+		},
+	}
+}
+
+// restartPatience is how long an instance may take to end: the default of shutdown_timeout, and more.
+const restartPatience = 2 * time.Minute
+
+func (m *Main) restart(ctx context.Context) error {
+	path, err := m.configPath()
+	if err != nil {
+		return err
+	}
+	client, err := control.Dial(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if !client.Desktop() {
+		return withCure(fmt.Errorf("the running Waxseal, version %s, has no icon and cannot be restarted from here", client.Version()), restartService)
+	}
+	if !hasWindow {
+		return withCure(errors.New("this build has no window and cannot take the place of one that has"), "quit Waxseal from its icon, and start the program with the window")
+	}
+	if err := client.Quit(ctx); err != nil {
+		return err
+	}
+	if err := awaitFree(ctx, path); err != nil {
+		return err
+	}
+	if err := m.startDesktop("--hidden"); err != nil {
+		return err
+	}
+	m.say("restarted with version %s", versionText())
+	return nil
+}
+
+// awaitFree waits until no instance uses a configuration.
+func awaitFree(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, restartPatience)
+	defer cancel()
+	for {
+		release, err := control.Hold(ctx, path)
+		if err == nil {
+			release()
+			return nil
+		}
+		if _, running := errors.AsType[*control.RunningError](err); !running {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the running Waxseal has not ended: %w", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+const restartService = "restart its service (`systemctl --user restart waxseal`), or end it and run `waxseal serve` again"
+
+// tellVersions says that the running instance is of another version than this program, as it is until
+// the first restart after an update.
+func (m *Main) tellVersions(client *control.Client) {
+	if theirs := client.Version(); theirs != "" && theirs != versionText() {
+		how := "`waxseal restart`"
+		if !client.Desktop() {
+			how = restartService
+		}
+		m.say("the running Waxseal is version %s, and this program is %s; to change to this one: %s", theirs, versionText(), how)
+	}
+}
