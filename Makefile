@@ -88,7 +88,7 @@ package-headless: ## build the archives and Linux packages without a window in d
 	@CLIENTS='$(CLIENTS)' go run ./.ci/dist headless "$(VERSION)" dist
 
 package-test: ## build the Linux packages in two clones, compare them, and install, upgrade and purge them in a minimal Debian (takes minutes)
-	@.ci/packages $(WINDOW) xz-utils lintian rpm appstream mmdebstrap
+	@.ci/packages $(WINDOW) xz-utils lintian rpm appstream mmdebstrap systemd-container
 	@.ci/package-test "$(VERSION)"
 
 measure-desktop: ## measure what the program uses while its window is closed

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -49,10 +50,19 @@ func sums(dir string) error {
 // sbom writes what a program is made of, with licences, as the program itself says.
 func (r *release) sbom(name, program, arch string) error {
 	file := filepath.Join(r.dir, fmt.Sprintf("%s-%s-linux-%s.cdx.json", name, r.version, arch))
-	cmd := exec.Command("go", "run", cyclonedx, "bin", "-json", "-licenses", "-std", "-noserial", "-version", r.version, "-output", file, program)
-	cmd.Stderr = os.Stderr
+	tools := filepath.Join(r.scratch, "tools")
+	install := exec.Command("go", "install", cyclonedx)
+	install.Env = append(os.Environ(), "GOBIN="+tools)
+	install.Stderr = os.Stderr
+	if err := install.Run(); err != nil {
+		return fmt.Errorf("install cyclonedx-gomod: %w", err)
+	}
+	cmd := exec.Command(filepath.Join(tools, "cyclonedx-gomod"), "bin", "-json", "-licenses", "-std", "-noserial", "-version", r.version, "-output", file, program)
+	cmd.Env = append(os.Environ(), "GOPROXY=off") // all modules are here; it would ask for Waxseal itself
+	var log bytes.Buffer                          // it warns about the two licences that settle adds
+	cmd.Stderr = &log
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("list what %s is made of: %w", name, err)
+		return fmt.Errorf("list what %s is made of: %w\n%s", name, err, log.Bytes())
 	}
 	return r.settle(file)
 }
@@ -64,11 +74,16 @@ var (
 	hashes = regexp.MustCompile(`(?s)("tools": \[.*?"version": "[^"]*"),\s*"hashes": \[.*?\]`)
 )
 
-// settle makes the list the same each time.
+// settle makes the list the same each time, and adds the licences of Waxseal and of Go's library,
+// which no module cache has.
 func (r *release) settle(file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
+	}
+	for purl, id := range map[string]string{"pkg:golang/std@": "BSD-3-Clause", "pkg:golang/github.com/waxseal/waxseal@": "MIT"} {
+		purl = `"purl": "` + purl
+		data = bytes.Replace(data, []byte(purl), fmt.Appendf(nil, `"licenses": [{"license": {"id": "%s"}}], %s`, id, purl), 1)
 	}
 	data = made.ReplaceAll(data, fmt.Appendf(nil, `"timestamp": "%s"`, r.date.Format(time.RFC3339)))
 	return os.WriteFile(file, hashes.ReplaceAll(data, []byte("$1")), 0o644)
