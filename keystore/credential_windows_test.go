@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"testing"
 )
@@ -50,7 +51,11 @@ func TestClear(t *testing.T) {
 		}
 	}
 	defer other.Delete(context.Background(), key)
-	if err := Clear(credentialService + "-clear"); err != nil {
+	err := Clear(credentialService + "-clear")
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("NOT TESTED here: this wine has no services, which it asks for a list; TestWindowsSetup has them")
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ours.Get(t.Context(), key); !errors.Is(err, ErrNotFound) {

@@ -63,6 +63,8 @@ func TestWindowsSetup(t *testing.T) {
 	if value := s.registry(`HKCU\Software\Microsoft\Windows\CurrentVersion\Run`); strings.Contains(value, "Waxseal") {
 		t.Errorf("the programs that start at login are %q", value)
 	}
+	config := filepath.Join(s.folder, "config.toml") // now without the account, whose secrets go too
+	writeFile(t, config, configFor(s.provider, ""))
 	s.uninstall("/REMOVE_ACCOUNTS")
 	if _, err := os.Stat(s.folder); err == nil {
 		t.Error("the configuration is still there")
