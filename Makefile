@@ -5,14 +5,15 @@ GOSEC       = github.com/securego/gosec/v2/cmd/gosec@v2.30.0
 BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # The Debian and Ubuntu packages that the tests need in addition to Go: a C compiler
-# for the race detector, mail programs that send through Waxseal, a keychain, promtool
-# (from the package prometheus), wine with a Windows compiler, and what the program
-# works with in real life: a browser, an OpenID provider (installed with npm) and a
-# mail server that asks that provider about tokens.
+# for the race detector, mail programs that send and read through Waxseal, a keychain,
+# promtool (from the package prometheus), wine with a Windows compiler, and what the
+# program works with in real life: a browser, an OpenID provider (installed with npm)
+# and a mail server that asks that provider about tokens.
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
 	neomutt mailutils php-cli libphp-phpmailer node-nodemailer ruby ca-certificates openssl \
 	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 nsis zip \
-	chromium nodejs npm dovecot-core dovecot-submissiond \
+	chromium nodejs npm dovecot-core dovecot-submissiond dovecot-imapd dovecot-pop3d \
+	isync offlineimap3 interimap getmail6 fetchmail mutt mpop fdm \
 	lintian rpm appstream groff-base xz-utils \
 	$(WINDOW) $(DESKTOP)
 
@@ -141,9 +142,10 @@ suspend: ## put a virtual machine to sleep while the program runs (downloads Deb
 	@CGO_ENABLED=0 go build -tags nogui -trimpath -o bin/suspend/ ./cmd/waxseal ./.ci/suspend
 	@bin/suspend/suspend -waxseal bin/suspend/waxseal $(if $(ROOT),-root $(ROOT))
 
-clients: packages ## test every mail program in every case of docs/clients.md, with a virtual screen for those that have windows
+clients: packages build ## test every mail program in every case of docs/clients.md, with a virtual screen for those that have windows
 	$(STAGE) packages .ci/packages $(CLIENT_PACKAGES)
 	$(STAGE) "mail programs" go run ./.ci/tests -tags nogui,clients -race -count=1 -timeout 30m -run 'RealClients|ClientsSee|UTF8Addresses|LargeAttachment|SystemCertificates|Thunderbird|ClawsMail' ./cmd/waxseal
+	$(STAGE) "mail programs that read" .ci/e2e bin/waxseal -tags e2e,clients -timeout 20m -run 'Programs|Fetchmail|Mbsync|Thunderbird|ClawsMail'
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(or $(FUZZTIME),30s)

@@ -30,6 +30,10 @@ type desk struct {
 // listeners begin each configuration.
 const listeners = `listen = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]
+listen_imap = ["127.0.0.1:0"]
+listen_imap_tls = ["127.0.0.1:0"]
+listen_pop = ["127.0.0.1:0"]
+listen_pop_tls = ["127.0.0.1:0"]
 offer_starttls = true
 metrics = ""
 `
@@ -40,16 +44,19 @@ func newDesk(t *testing.T) *desk {
 	config := filepath.Join(d.dir, "config.toml")
 	text := listeners
 	// The provider and the mail servers, used in different ways. Accounts find theirs by domain.
-	for _, p := range []struct{ id, client, identity, tls, server, ca string }{
-		{"mail", "desktop", "issuer", "starttls", peers.both.starttls, peers.both.ca},
-		{"tls", "desktop", "issuer", "implicit", peers.both.implicit, peers.both.ca},
-		{"bearer", "desktop", "issuer", "starttls", peers.bearer.starttls, peers.bearer.ca},
-		{"bearertls", "desktop", "issuer", "implicit", peers.bearer.implicit, peers.bearer.ca},
-		{"userinfo", "desktop", "userinfo", "starttls", peers.both.starttls, peers.both.ca},
-		{"short", "short", "issuer", "starttls", peers.both.starttls, peers.both.ca},
-		{"hasty", "hasty", "issuer", "starttls", peers.both.starttls, peers.both.ca},
+	for _, p := range []struct {
+		id, client, identity, tls string
+		server                    *dovecot
+	}{
+		{"mail", "desktop", "issuer", "starttls", peers.both},
+		{"tls", "desktop", "issuer", "implicit", peers.both},
+		{"bearer", "desktop", "issuer", "starttls", peers.bearer},
+		{"bearertls", "desktop", "issuer", "implicit", peers.bearer},
+		{"userinfo", "desktop", "userinfo", "starttls", peers.both},
+		{"short", "short", "issuer", "starttls", peers.both},
+		{"hasty", "hasty", "issuer", "starttls", peers.both},
 	} {
-		text += entry(p.id, p.client, p.identity, p.tls, p.server, p.ca)
+		text += entry(p.id, p.client, p.identity, p.tls, p.server)
 	}
 	d.write("config.toml", text)
 	d.opens = filepath.Join(d.dir, "opens")
@@ -63,13 +70,17 @@ func newDesk(t *testing.T) *desk {
 }
 
 // entry returns a provider's entry in the configuration. Its domain is its id and ".test".
-func entry(id, client, identity, tls, server, ca string) string {
+func entry(id, client, identity, tls string, server *dovecot) string {
 	at := peers.provider.issuer
 	scopes := `["offline_access", "smtp.send"]`
 	who := fmt.Sprintf("issuer = %q", at)
 	if identity == "userinfo" {
 		scopes = `["openid", "email", "offline_access", "smtp.send"]`
 		who = fmt.Sprintf("userinfo_url = %q", at+"/me")
+	}
+	smtp, imap, pop := server.starttls, server.imap, server.pop
+	if tls == "implicit" {
+		smtp, imap, pop = server.implicit, server.imaps, server.pops
 	}
 	return fmt.Sprintf(`
 [[provider]]
@@ -82,14 +93,21 @@ device_url = %q
 revoke_url = %q
 %s
 scopes = %s
+imap_scopes = ["mail.imap"]
+pop_scopes = ["mail.pop"]
 auth_params = { prompt = "consent" }
 client_id = %q
 redirect_host = "127.0.0.1"
 redirect_path = "/callback"
 smtp = %q
 smtp_tls = %q
+imap = %q
+imap_tls = %q
+pop = %q
+pop_tls = %q
 ca_file = %q
-`, id, id+".test", at+"/auth", at+"/token", at+"/device/auth", at+"/token/revocation", who, scopes, client, server, tls, ca)
+`, id, id+".test", at+"/auth", at+"/token", at+"/device/auth", at+"/token/revocation", who, scopes, client,
+		smtp, tls, imap, tls, pop, tls, server.ca)
 }
 
 // write writes a file in the desk's folder. Files in bin are executable.
@@ -142,7 +160,7 @@ func (d *desk) waxseal(code int, args ...string) (said string) {
 func (d *desk) serve() {
 	d.t.Helper()
 	d.serving = d.start("serve", "--log-level", "debug")
-	at, err := d.serving.says(`accepting mail on (\S+) \(STARTTLS\), (\S+) \(TLS\)`)
+	at, err := d.serving.says(`accepting mail on (?:SMTP )?(\S+) \(STARTTLS\), (?:SMTP )?(\S+) \(TLS\)`)
 	if err != nil {
 		d.t.Fatal(err)
 	}

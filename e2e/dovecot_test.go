@@ -31,18 +31,50 @@ var dovecotConf string
 //go:embed testdata/oauth2.conf
 var oauth2Conf string
 
-// dovecot is a submission server.
+// dovecot is a mail server. The addresses are host:port; imap and pop offer STARTTLS.
 type dovecot struct {
 	process  *process
 	dir      string
-	starttls string // host:port
-	implicit string // host:port
+	mail     string // the folder of all mailboxes
+	starttls string // submission
+	implicit string
+	imap     string
+	imaps    string
+	pop      string
+	pops     string
 	ca       string // path of the certificate that signed its certificate
 }
 
-// startDovecot starts a Dovecot in dir that offers the SASL mechanisms, asks the provider about tokens
-// and passes messages on to a port.
-func startDovecot(dir, mechanisms, issuer string, sink int) (*dovecot, error) {
+// logins says who may log in to a Dovecot.
+type logins struct {
+	protocols  string
+	mechanisms string
+	tlsFirst   string // "no": logins without TLS are accepted
+	passdb     string // of dovecot.conf
+}
+
+// directPassword is every user's password at the server that takes passwords.
+const directPassword = "direct-password"
+
+// byPassword is for mail programs that go to the server themselves, to compare with.
+var byPassword = logins{"imap pop3", "plain login", "no", "passdb {\n  driver = static\n  args = password=" + directPassword + "\n}"}
+
+// scopes are what a token must be for, by protocol.
+var scopes = map[string]string{"submission": "smtp.send", "imap": "mail.imap", "pop3": "mail.pop"}
+
+// byToken is for programs with an access token, for which the provider is asked.
+func byToken(dir, mechanisms string) logins {
+	l := logins{protocols: "submission imap pop3", mechanisms: mechanisms, tlsFirst: "yes"}
+	for protocol := range scopes {
+		l.passdb += fmt.Sprintf("protocol %s {\n  passdb {\n    driver = oauth2\n    mechanisms = %s\n    args = %s\n  }\n}\n",
+			protocol, mechanisms, filepath.Join(dir, "oauth2-"+protocol+".conf"))
+	}
+	return l
+}
+
+// startDovecot starts a Dovecot in dir, with the mailboxes in a folder of the same owner. It asks the
+// provider about tokens and passes messages on to a port.
+func startDovecot(dir, mail string, l logins, issuer string, sink int) (*dovecot, error) {
 	who, err := dovecotUser()
 	if err != nil {
 		return nil, err
@@ -51,21 +83,28 @@ func startDovecot(dir, mechanisms, issuer string, sink int) (*dovecot, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dovecot{dir: dir, ca: filepath.Join(dir, "server.pem")}
-	ports, err := freePorts(2)
+	ports, err := freePorts(6)
 	if err != nil {
 		return nil, err
 	}
-	d.starttls, d.implicit = fmt.Sprint("localhost:", ports[0]), fmt.Sprint("localhost:", ports[1])
-	fill := strings.NewReplacer("{dir}", dir, "{user}", who.Username, "{group}", group.Name, "{mechanisms}", mechanisms,
-		"{sink}", fmt.Sprint(sink), "{starttls}", fmt.Sprint(ports[0]), "{implicit}", fmt.Sprint(ports[1]),
-		"{provider}", strings.TrimPrefix(issuer, "http://"))
+	at := func(i int) string { return fmt.Sprint("localhost:", ports[i]) }
+	d := &dovecot{dir: dir, mail: mail, ca: filepath.Join(dir, "server.pem"),
+		starttls: at(0), implicit: at(1), imap: at(2), imaps: at(3), pop: at(4), pops: at(5)}
+	words := []string{"{dir}", dir, "{mail}", mail, "{user}", who.Username, "{group}", group.Name, "{sink}", fmt.Sprint(sink),
+		"{protocols}", l.protocols, "{mechanisms}", l.mechanisms, "{tls_first}", l.tlsFirst, "{passdb}", l.passdb,
+		"{provider}", strings.TrimPrefix(issuer, "http://")}
+	for i, name := range []string{"{starttls}", "{implicit}", "{imap}", "{imaps}", "{pop}", "{pops}"} {
+		words = append(words, name, fmt.Sprint(ports[i]))
+	}
 	conf := filepath.Join(dir, "dovecot.conf")
 	err = errors.Join(
-		os.MkdirAll(filepath.Join(dir, "run"), 0o755), os.MkdirAll(filepath.Join(dir, "state"), 0o755), os.MkdirAll(filepath.Join(dir, "mail"), 0o700),
-		os.WriteFile(conf, []byte(fill.Replace(dovecotConf)), 0o600),
-		os.WriteFile(filepath.Join(dir, "oauth2.conf"), []byte(fill.Replace(oauth2Conf)), 0o600),
+		os.MkdirAll(filepath.Join(dir, "run"), 0o755), os.MkdirAll(filepath.Join(dir, "state"), 0o755), os.MkdirAll(mail, 0o700),
+		os.WriteFile(conf, []byte(strings.NewReplacer(words...).Replace(dovecotConf)), 0o600),
 		writeCertificate(dir))
+	for protocol, scope := range scopes {
+		text := strings.NewReplacer(append(words, "{scope}", scope)...).Replace(oauth2Conf)
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, "oauth2-"+protocol+".conf"), []byte(text), 0o600))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -74,16 +113,23 @@ func startDovecot(dir, mechanisms, issuer string, sink int) (*dovecot, error) {
 		if cmd.SysProcAttr, err = handOver(dir, who); err != nil {
 			return nil, err
 		}
+		if _, err = handOver(mail, who); err != nil {
+			return nil, err
+		}
 	}
 	if d.process, err = start(cmd); err != nil {
 		return nil, err
 	}
 	if err := d.answers(); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "dovecot.log"))
-		err = fmt.Errorf("dovecot has not started: %w\n%s%s", err, d.process.said(), log)
-		return nil, errors.Join(err, d.stop())
+		return nil, errors.Join(fmt.Errorf("dovecot has not started: %w\n%s%s", err, d.process.said(), d.log()), d.stop())
 	}
 	return d, nil
+}
+
+// log is what it has logged.
+func (d *dovecot) log() []byte {
+	said, _ := os.ReadFile(filepath.Join(d.dir, "dovecot.log"))
+	return said
 }
 
 func (d *dovecot) stop() error {
@@ -106,7 +152,7 @@ func (d *dovecot) answers() error {
 	defer try.Stop()
 	limit := time.After(patience)
 	for {
-		conn, err := net.Dial("tcp", d.implicit)
+		conn, err := net.Dial("tcp", d.imaps)
 		if err == nil {
 			return conn.Close()
 		}

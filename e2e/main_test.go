@@ -2,7 +2,7 @@
 
 // Package e2e tests the program as users run it: the real binary, a real OpenID provider (npm's
 // oidc-provider) whose pages a real Chromium clicks through, a real keychain (GNOME Keyring), and a
-// real submission server (Dovecot) that asks the provider about each token. `make e2e` installs what
+// real mail server (Dovecot) that asks the provider about each token. `make e2e` installs what
 // is needed and runs the tests.
 //
 // All peers run on this machine, on ports that the system picks, and end with the tests. The tests
@@ -25,6 +25,7 @@ var peers struct {
 	sink     *sink
 	both     *dovecot // offers XOAUTH2 and OAUTHBEARER
 	bearer   *dovecot // offers only OAUTHBEARER
+	direct   *dovecot // has the mailboxes of both, and takes passwords
 	keychain *keychain
 	browser  context.Context
 }
@@ -71,7 +72,7 @@ func runWithPeers(m *testing.M, modules string) (code int, err error) {
 func startPeers(dir, modules string) (started []func() error, err error) {
 	below := func(name string) string { return filepath.Join(dir, name) }
 	err = os.Chmod(dir, 0o711) // Dovecot may run as another user
-	for _, name := range []string{"both", "bearer", "home", "browser"} {
+	for _, name := range []string{"both", "bearer", "direct", "home", "browser"} {
 		err = errors.Join(err, os.Mkdir(below(name), 0o700))
 	}
 	if err != nil {
@@ -84,12 +85,18 @@ func startPeers(dir, modules string) (started []func() error, err error) {
 			return peers.provider.stop, err
 		},
 		func() (func() error, error) {
-			peers.both, err = startDovecot(below("both"), "xoauth2 oauthbearer", peers.provider.issuer, peers.sink.port())
+			dir := below("both")
+			peers.both, err = startDovecot(dir, filepath.Join(dir, "mail"), byToken(dir, "xoauth2 oauthbearer"), peers.provider.issuer, peers.sink.port())
 			return peers.both.stop, err
 		},
 		func() (func() error, error) {
-			peers.bearer, err = startDovecot(below("bearer"), "oauthbearer", peers.provider.issuer, peers.sink.port())
+			dir := below("bearer")
+			peers.bearer, err = startDovecot(dir, filepath.Join(dir, "mail"), byToken(dir, "oauthbearer"), peers.provider.issuer, peers.sink.port())
 			return peers.bearer.stop, err
+		},
+		func() (func() error, error) {
+			peers.direct, err = startDovecot(below("direct"), peers.both.mail, byPassword, peers.provider.issuer, peers.sink.port())
+			return peers.direct.stop, err
 		},
 		func() (func() error, error) {
 			peers.keychain, err = startKeychain(below("home"))

@@ -27,6 +27,7 @@ type event struct {
 	Client  string
 	Account string
 	Spent   string // the refresh token that was used for it
+	Scope   string // what was granted
 	Access  string
 	Refresh string
 	Error   string

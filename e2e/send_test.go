@@ -5,13 +5,11 @@ package e2e
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/textproto"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,13 +66,7 @@ func TestSending(t *testing.T) {
 // gives the reason, and then refuses it.
 func TestDovecotChallengesABadToken(t *testing.T) {
 	t.Parallel()
-	pem, err := os.ReadFile(peers.both.ca)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	conn, err := tls.Dial("tcp", peers.both.implicit, &tls.Config{ServerName: "localhost", RootCAs: roots})
+	conn, err := tls.Dial("tcp", peers.both.implicit, trust(t, peers.both.ca))
 	if err != nil {
 		t.Fatal(err)
 	}

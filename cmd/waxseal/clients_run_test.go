@@ -27,7 +27,7 @@ type running struct {
 	plain, tls string
 }
 
-var accepting = regexp.MustCompile(`accepting mail on (\S+) \(STARTTLS\), (\S+) \(TLS\)`)
+var accepting = regexp.MustCompile(`accepting mail on (?:SMTP )?(\S+) \(STARTTLS\), (?:SMTP )?(\S+) \(TLS\)`)
 
 // startProgram starts the program with one account, and with STARTTLS listed to programs on this
 // machine. The program is this test binary under the name that TestMain gave it, so it looks for data
@@ -40,7 +40,13 @@ func startProgram(t *testing.T) *running {
 // startWith starts the program with one account and these settings in addition.
 func startWith(t *testing.T, settings string) *running {
 	t.Helper()
-	provider, err := providertest.Start(providertest.Options{})
+	return startAt(t, providertest.Options{}, settings)
+}
+
+// startAt starts the program with one account of a provider with these options.
+func startAt(t *testing.T, o providertest.Options, settings string) *running {
+	t.Helper()
+	provider, err := providertest.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,8 @@ func startScreen(t *testing.T) string {
 func runOnScreen(t *testing.T, cmd *exec.Cmd, home, display string) {
 	t.Helper()
 	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+home, "XDG_RUNTIME_DIR="+home, "DISPLAY="+display,
-		"LC_ALL=C.UTF-8", "NO_AT_BRIDGE=1", "GDK_BACKEND=x11", "MOZ_CRASHREPORTER_DISABLE=1")
+		"LC_ALL=C.UTF-8", "NO_AT_BRIDGE=1", "GDK_BACKEND=x11", "MOZ_CRASHREPORTER_DISABLE=1",
+		"DBUS_SESSION_BUS_ADDRESS=disabled:") // else the program starts a session bus that outlives it
 	runOwn(t, cmd)
 }
 

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { Provider } from 'oidc-provider';
 
 const tell = (event) => console.log(JSON.stringify(event));
-const scope = 'openid email offline_access smtp.send';
+const scope = 'openid email offline_access smtp.send mail.imap mail.pop';
 
 // The access tokens of "short" live for two seconds, the codes of "hasty" for one second and its
 // device codes for six.
@@ -56,7 +56,7 @@ server.listen(0, '127.0.0.1', () => {
   });
   provider.on('grant.success', (ctx) => tell({
     event: 'grant', type: ctx.oidc.params.grant_type, client: ctx.oidc.client.clientId,
-    account: ctx.oidc.entities.Account?.accountId, spent: ctx.oidc.params.refresh_token,
+    account: ctx.oidc.entities.Account?.accountId, spent: ctx.oidc.params.refresh_token, scope: ctx.body.scope,
     access: ctx.body.access_token, refresh: ctx.body.refresh_token,
   }));
   provider.on('grant.error', (ctx, err) => tell({

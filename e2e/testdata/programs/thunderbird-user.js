@@ -1,0 +1,56 @@
+// A profile with one account for IMAP or POP and sending, and nothing that asks questions or calls
+// home. The words in braces are filled in.
+user_pref("mail.accountmanager.accounts", "account1,account2");
+user_pref("mail.accountmanager.defaultaccount", "account1");
+user_pref("mail.accountmanager.localfoldersserver", "server2");
+user_pref("mail.account.account1.identities", "id1");
+user_pref("mail.account.account1.server", "server1");
+user_pref("mail.account.account2.server", "server2");
+user_pref("mail.server.server1.type", "{type}");
+user_pref("mail.server.server1.hostname", "{host}");
+user_pref("mail.server.server1.port", {port});
+user_pref("mail.server.server1.realhostname", "{host}");
+user_pref("mail.server.server1.userName", "{user}");
+user_pref("mail.server.server1.name", "me");
+user_pref("mail.server.server1.authMethod", 3); // a password in clear text
+user_pref("mail.server.server1.socketType", {socket}); // 0 none, 2 STARTTLS, 3 TLS
+user_pref("mail.server.server1.check_new_mail", {watch});
+user_pref("mail.server.server1.login_at_startup", false);
+user_pref("mail.server.server1.use_idle", true);
+user_pref("mail.server.server1.leave_on_server", true);
+user_pref("mail.server.server1.offline_download", false);
+user_pref("mail.server.default.autosync_offline_stores", false);
+user_pref("mail.server.server2.type", "none");
+user_pref("mail.server.server2.hostname", "Local Folders");
+user_pref("mail.server.server2.userName", "nobody");
+user_pref("mail.identity.id1.useremail", "{user}");
+user_pref("mail.identity.id1.fullName", "Me");
+user_pref("mail.identity.id1.smtpServer", "smtp1");
+user_pref("mail.identity.id1.valid", true);
+user_pref("mail.identity.id1.fcc", false);
+user_pref("mail.identity.id1.compose_html", false);
+user_pref("mail.smtpservers", "smtp1");
+user_pref("mail.smtp.defaultserver", "smtp1");
+user_pref("mail.smtpserver.smtp1.hostname", "{smtpHost}");
+user_pref("mail.smtpserver.smtp1.port", {smtpPort});
+user_pref("mail.smtpserver.smtp1.try_ssl", 0);
+user_pref("mail.smtpserver.smtp1.authMethod", 3);
+user_pref("mail.smtpserver.smtp1.username", "{user}");
+user_pref("mail.shell.checkDefaultClient", false);
+user_pref("mail.spotlight.firstRunDone", true);
+user_pref("mail.biff.show_alert", false);
+user_pref("mail.biff.play_sound", false);
+user_pref("mail.winsearch.firstRunDone", true);
+user_pref("mailnews.start_page.enabled", false);
+user_pref("mail.rights.version", 1);
+user_pref("app.update.enabled", false);
+user_pref("app.donation.eoy.version.viewed", 999);
+user_pref("app.normandy.enabled", false);
+user_pref("datareporting.policy.dataSubmissionPolicyBypassNotification", true);
+user_pref("extensions.update.enabled", false);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("network.connectivity-service.enabled", false);
+user_pref("network.proxy.type", 0);
+user_pref("services.settings.server", "data:,#remote-settings-dummy/v1");
+user_pref("toolkit.telemetry.unified", false);
+user_pref("marionette.port", 0);
