@@ -127,7 +127,7 @@ func TestReadingRefused(t *testing.T) {
 		},
 		"paused": {
 			upset: func(r *rig) { r.server.SetPaused(true) }, heal: func(r *rig) { r.server.SetPaused(false) }, sends: true,
-			imap: no, pop: sysTemp, words: "Waxseal is paused. Resume it from its icon or with `waxseal resume`",
+			imap: no, pop: sysTemp, words: "Waxseal is paused. Resume it from its icon or its window",
 		},
 		"too many simultaneous connections": {
 			upset: said(providertest.TooManyConnections, "-ERR [IN-USE] Too many simultaneous connections."), heal: quiet, sends: true,

@@ -143,10 +143,10 @@ func senderAccount(ctx context.Context, c *control.Client, call sendmailCall, ms
 	}
 	switch len(sending) {
 	case 0:
-		return "", &exitError{withCure(errors.New("Waxseal has no account that sends"), "add one with `waxseal account add ADDRESS`"), exConfig}
+		return "", &exitError{withCure(errors.New("no account sends"), "add one with `waxseal account add ADDRESS`"), exConfig}
 	case 1:
 		return sending[0], nil
 	}
-	return "", &exitError{withCure(fmt.Errorf("Waxseal has several accounts, and neither -f nor From names one of them (-f %q, From %q)", call.from, msg.from()),
+	return "", &exitError{withCure(fmt.Errorf("there are several accounts, and neither -f nor From names one of them (-f %q, From %q)", call.from, msg.from()),
 		"choose one with -f: "+strings.Join(sending, ", ")), exConfig}
 }

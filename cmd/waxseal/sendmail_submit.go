@@ -71,7 +71,7 @@ func dialOwn(ctx context.Context, c *control.Client, s api.MailSettings) (net.Co
 		}
 	}
 	if best == nil {
-		return nil, errors.New("Waxseal does not listen for mail programs that send")
+		return nil, errors.New("there is no port for mail programs that send")
 	}
 	address := net.JoinHostPort(best.Host, strconv.Itoa(best.Port))
 	if !best.TLS && !api.IsLoopback(best.Host) {

@@ -185,7 +185,7 @@ func lowerFirst(s string) string {
 // write adds the lines to the program's file.
 func (s *setup) write() error {
 	if !canWrite(s.program) {
-		return &usageError{withCure(fmt.Errorf("Waxseal does not change the files of %s", s.program.Title), "leave out --write, and follow what is printed")}
+		return &usageError{withCure(fmt.Errorf("the files of %s are not changed by Waxseal", s.program.Title), "leave out --write, and follow what is printed")}
 	}
 	if strings.Trim(s.address, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@._+-") != "" {
 		return withCure(fmt.Errorf("%s has characters that may mean something else in a file of %s", s.address, s.program.Title), "leave out --write, and copy what is printed by hand")
@@ -235,7 +235,7 @@ func (s *setup) undo() error {
 		return s.undoThunderbird()
 	}
 	if !canWrite(s.program) {
-		return &usageError{fmt.Errorf("Waxseal does not change the files of %s, so there is nothing to undo", s.program.Title)}
+		return &usageError{fmt.Errorf("the files of %s are not changed by Waxseal, so there is nothing to undo", s.program.Title)}
 	}
 	for _, name := range s.program.Files {
 		path, err := s.m.inHome(name)

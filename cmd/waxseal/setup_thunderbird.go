@@ -95,7 +95,7 @@ func (s *setup) eachProfile(change func(profile string, f edit) error) error {
 	}
 	for _, profile := range profiles {
 		if profileInUse(profile) {
-			return withCure(fmt.Errorf("Thunderbird is running with the profile %s", filepath.Base(profile)), "close Thunderbird, then run this again")
+			return withCure(fmt.Errorf("the profile %s is in use by Thunderbird", filepath.Base(profile)), "close Thunderbird, then run this again")
 		}
 	}
 	for _, profile := range profiles {

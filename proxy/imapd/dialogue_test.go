@@ -81,7 +81,7 @@ func TestDialogue(t *testing.T) {
 		"the account's limit":   {"a LOGIN many x\r\n", "a NO [UNAVAILABLE] me@corp.test already has 7 connections, its limit; close one\r\n"},
 		"passing":               {"a LOGIN passing x\r\n", "a NO [UNAVAILABLE] The words  of passing.\r\n"},
 		"lasting":               {"a LOGIN lasting x\r\n", "a NO [UNAVAILABLE] The password is correct. The words  of lasting.\r\n"},
-		"paused":                {"a LOGIN paused x\r\n", "a NO [UNAVAILABLE] Waxseal is paused. Resume it from its icon or with `waxseal resume`\r\n"},
+		"paused":                {"a LOGIN paused x\r\n", "a NO [UNAVAILABLE] Waxseal is paused. Resume it from its icon or its window\r\n"},
 		"extra words":           {"a LOGIN me secret x\r\n", "a BAD LOGIN takes a user name and a password\r\n"},
 		"plain, IR":             {"a AUTHENTICATE PLAIN AG1lAHNlY3JldA==\r\n", "IN a"},
 		"plain, IR, authzid":    {"a authenticate plain bWUAbWUAc2VjcmV0\r\n", "IN a"},

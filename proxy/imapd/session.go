@@ -213,7 +213,10 @@ func (s *session) pass() {
 	s.watch.notConnected = func() {
 		reader.Note(&mailbox.ServerError{Protocol: api.IMAP, Op: "login", Status: "BAD", Text: "User is authenticated but not connected."})
 	}
-	s.splice.Down, s.splice.Up, s.splice.Count, s.splice.Farewell = s.watch.said, s.watch.asked, reader.Count, s.farewell
+	s.splice.Down, s.splice.Up, s.splice.Count, s.splice.Farewell = s.watch.said, s.watch.asked, reader.Count, func(by api.EndedBy) []byte {
+		s.c.Logout() // a program that is slow to close does not count for its account
+		return s.farewell(by)
+	}
 	s.nudge() // what happened before it could be heard
 	end := s.splice.Run(s.c.Ctx)
 	if s.hang != nil {

@@ -73,9 +73,12 @@ func (r *Refusal) words() string {
 	case LockedOut:
 		return "Too many wrong passwords; try again later"
 	case TooMany:
+		if r.Limit == 1 {
+			return r.Box.Address + " already has a connection, which is its limit; close it"
+		}
 		return fmt.Sprintf("%s already has %d connections, its limit; close one", r.Box.Address, r.Limit)
 	case Paused:
-		return "Waxseal is paused. Resume it from its icon or with `waxseal resume`"
+		return "Waxseal is paused. Resume it from its icon or its window"
 	case Lasting:
 		// Many mail programs put "login failed" or "wrong password" in front of the words, so these
 		// begin with what is not at fault.

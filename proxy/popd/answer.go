@@ -7,7 +7,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
-const pausedGreeting = "-ERR [SYS/TEMP] Waxseal is paused. Resume it from its icon or with `waxseal resume`"
+const pausedGreeting = "-ERR [SYS/TEMP] Waxseal is paused. Resume it from its icon or its window"
 
 // maxAnswer is the longest status line, its end included (RFC 2449 section 4).
 const maxAnswer = 512

@@ -39,6 +39,9 @@ type dialogue struct {
 	provider  func() learned // what all providers offer
 	login     func(name, password string, utf8 bool) answer
 
+	failed answer // of the last AUTH whose password was right
+	who    string // its user name
+
 	name  string // what USER said
 	named bool
 	utf8  bool // UTF8 was asked for (RFC 6856)
@@ -120,6 +123,11 @@ func (d *dialogue) user(name string) {
 		d.conn.Say(tlsFirst)
 	case name == "":
 		d.wrong("USER needs the account's address")
+	case name == d.who && d.failed.atProvider:
+		// Thunderbird never shows the answer to PASS, and asks for the password. It shows this one. PASS is
+		// answered all the same: others send it along.
+		d.name, d.named = name, true
+		d.conn.Say(d.failed.line)
 	default:
 		d.name, d.named = name, true
 		d.conn.Say("+OK")
@@ -155,6 +163,7 @@ func (d *dialogue) auth(arg string) (in bool, err error) {
 	name, password, err := d.conn.SASL(mechanism, strings.TrimSpace(initial))
 	switch {
 	case err == nil:
+		d.who = name
 		return d.try(name, password)
 	case errors.Is(err, prelogin.ErrCancelled):
 		d.conn.Say("-ERR AUTH cancelled")
@@ -182,6 +191,7 @@ func (d *dialogue) try(name, password string) (in bool, err error) {
 		d.conn.Goodbye(a.line)
 		return false, errLast
 	}
+	d.failed = a
 	d.conn.Say(a.line)
 	return false, nil
 }
