@@ -182,7 +182,7 @@ func TestReadingRefused(t *testing.T) {
 		"the account's limit": {
 			config: func(c *config.Config) { c.MaxConnectionsPerAccount = 1 },
 			upset:  func(r *rig) { r.login(me) },
-			imap:   no, pop: "-ERR [IN-USE] ", words: me + " already has 1 connections, its limit; close one", sends: true,
+			imap:   no, pop: "-ERR [IN-USE] ", words: me + " already has a connection, which is its limit; close it", sends: true,
 		},
 		"another protocol": {
 			upset: func(r *rig) {
