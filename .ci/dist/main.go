@@ -139,11 +139,13 @@ func (r *release) desktop() error {
 func (r *release) build(system, arch, mode, gui string) (program string, err error) {
 	out := filepath.Join(r.scratch, system+"-"+arch+"-"+mode)
 	cmd := exec.Command("make", "--no-print-directory", "build", gui, "VERSION="+r.version, "OUT="+out+"/", "CLIENTS="+os.Getenv("CLIENTS"))
-	cmd.Env = append(os.Environ(), "GOOS="+system, "GOARCH="+arch)
+	// Nothing of the folder goes in: whether it is a repository, and whether files were changed there.
+	flags := "GOFLAGS=-buildvcs=false"
 	if mode == "pie" {
 		cmd.Args = append(cmd.Args, "LINK=-bindnow")
-		cmd.Env = append(cmd.Env, "GOFLAGS="+os.Getenv("GOFLAGS")+" -buildmode=pie")
+		flags += " -buildmode=pie"
 	}
+	cmd.Env = append(os.Environ(), "GOOS="+system, "GOARCH="+arch, flags)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("build for %s/%s: %w", system, arch, err)

@@ -133,7 +133,7 @@ password  pw
 	printMailSettings(&out, api.MailSettings{User: "me@x", Servers: []api.MailServer{
 		{Protocol: api.SMTP, Host: "192.0.2.1", Port: 587, TLS: true}, {Protocol: api.IMAP, Host: "192.0.2.1", Port: 993, TLS: true},
 		{Protocol: api.POP, Host: "192.0.2.1", Port: 995, TLS: true}}})
-	for _, want := range []string{"server       192.0.2.1 port 587 (TLS)\n", "IMAP server  192.0.2.1 port 993 (TLS)\n", "POP server   192.0.2.1 port 995 (TLS)\n"} {
+	for _, want := range []string{"SMTP server  192.0.2.1 port 587 (TLS)\n", "IMAP server  192.0.2.1 port 993 (TLS)\n", "POP server   192.0.2.1 port 995 (TLS)\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
