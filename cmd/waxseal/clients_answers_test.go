@@ -127,7 +127,7 @@ func TestClientsSeeAnswersToLogins(t *testing.T) {
 			change: pause},
 		{name: "the provider's limit", imap: "[UNAVAILABLE]", pop: "[IN-USE]", says: "connections",
 			change: atLogin(providertest.TooManyConnections, "-ERR [IN-USE] Too many simultaneous connections")},
-		{name: "the account's limit", imap: "[UNAVAILABLE]", pop: "[IN-USE]", says: "1",
+		{name: "the account's limit", imap: "[UNAVAILABLE]", pop: "[IN-USE]", says: "limit",
 			settings: "max_connections_per_account = 1\n", change: held},
 		{name: "Waxseal's limit", imap: "[UNAVAILABLE]", pop: "[SYS/TEMP]", says: "connections", greeting: "imap pop",
 			settings: "max_connections = 1\n", change: held},
