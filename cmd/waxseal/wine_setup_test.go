@@ -87,6 +87,10 @@ func newSetup(t *testing.T) *setup {
 	t.Helper()
 	findTool(t, "nsis", "makensis")
 	w, shim := emptyWine(t)
+	screen := os.Getenv("WAXSEAL_SETUP") != "" // which the program with the icon needs
+	if screen {
+		w.env = append(w.env, "DISPLAY="+os.Getenv("DISPLAY"), "XAUTHORITY="+os.Getenv("XAUTHORITY"))
+	}
 	if said, err := w.execute("wineboot", "-i"); err != nil {
 		t.Fatalf("wineboot: %v\n%s", err, said)
 	}
@@ -94,7 +98,9 @@ func newSetup(t *testing.T) *setup {
 		t.Fatal(err)
 	}
 	s := &setup{wine: w}
-	s.wantRun("reg", "add", `HKCU\Software\Wine\Drivers`, "/v", "Graphics", "/d", "null", "/f")
+	if !screen {
+		s.wantRun("reg", "add", `HKCU\Software\Wine\Drivers`, "/v", "Graphics", "/d", "null", "/f")
+	}
 	homes, err := filepath.Glob(filepath.Join(w.drive(), "users", "*", "AppData", "Roaming"))
 	if err != nil || len(homes) != 1 {
 		t.Fatalf("folders of users: %q, %v", homes, err)
@@ -227,6 +233,11 @@ func (s *setup) serve() (address string) {
 	writeFile(t, config, configFor(s.provider, "Z:"+ca))
 	accounts := filepath.Join(s.folder, "accounts.json")
 	writeFile(t, accounts, importFor(t, s.provider, sender))
+	t.Cleanup(func() { // the program with the icon logs there
+		if log, err := os.ReadFile(filepath.Join(s.home, "Local", "waxseal", "waxseal.log")); err == nil && t.Failed() {
+			t.Logf("the log:\n%s", log)
+		}
+	})
 	i := s.start("--hidden") // as at login
 	address, _ = i.status(t, "Z:"+config)
 	s.run("account", "import", "Z:"+accounts)
