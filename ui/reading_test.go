@@ -255,7 +255,11 @@ func TestAnotherPortForReading(t *testing.T) {
 		t.Errorf("says %q", got)
 	}
 	p.reading[0].plain.apply()
-	s.until("it is saved", func() bool { return slices.Equal(s.b.settings.ListenIMAP, []string{"127.0.0.1:2143"}) })
+	s.until("it is saved", func() bool {
+		s.b.mu.Lock()
+		defer s.b.mu.Unlock()
+		return slices.Equal(s.b.settings.ListenIMAP, []string{"127.0.0.1:2143"})
+	})
 	if got := protocolAt(s.b.settings, "127.0.0.1:1995"); got != api.POP {
 		t.Errorf("127.0.0.1:1995 is for %s", got)
 	}
