@@ -35,7 +35,7 @@ func newAbout(w *window) *about {
 	a.scroll = newScroll(520, newColumn(14, newSpace(12), newSeal(96),
 		newText("Waxseal", kind{size: theme.SizeNameHeadingText, bold: true, centred: true}), a.version,
 		a.news, a.get,
-		newText(tr("Lets mail programs that only support passwords send through providers that require OAuth."), kind{centred: true}),
+		newText(tr("Lets mail programs that only support passwords send and read at providers that require OAuth."), kind{centred: true}),
 		centredFlow(newFlow(8, link(tr("Website"), home), link(tr("What’s new"), home+"/blob/main/CHANGELOG.md"), link(tr("Report a problem"), home+"/issues"),
 			link(tr("Licence"), home+"/blob/main/LICENSE"))),
 		newText(tr("Free software under the MIT licence. No telemetry."), kind{centred: true, muted: lowImportance}),
