@@ -20,12 +20,14 @@ func TestPrograms(t *testing.T) {
 			t.Run(p.name+"/"+protocol, func(t *testing.T) {
 				p.mustBeThere(t)
 				unread(t, r.address)
+				t.Log("at the mail server itself")
 				want := p.run(t, directly(t, r.address, protocol, clear))
 				for _, security := range []string{clear, starttls, implicit} {
 					if p.only != "" && !strings.Contains(p.only, security) {
 						continue
 					}
 					unread(t, r.address)
+					t.Log("through Waxseal, " + security)
 					if got := p.run(t, r.through(t, protocol, security)); got != want {
 						t.Errorf("through Waxseal, %s, it saves\n%s\nwant\n%s", security, got, want)
 					}

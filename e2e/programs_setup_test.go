@@ -10,7 +10,6 @@ import (
 // programs are those that docs/clients.md lists.
 var programs = []program{
 	{name: "mbsync", command: "mbsync", packages: "isync", protocols: "imap", setup: mbsync},
-	{name: "getmail", command: "getmail", packages: "getmail6", protocols: "imap", only: clear, setup: getmail}, // with TLS it hangs at times, at Dovecot too
 	{name: "getmail", command: "getmail", packages: "getmail6", protocols: "pop", only: clear + implicit, setup: getmail},
 	{name: "fetchmail", command: "fetchmail", protocols: "imap pop", setup: fetchmail},
 	{name: "curl", command: "curl", protocols: "imap pop", setup: curl},
