@@ -10,30 +10,22 @@ package imapd
 
 import (
 	"context"
-	"sync"
-	"time"
 
 	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/tcp"
 )
-
-// probeFor is how long connections to providers are asked whether they still live.
-const probeFor = 15 * time.Second
 
 // Server serves the mail programs that speak IMAP. All methods may be called by many goroutines.
 type Server struct {
 	hall      *mailbox.Hall
 	connector connector
 	spares    *spares
-
-	mu       sync.Mutex            // guards the fields below
-	sessions map[*session]struct{} // those logged in
-	probe    *time.Timer           // ends the probing
+	upstream  tcp.Probes // of the open sessions
 }
 
 // New makes a Server.
 func New(hall *mailbox.Hall) *Server {
-	s := &Server{hall: hall, sessions: make(map[*session]struct{})}
+	s := &Server{hall: hall}
 	s.spares = newSpares(func(ctx context.Context, b account) (*link, error) { return s.connector.connect(ctx, b, nil) })
 	return s
 }
@@ -50,34 +42,11 @@ func (s *Server) Drop() { s.spares.dropAll() }
 
 // Probe looks whether the open sessions' connections to providers are still there, as after sleep or a change of
 // network. Those that are dead end within seven seconds, and their mail programs hear BYE.
-func (s *Server) Probe() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for session := range s.sessions {
-		tcp.Probe(session.link.conn, true)
-	}
-	if s.probe != nil {
-		s.probe.Stop()
-	}
-	s.probe = time.AfterFunc(probeFor, s.calm)
-}
-
-// calm ends the probing.
-func (s *Server) calm() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for session := range s.sessions {
-		tcp.Probe(session.link.conn, false)
-	}
-}
+func (s *Server) Probe() { s.upstream.Start() }
 
 // Close closes the connections that are kept and waits for what is going on in the background, or for the end
 // of ctx. Sessions are not waited for: who called Serve does that.
 func (s *Server) Close(ctx context.Context) error {
-	s.mu.Lock()
-	if s.probe != nil {
-		s.probe.Stop()
-	}
-	s.mu.Unlock()
+	s.upstream.Stop()
 	return s.spares.close(ctx)
 }

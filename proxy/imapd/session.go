@@ -2,9 +2,7 @@ package imapd
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -92,21 +90,12 @@ func (s *session) ended() error {
 
 const stoppingWords = "Waxseal is stopping; try again later"
 
-// begin goes as far as the login. It runs on a goroutine of its own: a login reaches deep, and a stack that
-// has grown does not shrink, though a session may last for days.
+// begin goes as far as the login.
 func (s *session) begin() (ok bool) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if r := recover(); r != nil {
-				ok = false
-				s.log.Error("an IMAP session broke", "err", fmt.Sprint(r), "stack", string(debug.Stack()))
-			}
-		}()
-		ok = s.talk()
-	}()
-	<-done
+	if panicked := mailbox.Apart(func() { ok = s.talk() }); panicked != "" {
+		ok = false
+		s.log.Error("an IMAP session broke", "err", panicked)
+	}
 	if !ok && s.link != nil {
 		s.link.conn.Close()
 	}
@@ -202,8 +191,7 @@ func (s *session) pass() {
 	box := s.box
 	reader := box.Reader(api.IMAP)
 	ended := reader.Begin(s.c)
-	s.srv.add(s)
-	defer s.srv.remove(s)
+	defer s.srv.upstream.Add(s.link.conn)()
 	s.srv.spares.loggedIn(boxed{box}, room(reader.Sessions(), reader.Limit()))
 
 	s.watch.bye = func(words string) {
@@ -254,16 +242,4 @@ func (s *session) endedBy(by api.EndedBy) api.EndedBy {
 		return api.ByProvider
 	}
 	return by
-}
-
-func (s *Server) add(x *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sessions[x] = struct{}{}
-}
-
-func (s *Server) remove(x *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sessions, x)
 }

@@ -27,7 +27,7 @@ func Test(ctx context.Context, b *mailbox.Mailbox, ended func(step string)) (Fou
 }
 
 func (a *account) test(ctx context.Context) (found Found, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, loginTimeout, errSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, mailbox.LoginTimeout, errSlow)
 	defer cancel()
 	drop, err := a.login(ctx)
 	if err != nil {

@@ -17,8 +17,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/dial"
@@ -27,14 +25,8 @@ import (
 	"github.com/waxseal/waxseal/proxy/tcp"
 )
 
-const (
-	loginTimeout = mailbox.LoginTimeout
-	// probeFor is how long connections to providers are asked whether they still live.
-	probeFor = 15 * time.Second
-)
-
 // errSlow is the end of a login that takes too long.
-const errSlow = dial.TimeoutError(loginTimeout)
+const errSlow = dial.TimeoutError(mailbox.LoginTimeout)
 
 // Server serves mail programs. All methods may be called by many goroutines.
 type Server struct {
@@ -45,14 +37,12 @@ type Server struct {
 	hall  *mailbox.Hall
 	known memory
 
-	mu       sync.Mutex            // guards what follows
-	sessions map[*session]struct{} // those logged in
-	quiet    *time.Timer           // ends a probe
+	upstream tcp.Probes // of the open sessions
 }
 
 // New makes a Server.
 func New(hall *mailbox.Hall) *Server {
-	return &Server{hall: hall, sessions: make(map[*session]struct{})}
+	return &Server{hall: hall}
 }
 
 // Accounts says which accounts use POP, by address. Before its login, a mail program is offered what the
@@ -76,9 +66,10 @@ func (s *Server) Serve(c *mailbox.Client) {
 	}
 	c.OnNudge(t.nudge)
 	defer context.AfterFunc(c.Ctx, func() { c.TCP.Close() })() // a dialogue is cut off too
-	defer s.leave(t)
+	forget := func() {}
+	defer func() { forget() }()
 	t.run(func() (func(down, up int64), func(mailbox.End)) {
-		s.enter(t)
+		forget = s.upstream.Add(t.drop.conn)
 		reader := t.box.Reader(api.POP)
 		return reader.Count, reader.Begin(c)
 	})
@@ -169,45 +160,12 @@ func (s *Server) ended(c *mailbox.Client, t *session) error {
 	return nil
 }
 
-func (s *Server) enter(t *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sessions[t] = struct{}{}
-}
-
-func (s *Server) leave(t *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sessions, t)
-}
-
-// probing asks all connections to providers often, or no longer.
-func (s *Server) probing(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for t := range s.sessions {
-		t.probe(on)
-	}
-}
-
 // Probe asks all connections to providers whether they still live, after the machine has slept or its
 // network has changed. One that does not answer ends in about 7 seconds. Probe does not wait.
-func (s *Server) Probe() {
-	s.probing(true)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.quiet != nil {
-		s.quiet.Stop()
-	}
-	s.quiet = time.AfterFunc(probeFor, func() { s.probing(false) })
-}
+func (s *Server) Probe() { s.upstream.Start() }
 
 // Close ends what goes on in the background. Sessions are not waited for: whoever called Serve does that.
 func (s *Server) Close(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.quiet != nil {
-		s.quiet.Stop()
-	}
+	s.upstream.Stop()
 	return nil
 }

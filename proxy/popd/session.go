@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"sync"
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/prelogin"
 	"github.com/waxseal/waxseal/proxy/splice"
-	"github.com/waxseal/waxseal/proxy/tcp"
 )
 
 // session is one mail program's connection, from its greeting to its end.
@@ -71,17 +69,9 @@ func (s *session) run(begun func() (count func(down, up int64), end func(mailbox
 	end(s.ending(through.Run(s.ctx), o))
 }
 
-// begin goes as far as the provider's welcome; in is called before the program hears it. It runs on a goroutine of its own: a login reaches deep, into
-// TLS, keystore and token, and a stack that has grown does not shrink.
+// begin goes as far as the provider's welcome; in is called before the program hears it.
 func (s *session) begin(in func()) (program net.Conn, rest []byte, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("%w: %v\n%s", errBroken, r, debug.Stack())
-			}
-		}()
+	panicked := mailbox.Apart(func() {
 		s.talk.login = s.login
 		if err = s.talk.run(); err != nil {
 			return
@@ -89,8 +79,10 @@ func (s *session) begin(in func()) (program net.Conn, rest []byte, err error) {
 		in()
 		s.talk.conn.Say(s.drop.welcome)
 		err = s.talk.conn.Flush()
-	}()
-	<-done
+	})
+	if panicked != "" {
+		err = fmt.Errorf("%w: %s", errBroken, panicked)
+	}
 	if err != nil {
 		if s.drop != nil {
 			s.drop.conn.Close()
@@ -135,7 +127,7 @@ func (s *session) login(name, password string, utf8 bool) answer {
 	if f := s.last; f.answer.line != "" && f.name == name && f.password == password {
 		return f.answer
 	}
-	ctx, cancel := context.WithTimeoutCause(s.ctx, loginTimeout, errSlow)
+	ctx, cancel := context.WithTimeoutCause(s.ctx, mailbox.LoginTimeout, errSlow)
 	defer cancel()
 	s.mu.Lock()
 	s.logging = cancel
@@ -172,15 +164,5 @@ func (s *session) nudge() {
 		s.logging()
 	case s.before != nil && s.logging == nil && why != nil: // a deadline would break a TLS handshake
 		s.before.Nudge()
-	}
-}
-
-// probe finds out whether the provider is still there; see tcp.Probe.
-func (s *session) probe(on bool) {
-	s.mu.Lock()
-	through := s.through
-	s.mu.Unlock()
-	if through != nil {
-		tcp.Probe(through.Server, on)
 	}
 }

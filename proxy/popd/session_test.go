@@ -19,6 +19,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/prelogin"
+	"github.com/waxseal/waxseal/proxy/tcp"
 )
 
 const patience = 30 * time.Second
@@ -307,7 +308,7 @@ func TestNudgesDuringLogin(t *testing.T) {
 		nudging.Wait()
 		io.WriteString(r.provider, "+OK 0 0\r\n")
 		r.hears(t, "+OK 0 0\r\n")
-		r.probe(true)
+		tcp.Probe(r.drop.conn, true)
 		r.program.Close()
 		r.provider.Close()
 		if e := r.end(t); strings.Contains(string(e.Why), "network") {

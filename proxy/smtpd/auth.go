@@ -2,8 +2,6 @@ package smtpd
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 
 	"github.com/emersion/go-smtp"
 
@@ -18,23 +16,9 @@ func (s *session) authenticate(identity, username, password string) error {
 	return apart(func() error { return s.authenticated(identity, username, password) })
 }
 
-// apart runs f on a goroutine of its own and waits for its end. A login reaches deep, into keystore,
-// token and provider, and a stack that has grown does not shrink: a connection that has only logged in
-// keeps a stack of 4 KiB instead of 8.
+// apart is mailbox.Apart for a function that may fail.
 func apart(f func() error) (err error) {
-	var panicked any
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if r := recover(); r != nil {
-				panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
-			}
-		}()
-		err = f()
-	}()
-	<-done
-	if panicked != nil {
+	if panicked := mailbox.Apart(func() { err = f() }); panicked != "" {
 		panic(panicked) // go-smtp ends this connection and no other
 	}
 	return err
