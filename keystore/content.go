@@ -8,30 +8,21 @@ import (
 	"io"
 	"maps"
 
-	"filippo.io/age"
 	"filippo.io/age/armor"
+
+	"github.com/waxseal/waxseal/keystore/seal"
 )
 
 const (
-	// scryptWork is the base 2 logarithm of scrypt's cost for new files. Each
-	// start of the program pays it once, before the first message can go out, so
-	// it is set for about 100 ms and 32 MB on an ordinary machine; the age
-	// program's own 18 takes a second and 256 MB. It is a program that reads
-	// Waxseal's passphrase, so the passphrase can be long and random; a second of
-	// work would not save a short one.
-	scryptWork = 15
-	// scryptMaxWork limits the work that a strange file can cause: four seconds.
-	scryptMaxWork = 20
-
 	firstLine = "# Waxseal keystore, version 1. Two age files: a key, encrypted with the passphrase, and the secrets, encrypted to that key.\n"
 	fileMark  = "# Waxseal keystore, version "
 )
 
 // content is what the encrypted file contains. It is replaced, never changed.
 type content struct {
-	secrets  map[string][]byte
-	identity *age.X25519Identity // nil until there is a file
-	wrapped  []byte              // identity, encrypted with the passphrase
+	secrets map[string][]byte
+	key     *seal.Key // nil until there is a file
+	wrapped []byte    // key, encrypted with the passphrase, in armor
 }
 
 // with answers the content after a batch of changes.
@@ -65,9 +56,9 @@ type safe struct {
 	maxWork    int // the largest cost accepted in an existing file
 }
 
-// seal makes the file's bytes. It gives c an identity if c has none yet.
+// seal makes the file's bytes. It gives c a key if c has none yet.
 func (s safe) seal(c *content) ([]byte, error) {
-	if c.identity == nil {
+	if c.key == nil {
 		if err := s.wrap(c); err != nil {
 			return nil, err
 		}
@@ -76,28 +67,19 @@ func (s safe) seal(c *content) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := encrypt(plain, c.identity.Recipient())
+	sealed, err := c.key.Encrypt(plain)
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Join([][]byte{[]byte(firstLine), c.wrapped, sealed}, nil), nil
+	return bytes.Join([][]byte{[]byte(firstLine), c.wrapped, inArmor(sealed)}, nil), nil
 }
 
 func (s safe) wrap(c *content) error {
-	identity, err := age.GenerateX25519Identity()
+	key, wrapped, err := seal.NewKey(s.passphrase, s.work)
 	if err != nil {
 		return err
 	}
-	recipient, err := age.NewScryptRecipient(s.passphrase)
-	if err != nil {
-		return err
-	}
-	recipient.SetWorkFactor(s.work)
-	wrapped, err := encrypt([]byte(identity.String()), recipient)
-	if err != nil {
-		return err
-	}
-	c.identity, c.wrapped = identity, wrapped
+	c.key, c.wrapped = key, inArmor(wrapped)
 	return nil
 }
 
@@ -109,12 +91,16 @@ func (s safe) open(data []byte, before *content) (*content, error) {
 		return nil, err
 	}
 	c := &content{wrapped: wrapped}
-	if before != nil && before.identity != nil && bytes.Equal(before.wrapped, wrapped) {
-		c.identity = before.identity
-	} else if c.identity, err = s.unwrap(wrapped); err != nil {
+	if before != nil && before.key != nil && bytes.Equal(before.wrapped, wrapped) {
+		c.key = before.key
+	} else if c.key, err = s.unwrap(wrapped); err != nil {
 		return nil, err
 	}
-	plain, err := decrypt(sealed, c.identity)
+	data, err = outOfArmor(sealed)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the secrets: %w", ErrDamaged, err)
+	}
+	plain, err := c.key.Decrypt(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the secrets: %w", ErrDamaged, err)
 	}
@@ -124,24 +110,19 @@ func (s safe) open(data []byte, before *content) (*content, error) {
 	return c, nil
 }
 
-func (s safe) unwrap(wrapped []byte) (*age.X25519Identity, error) {
-	key, err := age.NewScryptIdentity(s.passphrase)
-	if err != nil {
-		return nil, err
-	}
-	key.SetMaxWorkFactor(s.maxWork)
-	plain, err := decrypt(wrapped, key)
-	if errors.Is(err, age.ErrIncorrectIdentity) {
-		return nil, fmt.Errorf("%w: the passphrase is wrong", ErrDenied)
-	}
+func (s safe) unwrap(wrapped []byte) (*seal.Key, error) {
+	data, err := outOfArmor(wrapped)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the key: %w", ErrDamaged, err)
 	}
-	identity, err := age.ParseX25519Identity(string(plain))
-	if err != nil {
-		return nil, fmt.Errorf("%w: the key is not an age identity", ErrDamaged)
+	key, err := seal.OpenKey(data, s.passphrase, s.maxWork)
+	switch {
+	case errors.Is(err, seal.ErrPassphrase):
+		return nil, fmt.Errorf("%w: %w", ErrDenied, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return identity, nil
+	return key, nil
 }
 
 // cut finds the two age files.
@@ -171,26 +152,14 @@ func parseSecrets(plain []byte) (map[string][]byte, error) {
 	return secrets, nil
 }
 
-func encrypt(plain []byte, to age.Recipient) ([]byte, error) {
+func inArmor(data []byte) []byte {
 	var out bytes.Buffer
-	armored := armor.NewWriter(&out)
-	w, err := age.Encrypt(armored, to)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(plain); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(w.Close(), armored.Close()); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	w := armor.NewWriter(&out)
+	w.Write(data) // a buffer takes everything
+	w.Close()
+	return out.Bytes()
 }
 
-func decrypt(data []byte, with age.Identity) ([]byte, error) {
-	r, err := age.Decrypt(armor.NewReader(bytes.NewReader(data)), with)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
+func outOfArmor(text []byte) ([]byte, error) {
+	return io.ReadAll(armor.NewReader(bytes.NewReader(text)))
 }

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"filippo.io/age"
+	"filippo.io/age/armor"
 
 	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
+	"github.com/waxseal/waxseal/keystore/seal"
 )
 
 // The age program alone can read the secrets, as the file's first line promises.
@@ -26,7 +29,7 @@ func TestFileIsTwoAgeFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	passphrase, _ := age.NewScryptIdentity("p")
-	key, err := decrypt(wrapped, passphrase)
+	key, err := openWithAge(wrapped, passphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,11 +37,19 @@ func TestFileIsTwoAgeFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := decrypt(sealed, identities[0])
+	plain, err := openWithAge(sealed, identities[0])
 	var got map[string][]byte
 	if err != nil || json.Unmarshal(plain, &got) != nil || string(got["k"]) != "v\xff" {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+func openWithAge(text []byte, with age.Identity) ([]byte, error) {
+	r, err := age.Decrypt(armor.NewReader(bytes.NewReader(text)), with)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
 
 // Any bytes as a file: there is no panic, the error has a type, and a file that
@@ -89,7 +100,7 @@ func FuzzSecrets(f *testing.F) {
 }
 
 func BenchmarkFileOpen(b *testing.B) {
-	s := safe{"passphrase", scryptWork, scryptMaxWork}
+	s := safe{"passphrase", seal.Work, seal.MaxWork}
 	data, err := s.seal(&content{secrets: map[string][]byte{"k": []byte("v")}})
 	if err != nil {
 		b.Fatal(err)

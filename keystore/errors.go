@@ -21,11 +21,13 @@ var (
 	ErrMissing   = finer("no keychain service is running")
 	ErrTimeout   = finer("it did not answer in time")
 	ErrDamaged   = finer("its content is damaged")
+	ErrFull      = finer("it has no space left")
 )
 
 var (
 	errClosed         = finer("it has been closed")
 	errMoving         = finer("its secrets are being moved")
+	errNoEtcd         = finer("this program was built without etcd")
 	errHelper         = finer("its helper process is not running")
 	errNoPassphrase   = finer("no passphrase is given")
 	errPassphraseFile = finer("its passphrase cannot be read")
@@ -53,6 +55,12 @@ func (e *callError) Error() string {
 }
 
 func (e *callError) Unwrap() error { return e.err }
+
+// Failed is the error of a call that a store of a kind could not carry out, for packages that make one. An err
+// that is no word of this package counts as [ErrUnavailable].
+func Failed(kind, op, key string, err error) error {
+	return &callError{op: op, key: key, kind: kind, err: unavailable(err)}
+}
 
 // labelOf is the label of a kind, or its name where [Unavailable] was given
 // another.

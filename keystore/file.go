@@ -14,6 +14,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/waxseal/waxseal/keystore/safeio"
+	"github.com/waxseal/waxseal/keystore/seal"
 )
 
 // fileLimit limits one call. Deriving the key is slow on purpose: it takes a tenth
@@ -33,7 +34,7 @@ func File(path string, passphrase []byte) (*Store, error) {
 	if len(passphrase) == 0 {
 		return nil, errNoPassphrase
 	}
-	f := &file{path: path, safe: safe{string(passphrase), scryptWork, scryptMaxWork}, guard: newGuard()}
+	f := &file{path: path, safe: safe{string(passphrase), seal.Work, seal.MaxWork}, guard: newGuard()}
 	f.guard.limit, f.guard.stop = fileLimit, fileLimit
 	return &Store{kind: FileKind, backend: f}, nil
 }
@@ -42,10 +43,9 @@ func File(path string, passphrase []byte) (*Store, error) {
 // it at each change. The guard lets one call through at a time; changes that wait
 // together for their turn are written together by the first of them.
 type file struct {
-	path    string
-	warning string // about its passphrase
-	safe    safe
-	guard   *guard
+	path  string
+	safe  safe
+	guard *guard
 
 	mu      sync.Mutex
 	pending []*change

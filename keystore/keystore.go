@@ -1,11 +1,12 @@
 // Package keystore keeps small secrets: refresh tokens, local passwords and
 // client secrets, one secret per key.
 //
-// A [Store] is of one of three [Kinds]. [System] is the keychain of the operating
+// A [Store] is of one of the [Kinds]. [System] is the keychain of the operating
 // system: the Secret Service on Linux, the Credential Manager on Windows, the
 // Keychain on macOS. [File] is one file encrypted with a passphrase, for
-// machines without a keychain. [Memory] forgets everything when the program
-// ends; tests and demonstrations use it.
+// machines without a keychain. Etcd is shared by several machines; package shared
+// has it. [Memory] forgets everything when the program ends; tests and
+// demonstrations use it.
 //
 // Keys are names such as "refresh/me@example.org", "password/me@example.org"
 // or "client/CLIENT-ID@HOST". They are not secret: error texts and keychain
@@ -49,16 +50,35 @@ const (
 // Store keeps secrets in one place. [Open], [System], [File] or [Memory] makes it.
 // It is safe for concurrent use.
 type Store struct {
-	place   sync.RWMutex // guards the two below, which Move changes
+	place   sync.RWMutex // guards the three below, which Move changes
 	kind    string
 	backend backend
+	warning string // about the passphrase
 
 	writes sync.RWMutex // held for reading by Set and Delete, for writing by Move
 	closed atomic.Bool
 	last   atomic.Pointer[callError] // the last call's ErrUnavailable; nil when it worked
 }
 
-// backend is what the three kinds have in common. The Store has checked keys and
+// Backend is a kind of store that is made elsewhere; see Place.Etcd. Its errors are [ErrNotFound], one of the
+// forms of [ErrUnavailable], a context's, or anything else, which counts as ErrUnavailable. It is closed
+// once.
+type Backend interface {
+	Get(ctx context.Context, key string) (string, error)
+	Set(ctx context.Context, key, secret string) error
+	Delete(ctx context.Context, key string) error
+	Close()
+}
+
+// elsewhere makes a Backend a backend.
+type elsewhere struct{ Backend }
+
+func (e elsewhere) get(ctx context.Context, key string) (string, error) { return e.Get(ctx, key) }
+func (e elsewhere) set(ctx context.Context, key, secret string) error   { return e.Set(ctx, key, secret) }
+func (e elsewhere) delete(ctx context.Context, key string) error        { return e.Delete(ctx, key) }
+func (e elsewhere) close()                                              { e.Close() }
+
+// backend is what all kinds have in common. The Store has checked keys and
 // sizes; an error is one of the sentinels, a context's error, or anything else,
 // which counts as ErrUnavailable.
 type backend interface {
@@ -125,11 +145,9 @@ func (s *Store) where() (kind string, b backend) {
 // Warning answers what is wrong with the store although it works, such as a
 // passphrase that other users can read, in one sentence for people; "" mostly.
 func (s *Store) Warning() string {
-	_, b := s.where()
-	if f, ok := b.(*file); ok {
-		return f.warning
-	}
-	return ""
+	s.place.RLock()
+	defer s.place.RUnlock()
+	return s.warning
 }
 
 // Close waits for a call in progress to end, as long as one call may take, and

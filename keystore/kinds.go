@@ -9,6 +9,7 @@ import (
 const (
 	SystemKind = "system"
 	FileKind   = "file"
+	EtcdKind   = "etcd"
 	MemoryKind = "memory"
 )
 
@@ -33,6 +34,11 @@ var Kinds = []Kind{
 		Name: FileKind, Label: "the encrypted file", Lasts: true,
 		open: Place.openFile,
 		cure: func(f failure) string { return f.inFile },
+	},
+	{
+		Name: EtcdKind, Label: "etcd", Lasts: true,
+		open: Place.openEtcd,
+		cure: func(f failure) string { return f.inEtcd },
 	},
 	{
 		Name: MemoryKind, Label: "memory",
@@ -73,10 +79,14 @@ type Place struct {
 	Service string // the name that Waxseal's items have in the system's keychain
 	Path    string // the encrypted file
 
-	// The passphrase of the encrypted file, and the file to read it from when it
+	// The passphrase of the encrypted file or of the shared records, and the file to read it from when it
 	// is empty.
 	Passphrase     string
 	PassphraseFile string
+
+	// Etcd makes the store that is shared with other machines, from the passphrase; nil
+	// if this program was built without it.
+	Etcd func(passphrase string) (Backend, error)
 }
 
 // Open answers the store of a kind. It opens nothing yet but reads the
@@ -94,20 +104,45 @@ func Open(kind string, p Place) (*Store, error) {
 }
 
 func (p Place) openFile() (*Store, error) {
-	passphrase, warning := p.Passphrase, ""
-	if passphrase == "" && p.PassphraseFile != "" {
-		var err error
-		if passphrase, warning, err = readPassphrase(p.PassphraseFile); err != nil {
-			return nil, err
-		}
-	}
-	if passphrase == "" {
-		return nil, errNoPassphrase
+	passphrase, warning, err := p.passphrase()
+	if err != nil {
+		return nil, err
 	}
 	s, err := File(p.Path, []byte(passphrase))
 	if err != nil {
 		return nil, err
 	}
-	s.backend.(*file).warning = warning
+	s.warning = warning
 	return s, nil
+}
+
+func (p Place) openEtcd() (*Store, error) {
+	if p.Etcd == nil {
+		return nil, errNoEtcd
+	}
+	passphrase, warning, err := p.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	b, err := p.Etcd(passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{kind: EtcdKind, backend: elsewhere{b}, warning: warning}, nil
+}
+
+// passphrase reads the passphrase. The warning, if any, says that others can read it too.
+func (p Place) passphrase() (passphrase, warning string, err error) {
+	if p.Passphrase != "" {
+		return p.Passphrase, "", nil
+	}
+	if p.PassphraseFile != "" {
+		if passphrase, warning, err = readPassphrase(p.PassphraseFile); err != nil {
+			return "", "", err
+		}
+	}
+	if passphrase == "" {
+		return "", "", errNoPassphrase
+	}
+	return passphrase, warning, nil
 }

@@ -31,7 +31,7 @@ func (s *Store) Move(ctx context.Context, other *Store, keys []string, settle fu
 		return 0, err
 	}
 	s.place.Lock()
-	s.kind, s.backend = other.kind, other.backend
+	s.kind, s.backend, s.warning = other.kind, other.backend, other.warning
 	s.place.Unlock()
 	defer from.Close()
 	return moved, forget(ctx, from, keys)

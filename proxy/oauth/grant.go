@@ -107,7 +107,7 @@ func (g *Grant) adopt(ctx context.Context, a answer, signedIn string) error {
 		return ErrClosed
 	}
 	g.clearLocked(true)
-	g.unsaved, g.granted = &s, s.scopes
+	g.unsaved, g.granted = &unsaved{stored: s, access: newCached(a), consent: true}, s.scopes
 	g.mu.Unlock()
 	err = g.saveLocked(ctx)
 

@@ -30,6 +30,9 @@
 // [Grant.Widen] asks the provider for more without the user, where that is possible. [Grant.Young]
 // gives a token for a session that is to last.
 //
+// Several machines may use one consent (Deps.Shared). Then the record that they share is the lock on its
+// refresh: whoever claims it asks the provider, and the others wait for the token that comes of it.
+//
 // A Grant begins with [Grant.Consent], the user's approval in their own browser (RFC 8252, RFC 7636),
 // with [Grant.Device], their approval on another machine (RFC 8628), or with [Grant.Accept], a
 // refresh token from elsewhere. Where the provider tells who signed in, another user than the
@@ -51,6 +54,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/shared"
 	"github.com/waxseal/waxseal/proxy/breaker"
 )
 
@@ -116,6 +120,12 @@ type Deps struct {
 	// secret, and [ServiceKey] for [JWTBearer].
 	Secrets *keystore.Store
 
+	// Shared has the record of the account's consent if several machines use it; nil if this one alone does.
+	// Call [Grant.Changed] when the record changes. OnClaim is told how each attempt ended to be the machine
+	// that asks the provider, one of Claims.
+	Shared  *shared.Store
+	OnClaim func(result string)
+
 	// HTTP may be shared by all grants. Its transport is used, which must be an *http.Transport or
 	// hand its requests to one; redirects are never followed. Nil means a client that all grants
 	// share, with TLS 1.2 or newer.
@@ -170,12 +180,13 @@ type Grant struct {
 	lastErr     error   // of the last refresh
 	lastRefresh time.Time
 	paused      time.Time // no request before, as the provider asked; lastErr is the answer
-	unsaved     *stored   // a refresh token that the keystore does not hold yet
+	unsaved     *unsaved  // a refresh token that the keystore does not hold yet
 	saveErr     error     // why
 	saving      bool      // a goroutine is trying again
 	lastSecret  *string   // the client secret as last read
 	signedIn    string    // whom the provider names; "" when it does not
 	granted     []string  // the scopes for mail, or a program's roles, that are known to be granted
+	fleet       fleet
 }
 
 const (
@@ -207,6 +218,9 @@ func New(cfg Config, account string, deps Deps) *Grant {
 	if deps.OnRefresh == nil {
 		deps.OnRefresh = func(string) {}
 	}
+	if deps.OnClaim == nil {
+		deps.OnClaim = func(string) {}
+	}
 	if deps.OnChange == nil {
 		deps.OnChange = func() {}
 	}
@@ -223,7 +237,11 @@ func New(cfg Config, account string, deps Deps) *Grant {
 		storing:  make(chan struct{}, 1),
 		closing:  make(chan struct{}),
 	}
+	g.fleet.news = make(chan struct{})
 	g.life, g.end = context.WithCancel(context.Background())
+	if deps.Shared != nil && cfg.GrantType == "" {
+		g.Changed()
+	}
 	return g
 }
 

@@ -23,33 +23,46 @@ func (g *Grant) refresh(ctx context.Context, f *flight) (*cached, error) {
 	if g.cfg.GrantType != "" {
 		return g.appToken(ctx, f.generation)
 	}
+	if g.deps.Shared != nil {
+		return g.refreshShared(ctx, f)
+	}
 	token, secret, err := g.credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
+	a, err := g.exchange(ctx, f, &token, secret)
+	if err != nil {
+		return nil, err
+	}
+	return newCached(a), nil
+}
+
+// exchange asks the provider for an access token, through the breaker. What becomes of the refresh token is
+// in *token, also where there is an error.
+func (g *Grant) exchange(ctx context.Context, f *flight, token *stored, secret string) (answer, error) {
 	g.knows(f.generation, token.scopes)
 	a, err := g.guarded(func() (answer, error) {
 		scope := f.scope
 		if scope == "" && token.named {
-			scope = g.refreshScope(token)
+			scope = g.refreshScope(*token)
 		}
-		a, err := g.refreshAs(ctx, f.generation, &token, secret, scope)
+		a, err := g.refreshAs(ctx, f.generation, token, secret, scope)
 		if r, ok := errors.AsType[*RefusedError](err); ok && f.scope == "" && token.named && !ofClient(r) {
 			// What was granted once by being named may have been taken back: the rest goes on.
 			token.named, token.scopes = false, nil
-			if a, err = g.refreshAs(ctx, f.generation, &token, secret, ""); err == nil {
-				g.keep(ctx, f.generation, token)
+			if a, err = g.refreshAs(ctx, f.generation, token, secret, ""); err == nil {
+				g.keep(ctx, f.generation, *token)
 			}
 		}
 		return a, err
 	})
 	switch {
 	case err == nil:
-		return newCached(a), nil
+		return a, nil
 	case f.scope != "":
-		return nil, g.widenRefused(err, f.scope)
+		return a, g.widenRefused(err, f.scope)
 	}
-	return nil, g.refreshRefused(err)
+	return a, g.refreshRefused(err)
 }
 
 // refreshAs makes the request, with the scope in it unless that is "", and keeps what it brings: another

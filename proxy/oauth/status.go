@@ -24,6 +24,7 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 // cached is the access token in use.
 type cached struct {
 	Token
+	got       time.Time // when it was asked for
 	refreshAt time.Time
 	youngTill time.Time
 	signedIn  string // whom the ID token names that came along; "" when there was none
@@ -38,11 +39,16 @@ const maxMargin = 5 * time.Minute
 const youngMargin = 30 * time.Minute
 
 func newCached(a answer) *cached {
+	return cachedFor(a.access, a.received, a.life, unverified(a.identity).login())
+}
+
+func cachedFor(access string, got time.Time, life time.Duration, signedIn string) *cached {
 	return &cached{
-		Token:     Token{Value: a.access, Expiry: a.received.Add(a.life)},
-		refreshAt: a.received.Add(a.life - min(maxMargin, a.life/10)),
-		youngTill: a.received.Add(a.life - min(youngMargin, a.life/2)),
-		signedIn:  unverified(a.identity).login(),
+		Token:     Token{Value: access, Expiry: got.Add(life)},
+		got:       got,
+		refreshAt: got.Add(life - min(maxMargin, life/10)),
+		youngTill: got.Add(life - min(youngMargin, life/2)),
+		signedIn:  signedIn,
 	}
 }
 

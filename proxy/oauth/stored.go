@@ -33,6 +33,14 @@ type stored struct {
 	named  bool     // they were granted by a refresh that named them, so the next ones do too
 }
 
+// unsaved is a refresh token on its way to the keystore.
+type unsaved struct {
+	stored
+	access   *cached // the access token that came along
+	consent  bool    // it came of a consent, not of a refresh
+	ancestor uint64  // else the generation that it takes the place of, where several machines share it
+}
+
 // named begins the line of the scopes; no scope for mail is called so.
 const named = "named"
 
@@ -94,7 +102,7 @@ func (g *Grant) load(ctx context.Context) (stored, error) {
 	unsaved := g.unsaved
 	g.mu.Unlock()
 	if unsaved != nil {
-		return *unsaved, nil
+		return unsaved.stored, nil
 	}
 	s, err := g.deps.Secrets.Get(ctx, g.key())
 	if errors.Is(err, keystore.ErrNotFound) {
@@ -116,12 +124,16 @@ func (g *Grant) lock(ctx context.Context) error {
 func (g *Grant) unlock() { <-g.storing }
 
 // keep stores a rotated token, unless the user has given another since. It is in memory first and
-// stays there until the keystore has it.
+// stays there until the keystore has it. A token that other machines share is stored together with the
+// access token; see refreshShared.
 func (g *Grant) keep(ctx context.Context, generation uint64, s stored) {
+	if g.deps.Shared != nil {
+		return
+	}
 	g.mu.Lock()
 	stale := g.generation != generation
 	if !stale {
-		g.unsaved = &s
+		g.unsaved = &unsaved{stored: s}
 	}
 	g.mu.Unlock()
 	if !stale {
@@ -149,7 +161,11 @@ func (g *Grant) saveLocked(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	err := g.deps.Secrets.Set(ctx, g.key(), s.String())
+	put := func() error { return g.deps.Secrets.Set(ctx, g.key(), s.String()) }
+	if g.deps.Shared != nil {
+		put = func() error { return g.share(ctx, s) }
+	}
+	err := put()
 	if err != nil {
 		err = fmt.Errorf("the new refresh token of %s is kept in memory only and will be stored when possible: %w", g.account, err)
 	}

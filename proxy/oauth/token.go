@@ -23,21 +23,28 @@ const (
 // flight is a refresh in progress, and afterwards its result.
 type flight struct {
 	generation uint64
-	scope      string        // what it asks for beyond what is granted; see [Grant.Widen]
+	wish                     // of who started it; scope is what it asks for beyond what is granted, see [Grant.Widen]
 	done       chan struct{} // closed when the rest is set
 	token      Token
 	err        error
-	stale      bool // the user gave another refresh token in the meantime
+	stale      bool    // the user gave another refresh token in the meantime
+	shared     *cached // the token is one that another machine got; see [Grant.Changed]
 }
 
 // wish is what a caller wants of a refresh.
 type wish struct {
 	enough func(*cached, time.Time) bool // whether the cached token will do; nil means that none will
 	scope  string                        // to ask for; "" means what is granted
+	after  time.Time                     // with a nil enough, another machine's token from then or later will do
 }
 
 // has reports whether there is nothing to wait for.
 func (w wish) has(c *cached, now time.Time) bool { return w.enough != nil && w.enough(c, now) }
+
+// hasShared is has for a token that another machine got.
+func (w wish) hasShared(c *cached, now time.Time) bool {
+	return w.scope == "" && c.valid(now) && (w.has(c, now) || w.enough == nil && !c.got.Before(w.after))
+}
 
 // Token gives a fresh access token: the cached one, or one that it waits for until ctx ends or its
 // patience does. When the refresh fails or is slow while the old token is still good, the old token
@@ -75,7 +82,7 @@ func (g *Grant) tokenThat(ctx context.Context, enough func(*cached, time.Time) b
 // Renew refreshes now, however fresh the token is: providers end a consent that is not used for some
 // months. The token in use stays until there is a newer one.
 func (g *Grant) Renew(ctx context.Context) error {
-	f, err := g.await(ctx, wish{})
+	f, err := g.await(ctx, wish{after: g.deps.Now()})
 	if err != nil {
 		return err
 	}
@@ -102,7 +109,7 @@ func (g *Grant) await(ctx context.Context, w wish) (*flight, error) {
 		}
 		select {
 		case <-f.done:
-			if !f.stale && f.answers(w) {
+			if !f.stale && f.answers(w, g.deps.Now()) {
 				return f, nil
 			}
 		case <-enough:
@@ -116,7 +123,12 @@ func (g *Grant) await(ctx context.Context, w wish) (*flight, error) {
 }
 
 // answers reports whether a flight that has landed is one for the wish.
-func (f *flight) answers(w wish) bool { return f.scope == w.scope || w.scope == "" && !f.overreached() }
+func (f *flight) answers(w wish, now time.Time) bool {
+	if f.shared != nil {
+		return w.hasShared(f.shared, now)
+	}
+	return f.scope == w.scope || w.scope == "" && !f.overreached()
+}
 
 // overreached reports whether a flight asked for more and was refused. That says nothing of what was
 // granted before.
@@ -159,7 +171,7 @@ func (g *Grant) join(w wish) (*flight, error) {
 		g.fail(err)
 		return nil, err
 	}
-	f := &flight{generation: g.generation, scope: w.scope, done: make(chan struct{})}
+	f := &flight{generation: g.generation, wish: w, done: make(chan struct{})}
 	g.flight = f
 	g.work.Go(func() {
 		g.deps.OnChange()
@@ -201,6 +213,11 @@ func (g *Grant) land(f *flight, c *cached, err error) {
 	}
 	g.mu.Unlock()
 
+	if f.shared != nil { // whoever got it has told
+		g.deps.OnChange()
+		close(f.done)
+		return
+	}
 	result := result(err)
 	if f.overreached() {
 		g.deps.Log.Info("more was not granted", "err", err)
@@ -262,6 +279,9 @@ func result(err error) string {
 // refreshes. It does nothing when another one is cached by now.
 func (g *Grant) Reject(value string) {
 	if c := g.cached.Load(); c != nil && c.Value == value && g.cached.CompareAndSwap(c, nil) {
+		g.mu.Lock()
+		g.fleet.refused = value
+		g.mu.Unlock()
 		g.deps.OnChange()
 	}
 }

@@ -1,0 +1,204 @@
+// Package etcdtest runs etcd on this machine, for tests: one node or several, which can be killed, hung and
+// started again. It skips the test where etcd is not installed (Debian's etcd-server).
+package etcdtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Cluster is some nodes of etcd, on loopback.
+type Cluster struct {
+	t     testing.TB
+	args  []string
+	nodes []*node
+}
+
+type node struct {
+	name         string
+	client, peer string // URLs
+	folder       string
+
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	waiting chan struct{} // closed when cmd has ended
+}
+
+// Start runs a cluster until the test ends; args go to each node.
+func Start(t testing.TB, nodes int, args ...string) *Cluster {
+	t.Helper()
+	if _, err := exec.LookPath("etcd"); err != nil {
+		t.Skip("NOT TESTED: etcd is not installed")
+	}
+	c := &Cluster{t: t, args: args}
+	folder := t.TempDir()
+	for i := range nodes {
+		ports := freePorts(t, 2)
+		c.nodes = append(c.nodes, &node{
+			name: fmt.Sprint("n", i+1), client: "http://127.0.0.1:" + ports[0], peer: "http://127.0.0.1:" + ports[1],
+			folder: filepath.Join(folder, fmt.Sprint("n", i+1)),
+		})
+	}
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			c.Kill(i)
+		}
+	})
+	for i := range c.nodes {
+		c.Run(i)
+	}
+	c.Ready()
+	return c
+}
+
+// Endpoints are the nodes' URLs.
+func (c *Cluster) Endpoints() []string {
+	var all []string
+	for _, n := range c.nodes {
+		all = append(all, n.client)
+	}
+	return all
+}
+
+// Run starts a node, or starts it again with the data that it has.
+func (c *Cluster) Run(i int) {
+	c.t.Helper()
+	var peers []string
+	for _, n := range c.nodes {
+		peers = append(peers, n.name+"="+n.peer)
+	}
+	n := c.nodes[i]
+	args := append([]string{
+		"--name", n.name, "--data-dir", n.folder, "--listen-client-urls", n.client, "--advertise-client-urls", n.client,
+		"--listen-peer-urls", n.peer, "--initial-advertise-peer-urls", n.peer, "--initial-cluster", strings.Join(peers, ","),
+		"--initial-cluster-token", "waxseal-test", "--logger", "zap", "--log-level", "error", "--log-outputs", "stderr",
+		"--unsafe-no-fsync", "--heartbeat-interval", "100", "--election-timeout", "1000",
+	}, c.args...)
+	cmd := exec.Command("etcd", c.known(args)...)
+	cmd.Env = append(os.Environ(), "ETCDCTL_API=3")
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cmd, n.waiting = cmd, make(chan struct{})
+	go func(done chan struct{}) {
+		cmd.Wait()
+		close(done)
+	}(n.waiting)
+}
+
+// known leaves out what an older etcd does not know.
+func (c *Cluster) known(args []string) []string {
+	help, _ := exec.Command("etcd", "--help").CombinedOutput()
+	if strings.Contains(string(help), "unsafe-no-fsync") {
+		return args
+	}
+	var kept []string
+	for _, a := range args {
+		if a != "--unsafe-no-fsync" {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+// Kill ends a node at once, as a power cut would.
+func (c *Cluster) Kill(i int) {
+	n := c.nodes[i]
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd != nil {
+		n.cmd.Process.Kill()
+		<-n.waiting
+		n.cmd = nil
+	}
+}
+
+// Hang stops a node without a word until Resume.
+func (c *Cluster) Hang(i int) { c.signal(i, syscall.SIGSTOP) }
+
+// Resume lets a node that hangs go on.
+func (c *Cluster) Resume(i int) { c.signal(i, syscall.SIGCONT) }
+
+func (c *Cluster) signal(i int, s syscall.Signal) {
+	n := c.nodes[i]
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd != nil {
+		n.cmd.Process.Signal(s)
+	}
+}
+
+// Leader is the number of the node that leads; -1 if there is none.
+func (c *Cluster) Leader() int {
+	for i, n := range c.nodes {
+		out, err := c.Ctl("endpoint", "status", "--write-out=simple", "--endpoints="+n.client)
+		fields := strings.Split(out, ", ")
+		if err == nil && len(fields) > 4 && fields[4] == "true" {
+			return i
+		}
+	}
+	return -1
+}
+
+// Ctl runs etcdctl with all endpoints, unless the arguments name others.
+func (c *Cluster) Ctl(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if !strings.Contains(strings.Join(args, " "), "--endpoints") {
+		args = append(args, "--endpoints="+strings.Join(c.Endpoints(), ","))
+	}
+	cmd := exec.CommandContext(ctx, "etcdctl", args...)
+	cmd.Env = append(os.Environ(), "ETCDCTL_API=3")
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// Ready waits until all nodes that run have a leader.
+func (c *Cluster) Ready() {
+	c.t.Helper()
+	client := &http.Client{Timeout: time.Second}
+	defer client.CloseIdleConnections()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		well := true
+		for _, n := range c.nodes {
+			answer, err := client.Get(n.client + "/health")
+			if err != nil {
+				well = false
+				break
+			}
+			answer.Body.Close()
+			well = well && answer.StatusCode == http.StatusOK
+		}
+		if well {
+			return
+		}
+	}
+	c.t.Fatal("etcd did not become ready within a minute")
+}
+
+// freePorts are ports of 127.0.0.1 that nobody listens on.
+func freePorts(t testing.TB, n int) (ports []string) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		ports = append(ports, port)
+	}
+	return ports
+}

@@ -1,0 +1,165 @@
+package shared
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	beatEvery = 5 * time.Second
+	// goneAfter is after how long without a beat a machine counts as gone, by the clock of whoever looks.
+	goneAfter = 15 * time.Second
+	// forgetAfter is after how long the record of a machine that is gone is deleted.
+	forgetAfter = time.Hour
+	leaveLimit  = 2 * time.Second
+)
+
+// Instance is a machine that uses the records.
+type Instance struct {
+	Name    string    `json:"name"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"` // by its own clock
+	Process string    `json:"process"`
+	Beat    int       `json:"beat"` // counts
+	Gone    bool      `json:"-"`    // it has not been heard of for a while
+}
+
+// sighting is when a machine's record was last seen to change.
+type sighting struct {
+	revision int64
+	at       time.Time // by the monotonic clock
+}
+
+// sight notes that a machine's record has changed.
+func (s *Store) sight(key string, r Record) {
+	if !strings.HasPrefix(key, instancePrefix) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if was := s.alive[key]; was.revision != r.Revision {
+		s.alive[key] = sighting{r.Revision, time.Now()}
+	}
+}
+
+// Instances are the machines that use these records, this one among them, by name.
+func (s *Store) Instances() []Instance {
+	var all []Instance
+	for _, key := range s.Keys(instancePrefix) {
+		var i Instance
+		if _, err := s.Load(key, &i); err != nil {
+			continue
+		}
+		s.mu.RLock()
+		i.Gone = time.Since(s.alive[key].at) > goneAfter && i.Process != s.process
+		s.mu.RUnlock()
+		all = append(all, i)
+	}
+	slices.SortFunc(all, func(a, b Instance) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Alive are the names of the machines that are not gone, sorted. This one is always among them.
+func (s *Store) Alive() []string {
+	names := []string{s.o.Instance}
+	for _, i := range s.Instances() {
+		if !i.Gone && i.Name != s.o.Instance {
+			names = append(names, i.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// beat tells the other machines every few seconds that this one lives.
+func (s *Store) beat() {
+	select {
+	case <-s.loaded:
+	case <-s.life.Done():
+		return
+	}
+	me := Instance{Name: s.o.Instance, Version: s.o.Version, Started: time.Now().UTC().Truncate(time.Second), Process: s.process}
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	told := false
+	for {
+		me.Beat++
+		key := instancePrefix + me.Name
+		var was Instance
+		revision, err := s.Load(key, &was)
+		if err == nil {
+			if was.Process != "" && was.Process != me.Process && was.Started.After(me.Started) && !told {
+				told = true
+				s.log.Error("another machine has the same name; give each its own with WAXSEAL_INSTANCE", "instance", me.Name)
+			}
+			ctx, cancel := context.WithTimeout(s.life, goneAfter)
+			_, err = s.Save(ctx, key, me, revision)
+			cancel()
+		}
+		if errors.Is(err, ErrChanged) {
+			s.log.Debug("the record of this machine was changed by another", "instance", me.Name)
+		}
+		s.bury()
+		select {
+		case <-ticker.C:
+		case <-s.life.Done():
+			return
+		}
+	}
+}
+
+// bury deletes the records of machines that are long gone, which each start under another name leaves.
+func (s *Store) bury() {
+	for _, key := range s.Keys(instancePrefix) {
+		s.mu.RLock()
+		at := s.alive[key].at
+		revision := s.records[key].Revision
+		s.mu.RUnlock()
+		if time.Since(at) > forgetAfter {
+			ctx, cancel := context.WithTimeout(s.life, beatEvery)
+			_, _ = s.Swap(ctx, key, nil, revision) // the next look tries again
+			cancel()
+		}
+	}
+}
+
+// leave tells the other machines that this one is gone.
+func (s *Store) leave() {
+	if !s.IsLoaded() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+	defer cancel()
+	key := instancePrefix + s.o.Instance
+	var me Instance
+	if revision, err := s.Load(key, &me); err == nil && me.Process == s.process {
+		_, _ = s.Swap(ctx, key, nil, revision) // else they notice by themselves
+	}
+}
+
+// merge encodes v as a JSON object and adds the fields of old that v's type does not know.
+func merge(old []byte, v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil || old == nil {
+		return text, err
+	}
+	var was, now map[string]json.RawMessage
+	if json.Unmarshal(old, &was) != nil {
+		return text, nil
+	}
+	if err := json.Unmarshal(text, &now); err != nil {
+		return nil, err
+	}
+	known := fieldsOf(v)
+	for name, value := range was {
+		if !known[strings.ToLower(name)] {
+			now[name] = value
+		}
+	}
+	return json.Marshal(now)
+}

@@ -1,0 +1,109 @@
+package shared
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/waxseal/waxseal/keystore/safeio"
+)
+
+// spilled is a grant that the provider has given and the engine could not take, in a file of its own.
+type spilled struct {
+	Account  string `json:"account"`
+	Ancestor uint64 `json:"ancestor"` // the generation that it takes the place of
+	Grant    Grant  `json:"grant"`
+}
+
+const spillPattern = "unsaved-*.age"
+
+func (s *Store) spillPath(account string) string {
+	sum := sha256.Sum256([]byte(account))
+	return filepath.Join(s.o.Folder, "unsaved-"+hex.EncodeToString(sum[:8])+".age")
+}
+
+// Spill keeps a grant in an encrypted file until the next start, or until Spilled says that the engine has it.
+func (s *Store) Spill(account string, ancestor uint64, g Grant) error {
+	if s.o.Folder == "" {
+		return nil
+	}
+	text, err := json.Marshal(spilled{account, ancestor, g})
+	if err != nil {
+		return err
+	}
+	s.mu.RLock()
+	k := s.key
+	s.mu.RUnlock()
+	data, err := k.Encrypt(text)
+	if err != nil {
+		return fmt.Errorf("encrypt the new token of %s: %w", account, err)
+	}
+	return safeio.Replace(s.spillPath(account), data, 0o600)
+}
+
+// Spilled removes what Spill has kept.
+func (s *Store) Spilled(account string) {
+	if s.o.Folder != "" {
+		_ = os.Remove(s.spillPath(account)) // it is out of date by its generation, too
+	}
+}
+
+// publishSpilled gives the engine what an earlier start could not give it, unless there is another
+// generation since.
+func (s *Store) publishSpilled(ctx context.Context) {
+	if s.o.Folder == "" {
+		return
+	}
+	files, _ := filepath.Glob(filepath.Join(s.o.Folder, spillPattern)) // the pattern is right
+	for _, file := range files {
+		if err := s.publishFile(ctx, file); err != nil {
+			s.log.Error("a token that was kept in a file could not be stored", "file", file, "err", err)
+		}
+	}
+}
+
+func (s *Store) publishFile(ctx context.Context, file string) error {
+	data, err := safeio.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	s.mu.RLock()
+	k := s.key
+	s.mu.RUnlock()
+	plain, err := k.Decrypt(data)
+	if err != nil {
+		return err
+	}
+	var kept spilled
+	if err := json.Unmarshal(plain, &kept); err != nil {
+		return errors.New("it is damaged") // the error's text may quote a secret
+	}
+	key := GrantKey(kept.Account)
+	for {
+		s.mu.RLock()
+		r := s.records[key] // the records are not open to others yet
+		s.mu.RUnlock()
+		var now Grant
+		if r.Value == nil || json.Unmarshal(r.Value, &now) != nil || now.Gen != kept.Ancestor {
+			return os.Remove(file)
+		}
+		kept.Grant.Claim = nil
+		value, err := merge(r.Value, kept.Grant)
+		if err != nil {
+			return err
+		}
+		_, err = s.swap(ctx, key, value, r.Revision)
+		switch {
+		case err == nil:
+			s.log.Info("stored a token that was kept in a file", "account", kept.Account)
+			return os.Remove(file)
+		case !errors.Is(err, ErrChanged):
+			return err
+		}
+	}
+}

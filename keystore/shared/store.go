@@ -1,0 +1,626 @@
+// Package shared keeps the accounts, consents and passwords that several machines use together.
+//
+// A [Store] holds all records in memory and follows their changes, so that reading asks nobody and goes on
+// while the engine is away. Records are changed one at a time, each only if nobody else has changed it in
+// the meantime ([Store.Swap]); there are no locks and no leader. What is secret, and what decides where
+// secrets are sent, is encrypted with a key that the fleet's passphrase opens. The name of a record is
+// encrypted with its value, so that who can write to the engine cannot put one record in the place of
+// another; an older value of the same record is not told apart.
+//
+// Keys are
+//
+//	meta                    the format of the records
+//	seal                    the key, encrypted with the passphrase
+//	account/, provider/     what the configuration file has otherwise, in JSON
+//	grant/                  refresh and access token of an account, see [Grant]
+//	password/, client/, service/
+//	                        as in the other kinds of keystore
+//	instance/               the machines, see [Store.Instances]; not encrypted
+//	count/                  what each machine has sent; not encrypted
+//
+// Several versions of the program may work on the same records: [Store.Save] keeps the fields of a record
+// that this version does not know.
+package shared
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	randv2 "math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/seal"
+)
+
+// Options are the parts and settings of a Store.
+type Options struct {
+	Engine     Engine
+	Passphrase string
+	Instance   string // this machine's name, different from those of the others
+	Version    string // of this program, for Instances
+	Folder     string // where a token is kept that the engine cannot take now; "" keeps none
+	Log        *slog.Logger
+
+	// Work is the base 2 logarithm of what a new key costs; 0 means seal.Work.
+	Work int
+
+	// Observe is told how long each call of the engine took, one of Ops, and how it ended. Changed is told which
+	// records have changed, also by this store; it must not wait for anything. Both may be nil.
+	Observe func(op string, took time.Duration, err error)
+	Changed func(keys []string)
+}
+
+// Ops are the names of the engine's calls, for Observe.
+var Ops = []string{"list", "get", "swap"}
+
+// Store is this machine's view of the records. All methods may be called by many goroutines at a time.
+type Store struct {
+	o       Options
+	log     *slog.Logger
+	process string // differs for each start of the program
+
+	life   context.Context
+	end    context.CancelFunc
+	work   sync.WaitGroup
+	again  chan struct{} // capacity 1: List has to be asked again
+	loaded chan struct{} // closed once the records are in memory
+	failed chan struct{} // closed when the store cannot work, see Failure
+
+	mu      sync.RWMutex
+	key     *seal.Key
+	wrapped string            // what key came from
+	records map[string]Record // decrypted; a deleted one has a nil value
+	damaged map[string]bool   // records that cannot be decrypted
+	seen    int64             // the highest revision so far
+	unwell  error             // why the engine cannot be used; nil when it can
+	failure error
+	changed func(keys []string)
+	alive   map[string]sighting // instances, by key
+	close   sync.Once
+}
+
+// format is what this version writes and understands.
+const format = 1
+
+const (
+	metaKey        = "meta"
+	sealKey        = "seal"
+	instancePrefix = "instance/"
+	countPrefix    = "count/"
+	placesPrefix   = "places/"
+)
+
+// open reports whether a record is kept as it is.
+func open(key string) bool {
+	return key == metaKey || key == sealKey || strings.HasPrefix(key, instancePrefix) || strings.HasPrefix(key, countPrefix) || strings.HasPrefix(key, placesPrefix)
+}
+
+// Open makes a store and begins to load the records, for as long as that takes; see Loaded. Close ends it.
+func Open(o Options) *Store {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Observe == nil {
+		o.Observe = func(string, time.Duration, error) {}
+	}
+	o.Work = cmp.Or(o.Work, seal.Work)
+	s := &Store{
+		o: o, log: o.Log, process: rand.Text(), again: make(chan struct{}, 1), loaded: make(chan struct{}), failed: make(chan struct{}),
+		records: make(map[string]Record), damaged: make(map[string]bool), alive: make(map[string]sighting), changed: o.Changed,
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.work.Go(s.follow)
+	s.work.Go(s.beat)
+	return s
+}
+
+// OnChange takes the place of Options.Changed, and has f told of all records if they are loaded already.
+func (s *Store) OnChange(f func(keys []string)) {
+	s.mu.Lock()
+	s.changed = f
+	all := slices.Sorted(maps.Keys(s.records))
+	s.mu.Unlock()
+	if s.IsLoaded() {
+		f(all)
+	}
+}
+
+// Close ends the store: it says goodbye to the other machines, if the engine answers within a second or two.
+func (s *Store) Close() error {
+	var err error
+	s.close.Do(func() {
+		s.end()
+		s.work.Wait()
+		s.leave()
+		err = s.o.Engine.Close()
+	})
+	return err
+}
+
+// Instance is this machine's name.
+func (s *Store) Instance() string { return s.o.Instance }
+
+// Process tells this start of the program from all others.
+func (s *Store) Process() string { return s.process }
+
+// Loaded returns a channel that is closed once the records are in memory.
+func (s *Store) Loaded() <-chan struct{} { return s.loaded }
+
+// IsLoaded reports whether the records are in memory.
+func (s *Store) IsLoaded() bool {
+	select {
+	case <-s.loaded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Failed returns a channel that is closed when the store cannot work and will not by itself: the passphrase
+// is wrong, or a newer version has changed the records. See Failure.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Failure is why Failed is closed.
+func (s *Store) Failure() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.failure
+}
+
+// Err is why the engine cannot be used, as of its last answer; nil when it can.
+func (s *Store) Err() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return cmp.Or(s.failure, s.unwell)
+}
+
+// Get returns a record from memory; Revision is 0 if there is none. The error says that the records are not
+// loaded, or that this one is damaged.
+func (s *Store) Get(key string) (Record, error) {
+	if !s.IsLoaded() {
+		return Record{}, s.notLoaded()
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.damaged[key] {
+		return Record{}, keystore.Failed(keystore.EtcdKind, "read", key, fmt.Errorf("%w: it was not encrypted with this fleet’s key", keystore.ErrDamaged))
+	}
+	r := s.records[key]
+	r.Key = key
+	if r.Value == nil {
+		r.Revision = 0
+	}
+	return r, nil
+}
+
+func (s *Store) notLoaded() error {
+	return keystore.Failed(keystore.EtcdKind, "load", "all records", cmp.Or(s.Err(), errLoading))
+}
+
+var errLoading = fmt.Errorf("%w: they are being loaded", keystore.ErrTimeout)
+
+// Keys are the records that begin with a prefix, sorted.
+func (s *Store) Keys(prefix string) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var keys []string
+	for key, r := range s.records {
+		if strings.HasPrefix(key, prefix) && r.Value != nil {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Read is Get of what the engine has now.
+func (s *Store) Read(ctx context.Context, key string) (Record, error) {
+	if !s.IsLoaded() {
+		return Record{}, s.notLoaded()
+	}
+	var r Record
+	err := s.call("get", func() (err error) {
+		r, err = s.o.Engine.Get(ctx, key)
+		return err
+	})
+	if err != nil {
+		return Record{}, keystore.Failed(keystore.EtcdKind, "read", key, err)
+	}
+	if r.Revision > 0 {
+		s.apply([]Record{r})
+	} else {
+		s.gone(key)
+	}
+	return s.Get(key)
+}
+
+// Swap puts value in the place of the record with this revision, 0 for none, and returns the new revision; nil
+// deletes. The error is [ErrChanged] if another machine was faster: Get has the record as it is now. After
+// any other error it is not known whether the value was written.
+func (s *Store) Swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
+	if !s.IsLoaded() {
+		return 0, s.notLoaded()
+	}
+	if was, err := s.Get(key); err == nil && was.Revision != revision {
+		return 0, ErrChanged // that the engine would say too
+	}
+	return s.swap(ctx, key, value, revision)
+}
+
+func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
+	written := value
+	if value != nil && !open(key) {
+		s.mu.RLock()
+		k := s.key
+		s.mu.RUnlock()
+		var err error
+		if written, err = k.Encrypt(append([]byte(key+"\n"), value...)); err != nil {
+			return 0, fmt.Errorf("encrypt %s: %w", key, err)
+		}
+	}
+	s.mu.RLock()
+	before := s.seen
+	s.mu.RUnlock()
+	var now Record
+	err := s.call("swap", func() (err error) {
+		now, err = s.o.Engine.Swap(ctx, key, written, revision)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrChanged):
+		switch {
+		case now.Revision == 0:
+			s.gone(key)
+		case now.Revision < revision:
+			s.reload() // the engine went back to an older state
+		default:
+			s.apply([]Record{now})
+		}
+		return 0, ErrChanged
+	case err != nil:
+		return 0, keystore.Failed(keystore.EtcdKind, "write", key, err)
+	case now.Revision <= before: // the engine went back to an older state
+		s.reload()
+		return now.Revision, nil
+	}
+	s.keep(Record{key, value, now.Revision})
+	return now.Revision, nil
+}
+
+// Save is Swap of a JSON object, made of v, in which the fields that v's type does not know stay as they
+// are.
+func (s *Store) Save(ctx context.Context, key string, v any, revision int64) (int64, error) {
+	was, err := s.Get(key)
+	if err != nil {
+		return 0, err
+	}
+	if was.Revision != revision {
+		return 0, ErrChanged
+	}
+	value, err := merge(was.Value, v)
+	if err != nil {
+		return 0, fmt.Errorf("encode %s: %w", key, err)
+	}
+	return s.Swap(ctx, key, value, revision)
+}
+
+// Load is Get of a JSON object into v, which stays as it is if there is none.
+func (s *Store) Load(key string, v any) (revision int64, err error) {
+	r, err := s.Get(key)
+	if err != nil || r.Value == nil {
+		return 0, err
+	}
+	if err := json.Unmarshal(r.Value, v); err != nil { // its text may quote a secret
+		return 0, keystore.Failed(keystore.EtcdKind, "read", key, fmt.Errorf("%w: it is not what this version of Waxseal writes", keystore.ErrDamaged))
+	}
+	return r.Revision, nil
+}
+
+// call makes one call of the engine and notes how it went.
+func (s *Store) call(op string, do func() error) error {
+	began := time.Now()
+	err := do()
+	s.o.Observe(op, time.Since(began), err)
+	if err != nil && !errors.Is(err, ErrChanged) {
+		if !errors.Is(err, context.Canceled) {
+			s.note(keystore.Failed(keystore.EtcdKind, op, "records", err))
+		}
+		return err
+	}
+	if op != "list" {
+		s.note(nil)
+	}
+	return err
+}
+
+// note remembers whether the engine can be used, and logs when that changes.
+func (s *Store) note(err error) {
+	s.mu.Lock()
+	was := s.unwell
+	s.unwell = err
+	changed := s.changed
+	s.mu.Unlock()
+	switch {
+	case err != nil && was == nil:
+		s.log.Error("the shared keystore cannot be used; accounts go on with what is in memory", "err", err, "cure", keystore.Cure(err))
+	case err == nil && was != nil:
+		s.log.Info("the shared keystore can be used again")
+	default:
+		return
+	}
+	if changed != nil {
+		changed(nil)
+	}
+}
+
+// follow loads the records and follows their changes until the store is closed.
+func (s *Store) follow() {
+	for pause := time.Duration(0); ; {
+		err := s.load(s.life)
+		if err == nil {
+			pause = 0
+			err = s.watch()
+		}
+		if s.life.Err() != nil {
+			return
+		}
+		if fatal := new(fatalError); errors.As(err, &fatal) {
+			s.mu.Lock()
+			s.failure = fatal.err
+			s.mu.Unlock()
+			close(s.failed)
+			return
+		}
+		if err != nil {
+			s.note(keystore.Failed(keystore.EtcdKind, "follow", "the records", err))
+			pause = min(max(pause*2, 100*time.Millisecond), 2*time.Second)
+		}
+		select {
+		case <-s.life.Done():
+			return
+		case <-time.After(pause/2 + randv2.N(pause/2+1)): // #nosec G404 -- machines should not come back together
+		}
+	}
+}
+
+// watch returns when the records have to be loaded again.
+func (s *Store) watch() error {
+	ctx, cancel := context.WithCancel(s.life)
+	defer cancel()
+	s.mu.RLock()
+	after := s.seen
+	s.mu.RUnlock()
+	ended := make(chan error, 1)
+	s.work.Go(func() { ended <- s.o.Engine.Watch(ctx, after, s.apply) })
+	select {
+	case err := <-ended:
+		return err
+	case <-s.again:
+		cancel()
+		<-ended
+		return nil
+	}
+}
+
+// reload has the records loaded again.
+func (s *Store) reload() {
+	select {
+	case s.again <- struct{}{}:
+	default:
+	}
+}
+
+// fatalError is one that trying again does not help.
+type fatalError struct{ err error }
+
+func (e *fatalError) Error() string { return e.err.Error() }
+func (e *fatalError) Unwrap() error { return e.err }
+
+// load takes over all records.
+func (s *Store) load(ctx context.Context) error {
+	select { // whatever asked for it before is done with now
+	case <-s.again:
+	default:
+	}
+	var list []Record
+	var revision int64
+	err := s.call("list", func() (err error) {
+		list, revision, err = s.o.Engine.List(ctx)
+		return err
+	})
+	if err != nil {
+		return keystore.Failed(keystore.EtcdKind, "load", "all records", err)
+	}
+	if err := s.unlock(ctx, list); err != nil {
+		return err
+	}
+	now := make(map[string]Record, len(list))
+	damaged := make(map[string]bool)
+	for _, r := range list {
+		if plain, err := s.decrypt(r); err != nil {
+			damaged[r.Key] = true
+			s.log.Error("a shared record cannot be used", "key", r.Key, "err", err)
+		} else {
+			now[r.Key] = plain
+		}
+	}
+	s.mu.Lock()
+	old := s.records
+	restored := revision < s.seen
+	for key, was := range old {
+		if is, there := now[key]; !restored && was.Revision > revision {
+			now[key] = was // written after the list was made
+		} else if there && is.Revision == was.Revision && string(is.Value) == string(was.Value) {
+			now[key] = was
+		}
+	}
+	s.records, s.damaged, s.seen = now, damaged, revision
+	s.mu.Unlock()
+	if restored {
+		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
+	}
+	s.putBack(ctx, old, now)
+	var keys []string
+	for key, r := range now {
+		s.sight(key, r)
+		if was, there := old[key]; !there || was.Revision != r.Revision {
+			keys = append(keys, key)
+		}
+	}
+	for key := range old {
+		if _, there := now[key]; !there {
+			keys = append(keys, key)
+		}
+	}
+	first := !s.IsLoaded()
+	if first {
+		s.publishSpilled(ctx)
+		close(s.loaded)
+	}
+	s.note(nil)
+	s.tell(keys)
+	return nil
+}
+
+// unlock opens the fleet's key, and makes one if there is none yet.
+func (s *Store) unlock(ctx context.Context, list []Record) error {
+	find := func(key string) Record {
+		if i := slices.IndexFunc(list, func(r Record) bool { return r.Key == key }); i >= 0 {
+			return list[i]
+		}
+		return Record{Key: key}
+	}
+	var meta struct {
+		Format int `json:"format"`
+	}
+	if r := find(metaKey); r.Value == nil {
+		text, _ := json.Marshal(map[string]int{"format": format})
+		if _, err := s.o.Engine.Swap(ctx, metaKey, text, 0); err != nil && !errors.Is(err, ErrChanged) {
+			return keystore.Failed(keystore.EtcdKind, "write", metaKey, err)
+		}
+	} else if err := json.Unmarshal(r.Value, &meta); err != nil || meta.Format < 1 {
+		return &fatalError{keystore.Failed(keystore.EtcdKind, "open", "the records", fmt.Errorf("%w: %s is not one of Waxseal’s records; is the prefix right?", keystore.ErrDamaged, metaKey))}
+	} else if meta.Format > format {
+		return &fatalError{keystore.Failed(keystore.EtcdKind, "open", "the records", fmt.Errorf("%w: a newer version of Waxseal has changed the records; update this machine", keystore.ErrDamaged))}
+	}
+	wrapped := find(sealKey)
+	if wrapped.Value == nil {
+		_, fresh, err := seal.NewKey(s.o.Passphrase, s.o.Work)
+		if err != nil {
+			return &fatalError{err}
+		}
+		// Another machine that begins at the same moment makes one too; the first that is written counts.
+		wrapped, err = s.o.Engine.Swap(ctx, sealKey, fresh, 0)
+		if err != nil && !errors.Is(err, ErrChanged) {
+			return keystore.Failed(keystore.EtcdKind, "write", sealKey, err)
+		}
+	}
+	s.mu.RLock()
+	known := s.key != nil && s.wrapped == string(wrapped.Value)
+	s.mu.RUnlock()
+	if known {
+		return nil
+	}
+	key, err := seal.OpenKey(wrapped.Value, s.o.Passphrase, seal.MaxWork)
+	switch {
+	case errors.Is(err, seal.ErrPassphrase):
+		return &fatalError{keystore.Failed(keystore.EtcdKind, "open", "the records", fmt.Errorf("%w: the passphrase is not that of the records in etcd", keystore.ErrDenied))}
+	case err != nil:
+		return &fatalError{keystore.Failed(keystore.EtcdKind, "open", "the records", fmt.Errorf("%w: the key of the records in etcd: %w", keystore.ErrDamaged, err))}
+	}
+	s.mu.Lock()
+	s.key, s.wrapped = key, string(wrapped.Value)
+	s.mu.Unlock()
+	return nil
+}
+
+// decrypt returns a record as it was given to Swap.
+func (s *Store) decrypt(r Record) (Record, error) {
+	if r.Value == nil || open(r.Key) {
+		return r, nil
+	}
+	s.mu.RLock()
+	k := s.key
+	s.mu.RUnlock()
+	plain, err := k.Decrypt(r.Value)
+	if err != nil {
+		return r, fmt.Errorf("%w: it was not encrypted with this fleet’s key", keystore.ErrDamaged)
+	}
+	name, value, ok := strings.Cut(string(plain), "\n")
+	if !ok || name != r.Key {
+		return r, fmt.Errorf("%w: it was written under another name", keystore.ErrDamaged)
+	}
+	r.Value = []byte(value)
+	return r, nil
+}
+
+// apply takes over records as the engine has them.
+func (s *Store) apply(changes []Record) {
+	var keys []string
+	for _, r := range changes {
+		plain, err := s.decrypt(r)
+		s.sight(r.Key, r)
+		s.mu.Lock()
+		s.seen = max(s.seen, r.Revision)
+		if r.Revision > s.records[r.Key].Revision {
+			if s.damaged[r.Key] = err != nil; err != nil {
+				s.log.Error("a shared record cannot be used", "key", r.Key, "err", err)
+				plain = Record{r.Key, nil, r.Revision}
+			}
+			s.records[r.Key] = plain
+			keys = append(keys, r.Key)
+		}
+		s.mu.Unlock()
+	}
+	s.tell(keys)
+}
+
+// keep takes over a record that this store has written. What was written before it may still be on its way,
+// so seen stays.
+func (s *Store) keep(r Record) {
+	s.mu.Lock()
+	newer := r.Revision > s.records[r.Key].Revision
+	if newer {
+		s.records[r.Key] = r
+		delete(s.damaged, r.Key)
+	}
+	s.mu.Unlock()
+	s.sight(r.Key, r)
+	if newer {
+		s.tell([]string{r.Key})
+	}
+}
+
+// gone takes over that there is no such record: it was deleted, or the engine went back to an older state.
+func (s *Store) gone(key string) {
+	s.mu.Lock()
+	was := s.records[key]
+	known := was.Value == nil && !s.damaged[key]
+	if !known {
+		s.records[key] = Record{key, nil, was.Revision}
+		delete(s.damaged, key)
+	}
+	s.mu.Unlock()
+	if !known {
+		s.reload()
+		s.tell([]string{key})
+	}
+}
+
+func (s *Store) tell(keys []string) {
+	s.mu.RLock()
+	changed := s.changed
+	s.mu.RUnlock()
+	if changed != nil && len(keys) > 0 {
+		changed(keys)
+	}
+}
