@@ -72,7 +72,7 @@ type failure struct {
 const useFile = ", or choose the encrypted file with --keystore file."
 
 // etcdAway is the cure where etcd cannot be reached.
-const etcdAway = "Check that etcd runs and that this machine reaches the endpoints in [etcd]. Waxseal carries on by itself."
+const etcdAway = "Check that etcd runs and that this machine reaches the endpoints in [etcd]; Waxseal then carries on by itself."
 
 const (
 	givePassphrase  = "Set WAXSEAL_KEYSTORE_PASSPHRASE_FILE to a file that holds the passphrase, or WAXSEAL_KEYSTORE_PASSPHRASE to the passphrase itself." // #nosec G101 -- names
@@ -99,7 +99,7 @@ var failures = []failure{
 		"Put the encrypted file back from a backup, or move it away and sign in again.",
 		"Check the prefix in [etcd] and the versions of Waxseal on all machines; or sign in again."},
 	{ErrFull, ReasonFull, "", "",
-		"Compact and defragment etcd and clear its alarm: `etcdctl defrag`, then `etcdctl alarm disarm`. Until then, accounts go on with the tokens they have."},
+		"Compact and defragment etcd, then clear its alarm; until then, accounts go on with the tokens that they have."},
 	{errNoPassphrase, ReasonNoPassphrase, "", givePassphrase, givePassphrase},
 	{errPassphraseFile, ReasonNoPassphrase, "", checkPassphrase, checkPassphrase},
 	{errNoEtcd, ReasonNoEtcd, "", "", "Use the program of the package waxseal-headless, or choose another keystore."},

@@ -57,7 +57,7 @@ func (e *callError) Error() string {
 func (e *callError) Unwrap() error { return e.err }
 
 // Failed is the error of a call that a store of a kind could not carry out, for packages that make one. An err
-// that is no word of this package counts as [ErrUnavailable].
+// not of this package counts as [ErrUnavailable].
 func Failed(kind, op, key string, err error) error {
 	return &callError{op: op, key: key, kind: kind, err: unavailable(err)}
 }

@@ -142,6 +142,15 @@ func (s *Store) where() (kind string, b backend) {
 	return s.kind, s.backend
 }
 
+// Backend is what was made elsewhere for this store; nil if nothing was.
+func (s *Store) Backend() Backend {
+	_, b := s.where()
+	if e, ok := b.(elsewhere); ok {
+		return e.Backend
+	}
+	return nil
+}
+
 // Warning answers what is wrong with the store although it works, such as a
 // passphrase that other users can read, in one sentence for people; "" mostly.
 func (s *Store) Warning() string {

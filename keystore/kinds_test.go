@@ -10,7 +10,8 @@ import (
 )
 
 func TestKinds(t *testing.T) {
-	p := Place{Service: testServiceName, Path: filepath.Join(safeiotest.Dir(t), "secrets"), Passphrase: "p"}
+	p := Place{Service: testServiceName, Path: filepath.Join(safeiotest.Dir(t), "secrets"), Passphrase: "p",
+		Etcd: func(string) (Backend, error) { return elsewhereTest{}, nil }}
 	for _, k := range Kinds {
 		s, err := Open(k.Name, p)
 		if err != nil {
@@ -27,10 +28,15 @@ func TestKinds(t *testing.T) {
 	if _, err := Open("floppy", p); err == nil || !strings.Contains(err.Error(), Choice(false)) {
 		t.Errorf("an unknown kind: %v", err)
 	}
-	if all, lasting := Choice(false), Choice(true); all != "system, file or memory" || lasting != "system or file" {
+	if all, lasting := Choice(false), Choice(true); all != "system, file, etcd or memory" || lasting != "system, file or etcd" {
 		t.Errorf("the choice is %q, among lasting kinds %q", all, lasting)
 	}
 }
+
+// elsewhereTest is a kind of store that is made elsewhere.
+type elsewhereTest struct{ Backend }
+
+func (elsewhereTest) Close() {}
 
 const testServiceName = "waxseal-test-kinds"
 

@@ -233,6 +233,9 @@ func (s *Server) addWith(ctx context.Context, own []config.Provider, accounts []
 		if err := settings.Write(s.opts.ConfigPath); err != nil {
 			return err
 		}
+		if s.shared != nil {
+			return saveShared(ctx, s.shared, own, accounts)
+		}
 		return config.AddAccounts(s.opts.ConfigPath, own, accounts)
 	})
 	return err
@@ -274,6 +277,9 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 	if _, err := s.put(ctx, cfg, func() error {
 		if s.opts.ConfigPath == "" {
 			return nil
+		}
+		if s.shared != nil {
+			return s.shared.Secrets().Delete(ctx, accountRecord(b.Address))
 		}
 		return config.RemoveAccount(s.opts.ConfigPath, b.Address)
 	}); err != nil {
@@ -368,7 +374,7 @@ func newProviderID(name string, known func(id string) (config.Provider, bool)) s
 
 // checkWritable finds out whether changes can be written to the configuration file.
 func (s *Server) checkWritable() error {
-	if s.opts.ConfigPath == "" {
+	if s.opts.ConfigPath == "" || s.shared != nil {
 		return nil
 	}
 	if _, err := safeio.Writable(s.opts.ConfigPath); err != nil {

@@ -90,6 +90,9 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 	if err != nil {
 		return nil, configMistakes(err)
 	}
+	if cfg, err = s.withShared(cfg); err != nil {
+		return nil, err
+	}
 	was := s.config()
 	s.clients.Forget() // a ca_file may have changed
 	if notes, err = s.change(ctx, cfg, func() error { return nil }); err != nil {

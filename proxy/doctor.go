@@ -146,6 +146,9 @@ func (s *Server) checkConfig(context.Context) (finding, error) {
 	if err := s.checkWritable(); err != nil {
 		return finding{}, err
 	}
+	if cfg, err = s.withShared(cfg); err != nil {
+		return finding{}, err
+	}
 	was := s.config()
 	same := func(a, b config.Provider) bool { return reflect.DeepEqual(a, b) }
 	if !slices.EqualFunc(was.Accounts, cfg.Accounts, api.Account.Equal) || !slices.EqualFunc(was.Providers, cfg.Providers, same) {

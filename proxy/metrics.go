@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/waxseal/waxseal/keystore/shared"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/mailbox"
@@ -29,6 +30,8 @@ var (
 	descReadLogins  = prometheus.NewDesc("waxseal_read_logins_total", "Logins of mail programs that read and that a provider has let in, by protocol.", []string{"protocol"}, nil)
 	descReadEnded   = prometheus.NewDesc("waxseal_read_sessions_ended_total", "Sessions that have ended, by protocol and by who ended them.", []string{"protocol", "by"}, nil)
 	descReadBytes   = prometheus.NewDesc("waxseal_read_bytes_total", "Bytes after login, by protocol and direction: down to mail programs, up to providers.", []string{"protocol", "direction"}, nil)
+	descStoreUp     = prometheus.NewDesc("waxseal_store_up", "Whether etcd can be used, of which this machine knows: 1 or 0.", nil, nil)
+	descFleet       = prometheus.NewDesc("waxseal_fleet_instances", "Machines that share the accounts and are not gone, this one among them.", nil, nil)
 	descAuth        = prometheus.NewDesc("waxseal_auth_failures_total", "Failed logins of mail programs.", nil, nil)
 )
 
@@ -41,6 +44,12 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		ch <- d
 	}
 	c.s.hall.Stats.Seconds.Describe(ch)
+	if c.s.shared != nil {
+		ch <- descStoreUp
+		ch <- descFleet
+		c.s.hall.Stats.StoreSeconds.Describe(ch)
+		c.s.hall.Stats.Claims.Describe(ch)
+	}
 }
 
 func (c collector) Collect(ch chan<- prometheus.Metric) {
@@ -86,6 +95,22 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(descReadBytes, float64(r.Up), protocol, "up")
 	}
 	st.Seconds.Collect(ch)
+	if c.s.shared != nil {
+		up := int64(1)
+		if c.s.shared.Err() != nil || !c.s.shared.IsLoaded() {
+			up = 0
+		}
+		gauge(descStoreUp, up)
+		gauge(descFleet, int64(len(c.s.shared.Alive())))
+		for _, op := range shared.Ops { // begin at 0
+			st.StoreSeconds.WithLabelValues(op)
+		}
+		for _, result := range oauth.Claims {
+			st.Claims.WithLabelValues(result)
+		}
+		st.StoreSeconds.Collect(ch)
+		st.Claims.Collect(ch)
+	}
 }
 
 // everyReading are the gauges of all protocols for reading, zeros included: a counter that is not

@@ -13,8 +13,10 @@ import (
 	"github.com/waxseal/waxseal/proxy/mailbox"
 )
 
-// MoveSecrets moves all secrets of all accounts to another keystore, "system" or "file",
-// and writes the new keystore into the configuration file. Mail continues in the meantime.
+// MoveSecrets moves all secrets of all accounts to another keystore, "system", "file" or
+// "etcd", and writes the new keystore into the configuration file. Mail continues in the
+// meantime, but for etcd: accounts are moved there and from there by a server that does not
+// serve.
 // If it fails or is interrupted at any step, no secret is lost, and calling it again
 // finishes the work. moved is how many secrets were copied this time. See
 // [keystore.Store.Move].
@@ -22,7 +24,8 @@ func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 	ctx, done := s.editing(ctx)
 	defer done()
 	other, there := kind, s.secrets.Kind() == kind
-	if there { // an earlier move may have left some in the other keystore
+	toOrFromEtcd := kind == keystore.EtcdKind || s.shared != nil
+	if there && !toOrFromEtcd { // an earlier move may have left some in the other keystore
 		other = otherKeystore(kind)
 	}
 	switch {
@@ -35,6 +38,12 @@ func (s *Server) MoveSecrets(ctx context.Context, kind string) (moved int, err e
 	}
 	if err := s.checkWritable(); err != nil {
 		return 0, err
+	}
+	switch {
+	case toOrFromEtcd && there:
+		return 0, nil
+	case toOrFromEtcd:
+		return s.moveShared(ctx, kind)
 	}
 	store, err := s.opts.OpenKeystore(other)
 	if err != nil {
@@ -65,10 +74,12 @@ func cannotMove(what, cure string, pairs ...string) error {
 	return &api.Problem{Lasting: true, What: api.Say(what, pairs...), Cure: api.Say(cure, pairs...)}
 }
 
-// otherKeystore returns the other of the two permanent kinds of keystore.
+// otherKeystore returns the other of the two permanent kinds of keystore on this machine.
 func otherKeystore(kind string) string {
-	names := keystore.Names(true)
-	return names[slices.IndexFunc(names, func(name string) bool { return name != kind })]
+	if kind == keystore.FileKind {
+		return keystore.SystemKind
+	}
+	return keystore.FileKind
 }
 
 // secretKeys returns all keys under which there may be a secret.

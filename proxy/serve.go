@@ -24,6 +24,11 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 	defer cancel()
 	s.wg.Go(func() { s.hall.Preload(background) })
 	s.wg.Go(func() { s.watchKeystore(background) })
+	var broken <-chan struct{}
+	if s.shared != nil {
+		broken = s.shared.Failed()
+		s.wg.Go(func() { s.followShared(background) })
+	}
 	s.wg.Go(func() { s.renewIdle(background) })
 	s.wg.Go(func() { s.tidy(background) })
 	s.wg.Go(func() { s.watchNetwork(background) })
@@ -38,6 +43,8 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 		limit, done := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(s.config().ShutdownTimeout))
 		defer done()
 		err = s.Shutdown(limit)
+	case <-broken:
+		err = errors.Join(s.shared.Failure(), s.Shutdown(ctx))
 	case <-s.stopped:
 	}
 	cancel()

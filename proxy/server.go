@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/shared"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/config"
@@ -40,7 +41,7 @@ type Options struct {
 	Config     config.Config
 	ConfigPath string           // where account changes are written; "" keeps them in memory
 	Timeouts   mailbox.Timeouts // for providers
-	Secrets    *keystore.Store  // refresh tokens, local passwords, client secrets
+	Secrets    *keystore.Store  // refresh tokens, local passwords, client secrets; with etcd, the accounts too
 	Log        *slog.Logger     // nil logs nothing
 	LogLevel   *slog.LevelVar   // of Log; follows log_level; nil: it cannot be changed
 	LogFile    string           // the file of Log, to show to people; "" if there is none
@@ -57,7 +58,7 @@ type Options struct {
 	// time, and Configure may choose another one.
 	WaitForPort bool
 
-	// OpenKeystore opens another keystore, "system" or "file"; nil if secrets cannot be
+	// OpenKeystore opens another keystore, "system", "file" or "etcd"; nil if secrets cannot be
 	// moved. KeystoreFixed says that the keystore was chosen for this start, regardless of
 	// the configuration.
 	OpenKeystore  func(kind string) (*keystore.Store, error)
@@ -69,6 +70,9 @@ type Server struct {
 	opts    Options
 	log     *slog.Logger
 	secrets *keystore.Store
+	shared  *shared.Store // what several machines share; nil if this one is alone
+
+	sharedNews chan struct{} // capacity 1: accounts or providers there have changed
 
 	hall           *mailbox.Hall // what the sessions share
 	smtp           *smtpd.Server
@@ -126,12 +130,17 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: o, log: o.Log, secrets: o.Secrets, watch: machine.NewWatch(), ready: make(chan struct{}), stopped: make(chan struct{}),
+		shared: shared.Of(o.Secrets), sharedNews: make(chan struct{}, 1),
 		configured: make(chan struct{}, 1), latePages: oauth.NewLatePages(), started: time.Now(),
 	}
 	s.watch.Now = o.Now
+	var err error
+	if o.Config, err = s.withShared(o.Config); err != nil {
+		return nil, err
+	}
 	s.cfg.Store(&o.Config)
 	s.hall = mailbox.NewHall()
-	s.hall.Log, s.hall.Secrets, s.hall.Config = o.Log, o.Secrets, s.config
+	s.hall.Log, s.hall.Secrets, s.hall.Config, s.hall.Shared, s.hall.Unready = o.Log, o.Secrets, s.config, s.shared, s.unready
 	s.hall.IdleTimeout = time.Duration(o.Config.IdleTimeout)
 	s.hall.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
 	if files := o.Config.TLS; files.Certificate != "" {
@@ -145,7 +154,6 @@ func New(o Options) (*Server, error) {
 		URL: func() string { return s.config().Updates }, HTTP: oauth.HTTPClient(nil, s.outbound.ForRequest),
 		Online: machine.Online, Changed: s.hall.Changed.Wake,
 	}
-	var err error
 	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
 		s.log.Warn("could not read when consents were last used", "err", err)
 	}
@@ -164,6 +172,7 @@ func New(o Options) (*Server, error) {
 	s.imap, s.pop = imapd.New(s.hall), popd.New(s.hall)
 	s.pop.OffersTLS = s.offersTLS
 	s.tellReaders()
+	s.attachShared()
 	return s, nil
 }
 

@@ -26,7 +26,7 @@ func (s *Server) Snapshot() api.Snapshot {
 		},
 		Totals: s.hall.Stats.Totals(), AuthFailures: s.hall.Stats.AuthFailures.Load(), Refused: s.hall.Stats.Refused.Load(),
 		PerMinute: s.hall.Stats.Minutes.Last60(now), LastActivity: s.history.Last(), Failures: s.history.Failures(now.Add(-failuresFor), failuresShown),
-		Keystore: s.keystoreStatus(),
+		Keystore: s.keystoreStatus(), Fleet: s.fleetStatus(),
 		Accounts: make([]api.AccountStatus, 0, len(boxes)),
 		Breakers: s.breakers(boxes),
 	}
@@ -51,15 +51,23 @@ func (s *Server) state() api.ServerState {
 	if s.hall.Stopping() {
 		return api.Stopping
 	}
-	select {
-	case <-s.ready:
-	default:
+	if !s.isServing() || s.unready() != nil {
 		return api.Starting
 	}
 	if s.hall.Paused() {
 		return api.Paused
 	}
 	return api.Serving
+}
+
+// isServing reports whether Serve has begun to listen.
+func (s *Server) isServing() bool {
+	select {
+	case <-s.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // SetPaused pauses or resumes the server. A paused server answers logins and new messages

@@ -576,7 +576,7 @@ var stories = []story{
 	}},
 	{name: "settings moved not", page: Page{Name: "settings"}, backend: with(func(b *fake) {
 		b.move = func(context.Context) (int, error) {
-			return 0, problem(api.KeystoreFailed, "", "4.7.0", "The passphrase of the encrypted file is missing.", "",
+			return 0, problem(api.KeystoreFailed, "", "4.7.0", "The passphrase of the keystore is missing.", "",
 				"Set WAXSEAL_KEYSTORE_PASSPHRASE_FILE to a file that holds the passphrase, or WAXSEAL_KEYSTORE_PASSPHRASE to the passphrase itself.")
 		}
 	}), act: func(s *stage) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -108,9 +109,11 @@ func (m *Main) connectHere(ctx context.Context, c *connection, secrets bool) err
 	if c.cfg, err = config.Load(path); err != nil {
 		return err
 	}
-	store := keystore.Memory() // enough to list accounts
-	if secrets {
-		if store, err = m.lastingKeystore(path, c.cfg); err != nil {
+	store := keystore.Memory() // enough to list accounts, unless they are in etcd
+	if kind, err := m.keystoreKind(c.cfg); err != nil {
+		return err
+	} else if secrets || kind == keystore.EtcdKind {
+		if store, err = m.lastingKeystore(path, c.cfg, log); err != nil {
 			return err
 		}
 	}
@@ -125,7 +128,7 @@ func (m *Main) connectHere(ctx context.Context, c *connection, secrets bool) err
 }
 
 // lastingKeystore opens the keystore, unless it would be lost when this command ends.
-func (m *Main) lastingKeystore(path string, cfg config.Config) (*keystore.Store, error) {
+func (m *Main) lastingKeystore(path string, cfg config.Config, log *slog.Logger) (*keystore.Store, error) {
 	kind, err := m.keystoreKind(cfg)
 	if err != nil {
 		return nil, err
@@ -134,5 +137,5 @@ func (m *Main) lastingKeystore(path string, cfg config.Config) (*keystore.Store,
 		return nil, withCure(errors.New("no Waxseal is running, and a keystore in memory would be lost when this command ends"),
 			"start `waxseal serve` first, or choose another keystore with --keystore")
 	}
-	return m.openKeystore(path, cfg)
+	return m.openKeystore(path, cfg, log, true)
 }

@@ -83,7 +83,7 @@ func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
 	}
 	defer listener.Close()
 	defer m.reportCrashes(m.crashReport(path), log)()
-	secrets, err := m.openKeystore(path, cfg)
+	secrets, err := m.openKeystore(path, cfg, log, false)
 	if err != nil {
 		// The window can say so, and mail programs are told to try again later.
 		log.Error("the keystore cannot be opened", "err", err)

@@ -299,7 +299,7 @@ func TestDesktopKeystoreFails(t *testing.T) {
 	s := newScreen(t, true)
 	s.waxseal([]string{"WAXSEAL_KEYSTORE=file"})
 	item := s.icon()
-	traytest.Until(t, "the menu says so", func() bool { return item.Has("The passphrase of the encrypted file is missing…") })
+	traytest.Until(t, "the menu says so", func() bool { return item.Has("The passphrase of the keystore is missing…") })
 	s.settled(s.window(), "no-passphrase")
 	if k := status(t, s.client()).Keystore; k.Problem == nil || !strings.Contains(k.Problem.Cure.String(), "WAXSEAL_KEYSTORE_PASSPHRASE") {
 		t.Errorf("keystore %+v", k)

@@ -11,14 +11,17 @@ import (
 // below the command, and no package that knows its users.
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	base := []string{"keystore", "keystore/safeio", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
+	base := []string{"keystore", "keystore/safeio", "keystore/seal", "keystore/shared", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
 	account := append([]string{"proxy/api", "proxy/config", "proxy/dial", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/machine",
 		"proxy/oauth", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...) // an account at work
 	session := append([]string{"proxy/mailbox", "proxy/prelogin", "proxy/splice"}, account...)
 	engine := append([]string{"proxy/imapd", "proxy/localtls", "proxy/popd", "proxy/smtpd", "proxy/updates"}, session...)
 	allowed := map[string][]string{
 		"keystore/safeio":    {},
-		"keystore":           {"keystore/safeio"},
+		"keystore/seal":      {},
+		"keystore":           {"keystore/safeio", "keystore/seal"},
+		"keystore/shared":    {"keystore", "keystore/safeio", "keystore/seal"},
+		"keystore/etcd":      {"keystore", "keystore/safeio", "keystore/seal", "keystore/shared"},
 		"assets":             {},
 		"proxy/api":          {},
 		"proxy/breaker":      {},

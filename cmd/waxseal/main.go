@@ -48,6 +48,8 @@ type Main struct {
 
 	flags      flags
 	passphrase string // WAXSEAL_KEYSTORE_PASSPHRASE, as it was at the start
+
+	etcdPassword string // WAXSEAL_ETCD_PASSWORD, likewise
 }
 
 // Exit codes.
@@ -60,8 +62,9 @@ const (
 // Run runs the command that args name and returns the exit code.
 func (m *Main) Run(ctx context.Context, args []string) int {
 	// No child process may find it in the environment, least of all the browser.
-	m.passphrase = m.Getenv(passphraseEnv)
+	m.passphrase, m.etcdPassword = m.Getenv(passphraseEnv), m.Getenv(etcdPasswordEnv)
 	m.Unsetenv(passphraseEnv)
+	m.Unsetenv(etcdPasswordEnv)
 
 	root, started := m.root()
 	root.SetArgs(append([]string{}, args...))

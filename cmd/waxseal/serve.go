@@ -38,7 +38,7 @@ func (m *Main) serve(ctx context.Context) error {
 	}
 	defer listener.Close()
 	defer m.reportCrashes(m.crashReport(path), log)()
-	secrets, err := m.openKeystore(path, cfg)
+	secrets, err := m.openKeystore(path, cfg, log, false)
 	if err != nil {
 		return err
 	}

@@ -55,14 +55,15 @@ func (m *Main) keystoreKind(cfg config.Config) (string, error) {
 	return kind, nil
 }
 
-// openKeystore opens the keystore. It waits for nothing: a keystore that cannot be read is
-// reported when it is first needed.
-func (m *Main) openKeystore(configPath string, cfg config.Config) (*keystore.Store, error) {
+// openKeystore opens the keystore. It waits for nothing but the records in etcd: a keystore
+// that cannot be read is reported when it is first needed. passing is for a command that
+// ends soon.
+func (m *Main) openKeystore(configPath string, cfg config.Config, log *slog.Logger, passing bool) (*keystore.Store, error) {
 	kind, err := m.keystoreKind(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return m.openKind(configPath, kind)
+	return m.openKind(configPath, cfg, kind, log, passing)
 }
 
 // options are a server's options, with an open keystore.
@@ -71,7 +72,7 @@ func (m *Main) options(configPath string, cfg config.Config, secrets *keystore.S
 	return proxy.Options{
 		Config: cfg, ConfigPath: configPath, Secrets: secrets, Log: log, Version: versionText(), UpdateKey: updateKey,
 		OpenKeystore: func(kind string) (*keystore.Store, error) {
-			store, err := m.openKind(configPath, kind)
+			store, err := m.openKind(configPath, cfg, kind, log, true)
 			if err == nil {
 				warnAbout(store, log)
 			}
@@ -89,11 +90,17 @@ func warnAbout(store *keystore.Store, log *slog.Logger) {
 	}
 }
 
-func (m *Main) openKind(configPath, kind string) (*keystore.Store, error) {
-	return keystore.Open(kind, keystore.Place{
+func (m *Main) openKind(configPath string, cfg config.Config, kind string, log *slog.Logger, passing bool) (*keystore.Store, error) {
+	place := keystore.Place{
 		Service:        keychainService,
 		Path:           cmp.Or(m.Getenv(keystoreFileEnv), filepath.Join(filepath.Dir(configPath), "secrets.age")),
 		Passphrase:     m.passphrase,
 		PassphraseFile: m.Getenv(passphraseFileEnv),
-	})
+	}
+	if hasEtcd {
+		place.Etcd = func(passphrase string) (keystore.Backend, error) {
+			return m.openEtcd(configPath, cfg, passphrase, log, passing)
+		}
+	}
+	return keystore.Open(kind, place)
 }

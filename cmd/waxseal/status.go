@@ -93,7 +93,14 @@ func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 		rows = append(rows, []string{"reading: " + string(r.Protocol), fmt.Sprintf("%d sessions, %d spare, %d logins; %s down, %s up",
 			r.Sessions, r.Spares, r.Logins, megabytes(r.Down), megabytes(r.Up))})
 	}
+	if s.Fleet != nil && s.Fleet.Problem != nil {
+		rows = append(rows, []string{"etcd", s.Fleet.Problem.Sentences()})
+	}
 	table(w, rows)
+	if s.Fleet != nil {
+		fmt.Fprintln(w)
+		table(w, machineRows(s.Fleet, now))
+	}
 	if len(s.Accounts) > 0 {
 		fmt.Fprintln(w)
 		table(w, accountRows(s.Accounts))
@@ -110,6 +117,22 @@ func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 		fmt.Fprintln(w)
 		table(w, rows)
 	}
+}
+
+// machineRows are the machines that share the accounts.
+func machineRows(f *api.Fleet, now time.Time) [][]string {
+	rows := [][]string{{"MACHINE", "STATE", "VERSION", "RUNNING FOR"}}
+	for _, m := range f.Machines {
+		state := "alive"
+		switch {
+		case m.Name == f.Instance:
+			state = "this one"
+		case m.Gone:
+			state = "not heard of"
+		}
+		rows = append(rows, []string{m.Name, state, m.Version, rough(now.Sub(m.Started))})
+	}
+	return rows
 }
 
 // megabytes is a number of bytes in a unit that fits.

@@ -68,6 +68,14 @@ func (k secrets) Delete(ctx context.Context, key string) error {
 	})
 }
 
+// Of is the store behind a keystore; nil if it is of another kind.
+func Of(k *keystore.Store) *Store {
+	if b, ok := k.Backend().(secrets); ok {
+		return b.s
+	}
+	return nil
+}
+
 // change makes one change of a record, whoever else changes it at the same time.
 func (k secrets) change(ctx context.Context, key string, swap func(revision int64) error) error {
 	if err := k.wait(ctx); err != nil {

@@ -53,13 +53,21 @@ type Options struct {
 	// Work is the base 2 logarithm of what a new key costs; 0 means seal.Work.
 	Work int
 
-	// Observe is told how long each call of the engine took, one of Ops, and how it ended. Changed is told which
-	// records have changed, also by this store; it must not wait for anything. Both may be nil.
-	Observe func(op string, took time.Duration, err error)
-	Changed func(keys []string)
+	// Passing is for a command that ends soon: it is not one of Instances.
+	Passing bool
 }
 
-// Ops are the names of the engine's calls, for Observe.
+// Watcher is told what happens in a Store. It must not wait for anything.
+type Watcher struct {
+	// Changed is told which records have changed, also by this store. No keys means that the engine can be
+	// used again, or not any more.
+	Changed func(keys []string)
+
+	// Called is told how long a call of the engine took, one of Ops.
+	Called func(op string, took time.Duration)
+}
+
+// Ops are the names of the engine's calls, for Watcher.
 var Ops = []string{"list", "get", "swap"}
 
 // Store is this machine's view of the records. All methods may be called by many goroutines at a time.
@@ -83,7 +91,7 @@ type Store struct {
 	seen    int64             // the highest revision so far
 	unwell  error             // why the engine cannot be used; nil when it can
 	failure error
-	changed func(keys []string)
+	watcher Watcher
 	alive   map[string]sighting // instances, by key
 	close   sync.Once
 }
@@ -109,29 +117,36 @@ func Open(o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Observe == nil {
-		o.Observe = func(string, time.Duration, error) {}
-	}
 	o.Work = cmp.Or(o.Work, seal.Work)
 	s := &Store{
 		o: o, log: o.Log, process: rand.Text(), again: make(chan struct{}, 1), loaded: make(chan struct{}), failed: make(chan struct{}),
-		records: make(map[string]Record), damaged: make(map[string]bool), alive: make(map[string]sighting), changed: o.Changed,
+		records: make(map[string]Record), damaged: make(map[string]bool), alive: make(map[string]sighting),
+		watcher: Watcher{func([]string) {}, func(string, time.Duration) {}},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.work.Go(s.follow)
-	s.work.Go(s.beat)
+	if !o.Passing {
+		s.work.Go(s.beat)
+	}
 	return s
 }
 
-// OnChange takes the place of Options.Changed, and has f told of all records if they are loaded already.
-func (s *Store) OnChange(f func(keys []string)) {
+// Attach sets the watcher, both of whose functions are needed, and has it told of all records if they are loaded
+// already.
+func (s *Store) Attach(w Watcher) {
 	s.mu.Lock()
-	s.changed = f
+	s.watcher = w
 	all := slices.Sorted(maps.Keys(s.records))
 	s.mu.Unlock()
 	if s.IsLoaded() {
-		f(all)
+		w.Changed(all)
 	}
+}
+
+func (s *Store) watching() Watcher {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.watcher
 }
 
 // Close ends the store: it says goodbye to the other machines, if the engine answers within a second or two.
@@ -313,6 +328,22 @@ func (s *Store) Save(ctx context.Context, key string, v any, revision int64) (in
 	return s.Swap(ctx, key, value, revision)
 }
 
+// Put is Save whatever the record is by now.
+func (s *Store) Put(ctx context.Context, key string, v any) error {
+	for {
+		r, err := s.Get(key)
+		if err != nil {
+			return err
+		}
+		if _, err := s.Save(ctx, key, v, r.Revision); !errors.Is(err, ErrChanged) {
+			return err
+		}
+		if _, err := s.Read(ctx, key); err != nil {
+			return err
+		}
+	}
+}
+
 // Load is Get of a JSON object into v, which stays as it is if there is none.
 func (s *Store) Load(key string, v any) (revision int64, err error) {
 	r, err := s.Get(key)
@@ -329,7 +360,7 @@ func (s *Store) Load(key string, v any) (revision int64, err error) {
 func (s *Store) call(op string, do func() error) error {
 	began := time.Now()
 	err := do()
-	s.o.Observe(op, time.Since(began), err)
+	s.watching().Called(op, time.Since(began))
 	if err != nil && !errors.Is(err, ErrChanged) {
 		if !errors.Is(err, context.Canceled) {
 			s.note(keystore.Failed(keystore.EtcdKind, op, "records", err))
@@ -347,7 +378,6 @@ func (s *Store) note(err error) {
 	s.mu.Lock()
 	was := s.unwell
 	s.unwell = err
-	changed := s.changed
 	s.mu.Unlock()
 	switch {
 	case err != nil && was == nil:
@@ -357,9 +387,7 @@ func (s *Store) note(err error) {
 	default:
 		return
 	}
-	if changed != nil {
-		changed(nil)
-	}
+	s.watching().Changed(nil)
 }
 
 // follow loads the records and follows their changes until the store is closed.
@@ -617,10 +645,7 @@ func (s *Store) gone(key string) {
 }
 
 func (s *Store) tell(keys []string) {
-	s.mu.RLock()
-	changed := s.changed
-	s.mu.RUnlock()
-	if changed != nil && len(keys) > 0 {
-		changed(keys)
+	if len(keys) > 0 {
+		s.watching().Changed(keys)
 	}
 }

@@ -37,6 +37,9 @@ type Snapshot struct {
 	// at most five.
 	Failures []Activity `json:"recent_failures,omitempty"`
 
+	// Fleet are the machines that share the accounts; nil if this one is alone.
+	Fleet *Fleet `json:"fleet,omitempty"`
+
 	Keystore KeystoreStatus  `json:"keystore"`
 	Accounts []AccountStatus `json:"accounts"`
 	Breakers []Breaker       `json:"breakers"`

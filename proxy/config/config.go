@@ -64,6 +64,10 @@ type Config struct {
 	// certificate that Waxseal makes for localhost.
 	TLS TLS `toml:"tls,omitempty"`
 
+	// Etcd says where accounts and secrets are with keystore = "etcd". Then this file has no accounts and
+	// providers.
+	Etcd Etcd `toml:"etcd,omitempty"`
+
 	// Of mail programs, in total and for each account; 0 means the default.
 	MaxConnections           int `toml:"max_connections"`
 	MaxConnectionsPerAccount int `toml:"max_connections_per_account"`
@@ -80,6 +84,17 @@ type Config struct {
 type TLS struct {
 	Certificate string `toml:"certificate,omitempty"` // the server's certificate, then those of its issuers
 	Key         string `toml:"key,omitempty"`
+}
+
+// Etcd is a cluster of etcd, or kine, that several machines share. Relative paths are relative to the
+// configuration file's folder.
+type Etcd struct {
+	Endpoints []string `toml:"endpoints,omitempty"` // "https://host:2379"
+	Prefix    string   `toml:"prefix,omitempty"`    // of all keys, "/waxseal/" if it is empty
+	CAFile    string   `toml:"ca_file,omitempty"`   // PEM; who signs the servers' certificates, "" for the system's authorities
+	CertFile  string   `toml:"cert_file,omitempty"` // PEM; this machine's certificate
+	KeyFile   string   `toml:"key_file,omitempty"`
+	User      string   `toml:"user,omitempty"` // its password is in the environment
 }
 
 // Provider describes a mail provider: its OAuth endpoints and its mail servers. An entry of
@@ -179,6 +194,9 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // updates follows no redirect to another host.
 const updatesFeed = "https://raw.githubusercontent.com/waxseal/waxseal/feed/latest"
 
+// etcdPrefix is where the records are in etcd unless [etcd] says otherwise.
+const etcdPrefix = "/waxseal/"
+
 // Default returns the configuration of a machine that has no file yet. It listens on both
 // loopback addresses, since localhost can mean either, and has no account.
 func Default() Config {
@@ -224,6 +242,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.MaxConnectionsPerAccount == 0 {
 		c.MaxConnectionsPerAccount = d.MaxConnectionsPerAccount
+	}
+	if c.Keystore == keystore.EtcdKind && c.Etcd.Prefix == "" {
+		c.Etcd.Prefix = etcdPrefix
 	}
 	if c.IdleTimeout == 0 {
 		c.IdleTimeout = d.IdleTimeout

@@ -97,6 +97,29 @@ func SetKeystore(path, kind string) error {
 	}, false)
 }
 
+// MoveAccounts changes the file's keystore setting and, at the same time, takes all accounts and providers out of
+// the file, or puts these in.
+func MoveAccounts(path, kind string, own []Provider, accounts []api.Account) error {
+	return editConfig(path, func(text string, c Config) (string, Config) {
+		for table, n := range map[string]int{"account": len(c.Accounts), "provider": len(c.Providers)} {
+			gone := make(map[int]string, n)
+			for i := range n {
+				gone[i] = ""
+			}
+			text = replaceTables(text, table, gone)
+		}
+		c.Keystore, c.Providers, c.Accounts = kind, own, accounts
+		var blocks []string
+		for _, p := range own {
+			blocks = append(blocks, providerBlock(p))
+		}
+		for _, a := range accounts {
+			blocks = append(blocks, accountBlock(a))
+		}
+		return appendBlocks(setKey(text, "keystore", quote(kind)), blocks), c
+	}, true)
+}
+
 // byteOrderMark is what some Windows editors put before UTF-8.
 const byteOrderMark = "\ufeff"
 

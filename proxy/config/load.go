@@ -55,7 +55,7 @@ func Read(path string) (Config, error) {
 			c.Providers[i].CAFile = filepath.Join(filepath.Dir(path), p.CAFile)
 		}
 	}
-	for _, file := range []*string{&c.TLS.Certificate, &c.TLS.Key} {
+	for _, file := range []*string{&c.TLS.Certificate, &c.TLS.Key, &c.Etcd.CAFile, &c.Etcd.CertFile, &c.Etcd.KeyFile} {
 		if *file != "" && !filepath.IsAbs(*file) {
 			*file = filepath.Join(filepath.Dir(path), *file)
 		}
@@ -140,8 +140,8 @@ func unknownKey(key toml.Key) string {
 		return text + `; secrets do not belong in this file; use "waxseal account add" or "waxseal account import" instead`
 	case table != "" && slices.Contains(knownKeys(""), name):
 		header := "[[" + table + "]]"
-		if table == "tls" {
-			header = "[tls]"
+		if table == "tls" || table == "etcd" {
+			header = "[" + table + "]"
 		}
 		return fmt.Sprintf("%s in %s; move it above the first [[...]] of the file", text, header)
 	case nearest(name, known) != "":
@@ -218,6 +218,8 @@ func knownKeys(table string) []string {
 		t = reflect.TypeFor[Provider]()
 	case "tls":
 		t = reflect.TypeFor[TLS]()
+	case "etcd":
+		t = reflect.TypeFor[Etcd]()
 	}
 	var keys []string
 	for f := range t.Fields() {

@@ -125,7 +125,7 @@ func TestLoadErrors(t *testing.T) {
 		"wrong duration":     {"idle_timeout = '5 minutes'", []string{`:1:16: "idle_timeout": "5 minutes" is not a length of time; write it like "5m"`}},
 		"bare duration":      {"idle_timeout = 300", []string{`:1:1: idle_timeout is 300ns, which is too short`}},
 		"scalar account":     {"account = 1", []string{`:1:11: "account" must be written as a table: a line [[account]]`}},
-		"keystore":           {"\nkeystore = 'sytem'", []string{`:2:1: keystore is "sytem"; use system, file or memory`}},
+		"keystore":           {"\nkeystore = 'sytem'", []string{`:2:1: keystore is "sytem"; use system, file, etcd or memory`}},
 		"no listener":        {"listen = []\nlisten_tls = []", []string{":1:1: listen and listen_tls are both empty"}},
 		"remote":             {"listen = ['0.0.0.0:25']", []string{`:1:1: listen "0.0.0.0:25" can be reached from other machines`, "allow_remote = true"}},
 		"remote by name":     {"metrics = 'example.com:80'", []string{"can be reached from other machines"}},

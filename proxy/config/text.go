@@ -15,6 +15,11 @@ import (
 // replaceAccounts replaces the [[account]] tables with these indexes by a new text; ""
 // removes one. Comments above a header stay, since they may be about what follows.
 func replaceAccounts(text string, replacements map[int]string) string {
+	return replaceTables(text, "account", replacements)
+}
+
+// replaceTables is replaceAccounts for the tables of any name.
+func replaceTables(text, table string, replacements map[int]string) string {
 	if len(replacements) == 0 {
 		return text
 	}
@@ -23,7 +28,7 @@ func replaceAccounts(text string, replacements map[int]string) string {
 	done := 0
 	for i, b := range blocks {
 		new, ok := replacements[b.index]
-		if b.table != "account" || !ok {
+		if b.table != table || !ok {
 			continue
 		}
 		next := len(text)

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +58,31 @@ func (c Config) problems() []problem {
 		found = append(found, problem{table: "tls",
 			text: `[tls] needs both certificate and key, like certificate = "fullchain.pem" and key = "privkey.pem"`})
 	}
-	return slices.Concat(found, c.providerProblems(), c.accountProblems())
+	return slices.Concat(found, c.etcdProblems(), c.providerProblems(), c.accountProblems())
+}
+
+func (c Config) etcdProblems() (found []problem) {
+	report := func(key, format string, args ...any) {
+		found = append(found, problem{table: "etcd", key: key, text: "[etcd]: " + fmt.Sprintf(format, args...)})
+	}
+	if c.Keystore != keystore.EtcdKind {
+		return nil
+	}
+	if len(c.Etcd.Endpoints) == 0 {
+		report("", `keystore = "etcd" needs endpoints, like endpoints = ["https://127.0.0.1:2379"]`)
+	}
+	for i, e := range c.Etcd.Endpoints {
+		if u, err := url.Parse(e); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Port() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
+			report("endpoints", `endpoint %d is not a URL with a port and nothing else, like "https://127.0.0.1:2379"`, i+1) // it may hold a password
+		}
+	}
+	if p := c.Etcd.Prefix; !strings.HasPrefix(p, "/") || !strings.HasSuffix(p, "/") || strings.Contains(p, "//") {
+		report("prefix", `prefix is %q; write it like "/waxseal/office/"`, p)
+	}
+	if (c.Etcd.CertFile == "") != (c.Etcd.KeyFile == "") {
+		report("cert_file", "cert_file and key_file belong together; give both or neither")
+	}
+	return found
 }
 
 func (c Config) listenerProblems() []problem {

@@ -238,7 +238,9 @@ var keystoreWords = map[keystore.Reason]string{
 	keystore.ReasonDenied:       "Access to the keystore was denied.",
 	keystore.ReasonTimeout:      "The keystore did not answer in time.",
 	keystore.ReasonDamaged:      "A secret in the keystore is damaged.",
-	keystore.ReasonNoPassphrase: "The passphrase of the encrypted file is missing.",
+	keystore.ReasonNoPassphrase: "The passphrase of the keystore is missing.",
+	keystore.ReasonFull:         "etcd has no space left.",
+	keystore.ReasonNoEtcd:       "This program was built without etcd.",
 	keystore.ReasonBusy:         "Secrets are being moved to another keystore.",
 }
 

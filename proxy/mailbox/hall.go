@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/shared"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/history"
@@ -22,6 +23,8 @@ import (
 type Hall struct {
 	Log     *slog.Logger
 	Secrets *keystore.Store
+	Shared  *shared.Store // what several machines share; nil if this one is alone
+	Unready func() error  // why the accounts are not known yet; nil, or a nil error, when they are
 	History *history.Log
 	TLS     *tls.Config           // of this machine's certificate, for mail programs
 	Config  func() *config.Config // the current configuration

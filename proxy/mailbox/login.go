@@ -156,6 +156,15 @@ func (a *attempt) check(ctx context.Context) (*Mailbox, *Refusal) {
 		h.Log.Warn("login refused: locked out", "session", a.c.ID, "account", accountOf(box), "client", a.c.TCP.RemoteAddr().String())
 		return nil, a.refusal(LockedOut, box, lockedOut(addressIn(a.username)))
 	}
+	if box == nil && h.Unready != nil {
+		if err := h.Unready(); err != nil { // the name may well be an account's
+			h.Stats.AuthFailures.Add(1)
+			h.Log.Warn("login failed", "session", a.c.ID, "err", err)
+			r := a.refusal(Passing, nil, ExplainAlone(err))
+			r.Err = err
+			return nil, r
+		}
+	}
 	if box == nil {
 		(&Password{}).matches(a.password) // takes as long as for an account that exists
 		return nil, a.wrong(ctx, "", "there is no such account: "+namable(a.username), unknownUser(addressIn(a.username)))

@@ -101,7 +101,7 @@ func (h *Hall) New(a api.Account, p config.Provider, parts Parts) *Mailbox {
 		Scopes: p.ScopesFor(a.Does()), Needs: p.Needs(a.Does()), AuthParams: p.AuthParams, RedirectHost: p.RedirectHost, RedirectPath: p.RedirectPath,
 		Issuer: p.Issuer, UserinfoURL: p.UserinfoURL, Login: a.Login, GrantType: p.Grant,
 	}, config.Fold(a.Address), oauth.Deps{
-		Secrets: h.Secrets, Now: parts.Now, HTTP: parts.HTTP, Timeout: parts.Timeouts.Token, Breaker: parts.Tokens.Get(TokenBreaker(p)), Log: h.Log,
+		Secrets: h.Secrets, Shared: h.Shared, OnClaim: func(result string) { h.Stats.Claims.WithLabelValues(result).Inc() }, Now: parts.Now, HTTP: parts.HTTP, Timeout: parts.Timeouts.Token, Breaker: parts.Tokens.Get(TokenBreaker(p)), Log: h.Log,
 		LatePages: parts.LatePages,
 		OnRefresh: func(result string) { h.Stats.Refreshed(p.ID, result) },
 		OnChange:  h.Changed.Wake,

@@ -123,6 +123,12 @@ func NewPassword() string {
 	return strings.Join(groups, "-")
 }
 
+// Forget is for a password that was deleted.
+func (l *Password) Forget() {
+	l.sum.Store(nil)
+	l.missing.Store(true)
+}
+
 // Known reports whether the password is in memory.
 func (l *Password) Known() bool { return l.sum.Load() != nil }
 

@@ -25,6 +25,10 @@ type Stats struct {
 	Seconds      prometheus.Histogram
 	Minutes      minutes // of messages sent
 
+	// Of a fleet, see package shared: calls of its engine, and claims to refresh a token.
+	StoreSeconds *prometheus.HistogramVec
+	Claims       *prometheus.CounterVec
+
 	results map[api.Result]*atomic.Int64 // the map does not change after NewStats
 	reading map[api.Protocol]*reading    // nor does this one
 
@@ -45,6 +49,13 @@ func NewStats() *Stats {
 		Help:    "Seconds from MAIL to the provider's final reply, for messages that got one.",
 		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 	})}
+	s.StoreSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "waxseal_store_seconds", Help: "Seconds of the calls of etcd, by operation.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"op"})
+	s.Claims = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "waxseal_claims_total", Help: "Attempts to be the machine that refreshes a token, by how they ended.",
+	}, []string{"result"})
 	for _, p := range api.Protocols {
 		if p.Reads() {
 			s.reading[p] = newReading()

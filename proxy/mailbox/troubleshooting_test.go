@@ -251,7 +251,7 @@ func keystoreEntries() (list []entry) {
 	for _, a := range keystore.Advices() {
 		f := Failure{explainKeystore(example, a.Err), 0}
 		e := entry{anchor: "keystore-" + string(a.Reason), what: heading(f.Problem), sees: code("454 4.7.0 " + f.What.String() + " …")}
-		if a.InKeychain == a.InFile {
+		if a.InKeychain == a.InFile && a.InFile == a.InEtcd {
 			e.cures = []string{a.InFile}
 		} else {
 			if a.InKeychain != "" {
@@ -259,6 +259,9 @@ func keystoreEntries() (list []entry) {
 			}
 			if a.InFile != "" {
 				e.cures = append(e.cures, "With the encrypted file: "+a.InFile)
+			}
+			if a.InEtcd != "" {
+				e.cures = append(e.cures, "With etcd: "+a.InEtcd)
 			}
 		}
 		if i, ok := byReason[e.anchor]; ok {

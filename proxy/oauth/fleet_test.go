@@ -118,13 +118,13 @@ func (f *fleetRig) machine(name string) *fleetMachine {
 		Secrets: secrets, Shared: m.store, HTTP: f.endpoint.client, Breaker: breaker.New(endpointHost, breaker.Settings{}),
 		OnClaim: func(result string) { m.mu.Lock(); m.claims = append(m.claims, result); m.mu.Unlock() },
 	})
-	m.store.OnChange(func(keys []string) {
+	m.store.Attach(shared.Watcher{Called: func(string, time.Duration) {}, Changed: func(keys []string) {
 		for _, key := range keys {
 			if key == shared.GrantKey(me) {
 				m.Changed()
 			}
 		}
-	})
+	}})
 	f.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
