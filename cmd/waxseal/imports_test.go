@@ -36,6 +36,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/tcp":          {},
 		"proxy/prelogin":     {},
 		"proxy/splice":       {"proxy/api"},
+		"proxy/lending":      {"keystore", "keystore/safeio", "keystore/seal", "keystore/shared"},
 		"proxy/mailbox":      account,
 		"proxy/smtpd":        append([]string{"proxy/mailbox", "proxy/prelogin"}, account...),
 		"proxy/imapd":        session,
