@@ -97,7 +97,7 @@ func (s *Store) beat() {
 				told = true
 				s.log.Error("another machine has the same name; give each its own with WAXSEAL_INSTANCE", "instance", me.Name)
 			}
-			ctx, cancel := context.WithTimeout(s.life, goneAfter)
+			ctx, cancel := context.WithTimeout(s.life, beatEvery)
 			_, err = s.Save(ctx, key, me, revision)
 			cancel()
 		}
