@@ -141,6 +141,9 @@ func (s *Server) put(ctx context.Context, cfg config.Config, write func() error)
 	was := s.config()
 	s.use(ctx, cfg, boxes)
 	s.cert.own.Store(own)
+	if !slices.Equal(cfg.ProxyProtocol.From, was.ProxyProtocol.From) {
+		s.warnAboutBalancers()
+	}
 	if s.opts.LogLevel != nil && cfg.LogLevel != was.LogLevel {
 		s.opts.LogLevel.UnmarshalText([]byte(cfg.LogLevel)) // plan has validated it
 	}

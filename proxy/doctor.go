@@ -41,6 +41,9 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 	if own := s.cert.own.Load(); own != nil {
 		c.run(api.CheckCertificate, "", nil, func(context.Context) (finding, error) { return s.checkCertificate(own) })
 	}
+	if len(s.config().ProxyProtocol.From) > 0 {
+		c.run(api.CheckBalancers, "", nil, s.checkBalancers)
+	}
 	c.run(api.CheckCrashes, "", nil, s.checkCrash)
 	snap := s.Snapshot()
 	if len(snap.Accounts) == 0 {

@@ -63,6 +63,7 @@ func (s *Server) listen() error {
 	}
 	s.edit.Lock()
 	defer s.edit.Unlock()
+	s.warnAboutBalancers()
 	p, err := s.planListening(*s.config())
 	if err != nil {
 		return err

@@ -86,6 +86,9 @@ type Server struct {
 	ages    *ages // when consents were last used
 	history *history.Log
 
+	introducing atomic.Int64      // connections whose balancer's header is being read
+	headerless  mailbox.PerMinute // limits log lines about those without one
+
 	signIns   signin.Desk
 	latePages *oauth.LatePages
 	approved  atomic.Pointer[func(address string)] // see OnApproved
@@ -143,6 +146,7 @@ func New(o Options) (*Server, error) {
 	s.hall.Log, s.hall.Secrets, s.hall.Config, s.hall.Shared, s.hall.Unready = o.Log, o.Secrets, s.config, s.shared, s.unready
 	s.hall.IdleTimeout = time.Duration(o.Config.IdleTimeout)
 	s.hall.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
+	s.hall.Relayed = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.relayedCertificate}
 	if files := o.Config.TLS; files.Certificate != "" {
 		s.cert.own.Store(&localtls.Files{Certificate: files.Certificate, Key: files.Key, Log: s.log})
 	}

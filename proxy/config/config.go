@@ -13,6 +13,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/balancer"
 )
 
 // Config is the configuration file, in TOML. [Default] has the values of the keys that
@@ -68,6 +69,9 @@ type Config struct {
 	// providers.
 	Etcd Etcd `toml:"etcd,omitempty"`
 
+	// ProxyProtocol names the load balancers in front of this server.
+	ProxyProtocol ProxyProtocol `toml:"proxy_protocol,omitempty"`
+
 	// Of mail programs, in total and for each account; 0 means the default.
 	MaxConnections           int `toml:"max_connections"`
 	MaxConnectionsPerAccount int `toml:"max_connections_per_account"`
@@ -95,6 +99,20 @@ type Etcd struct {
 	CertFile  string   `toml:"cert_file,omitempty"` // PEM; this machine's certificate
 	KeyFile   string   `toml:"key_file,omitempty"`
 	User      string   `toml:"user,omitempty"` // its password is in the environment
+}
+
+// ProxyProtocol says whose word about clients is believed.
+type ProxyProtocol struct {
+	// From are the addresses or networks of the load balancers. Connections from there must begin with a
+	// header of the PROXY protocol, version 1 or 2, for every protocol and before TLS; headers from
+	// elsewhere mean nothing.
+	From []string `toml:"from,omitempty"`
+}
+
+// Balancers are the networks of ProxyProtocol. The configuration must be valid.
+func (c *Config) Balancers() balancer.Networks {
+	networks, _ := balancer.ParseNetworks(c.ProxyProtocol.From)
+	return networks
 }
 
 // Provider describes a mail provider: its OAuth endpoints and its mail servers. An entry of

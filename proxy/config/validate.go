@@ -10,6 +10,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/balancer"
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
@@ -57,6 +58,9 @@ func (c Config) problems() []problem {
 	if c.TLS.Certificate == "" != (c.TLS.Key == "") {
 		found = append(found, problem{table: "tls",
 			text: `[tls] needs both certificate and key, like certificate = "fullchain.pem" and key = "privkey.pem"`})
+	}
+	if _, err := balancer.ParseNetworks(c.ProxyProtocol.From); err != nil {
+		found = append(found, problem{table: "proxy_protocol", key: "from", text: fmt.Sprintf("[proxy_protocol] from: %v", err)})
 	}
 	return slices.Concat(found, c.etcdProblems(), c.providerProblems(), c.accountProblems())
 }
