@@ -98,7 +98,7 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 	if notes, err = s.change(ctx, cfg, func() error { return nil }); err != nil {
 		return nil, fmt.Errorf("the configuration was not changed: %w", err)
 	}
-	s.hall.Preload(ctx)
+	s.preload(ctx)
 	if was.Keystore != cfg.Keystore {
 		notes = append(notes, "keystore takes effect at the next start")
 	}

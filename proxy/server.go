@@ -103,6 +103,8 @@ type Server struct {
 
 	cert certificate
 
+	loaded atomic.Bool // the accounts' secrets could be read, once
+
 	portTaken  atomic.Pointer[api.PortTakenError] // what listenPatiently waits for; nil if it does not
 	configured chan struct{}                      // capacity 1: tells it to try again
 
