@@ -13,6 +13,7 @@ import (
 )
 
 var (
+	descInstance    = prometheus.NewDesc("waxseal_instance_info", "1, with the name of this machine among several.", []string{"name"}, nil)
 	descConnections = prometheus.NewDesc("waxseal_smtp_connections_active", "Open connections of mail programs.", nil, nil)
 	descMessages    = prometheus.NewDesc("waxseal_concurrent_messages", "Messages in flight, from MAIL to the final reply.", nil, nil)
 	descUpstream    = prometheus.NewDesc("waxseal_upstream_connections", "Connections to providers, by state.", []string{"state"}, nil)
@@ -35,7 +36,7 @@ var (
 type collector struct{ s *Server }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descConnections, descMessages, descUpstream, descTotals, descRefreshes, descBreaker, descTransitions, descAuth,
+	for _, d := range []*prometheus.Desc{descInstance, descConnections, descMessages, descUpstream, descTotals, descRefreshes, descBreaker, descTransitions, descAuth,
 		descReadConns, descReadActive, descReadSpares, descReadLogins, descReadEnded, descReadBytes} {
 		ch <- d
 	}
@@ -56,6 +57,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
 	st := c.s.hall.Stats
+	gauge(descInstance, 1, c.s.opts.Instance)
 	gauge(descConnections, st.Clients.Of(api.SMTP).Load())
 	gauge(descMessages, st.Messages.Load())
 	gauge(descUpstream, st.Upstream.Dialling.Load(), "dialling")

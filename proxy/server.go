@@ -47,6 +47,7 @@ type Options struct {
 	LogFile    string           // the file of Log, to show to people; "" if there is none
 	LastCrash  string           // the report of a crash, to show to people; "" if there is none
 	Version    string
+	Instance   string // this machine's name among several that share accounts
 	UpdateKey  string // with which the feed of releases is signed, see package updates; "" never asks for it
 
 	// Now returns the time; nil means time.Now. It is used where the wall clock counts:

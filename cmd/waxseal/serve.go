@@ -43,7 +43,10 @@ func (m *Main) serve(ctx context.Context) error {
 		return err
 	}
 	defer secrets.Close()
-	o := m.options(path, cfg, secrets, log)
+	o, err := m.options(path, cfg, secrets, log)
+	if err != nil {
+		return err
+	}
 	o.LogLevel = level
 	server, err := proxy.New(o)
 	if err != nil {

@@ -7,6 +7,7 @@ import "time"
 // secret.
 type Snapshot struct {
 	Version   string      `json:"version"`
+	Instance  string      `json:"instance,omitempty"` // the machine's name among several
 	PID       int         `json:"pid"`
 	Started   time.Time   `json:"started"`
 	State     ServerState `json:"state"`
