@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -359,6 +360,39 @@ func TestDoctorOnBalancers(t *testing.T) {
 		}
 		if warned := strings.Contains(r.log.String(), "[proxy_protocol] is too wide"); warned != (want != "") {
 			t.Errorf("%s: warned %v", from, warned)
+		}
+	}
+}
+
+// TestDrain: /readyz says no at once, and everything else goes on until the stop.
+func TestDrain(t *testing.T) {
+	r := newRig(t, rigOptions{reads: both, config: func(c *config.Config) { c.DrainDelay = config.Duration(time.Minute) }})
+	if got := r.server.Drain(); got != time.Minute {
+		t.Errorf("waits %s", got)
+	}
+	w := httptest.NewRecorder()
+	r.server.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+	if w.Code != 503 || w.Body.String() != "draining\n" || r.server.Snapshot().State != api.Draining {
+		t.Errorf("/readyz: %d %q; state %s", w.Code, w.Body, r.server.Snapshot().State)
+	}
+	if got := r.login(me).message(me, "you@there.test", "hello\r\n"); !strings.HasPrefix(got, "250") {
+		t.Errorf("a new program: %q", got)
+	}
+	for _, p := range both {
+		r.reading(p, me)
+	}
+	if got := r.server.Drain(); got != 0 {
+		t.Errorf("a second time, it waits %s", got)
+	}
+	for name, o := range map[string]rigOptions{
+		"without a delay": {},
+		"paused":          {config: func(c *config.Config) { c.DrainDelay = config.Duration(time.Minute) }, prepare: func(s *Server) { s.SetPaused(true) }},
+		"starting":        {config: func(c *config.Config) { c.DrainDelay = config.Duration(time.Minute) }, idle: true},
+	} {
+		r := newRig(t, o)
+		was := r.server.Snapshot().State
+		if got := r.server.Drain(); got != 0 || r.server.Snapshot().State != was {
+			t.Errorf("%s, it waits %s; state %s", name, got, r.server.Snapshot().State)
 		}
 	}
 }

@@ -203,7 +203,7 @@ func (s *Server) checkKeystore(ctx context.Context) (finding, error) {
 
 // checkPorts says where this server listens or, if it does not serve, whether it could.
 func (s *Server) checkPorts(ctx context.Context) (finding, error) {
-	if state := s.state(); state == api.Serving || state == api.Paused {
+	if state := s.state(); state == api.Serving || state == api.Paused || state == api.Draining {
 		return found("Listening on {{.Addresses}}", "Addresses", s.addressList()), nil
 	}
 	cfg := s.config()

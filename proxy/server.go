@@ -106,6 +106,8 @@ type Server struct {
 
 	loaded atomic.Bool // the accounts' secrets could be read, once
 
+	draining atomic.Bool // see Drain
+
 	portTaken  atomic.Pointer[api.PortTakenError] // what listenPatiently waits for; nil if it does not
 	configured chan struct{}                      // capacity 1: tells it to try again
 

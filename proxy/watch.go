@@ -54,6 +54,9 @@ func (s *Server) state() api.ServerState {
 	if !s.isServing() || s.unready() != nil {
 		return api.Starting
 	}
+	if s.draining.Load() {
+		return api.Draining
+	}
 	if s.hall.Paused() {
 		return api.Paused
 	}

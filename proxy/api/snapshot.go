@@ -53,6 +53,7 @@ const (
 	Starting ServerState = "starting"
 	Serving  ServerState = "serving"
 	Paused   ServerState = "paused"
+	Draining ServerState = "draining" // serves as before, but wants no more connections; see proxy.Server.Drain
 	Stopping ServerState = "stopping"
 )
 

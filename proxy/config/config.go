@@ -79,6 +79,10 @@ type Config struct {
 	IdleTimeout     Duration `toml:"idle_timeout"`     // after this, silent clients are disconnected; 0 means the default
 	ShutdownTimeout Duration `toml:"shutdown_timeout"` // how long messages in progress may take to finish; 0 means the default
 
+	// DrainDelay is how long the server goes on after SIGTERM while /readyz already says no, so that
+	// balancers stop sending connections before the listeners close.
+	DrainDelay Duration `toml:"drain_delay,omitempty"`
+
 	Providers []Provider    `toml:"provider,omitempty"` // only those of the file; see Config.Catalogue
 	Accounts  []api.Account `toml:"account,omitempty"`
 }

@@ -128,6 +128,8 @@ func TestLoadErrors(t *testing.T) {
 		"huge number":        {"max_connections = 99999999999999999999", []string{`:1:19: "max_connections": decimal number is too large`}},
 		"wrong duration":     {"idle_timeout = '5 minutes'", []string{`:1:16: "idle_timeout": "5 minutes" is not a length of time; write it like "5m"`}},
 		"bare duration":      {"idle_timeout = 300", []string{`:1:1: idle_timeout is 300ns, which is too short`}},
+		"bare delay":         {"drain_delay = 10", []string{`:1:1: drain_delay is 10ns, which is too short; write it with its unit, like "10s"`}},
+		"negative delay":     {"drain_delay = '-5s'", []string{`:1:1: drain_delay is -5s`}},
 		"scalar account":     {"account = 1", []string{`:1:11: "account" must be written as a table: a line [[account]]`}},
 		"keystore":           {"\nkeystore = 'sytem'", []string{`:2:1: keystore is "sytem"; use system, file, etcd or memory`}},
 		"no listener":        {"listen = []\nlisten_tls = []", []string{":1:1: listen and listen_tls are both empty"}},
