@@ -41,6 +41,7 @@ var notLocal = map[string]string{
 	"v1, unknown":                  "PROXY UNKNOWN\r\n",
 	"v2 that claims loopback":      v2Signature + "\x21\x11\x00\x0c" + "\x7f\x00\x00\x01\x7f\x00\x00\x01\x9c\x40\x02\x4b",
 	"v2, local":                    v2Signature + "\x20\x00\x00\x00",
+	"v2, no family":                v2Signature + "\x21\x00\x00\x00",
 	"v2, UNIX":                     v2Signature + "\x21\x31\x00\xd8" + strings.Repeat("\x00", 216),
 }
 

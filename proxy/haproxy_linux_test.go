@@ -50,13 +50,15 @@ func TestExampleForHAProxy(t *testing.T) {
 type haproxy struct {
 	t     *testing.T
 	ports map[string]string // of each `listen`, what clients connect to
+	unix  string            // a socket that leads to its port for SMTP with TLS
 }
 
 // startHAProxy starts it, with a header of this version. It connects from 127.0.0.2.
 func startHAProxy(t *testing.T, send string, machines ...*rig) *haproxy {
 	t.Helper()
 	program := haproxyProgram(t)
-	h := &haproxy{t, map[string]string{}}
+	dir := safeiotest.Dir(t)
+	h := &haproxy{t, map[string]string{}, filepath.Join(dir, "smtp.sock")}
 	text := readText(t, exampleHAProxy)
 	text = strings.Replace(text, "send-proxy-v2 check", send+" source 127.0.0.2 check", 1)
 	text = strings.Replace(text, "inter 2s", "inter 50ms", 1)
@@ -72,6 +74,9 @@ func startHAProxy(t *testing.T, send string, machines ...*rig) *haproxy {
 		if strings.HasPrefix(line, "    bind ") {
 			h.ports[section] = freeAddress(t)
 			lines[i] = "    bind " + h.ports[section]
+			if section == "smtp-tls" {
+				lines[i] += "\n    bind unix@" + h.unix
+			}
 		} else if m := server.FindStringSubmatch(line); m != nil {
 			n := int(m[1][0] - '1')
 			if n >= len(machines) {
@@ -82,7 +87,7 @@ func startHAProxy(t *testing.T, send string, machines ...*rig) *haproxy {
 			lines[i] = fmt.Sprintf("    server mail%d %s port %s", n+1, machines[n].at(api.Protocol(protocol), implicit), port)
 		}
 	}
-	file := filepath.Join(safeiotest.Dir(t), "haproxy.cfg")
+	file := filepath.Join(dir, "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -190,6 +195,17 @@ func TestHAProxy(t *testing.T) {
 			log := r.log.String()
 			if strings.Contains(log, "client=127.0.0.2") || strings.Contains(log, "no usable header") || !strings.Contains(log, "client="+realClient) {
 				t.Errorf("log:\n%s", log)
+			}
+			c, err := net.Dial("unix", h.unix) // whose client HAProxy does not name
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+			x := (&reader{t: t, protocol: api.SMTP, conn: c, r: bufio.NewReader(c)}).greeted()
+			if got := x.tries(password); !x.accepted(got) {
+				t.Errorf("through a UNIX socket: %q", got)
 			}
 			r.login(me) // a program on this computer needs no header
 		})

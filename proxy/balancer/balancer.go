@@ -44,7 +44,7 @@ type Conn struct {
 	net.Conn
 
 	// Client is where the balancer's client is. It is the balancer itself where that asks on its own
-	// behalf, as for a check, or does not say (commands LOCAL and UNKNOWN, UNIX sockets).
+	// behalf, as for a check, or does not say (LOCAL, UNKNOWN, UNSPEC, UNIX sockets).
 	Client net.Addr
 }
 
@@ -81,6 +81,9 @@ func Read(ctx context.Context, c net.Conn) (*Conn, error) {
 
 // clientIn is the client that a whole header names, nil if it names none.
 func clientIn(raw []byte) (net.Addr, error) {
+	if begins(raw, proxyproto.SIGV2) && bytes.Equal(raw[commandInV2:lengthInV2], []byte{proxied, unspecified}) {
+		return nil, nil // a balancer that does not know it, as behind a UNIX socket; go-proxyproto would refuse this
+	}
 	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(raw), len(raw)))
 	if err != nil {
 		return nil, fmt.Errorf("PROXY protocol header: %w", err)
@@ -120,11 +123,13 @@ func take(r io.Reader) (raw []byte, err error) {
 }
 
 const (
-	maxV1      = 107 // bytes of a line, its end included (section 2.1)
-	minV1      = len("PROXY UNKNOWN\r\n")
-	fixedV2    = 16      // signature, command, family and length (section 2.2)
-	maxV2      = 4 << 10 // after these: addresses, and extensions up to a certificate
-	lengthInV2 = 14
+	maxV1   = 107 // bytes of a line, its end included (section 2.1)
+	minV1   = len("PROXY UNKNOWN\r\n")
+	fixedV2 = 16      // signature, command, family and length (section 2.2)
+	maxV2   = 4 << 10 // after these: addresses, and extensions up to a certificate
+
+	commandInV2, lengthInV2 = 12, 14     // where they are
+	proxied, unspecified    = 0x21, 0x00 // a command, and a family
 )
 
 // missing is how many bytes are certainly still to come of a header that begins with raw; 0 if it is whole.

@@ -19,9 +19,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	local, proxied           = 0x20, 0x21
-	unspec, tcp4, tcp6, udp4 = 0x00, 0x11, 0x21, 0x12
-	unixStream               = 0x31
+	local            = 0x20
+	tcp4, tcp6, udp4 = 0x11, 0x21, 0x12
+	unixStream       = 0x31
 )
 
 var (
@@ -68,13 +68,14 @@ var headers = map[string]struct {
 	"v2, extensions of garbage": {v2(proxied, tcp4, append(bytes.Clone(addresses4), 0xff, 0xff, 0xff, 0x00, '\r', '\n')), "192.0.2.9:40000", ""},
 	"v2, as long as can be":     {v2(proxied, tcp4, append(bytes.Clone(addresses4), make([]byte, maxV2-12)...)), "192.0.2.9:40000", ""},
 	"v2, absurdly long":         {v2(proxied, tcp4, append(bytes.Clone(addresses4), make([]byte, 65535-12)...)), "", "65535 bytes are too many"},
-	"v2, local":                 {v2(local, unspec, nil), "", ""},
+	"v2, local":                 {v2(local, unspecified, nil), "", ""},
 	"v2, local with a claim":    {v2(local, tcp4, addresses4), "", ""},
 	"v2, local with garbage":    {v2(local, tcp4, []byte("??")), "", ""},
-	"v2, local, absurdly long":  {v2(local, unspec, make([]byte, 65535)), "", "too many"},
+	"v2, local, absurdly long":  {v2(local, unspecified, make([]byte, 65535)), "", "too many"},
 	"v2, UNIX":                  {v2(proxied, unixStream, make([]byte, 216)), "", ""},
 	"v2, UNIX, too short":       {v2(proxied, unixStream, make([]byte, 20)), "", "invalid length"},
-	"v2, no family":             {v2(proxied, unspec, nil), "", "unsupported address family"},
+	"v2, no family":             {v2(proxied, unspecified, nil), "", ""},
+	"v2, no family, garbage":    {v2(proxied, unspecified, []byte("??")), "", ""},
 	"v2, UDP":                   {v2(proxied, udp4, addresses4), "", "about UDP"},
 	"v2, unknown family":        {v2(proxied, 0x51, addresses4), "", "unsupported address family"},
 	"v2, unknown command":       {v2(0x22, tcp4, addresses4), "", "unsupported"},

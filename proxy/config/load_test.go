@@ -129,6 +129,7 @@ func TestLoadErrors(t *testing.T) {
 		"wrong duration":     {"idle_timeout = '5 minutes'", []string{`:1:16: "idle_timeout": "5 minutes" is not a length of time; write it like "5m"`}},
 		"bare duration":      {"idle_timeout = 300", []string{`:1:1: idle_timeout is 300ns, which is too short`}},
 		"bare delay":         {"drain_delay = 10", []string{`:1:1: drain_delay is 10ns, which is too short; write it with its unit, like "10s"`}},
+		"delay for nobody":   {"drain_delay = '10s'\nmetrics = ''", []string{`:1:1: drain_delay is set, but metrics is empty`, "set metrics, or remove drain_delay"}},
 		"negative delay":     {"drain_delay = '-5s'", []string{`:1:1: drain_delay is -5s`}},
 		"scalar account":     {"account = 1", []string{`:1:11: "account" must be written as a table: a line [[account]]`}},
 		"keystore":           {"\nkeystore = 'sytem'", []string{`:2:1: keystore is "sytem"; use system, file, etcd or memory`}},

@@ -147,7 +147,10 @@ func (c Config) limitProblems() []problem {
 			found = append(found, problem{key: key, text: fmt.Sprintf(`%s is %s, which is too short; write it with its unit, like "5m"`, key, d)})
 		}
 	}
-	if d := c.DrainDelay; d != 0 && d < Duration(10*time.Millisecond) {
+	switch d := c.DrainDelay; {
+	case d > 0 && c.Metrics == "":
+		found = append(found, problem{key: "drain_delay", text: "drain_delay is set, but metrics is empty, so no load balancer can learn from /readyz that Waxseal stops; set metrics, or remove drain_delay"})
+	case d != 0 && d < Duration(10*time.Millisecond):
 		found = append(found, problem{key: "drain_delay", text: fmt.Sprintf(`drain_delay is %s, which is too short; write it with its unit, like "10s", or "0s" for none`, d)})
 	}
 	slices.SortFunc(found, func(a, b problem) int { return strings.Compare(a.key, b.key) })

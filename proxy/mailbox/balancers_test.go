@@ -9,6 +9,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/balancer"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/machine"
 )
 
 // relayedFrom is a client of a balancer on this computer.
@@ -82,5 +83,21 @@ func TestBalancersClientsMakeRoomApart(t *testing.T) {
 	}
 	if c := relayedFrom(t, h, "203.0.113.7:1"); c == nil || !greedy[0].Evicted() || one.Evicted() {
 		t.Errorf("%v is in; the greedy one has made room: %v, the other: %v", c, greedy[0].Evicted(), one.Evicted())
+	}
+}
+
+// TestHeadersHaveTheirFiles: connections whose header is being read are not among the clients, so they have
+// their own share of the files that may be open.
+func TestHeadersHaveTheirFiles(t *testing.T) {
+	was := machine.OpenFiles
+	defer func() { machine.OpenFiles = was }()
+	machine.OpenFiles = 4096
+	h := hallWith(t)
+	cfg := config.Default()
+	h.Config = func() *config.Config { return &cfg }
+	without := h.Capacity()
+	cfg.ProxyProtocol.From = []string{"10.0.0.0/8"}
+	if got := h.Capacity(); MaxHeaders() != 512 || got != without-512 {
+		t.Errorf("room for %d connections, %d without balancers; %d headers", got, without, MaxHeaders())
 	}
 }
