@@ -73,7 +73,8 @@ type Server struct {
 	secrets *keystore.Store
 	shared  *shared.Store // what several machines share; nil if this one is alone
 
-	sharedNews chan struct{} // capacity 1: accounts or providers there have changed
+	sharedNews  chan struct{} // capacity 1: accounts or providers there have changed
+	sharedTaken atomic.Bool   // the accounts there are in effect here
 
 	hall           *mailbox.Hall // what the sessions share
 	smtp           *smtpd.Server
@@ -143,6 +144,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.watch.Now = o.Now
 	var err error
+	s.sharedTaken.Store(s.shared != nil && s.shared.IsLoaded())
 	if o.Config, err = s.withShared(o.Config); err != nil {
 		return nil, err
 	}

@@ -80,9 +80,10 @@ func (s *Server) notReady() string {
 	return ""
 }
 
-// preload reads the accounts' passwords, after which the server is ready.
+// preload reads the accounts' passwords, after which the server is ready if it knows its accounts.
 func (s *Server) preload(ctx context.Context) {
-	if s.hall.Preload(ctx) {
+	known := s.unready() == nil
+	if s.hall.Preload(ctx) && known {
 		s.loaded.Store(true)
 	}
 }
