@@ -14,7 +14,7 @@ PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailto
 	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 nsis zip \
 	chromium nodejs npm dovecot-core dovecot-submissiond dovecot-imapd dovecot-pop3d \
 	isync offlineimap3 interimap getmail6 fetchmail mutt mpop fdm \
-	lintian rpm appstream groff-base xz-utils \
+	lintian rpm appstream groff-base xz-utils haproxy \
 	$(WINDOW) $(DESKTOP)
 
 # What building the window needs on Linux, and a desktop to test it on.

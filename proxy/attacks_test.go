@@ -212,7 +212,8 @@ func TestPagesAndMetrics(t *testing.T) {
 			t.Errorf("the metrics do not begin with %s", series)
 		}
 	}
-	for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
+	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/"} {
+		health := strings.HasSuffix(path, "z") // tells nothing, so any name will do
 		for _, tc := range []struct {
 			host, site string
 			status     []int
@@ -228,6 +229,12 @@ func TestPagesAndMetrics(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			r.server.Handler().ServeHTTP(w, req)
+			switch {
+			case health && tc.site == "":
+				tc.status = []int{200, 503}
+			case path == "/" && tc.status[0] == 200:
+				tc.status = []int{404}
+			}
 			if !slices.Contains(tc.status, w.Code) {
 				t.Errorf("%s as %q from %q: %d, want %v", path, tc.host, tc.site, w.Code, tc.status)
 			}

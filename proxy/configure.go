@@ -98,7 +98,7 @@ func (s *Server) Reload(ctx context.Context) (notes []string, err error) {
 	if notes, err = s.change(ctx, cfg, func() error { return nil }); err != nil {
 		return nil, fmt.Errorf("the configuration was not changed: %w", err)
 	}
-	s.hall.Preload(ctx)
+	s.preload(ctx)
 	if was.Keystore != cfg.Keystore {
 		notes = append(notes, "keystore takes effect at the next start")
 	}
@@ -141,6 +141,9 @@ func (s *Server) put(ctx context.Context, cfg config.Config, write func() error)
 	was := s.config()
 	s.use(ctx, cfg, boxes)
 	s.cert.own.Store(own)
+	if !slices.Equal(cfg.ProxyProtocol.From, was.ProxyProtocol.From) {
+		s.warnAboutBalancers()
+	}
 	if s.opts.LogLevel != nil && cfg.LogLevel != was.LogLevel {
 		s.opts.LogLevel.UnmarshalText([]byte(cfg.LogLevel)) // plan has validated it
 	}

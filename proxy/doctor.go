@@ -41,6 +41,9 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 	if own := s.cert.own.Load(); own != nil {
 		c.run(api.CheckCertificate, "", nil, func(context.Context) (finding, error) { return s.checkCertificate(own) })
 	}
+	if len(s.config().ProxyProtocol.From) > 0 {
+		c.run(api.CheckBalancers, "", nil, s.checkBalancers)
+	}
 	c.run(api.CheckCrashes, "", nil, s.checkCrash)
 	snap := s.Snapshot()
 	if len(snap.Accounts) == 0 {
@@ -200,7 +203,7 @@ func (s *Server) checkKeystore(ctx context.Context) (finding, error) {
 
 // checkPorts says where this server listens or, if it does not serve, whether it could.
 func (s *Server) checkPorts(ctx context.Context) (finding, error) {
-	if state := s.state(); state == api.Serving || state == api.Paused {
+	if state := s.state(); state == api.Serving || state == api.Paused || state == api.Draining {
 		return found("Listening on {{.Addresses}}", "Addresses", s.addressList()), nil
 	}
 	cfg := s.config()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -111,14 +112,17 @@ func (s *Server) withShared(cfg config.Config) (config.Config, error) {
 
 // followShared puts changes of accounts and providers into effect until ctx ends.
 func (s *Server) followShared(ctx context.Context) {
+	loaded := s.shared.Loaded()
 	for {
 		select {
 		case <-s.sharedNews:
-			if err := s.takeShared(ctx); err != nil && ctx.Err() == nil {
-				s.log.Error("the accounts in etcd cannot be used; those of before stay", "err", err)
-			}
+		case <-loaded: // even if there is no account
+			loaded = nil
 		case <-ctx.Done():
 			return
+		}
+		if err := s.takeShared(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("the accounts in etcd cannot be used; those of before stay", "err", err)
 		}
 	}
 }
@@ -127,6 +131,7 @@ func (s *Server) followShared(ctx context.Context) {
 func (s *Server) takeShared(ctx context.Context) error {
 	ctx, done := s.editing(ctx)
 	defer done()
+	loaded := s.shared.IsLoaded()
 	was := s.config()
 	cfg := *was
 	cfg.Accounts, cfg.Providers = nil, nil
@@ -135,6 +140,7 @@ func (s *Server) takeShared(ctx context.Context) error {
 		return err
 	}
 	if slices.EqualFunc(was.Accounts, cfg.Accounts, api.Account.Equal) && reflect.DeepEqual(was.Providers, cfg.Providers) {
+		s.haveTaken(ctx, loaded)
 		return nil
 	}
 	_, err = s.put(ctx, cfg, func() error { return nil })
@@ -150,8 +156,16 @@ func (s *Server) takeShared(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	s.hall.Preload(ctx)
+	s.haveTaken(ctx, loaded)
 	return nil
+}
+
+// haveTaken notes that the shared accounts are in effect, if their records were loaded.
+func (s *Server) haveTaken(ctx context.Context, loaded bool) {
+	if loaded {
+		s.sharedTaken.Store(true)
+	}
+	s.preload(ctx)
 }
 
 // saveShared writes accounts and new providers into shared records, whoever else does: the last one counts.
@@ -171,12 +185,18 @@ func saveShared(ctx context.Context, to *shared.Store, own []config.Provider, ac
 
 // unready is why logins cannot be answered yet; nil when they can.
 func (s *Server) unready() error {
-	if s.shared == nil || s.shared.IsLoaded() {
+	switch {
+	case s.shared == nil, s.sharedTaken.Load():
 		return nil
+	case s.shared.IsLoaded():
+		return errTaking
 	}
 	_, err := s.shared.Get(accountPrefix)
 	return err
 }
+
+// errTaking is for the moment between the records' arrival and their accounts'.
+var errTaking = fmt.Errorf("%w: the accounts are being read", keystore.ErrTimeout)
 
 // fleetStatus is what to show of the machines that share the accounts; nil if this one is alone.
 func (s *Server) fleetStatus() *api.Fleet {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -255,6 +256,12 @@ func TestFleetEngineAway(t *testing.T) {
 	if got := a.sends(t, me, password); !strings.HasPrefix(got, "250") {
 		t.Fatal(got)
 	}
+	ready := func(s *fleetServer) int {
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		return w.Code
+	}
+	eventually(t, "both are ready", func() bool { return ready(a) == 200 && ready(b) == 200 })
 	f.engine.Fail(errors.New("no route to host"))
 	if got := b.sends(t, me, password); !strings.HasPrefix(got, "250") {
 		t.Errorf("an account not used here before: %s", got)
@@ -266,9 +273,32 @@ func TestFleetEngineAway(t *testing.T) {
 	if got := late.Snapshot(); got.State != api.Starting || got.Fleet.Problem == nil || got.Fleet.Problem.Cure.IsZero() {
 		t.Errorf("%s, %+v", got.State, got.Fleet)
 	}
+	if ready(late) != 503 || ready(b) != 200 {
+		t.Errorf("/readyz of one that has just started: %d; of another: %d", ready(late), ready(b))
+	}
 	f.engine.Fail(nil)
+	eventually(t, "it is ready", func() bool { return ready(late) == 200 })
 	eventually(t, "it sends", func() bool { return strings.HasPrefix(late.sends(t, me, password), "250") })
 	eventually(t, "all is well", func() bool { return b.Snapshot().Fleet.Problem == nil && late.Snapshot().State == api.Serving })
+}
+
+// Between the arrival of the records and that of their accounts, every account was one that does not exist, and its
+// mail program asked for a password.
+func TestFleetAccountsArrive(t *testing.T) {
+	f := newFleetRig(t, 1, providertest.Options{})
+	f.provide(f.servers[0], me)
+	f.engine.Fail(errors.New("no route to host"))
+	late := f.open("late")
+	t.Cleanup(func() { late.stop(t) })
+	f.engine.Fail(nil)
+	<-late.store.Loaded()
+	late.preload(t.Context())
+	if len(late.Accounts()) != 0 || late.hall.Unready() == nil || late.loaded.Load() {
+		t.Errorf("accounts: %v; ready: %v", late.Accounts(), late.hall.Unready() == nil)
+	}
+	if err := late.takeShared(t.Context()); err != nil || len(late.Accounts()) != 1 || late.hall.Unready() != nil || !late.loaded.Load() {
+		t.Errorf("afterwards: %v, %v, %v", late.Accounts(), late.hall.Unready(), err)
+	}
 }
 
 // A wrong passphrase ends the program with a sentence.

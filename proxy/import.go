@@ -146,7 +146,7 @@ func (s *Server) take(ctx context.Context, found config.Imported) (api.ImportRep
 	if err != nil {
 		return report, err
 	}
-	s.hall.Preload(ctx)
+	s.preload(ctx)
 	return report, nil
 }
 

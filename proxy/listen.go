@@ -23,14 +23,16 @@ type listener struct {
 	asked       api.Listener // as configured
 	implicitTLS atomic.Bool
 	rejecting   atomic.Int64
+	headers     headers // of the connections from balancers
 
 	mu      sync.Mutex // guards what follows
 	closed  bool       // no more rejects
 	rejects sync.WaitGroup
 }
 
-// accept returns the next client that can be served, or the error with which the listener ended.
-func (l *listener) accept() (*mailbox.Client, error) {
+// accept returns the next client that can be served, or the error with which the listener ended. Clients of
+// balancers go to relayed instead, each when its header has come: nobody waits for it here.
+func (l *listener) accept(relayed func(*mailbox.Client)) (*mailbox.Client, error) {
 	delay := 5 * time.Millisecond
 	for {
 		tcp, err := l.Listener.Accept()
@@ -46,19 +48,35 @@ func (l *listener) accept() (*mailbox.Client, error) {
 			continue
 		}
 		delay = 5 * time.Millisecond
-		if c := l.srv.hall.Admit(tcp, l.asked.Protocol, l.implicitTLS.Load()); c != nil {
+		if l.srv.fromBalancer(tcp) {
+			l.introduce(tcp, relayed)
+		} else if c := l.admit(tcp); c != nil {
 			return c, nil
 		}
-		l.reject(tcp)
 	}
+}
+
+// admit counts a connection in, or tells its program why not.
+func (l *listener) admit(tcp net.Conn) *mailbox.Client {
+	c := l.srv.hall.Admit(tcp, l.asked.Protocol, l.implicitTLS.Load())
+	if c == nil {
+		words := "Waxseal is shutting down; try again later"
+		if !l.srv.hall.Stopping() {
+			words = fmt.Sprintf("Waxseal has reached its limit of %d connections; try again later", l.srv.hall.Capacity())
+		}
+		l.reject(tcp, words)
+	}
+	return c
 }
 
 // serve has clients served until the listener is closed.
 func (l *listener) serve() {
+	end := l.headers.begin(l.srv.hall.Serving())
+	defer end()
 	var err error
 	switch l.asked.Protocol {
 	case api.SMTP:
-		err = l.srv.smtp.Serve(l.Listener, l.accept)
+		err = l.serveSMTP()
 	case api.IMAP:
 		err = l.serveEach(l.srv.imap.Serve)
 	case api.POP:
@@ -74,11 +92,7 @@ func (l *listener) serve() {
 
 // serveEach serves each client on a goroutine of its own, until the listener is closed.
 func (l *listener) serveEach(serve func(*mailbox.Client)) error {
-	for {
-		c, err := l.accept()
-		if err != nil {
-			return err
-		}
+	start := func(c *mailbox.Client) {
 		go func() { // the hall waits for its end
 			defer func() {
 				if r := recover(); r != nil {
@@ -89,6 +103,40 @@ func (l *listener) serveEach(serve func(*mailbox.Client)) error {
 			serve(c)
 		}()
 	}
+	for {
+		c, err := l.accept(start)
+		if err != nil {
+			return err
+		}
+		start(c)
+	}
+}
+
+// serveSMTP has go-smtp serve each client, until the listener is closed. It takes one after the other, so
+// balancers' clients, whose headers come when they come, have an entrance of their own.
+func (l *listener) serveSMTP() error {
+	clients := make(chan *mailbox.Client)
+	var entrance sync.WaitGroup
+	open := sync.OnceFunc(func() {
+		entrance.Go(func() {
+			l.srv.smtp.Serve(l.Listener, func() (*mailbox.Client, error) {
+				if c, ok := <-clients; ok {
+					return c, nil
+				}
+				return nil, net.ErrClosed
+			})
+		})
+	})
+	err := l.srv.smtp.Serve(l.Listener, func() (*mailbox.Client, error) {
+		return l.accept(func(c *mailbox.Client) {
+			open()
+			clients <- c
+		})
+	})
+	l.headers.end()
+	close(clients)
+	entrance.Wait()
+	return err
 }
 
 func (l *listener) status() api.Listener {
@@ -105,13 +153,8 @@ func (l *listener) Close() error {
 	return err
 }
 
-// reject says that there are too many connections, or that the server stops, and closes, without
-// holding up clients that may come in.
-func (l *listener) reject(tcp net.Conn) {
-	words := "Waxseal is shutting down; try again later"
-	if !l.srv.hall.Stopping() {
-		words = fmt.Sprintf("Waxseal has reached its limit of %d connections; try again later", l.srv.hall.Capacity())
-	}
+// reject says why nobody is served and closes, without holding up clients that may come in.
+func (l *listener) reject(tcp net.Conn, words string) {
 	words = goodbye[l.asked.Protocol] + words
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,7 +170,7 @@ func (l *listener) reject(tcp net.Conn) {
 		defer tcp.Close()
 		tcp.SetDeadline(time.Now().Add(mailbox.LastWords))
 		if l.implicitTLS.Load() {
-			tcp = tls.Server(tcp, l.srv.hall.TLS)
+			tcp = tls.Server(tcp, l.srv.hall.TLSFor(tcp))
 		}
 		io.WriteString(tcp, words+"\r\n")
 	})

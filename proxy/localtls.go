@@ -37,6 +37,17 @@ func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	return s.localCertificate()
 }
 
+// relayedCertificate is the certificate for a client of a balancer, which is on another computer even where
+// the balancer is on this one.
+func (s *Server) relayedCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if files := s.cert.own.Load(); files != nil {
+		if cert := files.Get(s.opts.Now()); cert != nil {
+			return cert, nil
+		}
+	}
+	return s.localCertificate()
+}
+
 // ownCertificate is the certificate of [tls], nil if there is none or if the client does not want it:
 // programs on this computer that connect to localhost or 127.0.0.1 trust the one made for those.
 func (s *Server) ownCertificate(hello *tls.ClientHelloInfo) *tls.Certificate {

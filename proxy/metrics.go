@@ -1,13 +1,9 @@
 package proxy
 
 import (
-	"net"
-	"net/http"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waxseal/waxseal/keystore/shared"
 	"github.com/waxseal/waxseal/proxy/api"
@@ -17,6 +13,7 @@ import (
 )
 
 var (
+	descInstance    = prometheus.NewDesc("waxseal_instance_info", "1, with the name of this machine among several.", []string{"name"}, nil)
 	descConnections = prometheus.NewDesc("waxseal_smtp_connections_active", "Open connections of mail programs.", nil, nil)
 	descMessages    = prometheus.NewDesc("waxseal_concurrent_messages", "Messages in flight, from MAIL to the final reply.", nil, nil)
 	descUpstream    = prometheus.NewDesc("waxseal_upstream_connections", "Connections to providers, by state.", []string{"state"}, nil)
@@ -39,7 +36,7 @@ var (
 type collector struct{ s *Server }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descConnections, descMessages, descUpstream, descTotals, descRefreshes, descBreaker, descTransitions, descAuth,
+	for _, d := range []*prometheus.Desc{descInstance, descConnections, descMessages, descUpstream, descTotals, descRefreshes, descBreaker, descTransitions, descAuth,
 		descReadConns, descReadActive, descReadSpares, descReadLogins, descReadEnded, descReadBytes} {
 		ch <- d
 	}
@@ -60,6 +57,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
 	st := c.s.hall.Stats
+	gauge(descInstance, 1, c.s.opts.Instance)
 	gauge(descConnections, st.Clients.Of(api.SMTP).Load())
 	gauge(descMessages, st.Messages.Load())
 	gauge(descUpstream, st.Upstream.Dialling.Load(), "dialling")
@@ -141,61 +139,6 @@ func breakersByHost(lists ...[]breaker.Status) map[string]breaker.Status {
 		hosts[host] = breaker.Status{State: max(was.State, b.State), Transitions: was.Transitions + b.Transitions}
 	}
 	return hosts
-}
-
-// Handler serves /metrics, /healthz (the process answers) and /readyz (the server accepts
-// mail and can read its keystore). It answers no page of another site, neither under
-// another name that resolves to this machine nor by a cross-site request.
-func (s *Server) Handler() http.Handler {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answerText(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		switch ks := s.keystoreStatus(); {
-		case s.state() != api.Serving:
-			answerText(w, http.StatusServiceUnavailable, string(s.state()))
-		case ks.Problem != nil:
-			answerText(w, http.StatusServiceUnavailable, "keystore: "+ks.Problem.Summary())
-		default:
-			answerText(w, http.StatusOK, "ok")
-		}
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Browsers say where a request comes from (Fetch Metadata); "none" is a person's own.
-		site := r.Header.Get("Sec-Fetch-Site")
-		switch {
-		case !s.ownHost(r.Host):
-			answerText(w, http.StatusMisdirectedRequest, "use the address in `metrics`")
-			return
-		case site == "cross-site" || site == "same-site":
-			answerText(w, http.StatusForbidden, "pages of other sites may not read this")
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
-}
-
-// ownHost accepts IP addresses, localhost and the configured name. This stops DNS
-// rebinding, in which the attacker's page keeps its own name. Metrics that are open to the
-// network on every address, as in a container, accept any name: nobody here knows their
-// names, and an attacker needs no page to read them.
-func (s *Server) ownHost(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
-	configured, _, _ := net.SplitHostPort(s.config().Metrics)
-	everywhere := configured == "" || net.ParseIP(configured).IsUnspecified()
-	return host != "" && (everywhere || host == "localhost" || host == configured || net.ParseIP(host) != nil)
-}
-
-func answerText(w http.ResponseWriter, code int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(code)
-	w.Write([]byte(text + "\n"))
 }
 
 func (s *Server) keystoreStatus() api.KeystoreStatus {

@@ -142,7 +142,7 @@ func (s *Server) watchKeystore(ctx context.Context) {
 
 // readAgain reads the secrets of the accounts that could not be used without them.
 func (s *Server) readAgain(ctx context.Context) {
-	s.hall.Preload(ctx)
+	s.preload(ctx)
 	for _, b := range s.hall.Mailboxes() {
 		if st := s.stateOf(b); st == api.KeystoreLocked || st == api.KeystoreFailed {
 			_, err := tokenCheck(b)(ctx)

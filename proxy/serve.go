@@ -22,7 +22,7 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 	}
 	background, cancel := context.WithCancel(s.hall.Hard())
 	defer cancel()
-	s.wg.Go(func() { s.hall.Preload(background) })
+	s.wg.Go(func() { s.preload(background) })
 	s.wg.Go(func() { s.watchKeystore(background) })
 	var broken <-chan struct{}
 	if s.shared != nil {
@@ -63,6 +63,7 @@ func (s *Server) listen() error {
 	}
 	s.edit.Lock()
 	defer s.edit.Unlock()
+	s.warnAboutBalancers()
 	p, err := s.planListening(*s.config())
 	if err != nil {
 		return err

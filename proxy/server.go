@@ -47,6 +47,7 @@ type Options struct {
 	LogFile    string           // the file of Log, to show to people; "" if there is none
 	LastCrash  string           // the report of a crash, to show to people; "" if there is none
 	Version    string
+	Instance   string // this machine's name among several that share accounts
 	UpdateKey  string // with which the feed of releases is signed, see package updates; "" never asks for it
 
 	// Now returns the time; nil means time.Now. It is used where the wall clock counts:
@@ -72,7 +73,8 @@ type Server struct {
 	secrets *keystore.Store
 	shared  *shared.Store // what several machines share; nil if this one is alone
 
-	sharedNews chan struct{} // capacity 1: accounts or providers there have changed
+	sharedNews  chan struct{} // capacity 1: accounts or providers there have changed
+	sharedTaken atomic.Bool   // the accounts there are in effect here
 
 	hall           *mailbox.Hall // what the sessions share
 	smtp           *smtpd.Server
@@ -85,6 +87,9 @@ type Server struct {
 
 	ages    *ages // when consents were last used
 	history *history.Log
+
+	introducing atomic.Int64      // connections whose balancer's header is being read
+	headerless  mailbox.PerMinute // limits log lines about those without one
 
 	signIns   signin.Desk
 	latePages *oauth.LatePages
@@ -99,6 +104,10 @@ type Server struct {
 	retired  []*mailbox.Mailbox // their last messages may still be in flight
 
 	cert certificate
+
+	loaded atomic.Bool // the accounts' secrets could be read, once
+
+	draining atomic.Bool // see Drain
 
 	portTaken  atomic.Pointer[api.PortTakenError] // what listenPatiently waits for; nil if it does not
 	configured chan struct{}                      // capacity 1: tells it to try again
@@ -135,6 +144,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.watch.Now = o.Now
 	var err error
+	s.sharedTaken.Store(s.shared != nil && s.shared.IsLoaded())
 	if o.Config, err = s.withShared(o.Config); err != nil {
 		return nil, err
 	}
@@ -143,6 +153,7 @@ func New(o Options) (*Server, error) {
 	s.hall.Log, s.hall.Secrets, s.hall.Config, s.hall.Shared, s.hall.Unready = o.Log, o.Secrets, s.config, s.shared, s.unready
 	s.hall.IdleTimeout = time.Duration(o.Config.IdleTimeout)
 	s.hall.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
+	s.hall.Relayed = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.relayedCertificate}
 	if files := o.Config.TLS; files.Certificate != "" {
 		s.cert.own.Store(&localtls.Files{Certificate: files.Certificate, Key: files.Key, Log: s.log})
 	}

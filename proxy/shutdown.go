@@ -8,10 +8,25 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/waxseal/waxseal/proxy/api"
 )
 
 // killTimeout is for connections that were cut off. Whatever holds one longer is not waited for.
 const killTimeout = 5 * time.Second
+
+// Drain begins a stop: /readyz asks balancers to send connections elsewhere, and everything else goes on,
+// new connections included. It returns how long to wait before Shutdown, 0 if there is nothing to wait for.
+func (s *Server) Drain() (delay time.Duration) {
+	delay = time.Duration(s.config().DrainDelay)
+	if delay <= 0 || s.state() != api.Serving { // nobody sends connections to one that is not ready
+		return 0
+	}
+	s.draining.Store(true)
+	s.log.Info("draining: /readyz says no, and everything else goes on", "drain_delay", delay.String())
+	s.hall.Changed.Wake()
+	return delay
+}
 
 // Shutdown stops accepting, tells idle clients 421, lets messages in progress finish, stores what must
 // be stored and closes the connections to providers. When ctx ends first, what is left is cut off and

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -227,28 +228,54 @@ func TestNoNetwork(t *testing.T) {
 	}
 }
 
-// TestReadyz: the server is not ready while it cannot read its keystore. It says why without
-// saying where the secrets are.
+// TestReadyz: the server is ready once it has read its accounts, and stays so while its keystore fails: the
+// last call's error was reported until somebody logged in, and a shared keystore's outage took all machines
+// away.
 func TestReadyz(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	ask := func() string {
-		w := httptest.NewRecorder()
-		r.server.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://127.0.0.1/readyz", nil))
-		return fmt.Sprint(w.Code, " ", w.Body)
-	}
-	if got := ask(); got != "200 ok\n" {
-		t.Errorf("at first: %q", got)
+	cfg, err := config.Load(r.config)
+	if err != nil {
+		t.Fatal(err)
 	}
 	r.secrets.Fail(keystore.ErrLocked)
-	r.secrets.Get(t.Context(), "any")
-	if got := ask(); got != "503 keystore: the keychain is locked\n" {
+	s, err := New(Options{Config: cfg, Secrets: r.secrets}) // as after a start
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := func() string {
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://127.0.0.1/readyz", nil))
+		return fmt.Sprint(w.Code, " ", w.Body)
+	}
+	if got := ready(); got != "503 starting\n" {
+		t.Errorf("before it listens: %q", got)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(context.Background()) }()
+	<-s.Ready()
+	if got := ready(); got != "503 starting: the accounts have not been read from the keystore yet\n" {
 		t.Errorf("with a locked keychain: %q", got)
 	}
 	r.secrets.Fail(nil)
-	r.secrets.Get(t.Context(), "any")
-	if got := ask(); got != "200 ok\n" {
+	s.readAgain(t.Context())
+	if got := ready(); got != "200 ok\n" {
 		t.Errorf("unlocked: %q", got)
 	}
+	r.secrets.Fail(keystore.ErrLocked)
+	if _, err := r.secrets.Get(t.Context(), "any"); err == nil || s.keystoreStatus().Problem == nil {
+		t.Error("the keystore works")
+	}
+	if got := ready(); got != "200 ok\n" {
+		t.Errorf("in an outage: %q", got)
+	}
+	r.secrets.Fail(nil)
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := ready(); got != "503 stopping\n" {
+		t.Errorf("after the stop: %q", got)
+	}
+	<-served
 }
 
 // An account without a local password was answered in other words than one that does not

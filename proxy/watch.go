@@ -18,7 +18,7 @@ func (s *Server) Snapshot() api.Snapshot {
 	listeners, metrics := s.listensOn()
 	boxes, now := s.hall.Mailboxes(), time.Now()
 	snap := api.Snapshot{
-		Version: s.opts.Version, PID: os.Getpid(), Started: s.started, State: state,
+		Version: s.opts.Version, Instance: s.opts.Instance, PID: os.Getpid(), Started: s.started, State: state,
 		Listeners: listeners, Metrics: metrics, PortTaken: s.portTaken.Load(), Update: s.updates.Newer(),
 		Connections: s.hall.Stats.Clients.Of(api.SMTP).Load(), Clients: s.hall.Stats.Connections.Load(), Messages: s.hall.Stats.Messages.Load(),
 		Upstream: api.UpstreamGauges{
@@ -53,6 +53,9 @@ func (s *Server) state() api.ServerState {
 	}
 	if !s.isServing() || s.unready() != nil {
 		return api.Starting
+	}
+	if s.draining.Load() {
+		return api.Draining
 	}
 	if s.hall.Paused() {
 		return api.Paused

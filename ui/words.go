@@ -73,7 +73,7 @@ func headline(v view) (title string, m mood) {
 		return tr("Not accepting mail"), bad
 	case s.State == api.Starting:
 		return tr("Starting…"), calm
-	case s.State == api.Stopping:
+	case s.State == api.Draining, s.State == api.Stopping:
 		return tr("Stopping…"), calm
 	case s.Keystore.Problem != nil:
 		return phrase(say(s.Keystore.Problem.What)), bad

@@ -127,6 +127,10 @@ func (r *release) documents(t *tree, name, format string) {
 	for _, page := range pages {
 		t.copy(doc+page, page)
 	}
+	examples, _ := filepath.Glob("docs/*.cfg")
+	for _, example := range examples {
+		t.copy(doc+example, example)
+	}
 	pictures, _ := filepath.Glob("docs/img/*")
 	for _, picture := range pictures {
 		t.copy(doc+picture, picture)

@@ -118,7 +118,11 @@ func (m *Main) connectHere(ctx context.Context, c *connection, secrets bool) err
 		}
 	}
 	c.close = append(c.close, func() { store.Close() })
-	server, err := proxy.New(m.options(path, c.cfg, store, log))
+	o, err := m.options(path, c.cfg, store, log)
+	if err != nil {
+		return err
+	}
+	server, err := proxy.New(o)
 	if err != nil {
 		return err
 	}

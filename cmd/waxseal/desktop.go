@@ -91,7 +91,10 @@ func (m *Main) tray(ctx context.Context, hidden bool) (begun bool, err error) {
 		secrets = keystore.Unavailable(kind, err, cureOf(err))
 	}
 	defer secrets.Close()
-	o := m.options(path, cfg, secrets, log)
+	o, err := m.options(path, cfg, secrets, log)
+	if err != nil {
+		return false, err
+	}
 	o.LogLevel, o.WaitForPort = level, true
 	server, err := proxy.New(o)
 	if err != nil {

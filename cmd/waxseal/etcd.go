@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -14,10 +12,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-const (
-	etcdPasswordEnv = "WAXSEAL_ETCD_PASSWORD" // #nosec G101 -- a name
-	instanceEnv     = "WAXSEAL_INSTANCE"
-)
+const etcdPasswordEnv = "WAXSEAL_ETCD_PASSWORD" // #nosec G101 -- a name
 
 // etcdPatience is how long a start waits for the records in etcd. A server then goes on without them, and has
 // mail programs try again later; a command fails.
@@ -30,12 +25,16 @@ func (m *Main) openEtcd(configPath string, cfg config.Config, passphrase string,
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	instance, err := m.instance()
+	if err != nil {
+		return nil, err
+	}
 	engine, err := newEtcd(cfg.Etcd, m.etcdPassword)
 	if err != nil {
 		return nil, err
 	}
 	store := shared.Open(shared.Options{
-		Engine: engine, Passphrase: passphrase, Instance: m.instance(), Version: versionText(),
+		Engine: engine, Passphrase: passphrase, Instance: instance, Version: versionText(),
 		Folder: filepath.Dir(configPath), Log: log, Passing: passing,
 	})
 	patience, cancel := context.WithTimeout(context.Background(), etcdPatience)
@@ -55,10 +54,4 @@ func (m *Main) openEtcd(configPath string, cfg config.Config, passphrase string,
 	}
 	store.Close()
 	return nil, err
-}
-
-// instance is this machine's name among others.
-func (m *Main) instance() string {
-	host, _ := os.Hostname()
-	return cmp.Or(m.Getenv(instanceEnv), host, "waxseal")
 }

@@ -11,7 +11,7 @@ import (
 // below the command, and no package that knows its users.
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	base := []string{"keystore", "keystore/safeio", "keystore/seal", "keystore/shared", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
+	base := []string{"keystore", "keystore/safeio", "keystore/seal", "keystore/shared", "proxy/balancer", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
 	account := append([]string{"proxy/api", "proxy/config", "proxy/dial", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/machine",
 		"proxy/oauth", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...) // an account at work
 	session := append([]string{"proxy/mailbox", "proxy/prelogin", "proxy/splice"}, account...)
@@ -24,6 +24,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"keystore/etcd":      {"keystore", "keystore/safeio", "keystore/seal", "keystore/shared"},
 		"assets":             {},
 		"proxy/api":          {},
+		"proxy/balancer":     {},
 		"proxy/breaker":      {},
 		"proxy/dialogue":     {},
 		"proxy/envelope":     {},

@@ -36,9 +36,14 @@ func (m *Main) openLog(level *slog.LevelVar) (log *slog.Logger, done func(), err
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if m.flags.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(to, options)), done, nil
+		log = slog.New(slog.NewJSONHandler(to, options))
+	} else {
+		log = slog.New(slog.NewTextHandler(to, options))
 	}
-	return slog.New(slog.NewTextHandler(to, options)), done, nil
+	if name := m.Getenv(instanceEnv); name != "" { // where the logs of several machines come together
+		log = log.With("instance", name)
+	}
+	return log, done, nil
 }
 
 // openLogFile opens a log file with rotation. The rotation itself opens the file at the first

@@ -149,7 +149,7 @@ func TestPrintStatus(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	var out bytes.Buffer
 	printStatus(&out, api.Snapshot{
-		Version: "v1", PID: 7, Started: now.Add(-time.Hour), State: "serving", Metrics: "127.0.0.1:9587",
+		Version: "v1", Instance: "mail-1", PID: 7, Started: now.Add(-time.Hour), State: "serving", Metrics: "127.0.0.1:9587",
 		Listeners:   []api.Listener{{Address: "127.0.0.1:1587"}, {Address: "127.0.0.1:1465", TLS: true}},
 		Connections: 5, Messages: 1, Totals: map[api.Result]int64{"sent": 9, "refused": 2}, Refused: 3, AuthFailures: 4,
 		Upstream: api.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
@@ -159,6 +159,7 @@ func TestPrintStatus(t *testing.T) {
 	}, now)
 	want := `waxseal        serving, version v1, process 7, for 1 h
 mail programs  127.0.0.1:1587 (STARTTLS), 127.0.0.1:1465 (TLS)
+instance       mail-1
 metrics        http://127.0.0.1:9587/metrics
 keystore       system: the keychain is locked; unlock it
 connections    5 (3 refused over a limit, 4 failed logins)

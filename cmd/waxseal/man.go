@@ -132,6 +132,7 @@ var manualSections = []struct{ title, text string }{
 		keystoreFileEnv, "The encrypted file of the keystore `file` (default: secrets.age beside the configuration).",
 		passphraseFileEnv, "A file with the passphrase of the encrypted file. With systemd, use a credential.",
 		passphraseEnv, "That passphrase itself. A file is safer.",
+		instanceEnv, "The name of this machine in status, metrics and log (default: the host's name, and none in the log).",
 		"NO_COLOR", "If it is set, nothing is coloured.",
 	)},
 	{"FILES", terms(

@@ -141,7 +141,7 @@ func start(ts *testscript.TestScript, args ...string) *served {
 	s.cmd = exec.Command(lookPath(ts, "waxseal"), args...)
 	s.cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"PATH", "HOME", "USERPROFILE", "TMPDIR", "SystemRoot", "WAXSEAL_CONFIG", "WAXSEAL_KEYSTORE",
-		"WAXSEAL_KEYSTORE_FILE", "WAXSEAL_KEYSTORE_PASSPHRASE", "WAXSEAL_KEYSTORE_PASSPHRASE_FILE", "GOCOVERDIR"} {
+		"WAXSEAL_KEYSTORE_FILE", "WAXSEAL_KEYSTORE_PASSPHRASE", "WAXSEAL_KEYSTORE_PASSPHRASE_FILE", "WAXSEAL_INSTANCE", "GOCOVERDIR"} {
 		s.cmd.Env = append(s.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	s.cmd.Stdout, s.cmd.Stderr = s, s

@@ -14,7 +14,9 @@ func (m *Main) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run without a window",
 		Long: `Run without a window until SIGINT or SIGTERM. Messages in progress are finished
-first, for at most shutdown_timeout; a second signal stops Waxseal at once. SIGHUP
+first, for at most shutdown_timeout; a second signal stops Waxseal at once. With
+drain_delay, SIGTERM first lets /readyz say no for that long, and a second signal
+ends the delay. SIGHUP
 or ` + "`waxseal reload`" + ` reloads the configuration.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return m.serve(cmd.Context()) },
@@ -43,7 +45,10 @@ func (m *Main) serve(ctx context.Context) error {
 		return err
 	}
 	defer secrets.Close()
-	o := m.options(path, cfg, secrets, log)
+	o, err := m.options(path, cfg, secrets, log)
+	if err != nil {
+		return err
+	}
 	o.LogLevel = level
 	server, err := proxy.New(o)
 	if err != nil {

@@ -67,10 +67,14 @@ func (m *Main) openKeystore(configPath string, cfg config.Config, log *slog.Logg
 }
 
 // options are a server's options, with an open keystore.
-func (m *Main) options(configPath string, cfg config.Config, secrets *keystore.Store, log *slog.Logger) proxy.Options {
+func (m *Main) options(configPath string, cfg config.Config, secrets *keystore.Store, log *slog.Logger) (proxy.Options, error) {
+	instance, err := m.instance()
+	if err != nil {
+		return proxy.Options{}, err
+	}
 	warnAbout(secrets, log)
 	return proxy.Options{
-		Config: cfg, ConfigPath: configPath, Secrets: secrets, Log: log, Version: versionText(), UpdateKey: updateKey,
+		Config: cfg, ConfigPath: configPath, Secrets: secrets, Log: log, Version: versionText(), UpdateKey: updateKey, Instance: instance,
 		OpenKeystore: func(kind string) (*keystore.Store, error) {
 			store, err := m.openKind(configPath, cfg, kind, log, true)
 			if err == nil {
@@ -80,7 +84,7 @@ func (m *Main) options(configPath string, cfg config.Config, secrets *keystore.S
 		},
 		KeystoreFixed: cmp.Or(m.flags.keystore, m.Getenv(keystoreEnv)) != "",
 		LogFile:       m.logFile(), LastCrash: lastCrash(m.crashReport(configPath)),
-	}
+	}, nil
 }
 
 // warnAbout logs what is wrong with a keystore although it works.

@@ -77,6 +77,9 @@ func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 		{"waxseal", fmt.Sprintf("%s, version %s, process %d, for %s", s.State, s.Version, s.PID, rough(now.Sub(s.Started)))},
 		{"mail programs", addresses(s)},
 	}
+	if s.Instance != "" {
+		rows = append(rows, []string{"instance", s.Instance})
+	}
 	if s.Update != nil {
 		rows = append(rows, []string{"update", updateText(s.Update)})
 	}

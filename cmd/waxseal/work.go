@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/api"
@@ -32,7 +34,8 @@ type work struct {
 }
 
 // run serves until a signal or ready asks it to end, lets the messages in progress finish, and
-// returns. A second signal makes it return at once.
+// returns. A second signal makes it return at once; after a SIGTERM with drain_delay, the second ends
+// that delay and the third makes it return at once.
 //
 // SIGINT and SIGTERM end it. On Windows, closing the console arrives as SIGTERM; logging off,
 // shutting down and taskkill arrive through relayCloses; and the system kills a program that has
@@ -73,6 +76,7 @@ func (w work) run(ctx context.Context) error {
 		stop()
 		return awaitEnd(served, ends, closed)
 	}
+	var drained <-chan time.Time // nil: no delay has begun
 	for {
 		select {
 		case err := <-served: // a port is taken, for example
@@ -90,6 +94,14 @@ func (w work) run(ctx context.Context) error {
 			return finish(errors.Join(err, end(false)))
 		case s := <-ends:
 			w.log.Info("shutting down", "signal", s.String())
+			if drained == nil && drains(s) {
+				if delay := w.server.Drain(); delay > 0 {
+					drained = time.After(delay)
+					continue
+				}
+			}
+			return finish(end(false))
+		case <-drained:
 			return finish(end(false))
 		case <-closes:
 			w.log.Info("shutting down", "signal", "close")
@@ -99,6 +111,10 @@ func (w work) run(ctx context.Context) error {
 		}
 	}
 }
+
+// drains reports whether a signal waits for balancers: whoever presses Ctrl-C is a person, and on Windows
+// SIGTERM says that the console closes and takes the program with it.
+func drains(s os.Signal) bool { return s == syscall.SIGTERM && runtime.GOOS != "windows" }
 
 // awaitEnd waits for a server that was told to stop. A signal meanwhile ends it at once. After a
 // close, SIGTERM is not a second request: it says that the console closes together with the

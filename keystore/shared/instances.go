@@ -95,14 +95,14 @@ func (s *Store) beat() {
 		if err == nil {
 			if was.Process != "" && was.Process != me.Process && was.Started.After(me.Started) && !told {
 				told = true
-				s.log.Error("another machine has the same name; give each its own with WAXSEAL_INSTANCE", "instance", me.Name)
+				s.log.Error("another machine has the same name; give each its own with WAXSEAL_INSTANCE", "name", me.Name)
 			}
 			ctx, cancel := context.WithTimeout(s.life, beatEvery)
 			_, err = s.Save(ctx, key, me, revision)
 			cancel()
 		}
 		if errors.Is(err, ErrChanged) {
-			s.log.Debug("the record of this machine was changed by another", "instance", me.Name)
+			s.log.Debug("the record of this machine was changed by another", "name", me.Name)
 		}
 		s.bury()
 		select {

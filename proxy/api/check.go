@@ -9,6 +9,7 @@ const (
 	CheckKeystore     = "keystore"
 	CheckPorts        = "ports"
 	CheckCertificate  = "certificate" // of the configuration's [tls]
+	CheckBalancers    = "balancers"   // of the configuration's [proxy_protocol]
 	CheckCrashes      = "crashes"
 	CheckAccounts     = "accounts"
 	CheckReach        = "reach"          // the connection to a server; Subject is host:port
@@ -25,7 +26,7 @@ const (
 
 // CheckNames are all names of checks.
 var CheckNames = []string{
-	CheckVersion, CheckConfig, CheckKeystore, CheckPorts, CheckCertificate, CheckCrashes, CheckAccounts, CheckReach,
+	CheckVersion, CheckConfig, CheckKeystore, CheckPorts, CheckCertificate, CheckBalancers, CheckCrashes, CheckAccounts, CheckReach,
 	CheckRegistration, CheckPassword, CheckConsent, CheckToken, CheckLogin, CheckRecipient, CheckMessage, CheckFolders, CheckMaildrop,
 }
 
@@ -51,6 +52,7 @@ func (c Check) Title() Text {
 		CheckKeystore:     Say("Keystore"),
 		CheckPorts:        Say("Ports"),
 		CheckCertificate:  Say("Certificate"),
+		CheckBalancers:    Say("Load balancers"),
 		CheckCrashes:      Say("Crash reports"),
 		CheckAccounts:     Say("Accounts"),
 		CheckReach:        Say("Connection"),

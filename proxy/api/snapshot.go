@@ -7,6 +7,7 @@ import "time"
 // secret.
 type Snapshot struct {
 	Version   string      `json:"version"`
+	Instance  string      `json:"instance,omitempty"` // the machine's name among several
 	PID       int         `json:"pid"`
 	Started   time.Time   `json:"started"`
 	State     ServerState `json:"state"`
@@ -52,6 +53,7 @@ const (
 	Starting ServerState = "starting"
 	Serving  ServerState = "serving"
 	Paused   ServerState = "paused"
+	Draining ServerState = "draining" // serves as before, but wants no more connections; see proxy.Server.Drain
 	Stopping ServerState = "stopping"
 )
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/balancer"
 )
 
 // Config is the configuration file, in TOML. [Default] has the values of the keys that
@@ -68,12 +69,19 @@ type Config struct {
 	// providers.
 	Etcd Etcd `toml:"etcd,omitempty"`
 
+	// ProxyProtocol names the load balancers in front of this server.
+	ProxyProtocol ProxyProtocol `toml:"proxy_protocol,omitempty"`
+
 	// Of mail programs, in total and for each account; 0 means the default.
 	MaxConnections           int `toml:"max_connections"`
 	MaxConnectionsPerAccount int `toml:"max_connections_per_account"`
 
 	IdleTimeout     Duration `toml:"idle_timeout"`     // after this, silent clients are disconnected; 0 means the default
 	ShutdownTimeout Duration `toml:"shutdown_timeout"` // how long messages in progress may take to finish; 0 means the default
+
+	// DrainDelay is how long the server goes on after SIGTERM while /readyz already says no, so that
+	// balancers stop sending connections before the listeners close.
+	DrainDelay Duration `toml:"drain_delay,omitempty"`
 
 	Providers []Provider    `toml:"provider,omitempty"` // only those of the file; see Config.Catalogue
 	Accounts  []api.Account `toml:"account,omitempty"`
@@ -95,6 +103,20 @@ type Etcd struct {
 	CertFile  string   `toml:"cert_file,omitempty"` // PEM; this machine's certificate
 	KeyFile   string   `toml:"key_file,omitempty"`
 	User      string   `toml:"user,omitempty"` // its password is in the environment
+}
+
+// ProxyProtocol says whose word about clients is believed.
+type ProxyProtocol struct {
+	// From are the addresses or networks of the load balancers. Connections from there must begin with a
+	// header of the PROXY protocol, version 1 or 2, for every protocol and before TLS; headers from
+	// elsewhere mean nothing.
+	From []string `toml:"from,omitempty"`
+}
+
+// Balancers are the networks of ProxyProtocol. The configuration must be valid.
+func (c *Config) Balancers() balancer.Networks {
+	networks, _ := balancer.ParseNetworks(c.ProxyProtocol.From)
+	return networks
 }
 
 // Provider describes a mail provider: its OAuth endpoints and its mail servers. An entry of

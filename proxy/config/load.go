@@ -140,7 +140,7 @@ func unknownKey(key toml.Key) string {
 		return text + `; secrets do not belong in this file; use "waxseal account add" or "waxseal account import" instead`
 	case table != "" && slices.Contains(knownKeys(""), name):
 		header := "[[" + table + "]]"
-		if table == "tls" || table == "etcd" {
+		if table == "tls" || table == "etcd" || table == "proxy_protocol" {
 			header = "[" + table + "]"
 		}
 		return fmt.Sprintf("%s in %s; move it above the first [[...]] of the file", text, header)
@@ -220,6 +220,8 @@ func knownKeys(table string) []string {
 		t = reflect.TypeFor[TLS]()
 	case "etcd":
 		t = reflect.TypeFor[Etcd]()
+	case "proxy_protocol":
+		t = reflect.TypeFor[ProxyProtocol]()
 	}
 	var keys []string
 	for f := range t.Fields() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/balancer"
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
 	"github.com/waxseal/waxseal/proxy/upstream"
@@ -57,6 +58,9 @@ func (c Config) problems() []problem {
 	if c.TLS.Certificate == "" != (c.TLS.Key == "") {
 		found = append(found, problem{table: "tls",
 			text: `[tls] needs both certificate and key, like certificate = "fullchain.pem" and key = "privkey.pem"`})
+	}
+	if _, err := balancer.ParseNetworks(c.ProxyProtocol.From); err != nil {
+		found = append(found, problem{table: "proxy_protocol", key: "from", text: fmt.Sprintf("[proxy_protocol] from: %v", err)})
 	}
 	return slices.Concat(found, c.etcdProblems(), c.providerProblems(), c.accountProblems())
 }
@@ -142,6 +146,12 @@ func (c Config) limitProblems() []problem {
 		if d < Duration(10*time.Millisecond) {
 			found = append(found, problem{key: key, text: fmt.Sprintf(`%s is %s, which is too short; write it with its unit, like "5m"`, key, d)})
 		}
+	}
+	switch d := c.DrainDelay; {
+	case d > 0 && c.Metrics == "":
+		found = append(found, problem{key: "drain_delay", text: "drain_delay is set, but metrics is empty, so no load balancer can learn from /readyz that Waxseal stops; set metrics, or remove drain_delay"})
+	case d != 0 && d < Duration(10*time.Millisecond):
+		found = append(found, problem{key: "drain_delay", text: fmt.Sprintf(`drain_delay is %s, which is too short; write it with its unit, like "10s", or "0s" for none`, d)})
 	}
 	slices.SortFunc(found, func(a, b problem) int { return strings.Compare(a.key, b.key) })
 	return found

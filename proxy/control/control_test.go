@@ -161,7 +161,7 @@ func (f *fake) Certificate() (api.Certificate, error) {
 func everything() api.Snapshot {
 	day := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	return api.Snapshot{
-		Version: "1.2.3", PID: 4242, Started: day, State: "serving",
+		Version: "1.2.3", Instance: "mail-1", PID: 4242, Started: day, State: "serving",
 		Listeners: []api.Listener{{Protocol: "smtp", Address: "127.0.0.1:1587"}},
 		Metrics:   "127.0.0.1:9587", Connections: 5, Messages: 2,
 		Upstream: api.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},

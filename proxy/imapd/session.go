@@ -48,7 +48,7 @@ func (s *Server) Serve(c *mailbox.Client) {
 	defer c.Leave()
 	session := &session{srv: s, c: c, log: s.hall.Log.With("session", c.ID)}
 	session.before = prelogin.New(prelogin.Config{
-		TCP: tcp.Direct(c.TCP), TLS: s.hall.TLS, Implicit: c.Implicit, Timeout: s.hall.IdleTimeout, MaxLine: maxLine, Ended: session.ended,
+		TCP: tcp.Direct(c.TCP), TLS: c.TLS(), Implicit: c.Implicit, Timeout: s.hall.IdleTimeout, MaxLine: maxLine, Ended: session.ended,
 	})
 	defer context.AfterFunc(c.Ctx, func() { c.TCP.Close() })() // a dialogue is cut off too
 	c.OnNudge(session.nudge)

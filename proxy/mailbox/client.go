@@ -3,6 +3,7 @@ package mailbox
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/balancer"
 	"github.com/waxseal/waxseal/proxy/localuser"
 )
 
@@ -21,14 +23,16 @@ const LastWords = 2 * time.Second
 type Client struct {
 	ID       string          // of the session, in log and Activity
 	Protocol api.Protocol    //
-	TCP      net.Conn        // as it was accepted, below any TLS
+	TCP      net.Conn        // as it was accepted, below any TLS and behind a balancer's header
+	Addr     net.Addr        // where the mail program is; a balancer may have said so
 	Implicit bool            // it came in on a port for TLS
 	Opened   time.Time       // when it came in
 	Ctx      context.Context // ends with the connection, and with a hard stop
 
-	cancel context.CancelFunc
-	hall   *Hall
-	box    atomic.Pointer[Mailbox] // that it is counted for
+	arrived net.Conn // as Admit got it
+	cancel  context.CancelFunc
+	hall    *Hall
+	box     atomic.Pointer[Mailbox] // that it is counted for
 
 	nudge atomic.Pointer[func()]
 
@@ -40,7 +44,10 @@ type Client struct {
 }
 
 func newClient(h *Hall, tcp net.Conn, p api.Protocol, implicitTLS bool) *Client {
-	c := &Client{ID: h.NewID(), Protocol: p, TCP: tcp, Implicit: implicitTLS, Opened: time.Now(), hall: h}
+	c := &Client{ID: h.NewID(), Protocol: p, TCP: tcp, Addr: tcp.RemoteAddr(), Implicit: implicitTLS, Opened: time.Now(), arrived: tcp, hall: h}
+	if relayed := relayed(tcp); relayed != nil {
+		c.TCP = relayed.Conn
+	}
 	c.Ctx, c.cancel = context.WithCancel(context.WithValue(h.hard, sessionKey{}, c.ID))
 	return c
 }
@@ -110,11 +117,23 @@ func (c *Client) Follow(b *Mailbox) *Mailbox {
 	return next
 }
 
-// Remote reports whether the client is on another machine.
-func (c *Client) Remote() bool { return !IsLoopback(c.TCP.RemoteAddr()) }
+// relayed is a connection as a balancer's, nil if it came directly.
+func relayed(tcp net.Conn) *balancer.Conn {
+	c, _ := tcp.(*balancer.Conn)
+	return c
+}
 
-// Public reports whether what the client sends could be read on a network.
-func (c *Client) Public() bool { return !IsLoopback(c.TCP.LocalAddr()) }
+// Remote reports whether the client is on another machine. Whoever comes through a balancer is, whatever
+// address the balancer names: neither a balancer on this machine nor a header that says 127.0.0.1 makes
+// anybody local.
+func (c *Client) Remote() bool { return relayed(c.arrived) != nil || !IsLoopback(c.Addr) }
+
+// Public reports whether what the client sends could be read on a network. Nobody knows how a balancer got
+// it.
+func (c *Client) Public() bool { return relayed(c.arrived) != nil || !IsLoopback(c.TCP.LocalAddr()) }
+
+// TLS is the certificate's configuration for this client.
+func (c *Client) TLS() *tls.Config { return c.hall.TLSFor(c.arrived) }
 
 // Caller is who a connection counts for: a host, and on this computer its user, as far as the system
 // tells.
@@ -127,15 +146,24 @@ type Caller struct {
 // where it matters: after a wrong password, and when the server is full.
 func callerOf(tcp net.Conn) Caller {
 	who := Caller{host: clientHost(tcp.RemoteAddr())}
+	if relayed(tcp) != nil { // not the user of a balancer on this computer, and never one of its own programs
+		if who.host == localhost {
+			who.host = balancersOwn
+		}
+		return who
+	}
 	if who.host == localhost {
 		who.user = localuser.Of(tcp)
 	}
 	return who
 }
 
+// balancersOwn is the host of whoever a balancer says is on loopback: its own machine's, which may be any.
+const balancersOwn = "loopback of a balancer"
+
 // Caller is callerOf, asked once.
 func (c *Client) Caller() Caller {
-	c.asked.Do(func() { c.who = callerOf(c.TCP) })
+	c.asked.Do(func() { c.who = callerOf(c.arrived) })
 	return c.who
 }
 

@@ -27,6 +27,7 @@ type Hall struct {
 	Unready func() error  // why the accounts are not known yet; nil, or a nil error, when they are
 	History *history.Log
 	TLS     *tls.Config           // of this machine's certificate, for mail programs
+	Relayed *tls.Config           // the same for those behind a balancer; nil: there is no difference
 	Config  func() *config.Config // the current configuration
 
 	IdleTimeout time.Duration // how long a mail program may be silent, and take to log in
@@ -36,8 +37,8 @@ type Hall struct {
 
 	boxes     atomic.Pointer[map[string]*Mailbox] // by folded address; replaced, never changed
 	guesses   guesses
-	full      perMinute // limits log lines about max_connections
-	refusals  perMinute // and those about wrong passwords
+	full      PerMinute // limits log lines about max_connections
+	refusals  PerMinute // and those about wrong passwords
 	strangers strangers
 	nextID    atomic.Uint64
 	paused    atomic.Bool
@@ -92,11 +93,20 @@ func (h *Hall) NewID() string { return strconv.FormatUint(h.nextID.Add(1), 36) }
 // Sessions are how many IDs there have been.
 func (h *Hall) Sessions() uint64 { return h.nextID.Load() }
 
+// TLSFor is the certificate's configuration for a connection that was accepted.
+func (h *Hall) TLSFor(tcp net.Conn) *tls.Config {
+	if relayed(tcp) != nil && h.Relayed != nil {
+		return h.Relayed
+	}
+	return h.TLS
+}
+
 // Admit counts a connection in; nil when there are too many and none of those without a login makes room.
+// A *balancer.Conn counts for its client.
 func (h *Hall) Admit(tcp net.Conn, p api.Protocol, implicitTLS bool) *Client {
 	if limit := h.Capacity(); h.Stats.Connections.Add(1) > limit {
 		h.Stats.Refused.Add(1)
-		if !h.Stopping() && h.full.first() {
+		if !h.Stopping() && h.full.First() {
 			h.Log.Warn("too many connections: closing the oldest without a login, or refusing new ones",
 				"client", tcp.RemoteAddr().String(), "max_connections", limit, "open_files", machine.OpenFiles)
 		}
@@ -175,18 +185,26 @@ const (
 	reservedFiles = MaxRejects + maxLeaving + 64
 )
 
+// MaxHeaders bounds the connections from balancers whose header is being read. They are nobody's yet, so
+// no other limit counts them.
+func MaxHeaders() int { return min(1024, machine.OpenFiles/8) }
+
 // Capacity is how many connections of mail programs there may be: max_connections, or fewer where
 // the system lets this process open fewer files.
 func (h *Hall) Capacity() int64 {
 	cfg := h.Config()
-	if cfg.MaxConnections+reservedFiles < machine.OpenFiles/4 {
+	files := machine.OpenFiles
+	if len(cfg.ProxyProtocol.From) > 0 {
+		files -= MaxHeaders()
+	}
+	if cfg.MaxConnections+reservedFiles < files/4 {
 		return int64(cfg.MaxConnections) // the usual case, without a look at each account
 	}
 	upstream := 0
 	for _, b := range h.Mailboxes() {
 		upstream += b.Provider.MaxConnections
 	}
-	return int64(min(cfg.MaxConnections, room(machine.OpenFiles, upstream)))
+	return int64(min(cfg.MaxConnections, room(files, upstream)))
 }
 
 // room is how many of the files that may be open are left to mail programs' connections when there

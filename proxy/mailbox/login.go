@@ -92,7 +92,7 @@ func (r *Refusal) Told(reply string) {
 	if r.Problem == nil {
 		return
 	}
-	client := r.client.TCP.RemoteAddr().String()
+	client := r.client.Addr.String()
 	if host, _, err := net.SplitHostPort(client); err == nil {
 		client = host
 	}
@@ -153,7 +153,7 @@ func (a *attempt) check(ctx context.Context) (*Mailbox, *Refusal) {
 	}
 	if a.c.Remote() && h.guesses.locked(a.source()) {
 		h.Stats.AuthFailures.Add(1)
-		h.Log.Warn("login refused: locked out", "session", a.c.ID, "account", accountOf(box), "client", a.c.TCP.RemoteAddr().String())
+		h.Log.Warn("login refused: locked out", "session", a.c.ID, "account", accountOf(box), "client", a.c.Addr.String())
 		return nil, a.refusal(LockedOut, box, lockedOut(addressIn(a.username)))
 	}
 	if box == nil && h.Unready != nil {
@@ -188,9 +188,9 @@ func (a *attempt) check(ctx context.Context) (*Mailbox, *Refusal) {
 	if box.connections.Of(a.c.Protocol).Add(1); box.connections.Sum() > limit {
 		box.connections.Of(a.c.Protocol).Add(-1)
 		h.Stats.Refused.Add(1)
-		if box.full.first() {
+		if box.full.First() {
 			h.Log.Warn("the account has too many connections; refusing more", "account", box.Address,
-				"client", a.c.TCP.RemoteAddr().String(), "max_connections_per_account", limit)
+				"client", a.c.Addr.String(), "max_connections_per_account", limit)
 		}
 		r := a.refusal(TooMany, box, nil)
 		r.Limit = limit
@@ -228,7 +228,7 @@ func (a *attempt) refusal(kind RefusalKind, box *Mailbox, why *api.Problem) *Ref
 func (a *attempt) wrong(ctx context.Context, account, reason string, why *api.Problem) *Refusal {
 	h := a.hall
 	h.Stats.AuthFailures.Add(1)
-	a.log("account", account, "client", a.c.TCP.RemoteAddr().String(), "reason", reason)
+	a.log("account", account, "client", a.c.Addr.String(), "reason", reason)
 	h.Changed.Wake()
 	if a.beforeWait != nil {
 		a.beforeWait() // what the client sent before need not wait

@@ -44,7 +44,7 @@ type Mailbox struct {
 
 	removed     atomic.Bool
 	connections ByProtocol
-	full        perMinute // limits log lines about max_connections_per_account
+	full        PerMinute // limits log lines about max_connections_per_account
 	sent        atomic.Int64
 	failed      atomic.Int64
 	trouble     atomic.Pointer[api.Problem] // why the last login of sending failed; nil if it worked

@@ -133,20 +133,22 @@ func (l *Password) Forget() {
 func (l *Password) Known() bool { return l.sum.Load() != nil }
 
 // Preload reads local passwords into memory, so that the first login does not wait for a
-// keychain. Passwords that cannot be read now are read at the first login.
-func (h *Hall) Preload(ctx context.Context) {
+// keychain. Passwords that cannot be read now are read at the first login; ok reports whether
+// all could be, or are missing.
+func (h *Hall) Preload(ctx context.Context) (ok bool) {
 	for _, b := range h.Mailboxes() {
 		if ctx.Err() != nil {
-			return
+			return false
 		}
 		err := b.Password.Load(ctx, h.Secrets, b.Address)
 		switch {
 		case errors.Is(err, keystore.ErrUnavailable):
 			h.Log.Error("the keystore cannot be read; logins get a temporary error until it can", "err", err, "cure", keystore.Cure(err))
-			return
+			return false
 		case errors.Is(err, keystore.ErrNotFound):
 			b.Trouble(NoPassword(b.Address))
 			h.Log.Warn("the account has no local password", "account", b.Address, "cure", "waxseal account password "+b.Address+" --new")
 		}
 	}
+	return ctx.Err() == nil
 }

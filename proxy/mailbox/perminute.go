@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// perMinute counts what can happen thousands of times, so that the log does not say it as often.
-type perMinute struct {
+// PerMinute counts what can happen thousands of times, so that the log does not say it as often. All methods
+// may be called by many goroutines.
+type PerMinute struct {
 	mu    sync.Mutex // guards what follows
 	began time.Time  // the minute
 	n     int
 }
 
 // count counts one, and returns how many there are in this minute.
-func (p *perMinute) count() int {
+func (p *PerMinute) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.began) >= time.Minute {
@@ -23,5 +24,5 @@ func (p *perMinute) count() int {
 	return p.n
 }
 
-// first counts one, and reports whether it is the first of this minute.
-func (p *perMinute) first() bool { return p.count() == 1 }
+// First counts one, and reports whether it is the first of this minute.
+func (p *PerMinute) First() bool { return p.count() == 1 }

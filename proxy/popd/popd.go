@@ -55,7 +55,7 @@ func (s *Server) Serve(c *mailbox.Client) {
 	t := &session{ctx: c.Ctx, log: s.hall.Log.With("session", c.ID)}
 	t.ended = func() error { return s.ended(c, t) }
 	t.before = prelogin.New(prelogin.Config{
-		TCP: tcp.Direct(c.TCP), TLS: s.hall.TLS, Implicit: c.Implicit, Timeout: s.hall.IdleTimeout, MaxLine: maxLine, Ended: t.ended,
+		TCP: tcp.Direct(c.TCP), TLS: c.TLS(), Implicit: c.Implicit, Timeout: s.hall.IdleTimeout, MaxLine: maxLine, Ended: t.ended,
 	})
 	t.talk = &dialogue{
 		conn: t.before, timeout: s.hall.IdleTimeout, paused: s.hall.Paused(),

@@ -198,7 +198,7 @@ func (c *conn) hello(p []byte, verb string, arg []byte) int {
 		c.say("501 5.5.4 The name after %s holds a control character", verb)
 		return 0
 	case len(arg) == 0, bytes.ContainsFunc(arg, func(r rune) bool { return r >= utf8.RuneSelf }):
-		host, _, _ := net.SplitHostPort(c.tcp.RemoteAddr().String())
+		host, _, _ := net.SplitHostPort(c.client.Addr.String())
 		arg = []byte("[" + host + "]")
 	}
 	c.greeted = true

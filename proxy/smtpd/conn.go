@@ -172,5 +172,5 @@ func (c *conn) Close() error {
 	return err
 }
 
-// RemoteAddr implements net.Conn.
-func (c *conn) RemoteAddr() net.Addr { return peer{c.tcp.RemoteAddr(), c.client.ID} }
+// RemoteAddr implements net.Conn. It is the mail program's address, which a balancer may have said.
+func (c *conn) RemoteAddr() net.Addr { return peer{c.client.Addr, c.client.ID} }

@@ -43,7 +43,7 @@ var badRequest = fmt.Sprintf("HTTP/1.1 400 Bad Request\r\nContent-Type: text/pla
 
 // notSMTP tells a client in its own protocol that this is not its port, and ends the connection.
 func (c *conn) notSMTP(what, reply, cure string) {
-	attrs := []any{"session", c.client.ID, "client", c.tcp.RemoteAddr().String(), "port", c.tcp.LocalAddr().String()}
+	attrs := []any{"session", c.client.ID, "client", c.client.Addr.String(), "port", c.tcp.LocalAddr().String()}
 	if cure != "" {
 		attrs = append(attrs, "cure", cure)
 	}

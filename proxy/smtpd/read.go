@@ -21,14 +21,24 @@ func (c *conn) fill(p []byte) (int, error) {
 		return n, nil
 	}
 	if err := c.flush(); err != nil {
-		return 0, err
+		return 0, c.broke(err)
 	}
 	for !c.gone {
 		if n, err := c.receive(p); n > 0 || err != nil {
-			return n, err
+			return n, c.broke(err)
 		}
 	}
 	return 0, io.EOF
+}
+
+// broke is the error of a connection that broke off. Where the client had not said anything, it is an end
+// like any other: a balancer that looks whether the port is open may close with a reset, every few seconds.
+func (c *conn) broke(err error) error {
+	if err != nil && !c.heard && !c.secure && !errors.Is(err, io.EOF) {
+		c.srv.hall.Log.Debug("disconnected before the first command", "session", c.client.ID, "err", err)
+		return io.EOF
+	}
+	return err
 }
 
 // receive waits for the client once; it returns nothing where it has to be called again.
@@ -77,7 +87,7 @@ func (c *conn) receive(p []byte) (int, error) {
 func (c *conn) expired() error {
 	switch {
 	case c.inBody() && c.told:
-		c.srv.hall.Log.Info("closing: a message goes on though it was refused", "session", c.client.ID, "client", c.tcp.RemoteAddr().String())
+		c.srv.hall.Log.Info("closing: a message goes on though it was refused", "session", c.client.ID, "client", c.client.Addr.String())
 		c.gone = true
 	case c.inBody() && !c.refusedAt.IsZero():
 		c.tell()

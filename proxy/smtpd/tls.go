@@ -37,7 +37,7 @@ func (c *conn) begin() error {
 		case n > 0 || err == nil:
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			c.gone = true
-			return err
+			return c.broke(err)
 		case !time.Now().Before(deadline):
 			c.noTLS("waits for a greeting")
 			return nil
@@ -52,7 +52,7 @@ func (c *conn) begin() error {
 }
 
 func (c *conn) noTLS(what string) {
-	c.srv.hall.Log.Info("a mail program "+what+" on the port for TLS; it is offered STARTTLS", "session", c.client.ID, "client", c.tcp.RemoteAddr().String(),
+	c.srv.hall.Log.Info("a mail program "+what+" on the port for TLS; it is offered STARTTLS", "session", c.client.ID, "client", c.client.Addr.String(),
 		"port", c.tcp.LocalAddr().String(), "cure", "set its encryption to SSL/TLS, or let it use "+c.srv.OtherPort(false, "listen")+" without encryption")
 }
 
@@ -88,13 +88,13 @@ func (c *conn) startTLS() error {
 }
 
 func (c *conn) handshake(raw net.Conn) error {
-	t := tls.Server(raw, c.srv.hall.TLS)
+	t := tls.Server(raw, c.client.TLS())
 	c.tcp.SetDeadline(time.Now().Add(c.srv.hall.IdleTimeout))
 	if c.farewell() != "" {
 		c.nudge()
 	}
 	if err := t.Handshake(); err != nil {
-		c.srv.hall.Log.Info("TLS handshake failed", "session", c.client.ID, "client", c.tcp.RemoteAddr().String(), "err", err, "cure", prelogin.Cure(&prelogin.HandshakeError{Err: err}))
+		c.srv.hall.Log.Info("TLS handshake failed", "session", c.client.ID, "client", c.client.Addr.String(), "err", err, "cure", prelogin.Cure(&prelogin.HandshakeError{Err: err}))
 		c.gone = true
 		return io.EOF
 	}

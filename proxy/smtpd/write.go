@@ -152,7 +152,7 @@ func (c *conn) flush() error {
 // goodbye sends the last line of a connection.
 func (c *conn) goodbye(line string) {
 	if c.farewell() == "" { // those have lines of their own, for all connections
-		c.srv.hall.Log.Info("closing", "session", c.client.ID, "client", c.tcp.RemoteAddr().String(), "reply", line)
+		c.srv.hall.Log.Info("closing", "session", c.client.ID, "client", c.client.Addr.String(), "reply", line)
 	}
 	c.out = append(append(c.out, line...), "\r\n"...)
 	c.tcp.SetWriteDeadline(time.Now().Add(mailbox.LastWords))

@@ -142,6 +142,8 @@ func statusLine(s State) string {
 		return lang.L("Paused")
 	case s.State == api.Starting:
 		return lang.L("Starting…")
+	case s.State == api.Draining:
+		return lang.L("Stopping…")
 	}
 	return strings.Join([]string{
 		plural("{{.N}} accounts", int64(len(s.Accounts))),

@@ -56,6 +56,7 @@ func TestMenuOf(t *testing.T) {
 		"paused for an hour": {serving(func(s *State) { s.State, s.PausedUntil = api.Paused, time.Date(2026, 3, 12, 15, 4, 0, 0, time.Local) }),
 			menu{icon: paused, status: "Paused until 15:04", paused: true}},
 		"starting": {serving(func(s *State) { s.State = api.Starting }), menu{icon: down, status: "Starting…"}},
+		"draining": {serving(func(s *State) { s.State = api.Draining }), menu{icon: fine, status: "Stopping…"}},
 		"stopping": {serving(func(s *State) { s.State = api.Stopping }), menu{icon: down, status: "Not accepting mail"}},
 		"port": {State{Snapshot: api.Snapshot{State: api.Starting, PortTaken: &api.PortTakenError{}}},
 			menu{icon: down, status: "Not accepting mail", faults: []entry{{"A port is taken. Choose another…", "settings"}}}},
