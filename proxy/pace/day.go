@@ -23,10 +23,11 @@ func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 // over is when an hour stops to count.
 func (h Hour) over() time.Time { return time.Unix((h.Hour+kept+1)*3600, 0) }
 
-// Add counts what was sent at a time, and forgets what no longer counts then. It may change d.
+// Add counts what was sent at a time, and forgets what no longer counts then. It may change d. What comes late, after
+// the next hour has begun, counts in that.
 func (d Day) Add(at time.Time, n Counts) Day {
 	hour := hourOf(at)
-	if len(d) == 0 || d[len(d)-1].Hour != hour {
+	if last := len(d) - 1; last < 0 || d[last].Hour != hour && d[last].Hour != hour+1 {
 		d = append(d.Since(at), Hour{Hour: hour})
 	}
 	last := &d[len(d)-1]
@@ -35,9 +36,9 @@ func (d Day) Add(at time.Time, n Counts) Day {
 	return d
 }
 
-// counts reports whether an hour counts now. One that has not come yet does not: it is from before a wrong clock was
+// counts reports whether an hour counts now. One that is still far off does not: it is from before a wrong clock was
 // set right, and would keep an account from sending until it is over, whenever that is.
-func (h Hour) counts(now int64) bool { return h.Hour <= now && h.Hour >= now-kept }
+func (h Hour) counts(now int64) bool { return h.Hour <= now+1 && h.Hour >= now-kept }
 
 // Since is the part of d that counts now, as a copy.
 func (d Day) Since(now time.Time) Day {
