@@ -62,6 +62,7 @@ type Pacer struct {
 	own       Day
 	elsewhere Day          // of other machines
 	waiting   []chan error // closed, or given an error, when it is their turn
+	stopped   bool         // nobody waits any more
 	timer     *time.Timer  // calls wake when the oldest of ended leaves; nil when nobody waits for that
 	delayed   int64
 	refused   int64
@@ -112,7 +113,7 @@ func (p *Pacer) Begin(ctx context.Context, patience time.Duration) (Ticket, erro
 		p.mu.Unlock()
 		return Ticket{p: p}, nil
 	}
-	if wait := p.turn(now, len(p.waiting)); wait > patience {
+	if wait := p.turn(now, len(p.waiting)); wait > patience || p.stopped {
 		err := p.late(wait)
 		p.mu.Unlock()
 		return Ticket{}, err
@@ -224,6 +225,19 @@ func (t *Ticket) End(o Outcome) {
 		p.ended = append(p.ended, now)
 	}
 	p.advance(now)
+}
+
+// Stop tells those who wait to come later: they would keep the program from stopping.
+func (p *Pacer) Stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	now := time.Now()
+	for i, mine := range p.waiting {
+		mine <- p.late(p.turn(now, i))
+	}
+	p.waiting = nil
+	p.disarm()
 }
 
 // SetLimits changes the limits. past is what was sent before, and is used if nothing was counted until now.

@@ -199,6 +199,29 @@ func TestGivingUp(t *testing.T) {
 	})
 }
 
+// TestStop: a message that waits does not keep the program from stopping.
+func TestStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Config{Limits: Limits{PerMinute: 1}})
+		one := begin(t, p)
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				if _, err := p.Begin(t.Context(), time.Hour); limitOf(t, err).Kind != PerMinute {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		p.Stop()
+		all.Wait()
+		if _, err := p.Begin(t.Context(), time.Hour); limitOf(t, err).Seconds() != 60 {
+			t.Error(err)
+		}
+		one.End(Sent)
+	})
+}
+
 // TestDay: recipients count as the provider counts them, and an hour's are forgotten together.
 func TestDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
