@@ -124,6 +124,9 @@ func (h *Hall) StopServing() {
 	h.mu.Lock()
 	h.endServe()
 	h.mu.Unlock()
+	for _, b := range h.Mailboxes() {
+		b.Pace.Stop()
+	}
 	h.NudgeAll()
 }
 
