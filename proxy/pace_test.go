@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
@@ -93,6 +94,12 @@ func TestDailyLimit(t *testing.T) {
 	} else if u, _ := a.Limit(api.RecipientsPerDay); u.Used != 3 || u.Limit != 3 || u.Until.Before(time.Now()) {
 		t.Errorf("%+v", u)
 	}
+	for _, want := range []string{`waxseal_sending_used{limit="recipients_per_day",provider="corp"} 3`, `waxseal_sending_limit{limit="recipients_per_day",provider="corp"} 3`,
+		`waxseal_messages_over_limit_total{limit="recipients_per_day",provider="corp"} 2`, `waxseal_messages_waiting{provider="corp"} 0`, `waxseal_messages_delayed_total{provider="corp"} 0`} {
+		if text := metricsOf(r); !strings.Contains(text, want) || strings.Contains(text, me) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
 	list := r.server.Activity(0)
 	if last := list[len(list)-1]; last.Result != api.Deferred || !last.Own || last.Problem == nil || !strings.HasPrefix(last.Reply, "452 4.4.5") {
 		t.Errorf("%+v", last)
@@ -129,6 +136,12 @@ func TestDailyLimit(t *testing.T) {
 	if a := again.Snapshot().Accounts[0]; a.State != api.LimitReached {
 		t.Errorf("after a restart: %s, %+v", a.State, a.Limits)
 	}
+}
+
+func metricsOf(r *rig) string {
+	w := httptest.NewRecorder()
+	r.server.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://127.0.0.1/metrics", nil))
+	return w.Body.String()
 }
 
 // TestStopDoesNotWaitForATurn: a message that waits for the provider's minute is told to come later when Waxseal stops.

@@ -3,6 +3,7 @@ package pace
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -16,6 +17,9 @@ const (
 	MessagesPerDay   Kind = "messages_per_day"
 	RecipientsPerDay Kind = "recipients_per_day"
 )
+
+// Kinds are all of them.
+var Kinds = []Kind{PerMinute, MessagesPerDay, RecipientsPerDay}
 
 // Error is a limit that keeps a message from going now.
 type Error struct {
@@ -37,7 +41,7 @@ func (e *Error) Seconds() int { return int(math.Ceil(e.Wait.Seconds())) }
 
 // late is the error of a message whose turn comes too late.
 func (p *Pacer) late(wait time.Duration) *Error {
-	p.refused++
+	p.refused[PerMinute]++
 	return &Error{Kind: PerMinute, Limit: p.limits.PerMinute, Wait: wait}
 }
 
@@ -90,10 +94,10 @@ type Use struct {
 
 // Status is a Pacer at one moment.
 type Status struct {
-	Uses    []Use // of the limits that there are
-	Waiting int   // messages that wait for their turn
-	Delayed int64 // messages that have waited, since the start
-	Refused int64 // messages and recipients told to come later, since the start
+	Uses    []Use          // of the limits that there are
+	Waiting int            // messages that wait for their turn
+	Delayed int64          // messages that have waited, since the start
+	Refused map[Kind]int64 // messages and recipients told to come later, since the start
 }
 
 // Status tells how the account stands.
@@ -103,7 +107,7 @@ func (p *Pacer) Status() (s Status) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s = Status{Waiting: len(p.waiting), Delayed: p.delayed, Refused: p.refused}
+	s = Status{Waiting: len(p.waiting), Delayed: p.delayed, Refused: maps.Clone(p.refused)}
 	if p.limits.PerMinute > 0 {
 		p.expire(time.Now())
 		s.Uses = append(s.Uses, Use{Kind: PerMinute, Used: p.going.Messages + int64(len(p.ended)), Limit: int64(p.limits.PerMinute)})

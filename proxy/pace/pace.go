@@ -65,7 +65,7 @@ type Pacer struct {
 	stopped   bool         // nobody waits any more
 	timer     *time.Timer  // calls wake when the oldest of ended leaves; nil when nobody waits for that
 	delayed   int64
-	refused   int64
+	refused   map[Kind]int64
 }
 
 // Counts are messages and their recipients.
@@ -73,7 +73,7 @@ type Counts struct{ Messages, Recipients int64 }
 
 // New makes an account's Pacer.
 func New(c Config) *Pacer {
-	p := &Pacer{minute: c.Minute, now: c.Now, share: -1}
+	p := &Pacer{minute: c.Minute, now: c.Now, share: -1, refused: map[Kind]int64{}}
 	if p.minute <= 0 {
 		p.minute = time.Minute
 	}
@@ -103,7 +103,7 @@ func (p *Pacer) Begin(ctx context.Context, patience time.Duration) (Ticket, erro
 	}
 	p.mu.Lock()
 	if err := p.dayFull(1, 1); err != nil {
-		p.refused++
+		p.refused[err.Kind]++
 		p.mu.Unlock()
 		return Ticket{}, err
 	}
@@ -176,7 +176,7 @@ func (t *Ticket) Recipients(n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.dayFull(0, int64(n)); err != nil {
-		p.refused++
+		p.refused[err.Kind]++
 		return err
 	}
 	p.going.Recipients += int64(n)
@@ -329,7 +329,7 @@ func (p *Pacer) advance(now time.Time) {
 		next := p.waiting[0]
 		p.waiting = slices.Delete(p.waiting, 0, 1)
 		if err := p.dayFull(1, 1); err != nil {
-			p.refused++
+			p.refused[err.Kind]++
 			next <- err
 			continue
 		}

@@ -108,7 +108,7 @@ func TestHundredAtOnce(t *testing.T) {
 				if !slices.IsSorted(order) {
 					t.Errorf("the order: %v", order)
 				}
-				if s := p.Status(); s.Waiting != 0 || s.Refused != int64(test.refused) || p.timer != nil {
+				if s := p.Status(); s.Waiting != 0 || s.Refused[PerMinute] != int64(test.refused) || p.timer != nil {
 					t.Errorf("afterwards: %+v", s)
 				}
 			})
@@ -248,7 +248,7 @@ func TestDay(t *testing.T) {
 		ticket = begin(t, p)
 		ticket.Recipients(2)
 		ticket.End(Sent)
-		if s := p.Status(); len(s.Uses) != 1 || s.Uses[0] != (Use{RecipientsPerDay, 10, 10, start.Add(2 * time.Hour)}) || s.Refused != 2 {
+		if s := p.Status(); len(s.Uses) != 1 || s.Uses[0] != (Use{RecipientsPerDay, 10, 10, start.Add(2 * time.Hour)}) || s.Refused[RecipientsPerDay] != 2 {
 			t.Errorf("%+v", s)
 		}
 		time.Sleep(2*time.Hour - time.Second)
