@@ -67,7 +67,7 @@ func (g *gauges) draw(s api.Snapshot, passed time.Duration, now time.Time) {
 	g.messages.value.set(number(s.Messages))
 	g.messages.note.set(tr("{{.N}} sent so far", values{"N": number(s.Totals[api.Sent])}))
 	if n := waiting(s); n > 0 {
-		g.messages.note.set(trn("{{.N}} waiting for their turn", n))
+		g.messages.note.set(trn("{{.N}} waiting", n))
 	}
 	minutes := moved(s.PerMinute, int(now.Truncate(time.Minute).Sub(now.Add(-passed).Truncate(time.Minute))/time.Minute))
 	g.chart.set(minutes)

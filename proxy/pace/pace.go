@@ -58,12 +58,13 @@ type Pacer struct {
 	limits    Limits
 	share     int // of Limits.PerMinute; negative: all
 	going     Counts
+	begun     time.Time   // when the last message began
 	ended     []time.Time // when the messages of the last minute ended, oldest first
 	own       Day
 	elsewhere Day          // of other machines
 	waiting   []chan error // closed, or given an error, when it is their turn
 	stopped   bool         // nobody waits any more
-	timer     *time.Timer  // calls wake when the oldest of ended leaves; nil when nobody waits for that
+	timer     *time.Timer  // calls wake when the next may go; nil when nobody waits
 	delayed   int64
 	refused   map[Kind]int64
 }
@@ -108,8 +109,9 @@ func (p *Pacer) Begin(ctx context.Context, patience time.Duration) (Ticket, erro
 		return Ticket{}, err
 	}
 	now := time.Now()
-	if len(p.waiting) == 0 && p.free(now) {
+	if len(p.waiting) == 0 && p.next(now) <= 0 {
 		p.going.Messages++
+		p.begun = now
 		p.mu.Unlock()
 		return Ticket{p: p}, nil
 	}
@@ -282,13 +284,33 @@ func (p *Pacer) places() int {
 	return p.limits.PerMinute
 }
 
-// free reports whether a message may go now, as far as the minute is concerned.
-func (p *Pacer) free(now time.Time) bool {
+// next is after how long the next message may go, as far as that is known.
+func (p *Pacer) next(now time.Time) time.Duration {
 	if p.limits.PerMinute <= 0 {
-		return true
+		return 0
 	}
 	p.expire(now)
-	return int(p.going.Messages)+len(p.ended) < p.places()
+	oldest := now
+	if len(p.ended) > 0 {
+		oldest = p.ended[0]
+	}
+	return p.gap(now, oldest, int(p.going.Messages)+len(p.ended), p.begun)
+}
+
+// gap is after how long another message may go if so many places are taken, of which the first becomes free a minute
+// after oldest, and the last message began then. The last third of the places is spread over the time until one
+// becomes free. So a program that sends message after message is slowed down a little each time, instead of being
+// stopped for most of a minute, and no place is lost.
+func (p *Pacer) gap(now, oldest time.Time, taken int, begun time.Time) time.Duration {
+	places := p.places()
+	switch spare := places - taken; {
+	case spare <= 0:
+		return oldest.Add(p.minute).Sub(now)
+	case spare > places/3:
+		return 0
+	default:
+		return begun.Add(oldest.Add(p.minute).Sub(begun) / time.Duration(spare+1)).Sub(now)
+	}
 }
 
 // expire forgets the messages that ended more than a minute ago.
@@ -300,32 +322,37 @@ func (p *Pacer) expire(now time.Time) {
 	p.ended = slices.Delete(p.ended, 0, n)
 }
 
-// turn is how long a message will probably have to wait that has so many others before it in the queue:
-// messages that are going now are taken to end now, like those that go later.
+// turn is how long a message will probably have to wait that has so many others before it in the queue: messages that
+// are going now are taken to end now, and those that go later to end at once.
 func (p *Pacer) turn(now time.Time, before int) time.Duration {
-	places := p.places()
-	if places == 0 {
+	if p.places() <= 0 {
 		return p.minute // a share may come at any time
 	}
-	here := int(p.going.Messages) + len(p.ended)
-	i := here - places + before // the number of the message whose place it gets, those that wait included
-	rounds := 0
-	if i >= here {
-		rounds = (i-here)/places + 1
-		i -= rounds * places
-	} else if i < 0 {
-		return 0
+	taken := slices.Concat(p.ended, slices.Repeat([]time.Time{now}, int(p.going.Messages)))
+	at, begun := now, p.begun
+	for range before + 1 {
+		for {
+			for len(taken) > 0 && at.Sub(taken[0]) >= p.minute {
+				taken = taken[1:]
+			}
+			oldest := at
+			if len(taken) > 0 {
+				oldest = taken[0]
+			}
+			wait := p.gap(at, oldest, len(taken), begun)
+			if wait <= 0 {
+				break
+			}
+			at = at.Add(wait)
+		}
+		taken, begun = append(taken, at), at
 	}
-	at := now
-	if i >= 0 && i < len(p.ended) {
-		at = p.ended[i]
-	}
-	return time.Duration(rounds+1)*p.minute - now.Sub(at)
+	return at.Sub(now)
 }
 
 // advance gives their turn to those who wait.
 func (p *Pacer) advance(now time.Time) {
-	for len(p.waiting) > 0 && p.free(now) {
+	for len(p.waiting) > 0 && p.next(now) <= 0 {
 		next := p.waiting[0]
 		p.waiting = slices.Delete(p.waiting, 0, 1)
 		if err := p.dayFull(1, 1); err != nil {
@@ -334,16 +361,17 @@ func (p *Pacer) advance(now time.Time) {
 			continue
 		}
 		p.going.Messages++
+		p.begun = now
 		close(next)
 	}
 	p.arm(now)
 }
 
-// arm starts the timer for the next place that becomes free by itself, if somebody waits.
+// arm starts the timer for the next message that may go without anything else happening, if one waits.
 func (p *Pacer) arm(now time.Time) {
 	p.disarm()
-	if len(p.waiting) > 0 && len(p.ended) > 0 {
-		p.timer = time.AfterFunc(p.minute-now.Sub(p.ended[0]), p.wake)
+	if len(p.waiting) > 0 {
+		p.timer = time.AfterFunc(p.next(now), p.wake)
 	}
 }
 
