@@ -59,6 +59,7 @@ type Pacer struct {
 	share     int // of Limits.PerMinute; negative: all
 	going     Counts
 	begun     time.Time   // when the last message began
+	before    time.Time   // and the one before it
 	ended     []time.Time // when the messages of the last minute ended, oldest first
 	own       Day
 	elsewhere Day          // of other machines
@@ -110,8 +111,7 @@ func (p *Pacer) Begin(ctx context.Context, patience time.Duration) (Ticket, erro
 	}
 	now := time.Now()
 	if len(p.waiting) == 0 && p.next(now) <= 0 {
-		p.going.Messages++
-		p.begun = now
+		p.start(now)
 		p.mu.Unlock()
 		return Ticket{p: p}, nil
 	}
@@ -222,7 +222,9 @@ func (t *Ticket) End(o Outcome) {
 		p.own = p.own.Add(p.now(), Counts{1, t.recipients})
 	}
 	now := time.Now()
-	if o != Unused && p.limits.PerMinute > 0 {
+	if o == Unused {
+		p.begun = p.before // such as one whose program has given up: the next need not wait because of it
+	} else if p.limits.PerMinute > 0 {
 		p.expire(now)
 		p.ended = append(p.ended, now)
 	}
@@ -282,6 +284,12 @@ func (p *Pacer) places() int {
 		return min(p.share, p.limits.PerMinute)
 	}
 	return p.limits.PerMinute
+}
+
+// start begins a message.
+func (p *Pacer) start(now time.Time) {
+	p.going.Messages++
+	p.before, p.begun = p.begun, now
 }
 
 // next is after how long the next message may go, as far as that is known.
@@ -360,8 +368,7 @@ func (p *Pacer) advance(now time.Time) {
 			next <- err
 			continue
 		}
-		p.going.Messages++
-		p.begun = now
+		p.start(now)
 		close(next)
 	}
 	p.arm(now)

@@ -170,6 +170,24 @@ func TestPlacesComeBack(t *testing.T) {
 	})
 }
 
+// TestUnusedTurn: a message whose program gave up while it waited costs those behind it no time.
+func TestUnusedTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Config{Limits: Limits{PerMinute: 30}})
+		for range 20 {
+			ticket := begin(t, p)
+			ticket.End(Sent)
+		}
+		for i := range 5 {
+			ticket := begin(t, p)
+			if (ticket.Waited() > 0) != (i == 0) {
+				t.Errorf("number %d waited %v", i, ticket.Waited())
+			}
+			ticket.End(Unused)
+		}
+	})
+}
+
 // TestGivingUp: whoever stops waiting is no obstacle to those behind.
 func TestGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
