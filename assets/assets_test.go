@@ -33,6 +33,11 @@ var metrics = []string{
 	"waxseal_read_logins_total",
 	"waxseal_read_sessions_ended_total",
 	"waxseal_read_bytes_total",
+	"waxseal_sending_used",
+	"waxseal_sending_limit",
+	"waxseal_messages_waiting",
+	"waxseal_messages_delayed_total",
+	"waxseal_messages_over_limit_total",
 }
 
 var metricName = regexp.MustCompile(`\bwaxseal_[a-z_]+`)

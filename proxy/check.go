@@ -14,6 +14,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/mailbox"
+	"github.com/waxseal/waxseal/proxy/pace"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -198,6 +199,8 @@ func (s *Server) recordTest(ctx context.Context, t *testMail, session string) {
 		a.Result = api.Unclear
 	case ctx.Err() != nil:
 		a.Result = api.Aborted
+	case isLimit(t.err):
+		a.Result = api.Deferred
 	}
 	if a.Result == api.Sent {
 		s.hall.Stats.Seconds.Observe(a.Took.Seconds())
@@ -210,6 +213,11 @@ func (s *Server) recordTest(ctx context.Context, t *testMail, session string) {
 		}
 	}
 	s.hall.Record(t.box, s.log.With("session", session), a, told, t.err)
+}
+
+func isLimit(err error) bool {
+	_, limit := errors.AsType[*pace.Error](err)
+	return limit
 }
 
 // answered says what the provider's reply to a test message means.

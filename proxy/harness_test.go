@@ -24,6 +24,7 @@ import (
 	"github.com/waxseal/waxseal/keystore/safeio/safeiotest"
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
+	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
@@ -58,6 +59,7 @@ type rigOptions struct {
 	idle      bool                // do not serve
 	noAccount bool                // not even me
 	clock     *providertest.Clock // nil: the machine's clock
+	timeouts  mailbox.Timeouts
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -121,7 +123,7 @@ max_connections = 10
 		now = o.clock.Now
 	}
 	r.server, err = New(Options{
-		Now: now, Config: cfg, ConfigPath: r.config, Secrets: r.secrets, Version: "test",
+		Now: now, Timeouts: o.timeouts, Config: cfg, ConfigPath: r.config, Secrets: r.secrets, Version: "test",
 		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

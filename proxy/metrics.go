@@ -10,6 +10,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/mailbox"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/pace"
 )
 
 var (
@@ -29,6 +30,11 @@ var (
 	descReadBytes   = prometheus.NewDesc("waxseal_read_bytes_total", "Bytes after login, by protocol and direction: down to mail programs, up to providers.", []string{"protocol", "direction"}, nil)
 	descStoreUp     = prometheus.NewDesc("waxseal_store_up", "Whether etcd can be used, of which this machine knows: 1 or 0.", nil, nil)
 	descFleet       = prometheus.NewDesc("waxseal_fleet_instances", "Machines that share the accounts and are not gone, this one among them.", nil, nil)
+	descUsed        = prometheus.NewDesc("waxseal_sending_used", "How much of a provider's sending limit the account has used that is closest to it.", []string{"provider", "limit"}, nil)
+	descLimit       = prometheus.NewDesc("waxseal_sending_limit", "The sending limit of that account, in messages or recipients.", []string{"provider", "limit"}, nil)
+	descWaiting     = prometheus.NewDesc("waxseal_messages_waiting", "Messages that wait because of a provider's limit of messages per minute, by provider.", []string{"provider"}, nil)
+	descDelayed     = prometheus.NewDesc("waxseal_messages_delayed_total", "Messages that had to wait because of a provider's limit of messages per minute, by provider.", []string{"provider"}, nil)
+	descOverLimit   = prometheus.NewDesc("waxseal_messages_over_limit_total", "Messages and recipients that were told to come later because of a sending limit, by provider and limit.", []string{"provider", "limit"}, nil)
 	descAuth        = prometheus.NewDesc("waxseal_auth_failures_total", "Failed logins of mail programs.", nil, nil)
 )
 
@@ -37,7 +43,8 @@ type collector struct{ s *Server }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descInstance, descConnections, descMessages, descUpstream, descTotals, descRefreshes, descBreaker, descTransitions, descAuth,
-		descReadConns, descReadActive, descReadSpares, descReadLogins, descReadEnded, descReadBytes} {
+		descReadConns, descReadActive, descReadSpares, descReadLogins, descReadEnded, descReadBytes,
+		descUsed, descLimit, descWaiting, descDelayed, descOverLimit} {
 		ch <- d
 	}
 	c.s.hall.Stats.Seconds.Describe(ch)
@@ -92,6 +99,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(descReadBytes, float64(r.Down), protocol, "down")
 		counter(descReadBytes, float64(r.Up), protocol, "up")
 	}
+	for provider, l := range limitsByProvider(c.s.hall.Mailboxes()) {
+		for kind, u := range l.tightest {
+			gauge(descUsed, u.Used, provider, string(kind))
+			gauge(descLimit, u.Limit, provider, string(kind))
+			counter(descOverLimit, float64(l.refused[kind]), provider, string(kind))
+		}
+		gauge(descWaiting, l.waiting, provider)
+		counter(descDelayed, float64(l.delayed), provider)
+	}
 	st.Seconds.Collect(ch)
 	if c.s.shared != nil {
 		up := int64(1)
@@ -109,6 +125,38 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		st.StoreSeconds.Collect(ch)
 		st.Claims.Collect(ch)
 	}
+}
+
+// providerLimits are the sending limits of a provider's accounts.
+type providerLimits struct {
+	tightest         map[pace.Kind]pace.Use // of the account that is closest to it
+	refused          map[pace.Kind]int64
+	waiting, delayed int64
+}
+
+// limitsByProvider combines the limits of each provider's accounts. The accounts' addresses are nothing for those who
+// can read the metrics; `waxseal status` names them.
+func limitsByProvider(boxes map[string]*mailbox.Mailbox) map[string]*providerLimits {
+	all := make(map[string]*providerLimits)
+	for _, b := range boxes {
+		st := b.Pace.Status()
+		if len(st.Uses) == 0 {
+			continue
+		}
+		l := all[b.Provider.ID]
+		if l == nil {
+			l = &providerLimits{tightest: map[pace.Kind]pace.Use{}, refused: map[pace.Kind]int64{}}
+			all[b.Provider.ID] = l
+		}
+		for _, u := range st.Uses {
+			if was, ok := l.tightest[u.Kind]; !ok || u.Used*was.Limit > was.Used*u.Limit {
+				l.tightest[u.Kind] = u
+			}
+			l.refused[u.Kind] += st.Refused[u.Kind]
+		}
+		l.waiting, l.delayed = l.waiting+int64(st.Waiting), l.delayed+st.Delayed
+	}
+	return all
 }
 
 // everyReading are the gauges of all protocols for reading, zeros included: a counter that is not

@@ -168,16 +168,16 @@ func New(o Options) (*Server, error) {
 	if s.ages, err = loadAges(agesPath(o.ConfigPath)); err != nil {
 		s.log.Warn("could not read when consents were last used", "err", err)
 	}
-	boxes, err := s.build(o.Config, nil)
-	if err != nil {
-		return nil, err
-	}
-	s.hall.Use(boxes)
 	if s.history, err = history.Open(historyPath(o.ConfigPath)); err != nil {
 		s.log.Warn("the history begins anew", "err", err)
 	}
 	s.history.Keep(o.Config.History)
 	s.hall.History = s.history
+	boxes, err := s.build(o.Config, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.hall.Use(boxes)
 	s.smtp = smtpd.New(s.hall)
 	s.smtp.OtherPort = s.otherPort
 	s.imap, s.pop = imapd.New(s.hall), popd.New(s.hall)

@@ -66,6 +66,9 @@ func (g *gauges) draw(s api.Snapshot, passed time.Duration, now time.Time) {
 	g.drawReading(s)
 	g.messages.value.set(number(s.Messages))
 	g.messages.note.set(tr("{{.N}} sent so far", values{"N": number(s.Totals[api.Sent])}))
+	if n := waiting(s); n > 0 {
+		g.messages.note.set(trn("{{.N}} waiting", n))
+	}
 	minutes := moved(s.PerMinute, int(now.Truncate(time.Minute).Sub(now.Add(-passed).Truncate(time.Minute))/time.Minute))
 	g.chart.set(minutes)
 	g.minute.value.set(number(lastOf(minutes)))
@@ -106,6 +109,14 @@ func (g *gauges) drawReading(s api.Snapshot) {
 	}
 	g.bytes.value.set(size(down))
 	g.bytes.note.set(tr("{{.Size}} to providers", values{"Size": size(up)}))
+}
+
+// waiting is how many messages wait because a provider's limit is used up.
+func waiting(s api.Snapshot) (n int64) {
+	for _, a := range s.Accounts {
+		n += int64(a.Upstream.Waiting)
+	}
+	return n
 }
 
 func lastOf(list []int64) int64 {

@@ -221,7 +221,7 @@ func (d *doing) draw(a api.AccountStatus, above *notice) {
 	send := d.lines[api.SMTP]
 	show(send.root, a.Sends())
 	send.state.set(stateWord(a.State), moodOf(a.State))
-	send.facts.set(joined(sentToday(a), lastMessage(a, now)))
+	send.facts.set(joined(sentToday(a), lastMinute(a), lastMessage(a, now)))
 	send.trouble.tell(explained{})
 	for _, p := range []api.Protocol{api.IMAP, api.POP} {
 		i := slices.IndexFunc(a.Reading, func(r api.ReadStatus) bool { return r.Protocol == p })

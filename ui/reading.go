@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,9 @@ import (
 func stateWord(s api.State) string { return speech.Capital(say(s.Label())) }
 
 // joined are facts in one line.
-func joined(facts ...string) string { return strings.Join(facts, " · ") }
+func joined(facts ...string) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(facts), func(s string) bool { return s == "" }), " · ")
+}
 
 // readFacts are the facts about a protocol for reading, in one line.
 func readFacts(r api.ReadStatus, now time.Time) string {

@@ -238,7 +238,7 @@ func (s *setup) draw(v view) {
 		now := s.w.now()
 		facts := []string{clean(a.Name)}
 		if !a.Reads() { // else they are with what the account does
-			facts = append(facts, sentToday(a), lastMessage(a, now))
+			facts = append(facts, sentToday(a), lastMinute(a), lastMessage(a, now))
 		}
 		if c := consent(a, now); c != "" {
 			facts = append(facts, c)

@@ -25,7 +25,7 @@ func troubles(account string) map[api.State]*api.Problem {
 		said(api.TokenRefused, "{{.Provider}} refuses the access token of {{.Account}}.", "Sign in again and allow sending mail."),
 		said(api.Unusable, "{{.Provider}}’s mail server {{.Host}} offers no sign-in with OAuth.", "Check that {{.Key}} in the configuration is the server for mail programs."),
 		problem(api.KeystoreFailed, "", "4.7.0", "No keychain service is running.", "", "Start a keychain service such as GNOME Keyring or KeePassXC in this desktop session, or choose the encrypted file with --keystore file."),
-		offline(account), mailServerDown(account), problem(api.LastUnsent, account, "", "The mailbox has reached its sending limit for today.", "550 5.4.5 Daily user sending limit exceeded", "Try again tomorrow."),
+		offline(account), mailServerDown(account), limitReached(account), problem(api.LastUnsent, account, "", "The mailbox has reached its sending limit for today.", "550 5.4.5 Daily user sending limit exceeded", "Try again tomorrow."),
 	}
 	by := map[api.State]*api.Problem{}
 	for _, p := range all {

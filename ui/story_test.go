@@ -108,7 +108,7 @@ var clientIDs = map[string]string{
 
 func account(address, name string) api.AccountStatus {
 	return api.AccountStatus{Address: address, Provider: strings.ToLower(name), Name: name, ClientID: clientIDs[name], State: api.Ready,
-		LastMessage: noon.Add(-7 * time.Minute), LastResult: api.Sent, SentToday: 12, Recipients: 31, DailyLimit: 10_000, LimitUnit: api.LimitRecipients,
+		LastMessage: noon.Add(-7 * time.Minute), LastResult: api.Sent, SentToday: 12, Recipients: 31, Limits: []api.LimitUse{{Kind: api.MessagesPerMinute, Used: 2, Limit: 30}, {Kind: api.RecipientsPerDay, Used: 31, Limit: 10_000}},
 		ConsentUsed: noon.Add(-26 * time.Hour), ConsentEnds: noon.Add(89 * 24 * time.Hour)}
 }
 
@@ -176,6 +176,13 @@ func offline(account string) *api.Problem {
 	return problem(api.Offline, account, "4.4.1", "This computer has no network connection.", "", "Waxseal goes on by itself once it is back.")
 }
 
+func limitReached(account string) *api.Problem {
+	p := problem(api.LimitReached, account, "4.4.5", "{{.Provider}} allows {{.Account}} {{.Limit}} recipients within 24 hours, and they are used up.", "", "",
+		"Limit", "10000")
+	p.Cure = api.Say("It can send again from {{.Time}} on.", "Time", "2026-03-05 07:00")
+	return p
+}
+
 func keychainLocked() *api.Problem {
 	return problem(api.KeystoreLocked, "", "4.7.0", "The keychain is locked.", "",
 		secrets.Cure(secrets.ErrLocked))
@@ -194,8 +201,8 @@ func busyOffice() *fake {
 		account("ada@corp.example", "Microsoft 365"), account("ada.lovelace@gmail.com", "Google"), account("scanner@corp.example", "Microsoft 365")}
 	s.Accounts[0].Messages = 1
 	s.Accounts[1].LastMessage, s.Accounts[1].SentToday = time.Time{}, 0
-	s.Accounts[1].DailyLimit, s.Accounts[1].LimitUnit = 500, api.LimitMessages
-	s.Accounts[2].DailyLimit, s.Accounts[2].SentToday = 0, 1204
+	s.Accounts[1].Limits = []api.LimitUse{{Kind: api.MessagesPerDay, Used: s.Accounts[1].SentToday, Limit: 500}}
+	s.Accounts[2].Limits, s.Accounts[2].SentToday = nil, 1204
 	s.Connections, s.Messages = 4, 1
 	s.Upstream = api.UpstreamGauges{Warm: 2, Busy: 1, Limit: 9}
 	s.Totals = map[api.Result]int64{api.Sent: 1216, api.Refused: 2}
@@ -306,6 +313,11 @@ var stories = []story{
 		b.snapshot.Accounts[0].Recipients, b.snapshot.Accounts[0].LastResult = 10_000, api.Refused
 		b.snapshot.Accounts[1].LastMessage, b.snapshot.Accounts[1].LastResult = noon.Add(-2*time.Hour), api.Refused
 	})},
+	{name: "daily limit", backend: with(func(b *fake) {
+		ail(b, 0, limitReached("ada@corp.example"))
+		b.snapshot.Accounts[0].Limits = []api.LimitUse{{Kind: api.MessagesPerMinute, Used: 30, Limit: 30}, {Kind: api.RecipientsPerDay, Used: 10_000, Limit: 10_000, Until: noon.Add(19 * time.Hour)}}
+		b.snapshot.Accounts[0].Upstream.Waiting = 4
+	}), image: true},
 	{name: "offline", backend: with(func(b *fake) {
 		for i, a := range b.snapshot.Accounts {
 			ail(b, i, offline(a.Address))

@@ -148,15 +148,38 @@ func accountTrouble(a api.AccountStatus) explained {
 	return explainProblem(a.Trouble())
 }
 
-// sentToday is how much was sent today, in the provider's unit and with its limit if that is known.
+// sentToday is how much of the provider's daily limit is used, in its unit, and otherwise how much was sent today. Of
+// two limits it is the one that ends first.
 func sentToday(a api.AccountStatus) string {
-	switch {
-	case a.DailyLimit > 0 && a.LimitUnit == api.LimitRecipients:
-		return tr("{{.N}} of {{.Limit}} recipients today", values{"N": number(a.Recipients), "Limit": number(a.DailyLimit)})
-	case a.DailyLimit > 0:
-		return tr("{{.N}} of {{.Limit}} messages today", values{"N": number(a.SentToday), "Limit": number(a.DailyLimit)})
+	var tightest api.LimitUse
+	for _, u := range a.Limits {
+		if u.Kind != api.MessagesPerMinute && (tightest.Limit == 0 || share(u) > share(tightest)) {
+			tightest = u
+		}
+	}
+	use := values{"N": number(tightest.Used), "Limit": number(tightest.Limit)}
+	switch tightest.Kind {
+	case api.RecipientsPerDay:
+		return tr("{{.N}} of {{.Limit}} recipients in 24 hours", use)
+	case api.MessagesPerDay:
+		return tr("{{.N}} of {{.Limit}} messages in 24 hours", use)
 	}
 	return trn("{{.N}} messages today", a.SentToday)
+}
+
+func share(u api.LimitUse) float64 { return float64(u.Used) / float64(u.Limit) }
+
+// lastMinute is how much of the provider's limit per minute is used, if there is not much left, and how many messages
+// wait.
+func lastMinute(a api.AccountStatus) string {
+	u, limited := a.Limit(api.MessagesPerMinute)
+	switch {
+	case limited && a.Upstream.Waiting > 0:
+		return tr("{{.N}} of {{.Limit}} messages in a minute, {{.Waiting}} waiting", values{"N": number(u.Used), "Limit": number(u.Limit), "Waiting": number(int64(a.Upstream.Waiting))})
+	case limited && 2*u.Used >= u.Limit:
+		return tr("{{.N}} of {{.Limit}} messages in a minute", values{"N": number(u.Used), "Limit": number(u.Limit)})
+	}
+	return ""
 }
 
 // lastMessage is how the last message ended, and when.

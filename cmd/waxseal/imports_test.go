@@ -13,7 +13,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
 	base := []string{"keystore", "keystore/safeio", "keystore/seal", "keystore/shared", "proxy/balancer", "proxy/breaker", "proxy/foreign", "proxy/localuser"}
 	account := append([]string{"proxy/api", "proxy/config", "proxy/dial", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/machine",
-		"proxy/oauth", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...) // an account at work
+		"proxy/oauth", "proxy/pace", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...) // an account at work
 	session := append([]string{"proxy/mailbox", "proxy/prelogin", "proxy/splice"}, account...)
 	engine := append([]string{"proxy/imapd", "proxy/localtls", "proxy/popd", "proxy/smtpd", "proxy/updates"}, session...)
 	allowed := map[string][]string{
@@ -28,11 +28,12 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/breaker":      {},
 		"proxy/dialogue":     {},
 		"proxy/envelope":     {},
+		"proxy/pace":         {},
 		"proxy/foreign":      {},
 		"proxy/localuser":    {},
 		"proxy/emailproxy":   {"keystore/safeio"},
 		"proxy/localtls":     {"keystore/safeio"},
-		"proxy/history":      {"keystore/safeio", "proxy/api"},
+		"proxy/history":      {"keystore/safeio", "proxy/api", "proxy/pace"},
 		"proxy/machine":      {"proxy/api", "proxy/localuser"},
 		"proxy/tcp":          {},
 		"proxy/prelogin":     {},
@@ -46,8 +47,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		"proxy/signin":       {"proxy/api"},
 		"proxy/updates":      {"keystore/safeio", "proxy/api"},
 		"proxy/dial":         append([]string{"proxy/oauth", "proxy/tcp"}, base...),
-		"proxy/upstream":     append([]string{"proxy/dial", "proxy/oauth", "proxy/tcp"}, base...),
-		"proxy/config":       append([]string{"proxy/api", "proxy/dial", "proxy/emailproxy", "proxy/oauth", "proxy/upstream", "proxy/tcp"}, base...),
+		"proxy/upstream":     append([]string{"proxy/dial", "proxy/oauth", "proxy/pace", "proxy/tcp"}, base...),
+		"proxy/config":       append([]string{"proxy/api", "proxy/dial", "proxy/emailproxy", "proxy/oauth", "proxy/pace", "proxy/upstream", "proxy/tcp"}, base...),
 		"proxy":              engine,
 		"proxy/control":      append([]string{"proxy"}, engine...),
 		"proxy/providertest": {},

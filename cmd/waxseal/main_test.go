@@ -154,7 +154,9 @@ func TestPrintStatus(t *testing.T) {
 		Connections: 5, Messages: 1, Totals: map[api.Result]int64{"sent": 9, "refused": 2}, Refused: 3, AuthFailures: 4,
 		Upstream: api.UpstreamGauges{Dialling: 1, Warm: 2, Busy: 3},
 		Keystore: api.KeystoreStatus{Kind: "system", Problem: &api.Problem{What: api.Say("The keychain is locked."), Cure: api.Say("Unlock it.")}},
-		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "needs_consent", Problem: &api.Problem{What: api.Say("evil\x1b]0;x\a\nwords")}, Connections: 5, Sent: 9, Failed: 2}},
+		Accounts: []api.AccountStatus{{Address: "me@x", Provider: "corp", State: "needs_consent", Problem: &api.Problem{What: api.Say("evil\x1b]0;x\a\nwords")}, Connections: 5, Sent: 9, Failed: 2,
+			Upstream: api.PoolStatus{Waiting: 4}, Limits: []api.LimitUse{{Kind: api.MessagesPerMinute, Used: 30, Limit: 30}, {Kind: api.MessagesPerDay, Limit: 500},
+				{Kind: api.RecipientsPerDay, Used: 10000, Limit: 10000, Until: time.Date(2026, 3, 5, 7, 0, 0, 0, time.Local)}}}},
 		Breakers: []api.Breaker{{Name: "smtp smtp.x:587", State: api.Open, RetryIn: 12, Cause: "refused"}, {Name: "token x"}},
 	}, now)
 	want := `waxseal        serving, version v1, process 7, for 1 h
@@ -168,6 +170,10 @@ to providers   2 idle, 3 in use, 1 connecting
 
 ACCOUNT  PROVIDER  STATE          CONNECTIONS  SENT  FAILED  DETAIL
 me@x     corp      needs_consent  5            9     2       sign-in needed: evil ]0;x  words
+
+ACCOUNT  SENDING LIMIT           USED            WAITING  CAN SEND AGAIN
+me@x     messages per minute     30 of 30        4        -
+me@x     recipients in 24 hours  10000 of 10000  -        2026-03-05 07:00
 
 PROVIDER SERVER  STATE        RETRY IN  LAST ERROR
 smtp smtp.x:587  unreachable  12 s      refused

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -108,6 +109,10 @@ func printStatus(w io.Writer, s api.Snapshot, now time.Time) {
 		fmt.Fprintln(w)
 		table(w, accountRows(s.Accounts))
 	}
+	if rows := limitRows(s.Accounts); len(rows) > 1 {
+		fmt.Fprintln(w)
+		table(w, rows)
+	}
 	rows = [][]string{{"PROVIDER SERVER", "STATE", "RETRY IN", "LAST ERROR"}}
 	for _, b := range s.Breakers {
 		retry := "-"
@@ -134,6 +139,28 @@ func machineRows(f *api.Fleet, now time.Time) [][]string {
 			state = "not heard of"
 		}
 		rows = append(rows, []string{m.Name, state, m.Version, rough(now.Sub(m.Started))})
+	}
+	return rows
+}
+
+// limitRows is the table of the providers' sending limits, as far as something of them is used.
+func limitRows(accounts []api.AccountStatus) [][]string {
+	names := map[api.LimitKind]string{api.MessagesPerMinute: "messages per minute", api.MessagesPerDay: "messages in 24 hours", api.RecipientsPerDay: "recipients in 24 hours"}
+	rows := [][]string{{"ACCOUNT", "SENDING LIMIT", "USED", "WAITING", "CAN SEND AGAIN"}}
+	for _, a := range accounts {
+		for _, u := range a.Limits {
+			if u.Used == 0 {
+				continue
+			}
+			waiting, until := "-", "-"
+			if u.Kind == api.MessagesPerMinute {
+				waiting = fmt.Sprint(a.Upstream.Waiting)
+			}
+			if !u.Until.IsZero() {
+				until = u.Until.Local().Format("2006-01-02 15:04")
+			}
+			rows = append(rows, []string{a.Address, cmp.Or(names[u.Kind], string(u.Kind)), fmt.Sprintf("%d of %d", u.Used, u.Limit), waiting, until})
+		}
 	}
 	return rows
 }

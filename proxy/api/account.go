@@ -25,6 +25,9 @@ type Account struct {
 	IMAP           string `toml:"imap,omitempty"`   // likewise
 	POP            string `toml:"pop,omitempty"`
 	MaxConnections int    `toml:"max_connections,omitempty"`
+	MaxPerMinute   *int   `toml:"max_per_minute,omitempty"` // messages; 0: no limit
+	MaxMessages    *int   `toml:"max_messages_per_day,omitempty"`
+	MaxRecipients  *int   `toml:"max_recipients_per_day,omitempty"`
 }
 
 // Equal reports whether two accounts are the same in all that the configuration says.

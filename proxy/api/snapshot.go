@@ -58,11 +58,11 @@ const (
 )
 
 // Passing finds a problem that should end by itself: a server's or the network's, which an account
-// or an open breaker tells of, or else that an account's last message was not sent. provider is
+// or an open breaker tells of, or else that an account's messages are not sent. provider is
 // the name of the provider that has it, for people.
 func (s Snapshot) Passing() (state State, provider string, ok bool) {
 	for _, a := range s.Accounts {
-		if state, _, _ := a.Overall(); state.Severity() == Passing && state != LastUnsent {
+		if state, _, _ := a.Overall(); state.Severity() == Passing && !state.OfMessages() {
 			return state, a.Name, true
 		}
 	}
@@ -79,7 +79,7 @@ func (s Snapshot) Passing() (state State, provider string, ok bool) {
 		}
 	}
 	for _, a := range s.Accounts {
-		if state, _, _ := a.Overall(); state == LastUnsent {
+		if state, _, _ := a.Overall(); state.OfMessages() {
 			return state, a.Name, true
 		}
 	}
@@ -138,8 +138,7 @@ type AccountStatus struct {
 	LastResult  Result     `json:"last_result,omitempty"` // how the last message ended
 	SentToday   int64      `json:"sent_today"`            // messages since midnight in local time; without a history, since the start at the earliest
 	Recipients  int64      `json:"recipients_today"`      // of those messages
-	DailyLimit  int64      `json:"daily_limit,omitempty"` // the provider's; 0 if it does not say
-	LimitUnit   LimitUnit  `json:"daily_limit_unit,omitempty"`
+	Limits      []LimitUse `json:"limits,omitempty"`      // those that the provider has
 	Upstream    PoolStatus `json:"upstream"`
 	Token       Token      `json:"token"`
 
@@ -186,13 +185,32 @@ const (
 // EndedBys are all values of EndedBy.
 var EndedBys = []EndedBy{ByProgram, ByProvider, ByWaxseal, ByNetwork}
 
-// LimitUnit is what a provider's daily limit counts.
-type LimitUnit string
+// LimitKind is one of the sending limits that a provider may have.
+type LimitKind string
 
 const (
-	LimitMessages   LimitUnit = "messages"
-	LimitRecipients LimitUnit = "recipients" // a message to five people counts as five
+	MessagesPerMinute LimitKind = "messages_per_minute"
+	MessagesPerDay    LimitKind = "messages_per_day"
+	RecipientsPerDay  LimitKind = "recipients_per_day" // a message to five people counts as five
 )
+
+// LimitUse is how much of a sending limit an account has used: in the last minute, or in the last 24 hours.
+type LimitUse struct {
+	Kind  LimitKind `json:"kind"`
+	Used  int64     `json:"used"`
+	Limit int64     `json:"limit"`
+	Until time.Time `json:"until,omitzero"` // of a day's limit that is reached: when the account can send again
+}
+
+// Limit is how much the account has used of a limit; ok is false if the provider has no such limit.
+func (a AccountStatus) Limit(k LimitKind) (u LimitUse, ok bool) {
+	for _, u := range a.Limits {
+		if u.Kind == k {
+			return u, true
+		}
+	}
+	return u, false
+}
 
 // Token is the status of an account's access token.
 type Token struct {
@@ -205,7 +223,7 @@ type Token struct {
 type PoolStatus struct {
 	Warm    int `json:"warm"`
 	Busy    int `json:"busy"`
-	Waiting int `json:"waiting"`
+	Waiting int `json:"waiting"` // messages that wait for their turn, or for a connection
 	Limit   int `json:"limit"`
 }
 

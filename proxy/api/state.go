@@ -25,6 +25,7 @@ const (
 	SignInDown     State = "error"         // the sign-in server does not answer, or not as it should
 	Untrusted      State = "untrusted"     // the mail server's certificate is not trusted
 	Offline        State = "offline"       // this machine has no network
+	LimitReached   State = "limit_reached" // the account may not send before a day's limit of the provider ends
 	LastUnsent     State = "last_unsent"   // the last messages were not sent; why is not the account's or a server's
 
 	NeedsConsent        State = "needs_consent" // the user must sign in
@@ -47,7 +48,7 @@ const (
 // States are all states, in order of severity.
 var States = []State{
 	Ready, Unused, Refreshing,
-	ProviderBusy, TurnedAway, MailServerDown, SignInDown, Untrusted, Offline, LastUnsent,
+	ProviderBusy, TurnedAway, MailServerDown, SignInDown, Untrusted, Offline, LimitReached, LastUnsent,
 	NeedsConsent, NeedsAdmin, NotRegistered, RegistrationRefused, SMTPDisabled, ReadingDisabled, ReadingNotGranted, WrongIdentity,
 	PasswordsRetired, NotAuthenticated, TokenRefused, Unusable, NoPassword, KeystoreLocked, KeystoreFailed,
 }
@@ -71,6 +72,7 @@ var abouts = map[State]about{
 	SignInDown:     {Passing, "sign-in server not responding", "{{.Provider}} isn’t responding", RunChecks},
 	Untrusted:      {Passing, "certificate not trusted", "{{.Provider}}’s certificate isn’t trusted", RunChecks},
 	Offline:        {Passing, "no network", "No network connection", ""},
+	LimitReached:   {Passing, "daily limit reached", "{{.Provider}}’s daily limit is reached", ""},
 	LastUnsent:     {Passing, "problem with the last message", "Problem with the last message", ShowActivity},
 
 	NeedsConsent:        {NeedsSomebody, "sign-in needed", "", SignIn},
@@ -98,6 +100,10 @@ func (s State) Severity() Severity {
 	}
 	return Passing
 }
+
+// OfMessages reports whether the state is about an account's messages, while its server and the network work:
+// whoever sends them has been told.
+func (s State) OfMessages() bool { return s == LastUnsent || s == LimitReached }
 
 // Label is the state in a few words, in lower case, for a badge, a menu or a table.
 func (s State) Label() Text {

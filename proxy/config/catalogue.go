@@ -116,7 +116,7 @@ func (l Catalogue) Resolve(a api.Account) (Provider, error) {
 	}
 	p.ClientID = cmp.Or(a.ClientID, p.ClientID)
 	p.MaxConnections = cmp.Or(a.MaxConnections, p.MaxConnections)
-	p.limitFor(a.Address)
+	p.limitFor(a)
 	return p, nil
 }
 

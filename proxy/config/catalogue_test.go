@@ -8,6 +8,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/dial"
+	"github.com/waxseal/waxseal/proxy/pace"
 )
 
 // TestCatalogueIsSound: the built-in entries pass every check of a [[provider]] table, and
@@ -203,42 +204,47 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestDailyLimits: the limit is the provider's for this kind of account, in what it counts. A
+// TestSendingLimits: the limits are the provider's for this kind of account, in what it counts. A
 // Workspace account was shown the 500 messages of a personal one, and Exchange's 10,000 recipients
 // as messages.
-func TestDailyLimits(t *testing.T) {
+func TestSendingLimits(t *testing.T) {
 	c := Default()
 	c.Providers = []Provider{{ID: "google", ClientID: "x", Domains: []string{"gmail.com", "corp.example"}}}
 	own := Default()
-	own.Providers = []Provider{{ID: "google", ClientID: "x", DailyLimit: 100}, {ID: "microsoft", ClientID: "x", DailyLimit: 50},
-		{ID: "corp", Domains: []string{"corp.test"}, TokenURL: "https://x.test/", SMTP: "smtp.corp.test:587", DailyLimit: 7}}
+	own.Providers = []Provider{{ID: "google", ClientID: "x", MaxMessages: new(100)}, {ID: "microsoft", ClientID: "x", MaxPerMinute: new(0), MaxRecipients: new(50)},
+		{ID: "corp", Domains: []string{"corp.test"}, TokenURL: "https://x.test/", SMTP: "smtp.corp.test:587", MaxMessages: new(7)}}
 	for _, w := range []struct {
-		c                 Config
-		address, provider string
-		limit             int
-		unit              string
+		c       Config
+		account api.Account
+		want    pace.Limits
 	}{
-		{Default(), "me@gmail.com", "google", 500, "messages"},
-		{Default(), "me@GoogleMail.com", "google", 500, "messages"},
-		{Default(), "me@corp.example", "google", 2000, "messages"},
-		{c, "me@corp.example", "google", 2000, "messages"}, // the file says whose domain it is, not that it is personal
-		{c, "me@gmail.com", "google", 500, "messages"},
-		{own, "me@corp.example", "google", 100, "messages"},
-		{own, "me@corp.example", "microsoft", 50, "recipients"},
-		{own, "me@corp.test", "corp", 7, "messages"},
-		{Default(), "me@corp.example", "microsoft", 10000, "recipients"},
-		{Default(), "me@corp.example", "gcc-high", 10000, "recipients"},
-		{Default(), "me@yandex.ru", "", 500, "recipients"},
-		{Default(), "me@outlook.com", "", 0, ""}, // differs from account to account
+		{Default(), api.Account{Address: "me@gmail.com"}, pace.Limits{Messages: 500}},
+		{Default(), api.Account{Address: "me@GoogleMail.com"}, pace.Limits{Messages: 500}},
+		{Default(), api.Account{Address: "me@corp.example", Provider: "google"}, pace.Limits{Messages: 2000, Recipients: 10000}},
+		// the file says whose domain it is, not that it is personal
+		{c, api.Account{Address: "me@corp.example"}, pace.Limits{Messages: 2000, Recipients: 10000}},
+		{c, api.Account{Address: "me@gmail.com"}, pace.Limits{Messages: 500}},
+		{own, api.Account{Address: "me@corp.example", Provider: "google"}, pace.Limits{Messages: 100, Recipients: 10000}},
+		{own, api.Account{Address: "me@corp.example", Provider: "microsoft"}, pace.Limits{Recipients: 50}},
+		{own, api.Account{Address: "me@corp.example", Provider: "microsoft", MaxPerMinute: new(20), MaxMessages: new(9), MaxRecipients: new(0)}, pace.Limits{PerMinute: 20, Messages: 9}},
+		{own, api.Account{Address: "me@corp.test"}, pace.Limits{Messages: 7}},
+		{Default(), api.Account{Address: "me@corp.example", Provider: "microsoft"}, pace.Limits{PerMinute: 30, Recipients: 10000}},
+		{Default(), api.Account{Address: "me@corp.example", Provider: "gcc-high"}, pace.Limits{PerMinute: 30, Recipients: 10000}},
+		{Default(), api.Account{Address: "me@yandex.ru"}, pace.Limits{Recipients: 500}},
+		{Default(), api.Account{Address: "me@outlook.com"}, pace.Limits{}}, // differs from account to account
+		{Default(), api.Account{Address: "me@gmail.com", MaxMessages: new(0)}, pace.Limits{}},
 	} {
-		p, err := w.c.Resolve(api.Account{Address: w.address, Provider: w.provider})
-		if err != nil || p.DailyLimit != w.limit || p.DailyLimitUnit != w.unit {
-			t.Errorf("%s at %s: %d %s, %v; want %d %s", w.address, w.provider, p.DailyLimit, p.DailyLimitUnit, err, w.limit, w.unit)
+		p, err := w.c.Resolve(w.account)
+		if err != nil || p.Limits() != w.want {
+			t.Errorf("%s at %s: %+v, %v; want %+v", w.account.Address, w.account.Provider, p.Limits(), err, w.want)
 		}
 	}
-	bad := Default()
-	bad.Providers = []Provider{{ID: "google", DailyLimitUnit: "letters"}}
-	if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), `use "messages" or "recipients"`) {
-		t.Errorf("letters: %v", err)
+	for key, bad := range map[string]Config{
+		"max_messages_per_day is -1": {Providers: []Provider{{ID: "google", MaxMessages: new(-1)}}},
+		"max_per_minute is -2":       {Accounts: []api.Account{{Address: "me@gmail.com", MaxPerMinute: new(-2)}}},
+	} {
+		if err := bad.WithDefaults().Validate(); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }

@@ -182,12 +182,15 @@ type Provider struct {
 	// unknown.
 	ReadConnections int `toml:"read_connections,omitempty" json:"read_connections,omitempty"`
 
-	// DailyLimit is how much an account may send in a day, in DailyLimitUnit; 0 means unknown.
-	// DailyLimitHosted takes its place for accounts whose domain is not one of Domains, which
-	// means an organisation's own domain; 0 means that there is no difference.
-	DailyLimit       int    `toml:"daily_limit,omitempty" json:"daily_limit,omitempty"`
-	DailyLimitHosted int    `toml:"daily_limit_hosted,omitempty" json:"daily_limit_hosted,omitempty"`
-	DailyLimitUnit   string `toml:"daily_limit_unit,omitempty" json:"daily_limit_unit,omitempty"` // "messages" (the default) or "recipients"
+	// What the provider lets an account send: messages in a minute, messages and recipients in a day. Not set
+	// means unknown, and 0 that there is no limit; Waxseal then keeps none. The two that end in Hosted take
+	// the place of those before for accounts whose domain is not one of Domains, which means an
+	// organisation's own domain.
+	MaxPerMinute        *int `toml:"max_per_minute,omitempty" json:"max_per_minute,omitempty"`
+	MaxMessages         *int `toml:"max_messages_per_day,omitempty" json:"max_messages_per_day,omitempty"`
+	MaxRecipients       *int `toml:"max_recipients_per_day,omitempty" json:"max_recipients_per_day,omitempty"`
+	MaxMessagesHosted   *int `toml:"max_messages_per_day_hosted,omitempty" json:"max_messages_per_day_hosted,omitempty"`
+	MaxRecipientsHosted *int `toml:"max_recipients_per_day_hosted,omitempty" json:"max_recipients_per_day_hosted,omitempty"`
 
 	// NoOAuth says, in a sentence, what to do instead, for a provider that does not support
 	// OAuth on SMTP. It is empty for all others.

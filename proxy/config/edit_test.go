@@ -361,9 +361,9 @@ func TestAddTables(t *testing.T) {
 	path := writeTestConfig(t, before)
 	full := Provider{
 		ID: "corp", Name: `Corp "Mail"`, Domains: []string{"corp.example", "*.corp.example"}, AuthURL: "https://corp.example/a", TokenURL: "https://corp.example/t",
-		Scopes: []string{"a", "b"}, AuthParams: map[string]string{"prompt": "consent", "a": "b"}, SMTP: "corp.example:587", SMTPTLS: "starttls", MaxConnections: 4,
+		Scopes: []string{"a", "b"}, AuthParams: map[string]string{"prompt": "consent", "a": "b"}, SMTP: "corp.example:587", SMTPTLS: "starttls", MaxConnections: 4, MaxPerMinute: new(0),
 	}
-	accounts := []api.Account{{Address: "me@corp.example", Provider: "corp"}, {Address: "you@own.example", Provider: "own"}}
+	accounts := []api.Account{{Address: "me@corp.example", Provider: "corp", MaxRecipients: new(5), MaxMessages: new(0)}, {Address: "you@own.example", Provider: "own"}}
 	for range 2 { // a second time nothing changes
 		if err := AddAccounts(path, []Provider{{ID: "own", SMTP: "other.example:25"}, full}, accounts); err != nil {
 			t.Fatal(err)

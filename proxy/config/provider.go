@@ -7,6 +7,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/pace"
 )
 
 // hasName reports whether id is the provider's id or one of its aliases.
@@ -24,9 +25,6 @@ func (p Provider) complete() Provider {
 	p.IMAPTLS = cmp.Or(p.IMAPTLS, tlsByPort(p.IMAP), "implicit") // RFC 8314 section 3
 	p.POPTLS = cmp.Or(p.POPTLS, tlsByPort(p.POP), "implicit")
 	p.MaxConnections = cmp.Or(p.MaxConnections, defaultConnections)
-	if p.DailyLimit > 0 {
-		p.DailyLimitUnit = cmp.Or(p.DailyLimitUnit, string(api.LimitMessages))
-	}
 	return p
 }
 
@@ -81,27 +79,35 @@ func merge(own, base Provider) Provider {
 	p.CAFile = cmp.Or(own.CAFile, base.CAFile)
 	p.MaxConnections = cmp.Or(own.MaxConnections, base.MaxConnections)
 	p.ReadConnections = cmp.Or(own.ReadConnections, base.ReadConnections)
-	if own.DailyLimit == 0 {
-		p.DailyLimit, p.DailyLimitHosted = base.DailyLimit, cmp.Or(own.DailyLimitHosted, base.DailyLimitHosted)
+	p.MaxPerMinute = cmp.Or(own.MaxPerMinute, base.MaxPerMinute)
+	if own.MaxMessages == nil {
+		p.MaxMessages, p.MaxMessagesHosted = base.MaxMessages, cmp.Or(own.MaxMessagesHosted, base.MaxMessagesHosted)
 	}
-	p.DailyLimitUnit = cmp.Or(own.DailyLimitUnit, base.DailyLimitUnit)
+	if own.MaxRecipients == nil {
+		p.MaxRecipients, p.MaxRecipientsHosted = base.MaxRecipients, cmp.Or(own.MaxRecipientsHosted, base.MaxRecipientsHosted)
+	}
 	return p
 }
 
-// limitFor sets the daily limit that applies to an account.
-func (p *Provider) limitFor(address string) {
-	if p.DailyLimitHosted == 0 {
-		return
-	}
+// limitFor sets the limits that apply to an account.
+func (p *Provider) limitFor(a api.Account) {
 	// Domains that the file adds to a built-in provider are an organisation's too.
 	own := p.Domains
 	if base, ok := builtin().byName(p.ID); ok {
 		own = base.Domains
 	}
-	_, domain, _ := CutDomain(Fold(address))
+	_, domain, _ := CutDomain(Fold(a.Address))
 	if !slices.ContainsFunc(own, func(d string) bool { return covers(d, domain, false) || covers(d, domain, true) }) {
-		p.DailyLimit = p.DailyLimitHosted
+		p.MaxMessages, p.MaxRecipients = cmp.Or(p.MaxMessagesHosted, p.MaxMessages), cmp.Or(p.MaxRecipientsHosted, p.MaxRecipients)
 	}
+	p.MaxPerMinute = cmp.Or(a.MaxPerMinute, p.MaxPerMinute)
+	p.MaxMessages, p.MaxRecipients = cmp.Or(a.MaxMessages, p.MaxMessages), cmp.Or(a.MaxRecipients, p.MaxRecipients)
+}
+
+// Limits are what the provider lets an account send, if the account has resolved it.
+func (p Provider) Limits() pace.Limits {
+	n := func(limit *int) int { return *cmp.Or(limit, new(int)) }
+	return pace.Limits{PerMinute: n(p.MaxPerMinute), Messages: n(p.MaxMessages), Recipients: n(p.MaxRecipients)}
 }
 
 // SecretKey returns the keystore's key for the secret of the registration that p names.

@@ -123,6 +123,11 @@ func accountBlock(a api.Account) string {
 	if a.MaxConnections != 0 {
 		fmt.Fprintf(&out, "max_connections = %d\n", a.MaxConnections)
 	}
+	for _, l := range []sendingLimit{{"max_per_minute", a.MaxPerMinute}, {"max_messages_per_day", a.MaxMessages}, {"max_recipients_per_day", a.MaxRecipients}} {
+		if l.value != nil {
+			fmt.Fprintf(&out, "%s = %d\n", l.key, *l.value)
+		}
+	}
 	return out.String()
 }
 
@@ -140,6 +145,10 @@ func providerBlock(p Provider) string {
 		case int:
 			if value != 0 {
 				fmt.Fprintf(&out, "%s = %d\n", keyOf(f), value)
+			}
+		case *int:
+			if value != nil {
+				fmt.Fprintf(&out, "%s = %d\n", keyOf(f), *value)
 			}
 		case []string:
 			if value != nil {

@@ -199,12 +199,12 @@ func (p Provider) distinctNames() []string {
 
 // check reports what is wrong with a complete provider, and at which key.
 func (p Provider) check(report func(key, format string, args ...any)) {
-	if p.MaxConnections < 0 || p.ReadConnections < 0 || p.DailyLimit < 0 || p.DailyLimitHosted < 0 {
-		report("max_connections", "max_connections, read_connections, daily_limit and daily_limit_hosted must not be negative")
+	if p.MaxConnections < 0 || p.ReadConnections < 0 {
+		report("max_connections", "max_connections and read_connections must not be negative")
 	}
-	if !slices.Contains([]api.LimitUnit{"", api.LimitMessages, api.LimitRecipients}, api.LimitUnit(p.DailyLimitUnit)) {
-		report("daily_limit_unit", `daily_limit_unit is %q; use "messages" or "recipients"`, p.DailyLimitUnit)
-	}
+	checkLimits(report, sendingLimit{"max_per_minute", p.MaxPerMinute},
+		sendingLimit{"max_messages_per_day", p.MaxMessages}, sendingLimit{"max_messages_per_day_hosted", p.MaxMessagesHosted},
+		sendingLimit{"max_recipients_per_day", p.MaxRecipients}, sendingLimit{"max_recipients_per_day_hosted", p.MaxRecipientsHosted})
 	for _, d := range p.Domains {
 		if !dial.ValidHost(strings.TrimPrefix(d, "*.")) {
 			report("domains", `domains has %q; write it like "corp.example" or "*.corp.example"`, d)
@@ -254,6 +254,23 @@ func (p Provider) check(report func(key, format string, args ...any)) {
 	}
 }
 
+// sendingLimit is a limit of what an account may send; nil if it is not set.
+type sendingLimit struct {
+	key   string
+	value *int
+}
+
+func checkLimits(report func(key, format string, args ...any), limits ...sendingLimit) {
+	for _, l := range limits {
+		if l.value != nil && (*l.value < 0 || *l.value > maxLimit) {
+			report(l.key, "%s is %d; it must be at least 1, or 0 for no limit, and at most %d", l.key, *l.value, maxLimit)
+		}
+	}
+}
+
+// maxLimit is more than any provider allows, and few enough to count.
+const maxLimit = 1_000_000_000
+
 func (c Config) accountProblems() []problem {
 	var found []problem
 	list := c.Catalogue()
@@ -280,6 +297,8 @@ func (c Config) accountProblems() []problem {
 		if a.MaxConnections < 0 {
 			report("max_connections", "max_connections is %d; it must be at least 1, or be removed", a.MaxConnections)
 		}
+		checkLimits(report, sendingLimit{"max_per_minute", a.MaxPerMinute},
+			sendingLimit{"max_messages_per_day", a.MaxMessages}, sendingLimit{"max_recipients_per_day", a.MaxRecipients})
 		if err := checkProtocols(a.Protocols); err != nil {
 			report("protocols", "%v", err)
 			continue

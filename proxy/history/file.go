@@ -20,6 +20,7 @@ import (
 
 	"github.com/waxseal/waxseal/keystore/safeio"
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/pace"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 	maxLines   = 2 * Kept        // after which the file is written anew
 	maxFile    = 8 << 20         // bytes of the file that are read, its last ones
 	maxLine    = 64 << 10        // bytes of a line; a longer one is skipped
-	maxSeq     = uint64(1) << 53 // what JSON carries exactly
+	maxSeq     = uint64(1) << 53 // what JSON carries exactly, and no count exceeds
 )
 
 // line is one line of the file: an event, or what an account had sent on a day when it was
@@ -41,6 +42,30 @@ type sent struct {
 	Account string `json:"account"`
 	Day     string `json:"day"`
 	Counts
+	Hours [][3]int64 `json:"hours,omitempty"` // of pace.Day: the hour, messages, recipients
+
+	changed uint64 // of the account
+}
+
+func (of *account) line(key string) sent {
+	s := sent{Account: key, Day: of.day, Counts: of.Today, changed: of.changed}
+	for _, h := range of.sent {
+		s.Hours = append(s.Hours, [3]int64{h.Hour, h.Messages, h.Recipients})
+	}
+	return s
+}
+
+// take replaces the counts by those of a later line.
+func (of *account) take(s *sent) bool {
+	var hours pace.Day
+	for _, h := range s.Hours {
+		hours = append(hours, pace.Hour{Hour: h[0], Counts: pace.Counts{Messages: h[1], Recipients: h[2]}})
+		if min(h[1], h[2]) < 0 || max(h[1], h[2]) > int64(maxSeq) {
+			return false
+		}
+	}
+	of.day, of.Today, of.sent = s.Day, s.Counts, hours
+	return true
 }
 
 // Open makes a Log and reads the file at path, which may be missing. It writes nothing. The Log
@@ -131,10 +156,8 @@ func (l *Log) take(one line, byID map[uint64]*api.Activity) bool {
 		}
 		l.seq = max(l.seq, a.Seq)
 	case one.Sent != nil:
-		of := l.account(one.Sent.Account)
-		if one.Sent.Day >= of.day {
-			of.day, of.Today, of.written = one.Sent.Day, one.Sent.Counts, one.Sent.Counts
-		}
+		// The last line counts, even if it names an earlier day: the clock was set right in between.
+		return l.account(one.Sent.Account).take(one.Sent)
 	default:
 		return false
 	}
@@ -220,7 +243,7 @@ func (l *Log) Flush() error {
 // fresh returns the events and counts that are not in the file yet, or all of them, and the Seq
 // up to which these are.
 func (l *Log) fresh(all bool) (events []*api.Activity, counts []sent, upTo uint64) {
-	today := day(time.Now())
+	now := time.Now()
 	l.lock()
 	defer l.mu.Unlock()
 	after := l.written
@@ -228,8 +251,9 @@ func (l *Log) fresh(all bool) (events []*api.Activity, counts []sent, upTo uint6
 		after = 0
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.accounts)) {
-		if of := l.accounts[key]; of.Today != of.written || all && of.day == today {
-			counts = append(counts, sent{key, of.day, of.Today})
+		of := l.accounts[key]
+		if of.changed != of.written || all && (of.day == day(now) || of.sent.Sum(now) != pace.Counts{}) {
+			counts = append(counts, of.line(key))
 		}
 	}
 	return l.after(after), counts, l.seq
@@ -271,8 +295,8 @@ func (l *Log) wrote(upTo uint64, counts []sent) {
 	defer l.mu.Unlock()
 	l.written = max(l.written, upTo)
 	for _, c := range counts {
-		if of := l.accounts[c.Account]; of != nil && of.day == c.Day {
-			of.written = c.Counts
+		if of := l.accounts[c.Account]; of != nil {
+			of.written = c.changed
 		}
 	}
 }

@@ -273,7 +273,7 @@ func TestRun(t *testing.T) {
 
 func FuzzFile(f *testing.F) {
 	f.Add([]byte(`{"event":{"id":4,"seq":4,"kind":"message","time":"2026-03-04T12:00:00Z","account":"me@corp.test","result":"sent"}}` + "\n"))
-	f.Add([]byte(`{"event":{"id":2,"seq":9,"kind":"login","time":"2026-03-04T12:00:00Z","times":3,"since":"2026-03-04T11:00:00Z"}}` + "\n" + `{"sent":{"account":"a","day":"2026-03-04","messages":1}}` + "\n{"))
+	f.Add([]byte(`{"event":{"id":2,"seq":9,"kind":"login","time":"2026-03-04T12:00:00Z","times":3,"since":"2026-03-04T11:00:00Z"}}` + "\n" + `{"sent":{"account":"a","day":"2026-03-04","messages":1,"hours":[[493021,1,2],[493022,3,4]]}}` + "\n{"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l := inMemory(t)
 		if err := l.readLines(bufio.NewReaderSize(bytes.NewReader(data), maxLine)); err != nil {

@@ -1,6 +1,6 @@
 // Package history remembers what happened: the last messages and failed logins, and what each
-// account has sent today. They are in memory and, if [Log.Keep] says so, in a file too, so that
-// they survive a restart.
+// account has sent today and in the last 24 hours. They are in memory and, if [Log.Keep] says so, in
+// a file too, so that they survive a restart.
 //
 // [Log.Add] never waits for the disk. [Log.Run] writes what is new once a second; what more than
 // the newest [Kept] events would be is dropped, and [Log.Dropped] counts it. The file holds one
@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/proxy/pace"
 )
 
 const (
@@ -70,8 +71,10 @@ const mostWaiting = 256
 // account is what is remembered of one account.
 type account struct {
 	Account
-	day     string // of Today
-	written Counts // of that day
+	day     string   // of Today
+	sent    pace.Day // as the provider may count it
+	changed uint64   // how often the counts have
+	written uint64   // changed, when they were written to the file
 }
 
 // Counts are what an account has sent in one day.
@@ -197,11 +200,16 @@ func (l *Log) leave(a *api.Activity) {
 // count adds a message to what is known of its account.
 func (l *Log) count(a *api.Activity) {
 	of := l.note(a)
+	if a.Result != api.Sent && a.Result != api.Unclear {
+		return
+	}
+	of.changed++
+	of.sent = of.sent.Add(a.Time, pace.Counts{Messages: 1, Recipients: int64(a.Recipients)})
 	if a.Result != api.Sent {
 		return
 	}
 	if today := day(a.Time); of.day != today {
-		of.day, of.Today, of.written = today, Counts{}, Counts{}
+		of.day, of.Today = today, Counts{}
 	}
 	of.Today.Messages++
 	of.Today.Recipients += int64(a.Recipients)
@@ -247,6 +255,16 @@ func (l *Log) Account(address string, now time.Time) Account {
 		a.Today = Counts{}
 	}
 	return a
+}
+
+// Sent is what an account has sent in the last day, by the hour: all that its provider has accepted, or may have.
+func (l *Log) Sent(address string, now time.Time) pace.Day {
+	l.lock()
+	defer l.mu.Unlock()
+	if of := l.accounts[strings.ToLower(address)]; of != nil {
+		return of.sent.Since(now)
+	}
+	return nil
 }
 
 // After lists the events that happened, or happened again, since the one with this Seq (0 for

@@ -19,6 +19,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/pace"
 	"github.com/waxseal/waxseal/proxy/signin"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -388,6 +389,9 @@ var ErrCutOff = errors.New("the client's message was cut off")
 // explainMessage explains what went wrong with a message.
 func explainMessage(s subject, err error) Failure {
 	lost, _ := errors.AsType[*upstream.ConnError](err)
+	if limit, ok := errors.AsType[*pace.Error](err); ok {
+		return s.explainLimit(limit)
+	}
 	switch {
 	case errors.Is(err, upstream.ErrNotASCII): // RFC 6531 section 3.5
 		return Failure{s.lasting("", "5.6.7", "The address is not ASCII, and the mail program did not ask for SMTPUTF8.", ""), 553}

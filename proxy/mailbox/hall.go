@@ -137,6 +137,9 @@ func (h *Hall) StopServing() {
 	h.mu.Lock()
 	h.endServe()
 	h.mu.Unlock()
+	for _, b := range h.Mailboxes() {
+		b.Pace.Stop()
+	}
 	h.NudgeAll()
 }
 

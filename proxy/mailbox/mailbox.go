@@ -21,6 +21,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/pace"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -34,6 +35,7 @@ type Mailbox struct {
 	Password Password
 	Grant    *oauth.Grant
 	Pool     *upstream.Pool // for sending
+	Pace     *pace.Pacer    // the account's, whatever changes in its settings
 	HTTP     *http.Client   // of the grant
 
 	Messages atomic.Int64 // in progress
@@ -107,9 +109,14 @@ func (h *Hall) New(a api.Account, p config.Provider, parts Parts) *Mailbox {
 		OnChange:  h.Changed.Wake,
 	})
 	wait := parts.Timeouts
+	if was := h.Mailbox(a.Address); was != nil {
+		b.Pace = was.Pace
+	} else {
+		b.Pace = pace.New(pace.Config{Limits: p.Limits(), Past: b.past(), Minute: wait.Minute, Now: parts.Now})
+	}
 	b.Pool = upstream.New(upstream.Config{
 		Addr: p.SMTP, TLS: dial.TLSMode(p.SMTPTLS), Hello: p.Hello, RootCAs: parts.Roots, Proxy: parts.Proxy, Login: cmp.Or(a.Login, a.Address), Tokens: b.Grant,
-		MaxConnections: p.MaxConnections, Breaker: parts.Servers.Get(MailBreaker(p)),
+		MaxConnections: p.MaxConnections, Pace: b.Pace, Breaker: parts.Servers.Get(MailBreaker(p)),
 		Log: h.Log.With("account", a.Address), Stats: &h.Stats.Upstream, Now: parts.Now,
 		DialTimeout: wait.Dial, ReplyTimeout: wait.Reply, FinalTimeout: wait.Final, WaitTimeout: wait.Turn, IdleTimeout: wait.Idle,
 	})
@@ -119,6 +126,18 @@ func (h *Hall) New(a api.Account, p config.Provider, parts Parts) *Mailbox {
 		}
 	}
 	return b
+}
+
+// past is what the account has sent before, as far as that is known.
+func (b *Mailbox) past() pace.Day {
+	if b.hall.History == nil {
+		return nil
+	}
+	now := time.Now
+	if b.parts.Now != nil {
+		now = b.parts.Now
+	}
+	return b.hall.History.Sent(b.Address, now())
 }
 
 // endpoint names a token endpoint by host and path.

@@ -22,9 +22,11 @@ type meaning struct {
 }
 
 // meanings are the answers whose own words do not say what to do. They are
-// Exchange's, except that 5.4.5 and 4.7.0 are Google's too, and Postfix refuses
-// the name in EHLO only at MAIL or RCPT (smtpd_delay_reject). Of several with the
-// same code the first whose words fit is meant.
+// Exchange's, except that 4.4.5 and 4.7.28 are Google's (support.google.com/a/answer/3726730),
+// 5.4.5 and 4.7.0 are Google's too, and Postfix refuses the name in EHLO only at MAIL or RCPT
+// (smtpd_delay_reject). SubmissionQuotaExceededException is documented in Microsoft's "SMTP submission
+// improvements", learn.microsoft.com/exchange/troubleshoot/send-emails/smtp-submission-improvements. Of
+// several with the same code the first whose words fit is meant.
 var meanings = []meaning{
 	{"5.7.139", "did not meet the criteria", api.SMTPDisabled, "A policy of the organisation blocks {{.Account}} from sending.", "Ask an administrator to allow this mailbox in the Conditional Access or authentication policy that blocks it."},
 	{"5.7.139", "", api.SMTPDisabled, "Sending by SMTP is switched off for {{.Account}} or its organisation.", "Ask an administrator to switch on SMTP AUTH for this mailbox."},
@@ -33,6 +35,7 @@ var meanings = []meaning{
 	{"5.7.57", "", api.NotAuthenticated, "{{.Provider}} did not count the sign-in.", "Sign in again, and check that the provider’s smtp is the server for mail programs."},
 	{"5.7.60", "", "", "The user who signed in may not send as this address.", "Ask an administrator to grant “Send As” on the mailbox."},
 	{"5.2.252", "", "", "The user who signed in may not send as this address.", "Ask an administrator to grant “Send As” on the mailbox."},
+	{"5.2.0", "submissionquotaexceeded", "", "{{.Account}} has sent to as many recipients as {{.Provider}} allows within 24 hours.", overLimit},
 	{"5.2.0", "", "", "The mailbox has reached its sending limit, or may not send at all.", "Try again tomorrow, or ask an administrator."},
 	{"5.4.5", "", "", "The mailbox has reached its sending limit for today.", "Try again tomorrow."},
 	{"5.2.2", "", "", "The recipient’s mailbox is full.", "Ask its owner to delete something."},
@@ -44,9 +47,18 @@ var meanings = []meaning{
 	{"5.7.1", "helo command rejected", "", helloRefused, helloCure},
 	{"4.7.1", "helo command rejected", "", helloRefused, helloCure},
 	{"4.3.2", "", api.ProviderBusy, "Too many messages are being sent from {{.Account}} at once.", "Send fewer at a time, or lower max_connections."},
+	{"4.4.2", "submission rate", api.ProviderBusy, "{{.Account}} sends more messages per minute than {{.Provider}} allows.", tooFast},
+	{"4.7.28", "", api.ProviderBusy, "{{.Provider}} takes so many messages at once for unwanted mail, and asks to slow down.", tooFast},
+	{"4.4.5", "", api.ProviderBusy, "{{.Provider}} is too busy to take messages right now.", "Try again in a few minutes."},
 	{"4.7.0", "", api.ProviderBusy, "{{.Provider}} asks to slow down, or can’t check the sign-in right now.", "Try again in a few minutes."},
 	{"4.2.0", "", api.ProviderBusy, "{{.Provider}} can’t sign the mailbox in right now.", "Try again in a few minutes."},
 }
+
+// Waxseal keeps the limits that it knows, so a provider that says this counts what Waxseal does not see, or allows less.
+const (
+	overLimit = "Try again tomorrow. If other programs send as this account too, lower max_recipients_per_day in the configuration."
+	tooFast   = "Try again in a few minutes. If this happens often, lower max_per_minute in the configuration."
+)
 
 const helloRefused = "{{.Provider}} does not accept the name that this computer gives in EHLO."
 

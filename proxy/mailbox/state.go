@@ -38,12 +38,13 @@ func (b *Mailbox) Ended(r api.Result) {
 	}
 }
 
-// Inherit takes over the counts of the account's previous mailbox. It does nothing
-// if the account was removed.
+// Inherit takes over the counts of the account's previous mailbox, whose limits end here. It does
+// nothing if the account was removed.
 func (b *Mailbox) Inherit(before *Mailbox) {
 	if b == nil {
 		return
 	}
+	b.Pace.SetLimits(b.Provider.Limits(), b.past())
 	b.sent.Add(before.sent.Load())
 	b.failed.Add(before.failed.Load())
 	for _, r := range b.readers {
@@ -63,13 +64,13 @@ type Circumstances struct {
 
 // Status returns the account's status.
 func (b *Mailbox) Status(c Circumstances) api.AccountStatus {
-	pool, token := b.Pool.Status(), b.Grant.Status()
+	pool, token, pacing := b.Pool.Status(), b.Grant.Status(), b.Pace.Status()
 	st := api.AccountStatus{
 		Address: b.Address, Provider: b.Provider.ID, Name: b.ProviderName(), ClientID: b.Provider.ClientID, Protocols: b.Account.Does(),
 		Connections: b.connections.Of(api.SMTP).Load(), Messages: b.Messages.Load(),
 		Sent: b.sent.Load(), Failed: b.failed.Load(), SentToday: c.Past.Today.Messages, Recipients: c.Past.Today.Recipients,
-		DailyLimit: int64(b.Provider.DailyLimit), LimitUnit: api.LimitUnit(b.Provider.DailyLimitUnit),
-		Upstream:    api.PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting, Limit: pool.Limit},
+		Limits:      limitUses(pacing.Uses),
+		Upstream:    api.PoolStatus{Warm: pool.Warm, Busy: pool.Busy, Waiting: pool.Waiting + pacing.Waiting, Limit: pool.Limit},
 		Token:       api.Token{Expiry: token.Expiry, LastRefresh: token.LastRefresh, Unsaved: token.Unsaved},
 		ConsentUsed: c.Renewed,
 	}
@@ -108,7 +109,7 @@ func (b *Mailbox) state(c Circumstances, token oauth.Status) (api.State, *api.Pr
 	}
 	trouble = cmp.Or(b.signInTrouble(token), trouble)
 	if trouble == nil || !trouble.Lasting {
-		trouble = cmp.Or(c.obstacle(b), trouble, c.unsent(b))
+		trouble = cmp.Or(c.obstacle(b), trouble, b.limitReached(), c.unsent(b))
 	}
 	if trouble == nil {
 		return tokenStates[token.State], nil

@@ -21,6 +21,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/pace"
 	"github.com/waxseal/waxseal/proxy/signin"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
@@ -88,6 +89,8 @@ var accountSamples = []sample{
 	{"permission-missing", refusedLogin(535, "5.7.8 no", "https://mail.google.com/")},
 }
 
+var tomorrow = time.Date(2026, 12, 1, 9, 0, 0, 0, time.Local)
+
 // messageSamples are about a message.
 var messageSamples = []sample{
 	{"not-ascii", upstream.ErrNotASCII},
@@ -97,6 +100,9 @@ var messageSamples = []sample{
 	{"cut-off", ErrCutOff},
 	{"may-have-been-delivered", &upstream.ConnError{Op: "reply", Unknown: true}},
 	{"connection-broke", &upstream.ConnError{Op: "body", Started: true}},
+	{"messages-per-minute", &pace.Error{Kind: pace.PerMinute, Limit: 30, Wait: 90 * time.Second}},
+	{"messages-per-day", &pace.Error{Kind: pace.MessagesPerDay, Limit: 500, Until: tomorrow}},
+	{"recipients-per-day", &pace.Error{Kind: pace.RecipientsPerDay, Limit: 10000, Until: tomorrow}},
 	{"gave-up-waiting", context.Canceled},
 	{"internal", errors.New("anything else")},
 }
@@ -163,7 +169,7 @@ func TestTroubleshootingIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	page, n := string(data), 0
-	for _, name := range []string{"explain.go", "meanings.go", "servererror.go"} {
+	for _, name := range []string{"explain.go", "limits.go", "meanings.go", "servererror.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)

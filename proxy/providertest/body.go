@@ -169,6 +169,14 @@ func (s *session) finish() error {
 		s.tx.failed = true
 		return s.reply(552, "5.3.4 Your message exceeded the size limit of "+strconv.FormatInt(s.p.opts.MaxSize, 10))
 	}
+	switch s.p.quota.take(s.account, len(s.tx.rcpts), &s.p.opts) {
+	case overMinute:
+		s.tx.failed = true
+		return s.reply(421, "4.4.2 Message submission rate for this client has exceeded the configured limit")
+	case overDay:
+		s.tx.failed = true
+		return s.reply(554, "5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException")
+	}
 	id := s.record()
 	return s.reply(250, "2.0.0 OK "+id+" queued as "+id+" - gsmtp")
 }

@@ -36,8 +36,13 @@ type Options struct {
 	MaxSize        int64         // octets in a message; 0: 35882577, as at Gmail
 	MaxRecipients  int           // in one transaction, 452 after that; 0: 2000
 	MaxConnections int           // authenticated connections of one account at a time, 432 after that; 0: no limit
-	IdleTimeout    time.Duration // 421 after this much silence; 0: 5 minutes (RFC 5321 section 4.5.3.2.7)
-	Latency        time.Duration // round-trip time of all mail protocols: each group of replies arrives this much later
+	MaxPerMinute   int           // messages of one account, 421 to the body after that, as Exchange says it; 0: no limit
+	Minute         time.Duration // of that; 0: a minute
+	// MaxRecipientsPerDay are those of the messages of one account in 24 hours, 554 to the body after that; 0: no limit
+	MaxRecipientsPerDay int
+
+	IdleTimeout time.Duration // 421 after this much silence; 0: 5 minutes (RFC 5321 section 4.5.3.2.7)
+	Latency     time.Duration // round-trip time of all mail protocols: each group of replies arrives this much later
 
 	IMAP       Manners       // the zero value announces what this server can do
 	MaxIMAP    int           // IMAP connections of one account at a time; 0: no limit
@@ -66,6 +71,9 @@ func (o Options) withDefaults() Options {
 	o.IMAP = o.IMAP.withDefaults(o.Mechanisms)
 	if o.MaxSize == 0 {
 		o.MaxSize = 35882577
+	}
+	if o.Minute == 0 {
+		o.Minute = time.Minute
 	}
 	if o.MaxRecipients == 0 {
 		o.MaxRecipients = 2000

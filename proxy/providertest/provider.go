@@ -69,6 +69,7 @@ type Provider struct {
 	ehlo     [3]string   // the EHLO reply for each door
 	grants   grants
 	store    store
+	quota    quota
 	mailroom mailroom
 	signer   signer
 	service  service

@@ -300,6 +300,33 @@ func TestMaxConnections(t *testing.T) {
 	}
 }
 
+// TestSendingLimits refuses what goes over a limit, in the words of Exchange.
+func TestSendingLimits(t *testing.T) {
+	send := func(c *client, rcpts int, want string) {
+		c.do("MAIL FROM:<"+me+">", "250 ")
+		for range rcpts {
+			c.do("RCPT TO:<you@there.test>", "250 ")
+		}
+		c.do("DATA", "354 ")
+		c.do("hello\r\n.", want)
+	}
+	p := start(t, Options{MaxPerMinute: 2, Minute: time.Hour})
+	c := login(t, p)
+	for range 2 {
+		send(c, 1, "250 ")
+	}
+	send(c, 1, "421 4.4.2 Message submission rate")
+	c.ended()
+	p = start(t, Options{MaxRecipientsPerDay: 3})
+	c = login(t, p)
+	send(c, 4, "554 5.2.0 STOREDRV")
+	send(c, 3, "250 ")
+	send(c, 1, "554 5.2.0 STOREDRV")
+	if n := p.OverLimit(); n != 2 || len(p.Messages()) != 1 {
+		t.Errorf("%d over the limit, %d messages", n, len(p.Messages()))
+	}
+}
+
 // TestIdle closes a silent client with 421.
 func TestIdle(t *testing.T) {
 	p := start(t, Options{IdleTimeout: time.Millisecond})

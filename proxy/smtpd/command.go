@@ -44,7 +44,7 @@ var commands = map[string]handling{
 // readLine gives go-smtp the next command line that it has to answer; it answers the others itself.
 func (c *conn) readLine(p []byte) (int, error) {
 	for !c.gone {
-		c.pace.line = time.Now()
+		c.tempo.line = time.Now()
 		c.halfCR = false
 		n, err := c.line(p[:min(len(p), maxCommand)-1]) // put may need one byte more
 		if err != nil {
@@ -134,7 +134,7 @@ func (c *conn) command(p, line []byte) (n int, err error) {
 		}
 	case "BDAT":
 		if c.chunk = chunkSize(string(arg)); !c.busy.Load() {
-			c.pace.message() // it is refused, and read all the same
+			c.tempo.message() // it is refused, and read all the same
 		}
 	}
 	switch h.verb {

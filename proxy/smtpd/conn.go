@@ -66,7 +66,7 @@ type conn struct {
 	gone      bool            // nothing more is read or written
 	parting   string          // the last line of a connection that Waxseal ended
 	closed    sync.Once
-	pace      pace
+	tempo     tempo
 
 	interrupted atomic.Bool                    // the read of a body is given up: it will be refused
 	refusal     atomic.Pointer[smtp.SMTPError] // of a body that has not come to its end
@@ -146,7 +146,7 @@ func (c *conn) readChunk(p []byte) (int, error) {
 func (c *conn) data() *dotReader {
 	c.body = newDotReader(c)
 	if !c.busy.Load() {
-		c.pace.message()
+		c.tempo.message()
 	}
 	if len(c.left) > 0 {
 		c.flush() // the 354 does not wait for a body that came with the command

@@ -85,7 +85,7 @@ func TestDripping(t *testing.T) {
 		{"a body", func(c *conn) io.Reader { c.authed = true; return c.data() }, messageGrace, "421 4.4.2 This message comes too slowly"},
 		{"a chunk", func(c *conn) io.Reader {
 			c.authed, c.chunk = true, 1<<20
-			c.pace.message()
+			c.tempo.message()
 			return readerOnly{c}
 		}, messageGrace, "421 4.4.2 This message comes too slowly"},
 		{"a refused body", func(c *conn) io.Reader { c.authed = true; c.data(); return readerOnly{c} }, messageGrace, "421 4.4.2 This message comes too slowly"},

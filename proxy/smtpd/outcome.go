@@ -10,6 +10,7 @@ import (
 
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/mailbox"
+	"github.com/waxseal/waxseal/proxy/pace"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -31,7 +32,10 @@ func (s *session) fail(at string, err error) *smtp.SMTPError {
 	}
 	res := api.Failed
 	var lost *upstream.ConnError
+	var full *pace.Error
 	switch {
+	case errors.As(err, &full):
+		res = api.Deferred
 	case errors.As(err, &lost) && lost.Unknown:
 		res = api.Unclear
 	case errors.Is(err, mailbox.ErrCutOff):

@@ -69,7 +69,7 @@ func (c *conn) receive(p []byte) (int, error) {
 	c.pieces = inBody && n < len(p)
 	switch {
 	case n > 0:
-		c.pace.bytes += int64(n)
+		c.tempo.bytes += int64(n)
 		if !c.heard && c.tellTLS(p[:n]) {
 			return 0, io.EOF
 		}

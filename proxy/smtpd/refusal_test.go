@@ -18,7 +18,7 @@ func refusedBody(t *testing.T, chunk bool) (c *conn, client net.Conn, hears <-ch
 	c.authed = true
 	if chunk {
 		c.chunk = 1 << 40
-		c.pace.message()
+		c.tempo.message()
 	} else {
 		c.data()
 	}

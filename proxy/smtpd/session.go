@@ -14,6 +14,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/envelope"
 	"github.com/waxseal/waxseal/proxy/mailbox"
+	"github.com/waxseal/waxseal/proxy/pace"
 	"github.com/waxseal/waxseal/proxy/upstream"
 )
 
@@ -105,7 +106,7 @@ func (s *session) Mail(_ string, opts *smtp.MailOptions) error {
 		return s.turnAway(answer(451, "4.3.2", (&mailbox.Refusal{Kind: mailbox.Paused}).Words()))
 	}
 	s.c.busy.Store(true)
-	s.c.pace.message()
+	s.c.tempo.message()
 	s.srv.hall.Stats.Messages.Add(1)
 	s.box.Messages.Add(1)
 	s.srv.hall.Changed.Wake()
@@ -152,6 +153,9 @@ func (s *session) Rcpt(_ string, opts *smtp.RcptOptions) error {
 	replies, err := m.tx.Rcpt(m.ctx, []upstream.Recipient{{To: to, Opts: opts}})
 	if errors.Is(err, upstream.ErrEnvelope) || errors.Is(err, upstream.ErrUTF8) {
 		return s.refuse(replyTo("RCPT", s.box, err), nil) // of this recipient alone
+	}
+	if _, full := errors.AsType[*pace.Error](err); full { // and this one is for later
+		return s.refuse(replyTo("RCPT", s.box, err), mailbox.Explain(s.box, err).Problem)
 	}
 	if err != nil {
 		return s.fail("RCPT", err)

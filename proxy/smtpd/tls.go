@@ -19,7 +19,7 @@ const tlsHello = 5 * time.Second
 // clear text. A program that wants STARTTLS, or knows nothing of TLS, waits for a greeting or sends
 // EHLO. It gets its greeting, and is offered STARTTLS; without it there is no AUTH (see needsTLS).
 func (c *conn) begin() error {
-	c.begun, c.pace.line = true, c.client.Opened
+	c.begun, c.tempo.line = true, c.client.Opened
 	first := make([]byte, 1)
 	for n := 0; n == 0; {
 		deadline := c.deadline(time.Now())

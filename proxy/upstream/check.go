@@ -43,7 +43,7 @@ func (p *Pool) begin() bool {
 
 // prove logs in with the current token, in a turn of its own.
 func (p *Pool) prove(token string) error {
-	c, err := p.lease(p.ctx)
+	c, err := p.lease(p.ctx, p.cfg.WaitTimeout)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waxseal/waxseal/proxy/dial"
 )
@@ -98,7 +99,7 @@ func BenchmarkLease(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			c, err := p.lease(b.Context())
+			c, err := p.lease(b.Context(), time.Minute)
 			if err != nil {
 				b.Error(err)
 				return

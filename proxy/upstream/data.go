@@ -3,11 +3,13 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"unicode/utf8"
 
 	"github.com/waxseal/waxseal/proxy/dial"
+	"github.com/waxseal/waxseal/proxy/pace"
 )
 
 const (
@@ -59,6 +61,9 @@ func (t *Transaction) Data(ctx context.Context, body io.Reader) (Reply, error) {
 	reply, err := t.body(ctx, src, buf, n)
 	if err == nil && reply.ok() {
 		t.c.pending = false
+	}
+	if lost, _ := errors.AsType[*ConnError](err); err == nil && reply.ok() || lost != nil && lost.Unknown {
+		t.ended = pace.Sent
 	}
 	return reply, err
 }

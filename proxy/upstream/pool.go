@@ -55,10 +55,10 @@ func New(cfg Config) *Pool {
 	return p
 }
 
-// lease gives a connection, warm or new, waiting for a turn where the limit requires it. It goes back by
-// release.
-func (p *Pool) lease(ctx context.Context) (*conn, error) {
-	c, err := p.turn(ctx)
+// lease gives a connection, warm or new, waiting up to patience for a turn where the limit requires it. It goes back
+// by release.
+func (p *Pool) lease(ctx context.Context, patience time.Duration) (*conn, error) {
+	c, err := p.turn(ctx, patience)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (p *Pool) discard(c *conn) {
 
 // turn gives a warm connection, or nil for a place to dial in. Turns are given in the order in which they
 // were asked for.
-func (p *Pool) turn(ctx context.Context) (*conn, error) {
+func (p *Pool) turn(ctx context.Context, patience time.Duration) (*conn, error) {
 	p.mu.Lock()
 	switch n := len(p.warm); {
 	case p.closed:
@@ -121,11 +121,11 @@ func (p *Pool) turn(ctx context.Context) (*conn, error) {
 	mine := make(chan *conn, 1)
 	p.waiting = append(p.waiting, mine)
 	p.mu.Unlock()
-	return p.wait(ctx, mine)
+	return p.wait(ctx, patience, mine)
 }
 
-func (p *Pool) wait(ctx context.Context, mine chan *conn) (*conn, error) {
-	timer := time.NewTimer(p.cfg.WaitTimeout)
+func (p *Pool) wait(ctx context.Context, patience time.Duration, mine chan *conn) (*conn, error) {
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	var err error
 	select {
@@ -137,7 +137,7 @@ func (p *Pool) wait(ctx context.Context, mine chan *conn) (*conn, error) {
 	case <-ctx.Done():
 		err = fmt.Errorf("waiting for a connection: %w", context.Cause(ctx))
 	case <-timer.C:
-		err = fmt.Errorf("%w: none of %d became free within %v", ErrBusy, p.cfg.MaxConnections, p.cfg.WaitTimeout)
+		err = fmt.Errorf("%w: none of %d became free within %v", ErrBusy, p.cfg.MaxConnections, patience)
 	}
 	p.mu.Lock()
 	i := slices.Index(p.waiting, mine)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"github.com/waxseal/waxseal/proxy/pace"
 )
 
 // patience is how long a connection that was warm gets for its first reply, unless the server was
@@ -23,14 +25,18 @@ type Transaction struct {
 	from string
 	opts *smtp.MailOptions
 
+	ticket pace.Ticket
+	ended  pace.Outcome // as far as is known yet
+
 	mailed   bool        // this connection has accepted MAIL
 	accepted []Recipient // in the order in which the provider took them
 	verdict  *Reply      // the reply that ended it before its body: to MAIL, or a 421
 	err      error       // what ended it without a reply
 }
 
-// Begin leases a connection for one message, waiting for its turn where the provider's limit requires
-// it. opts may be nil. MAIL goes up with the first recipients.
+// Begin leases a connection for one message, waiting for its turn where the provider's limits require it:
+// messages per minute first, then connections. opts may be nil. MAIL goes up with the first recipients.
+// A [*pace.Error] says that a limit does not let the message go.
 func (p *Pool) Begin(ctx context.Context, from string, opts *smtp.MailOptions) (*Transaction, error) {
 	if opts == nil {
 		opts = &smtp.MailOptions{}
@@ -38,15 +44,21 @@ func (p *Pool) Begin(ctx context.Context, from string, opts *smtp.MailOptions) (
 	if _, err := quotePath(from, opts.UTF8); err != nil {
 		return nil, err // before anything is waited for
 	}
-	c, err := p.lease(ctx)
+	ticket, err := p.cfg.Pace.Begin(ctx, p.cfg.WaitTimeout)
 	if err != nil {
+		return nil, fmt.Errorf("waiting for a turn: %w", err)
+	}
+	c, err := p.lease(ctx, p.cfg.WaitTimeout-ticket.Waited())
+	if err != nil {
+		ticket.End(pace.Unused)
 		return nil, err
 	}
 	if _, err := mailLine(from, opts, c.x); err != nil {
 		p.release(c)
+		ticket.End(pace.Unused)
 		return nil, err
 	}
-	return &Transaction{p: p, c: c, from: from, opts: opts}, nil
+	return &Transaction{p: p, c: c, from: from, opts: opts, ticket: ticket}, nil
 }
 
 // Close gives the connection back. What Data did not end is taken back by an RSET before the next
@@ -55,6 +67,7 @@ func (t *Transaction) Close() {
 	if errors.Is(t.err, errClosed) {
 		return
 	}
+	t.ticket.End(t.ended)
 	t.p.release(t.c)
 	t.c, t.err = nil, errClosed
 }
@@ -62,8 +75,8 @@ func (t *Transaction) Close() {
 // Rcpt names recipients and gives the provider's answer to each, in their order. The first call brings
 // MAIL along; a refused MAIL is the answer to every recipient, then and later.
 //
-// An error means that there are no answers. The transaction is then over, unless it is [ErrEnvelope] or
-// [ErrUTF8]: nothing was written.
+// An error means that there are no answers. The transaction is then over, unless it is [ErrEnvelope],
+// [ErrUTF8] or a [*pace.Error]: nothing was written.
 func (t *Transaction) Rcpt(ctx context.Context, rcpts []Recipient) ([]Reply, error) {
 	switch {
 	case t.err != nil:
@@ -73,6 +86,9 @@ func (t *Transaction) Rcpt(ctx context.Context, rcpts []Recipient) ([]Reply, err
 	case len(rcpts) == 0:
 		return nil, nil
 	}
+	if err := t.ticket.Recipients(len(rcpts)); err != nil {
+		return nil, err
+	}
 	replies, err := t.envelope(ctx, rcpts)
 	if t.dead(ctx) {
 		if err = t.replace(ctx, wasDead); err == nil {
@@ -80,6 +96,7 @@ func (t *Transaction) Rcpt(ctx context.Context, rcpts []Recipient) ([]Reply, err
 		}
 	}
 	if err != nil {
+		t.ticket.Refused(len(rcpts))
 		// Where nothing was accepted before, an address that cannot go up concerns these recipients alone.
 		if ours := errors.Is(err, ErrEnvelope) || errors.Is(err, ErrUTF8); !ours || !t.mailed && len(t.accepted) > 0 {
 			t.err = err
@@ -89,6 +106,8 @@ func (t *Transaction) Rcpt(ctx context.Context, rcpts []Recipient) ([]Reply, err
 	for i, r := range replies {
 		if r.ok() {
 			t.accepted = append(t.accepted, rcpts[i])
+		} else {
+			t.ticket.Refused(1)
 		}
 	}
 	if t.c.broken && t.verdict == nil { // by a refusal that broke off, which is this recipient's alone
@@ -144,6 +163,7 @@ func (t *Transaction) envelope(ctx context.Context, rcpts []Recipient) ([]Reply,
 	defer c.guard(ctx)()
 	fresh := !c.served
 	c.pending, c.served = true, true
+	t.ended = pace.NotSent // unless it is
 	replies, err := c.exchange(ctx, op, wait, lines)
 	if err != nil {
 		if fresh && errors.Is(err, context.DeadlineExceeded) {

@@ -47,6 +47,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/breaker"
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/oauth"
+	"github.com/waxseal/waxseal/proxy/pace"
 )
 
 // Tokens are an account's access tokens: an *oauth.Grant, or a fake in tests.
@@ -75,6 +76,7 @@ type Config struct {
 	// Exchange Online allows one mailbox.
 	MaxConnections int
 
+	Pace    *pace.Pacer      // the account's sending limits; nil: none. It may outlive the pool
 	Breaker *breaker.Breaker // for the host; nil: none
 	Log     *slog.Logger     // nil: nowhere
 	Stats   *Stats           // may be shared by many pools; nil: its own
@@ -86,8 +88,11 @@ type Config struct {
 	// it, and a piece of the body 3 min, as RFC 5321 section 4.5.3.2 asks for.
 	ReplyTimeout time.Duration
 	FinalTimeout time.Duration // the reply to the whole message; 0 is 10 min, as there
-	WaitTimeout  time.Duration // the wait for a turn, where MaxConnections are busy; 0 is 60 s
-	IdleTimeout  time.Duration // how long a connection stays warm without work; 0 is 60 s
+	// WaitTimeout bounds a message's wait for its turn, where MaxConnections are busy and by Pace; 0 is 90 s. That is a
+	// minute, after which a message that came after a whole minute's can go, and the time that those took. RFC 5321 gives
+	// MAIL five minutes, but Thunderbird and .NET give up after 100 s.
+	WaitTimeout time.Duration
+	IdleTimeout time.Duration // how long a connection stays warm without work; 0 is 60 s
 }
 
 // Stats counts the connections of all pools that share it. Each number changes where the thing that it
@@ -117,7 +122,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.ReplyTimeout = cmp.Or(c.ReplyTimeout, replyTimeout)
 	c.FinalTimeout = cmp.Or(c.FinalTimeout, finalTimeout)
-	c.WaitTimeout = cmp.Or(c.WaitTimeout, time.Minute)
+	c.WaitTimeout = cmp.Or(c.WaitTimeout, 90*time.Second)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, time.Minute)
 	if c.MaxConnections <= 0 {
 		c.MaxConnections = defaultConnections

@@ -201,7 +201,7 @@ func (next *Told) faults(t Told, s State) (out []Notice) {
 // was not sent: its mail program has told.
 func (next *Told) outages(t Told, s State) []Notice {
 	state, provider, troubled := s.Passing()
-	if state == api.LastUnsent {
+	if state.OfMessages() {
 		troubled = false
 	}
 	trying := slices.ContainsFunc(s.Breakers, func(b api.Breaker) bool { return b.State == api.HalfOpen })

@@ -28,15 +28,15 @@ const (
 	wrongEnd = 5 * time.Second
 )
 
-// pace is how fast a client sends. Silence alone does not tell: a byte now and then breaks it.
-type pace struct {
+// tempo is how fast a client sends. Silence alone does not tell: a byte now and then breaks it.
+type tempo struct {
 	line  time.Time // when the command in progress was first waited for
 	began time.Time // when the message in progress began
 	bytes int64     // of it, commands included
 }
 
 // message begins to count a message.
-func (p *pace) message() { p.began, p.bytes = time.Now(), 0 }
+func (p *tempo) message() { p.began, p.bytes = time.Now(), 0 }
 
 // deadline is when the client must have sent more: one idle timeout from now (RFC 5321 section
 // 4.5.3.2.7), for a whole command as for any byte of a body, and one for everything that comes
@@ -56,7 +56,7 @@ func (c *conn) deadline(now time.Time) time.Time {
 	}
 	switch {
 	case !c.inBody():
-		sooner(c.pace.line.Add(c.srv.hall.IdleTimeout))
+		sooner(c.tempo.line.Add(c.srv.hall.IdleTimeout))
 		if c.halfCR {
 			sooner(now.Add(wrongEnd))
 		}
@@ -73,7 +73,7 @@ func (c *conn) deadline(now time.Time) time.Time {
 
 // messageEnd is when the message in progress has been too slow.
 func (c *conn) messageEnd() time.Time {
-	return c.pace.began.Add(messageGrace + time.Duration(c.pace.bytes/minPace)*time.Second)
+	return c.tempo.began.Add(messageGrace + time.Duration(c.tempo.bytes/minPace)*time.Second)
 }
 
 // overdue is the last line for a client whose time is over.
