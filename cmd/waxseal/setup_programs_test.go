@@ -26,6 +26,19 @@ type setUp struct {
 // startSetUp starts the program with one account that sends and reads.
 func startSetUp(t *testing.T) *setUp {
 	t.Helper()
+	return startSetUpWith(t, strings.NewReplacer())
+}
+
+// onlyTLS leaves out the ports without TLS.
+var onlyTLS = strings.NewReplacer(`listen = ["127.0.0.1:0"]`, "listen = []", `listen_imap = ["127.0.0.1:0"]
+listen_imap_tls = []`, `listen_imap = []
+listen_imap_tls = ["127.0.0.1:0"]`, `listen_pop = ["127.0.0.1:0"]
+listen_pop_tls = []`, `listen_pop = []
+listen_pop_tls = ["127.0.0.1:0"]`)
+
+// startSetUpWith is startSetUp with a configuration in which something is then replaced.
+func startSetUpWith(t *testing.T, replace *strings.Replacer) *setUp {
+	t.Helper()
 	provider, err := providertest.Start(providertest.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +61,7 @@ listen_pop_tls = []`, 1)
 	writeFile(t, accounts, importFor(t, provider, sender))
 	command(t, nil, "waxseal", "account", "import", accounts, "--config", config)
 	data := strings.Replace(readFile(t, config), "[[account]]\n", "[[account]]\nprotocols = [\"smtp\", \"imap\", \"pop\"]\n", 1)
-	writeFile(t, config, data)
+	writeFile(t, config, replace.Replace(data))
 	command(t, nil, "waxseal", "reload", "--config", config)
 	s := &setUp{running: r, t: t, home: t.TempDir()}
 	s.env = append(os.Environ(), "HOME="+s.home, "WAXSEAL_CONFIG="+config, "LC_ALL=C.UTF-8", "XDG_CONFIG_HOME="+filepath.Join(s.home, ".config"),
@@ -98,7 +111,13 @@ var setUpPrograms = []struct {
 // TestSetup: a program that `waxseal setup --write` has set up sends or reads through Waxseal, with what
 // was in its file before; --undo leaves the file byte for byte as it was, with its mode.
 func TestSetup(t *testing.T) {
-	s := startSetUp(t)
+	plain, tls := startSetUp(t), startSetUpWith(t, onlyTLS)
+	for way, s := range map[string]*setUp{"without TLS": plain, "TLS": tls} {
+		t.Run(way, func(t *testing.T) { testSetup(t, s) })
+	}
+}
+
+func testSetup(t *testing.T, s *setUp) {
 	s.provider.Deliver(sender, []byte(crlf(header+"Read me!\n")))
 	for _, p := range setUpPrograms {
 		t.Run(p.name, func(t *testing.T) {

@@ -115,7 +115,7 @@ var mailServers = []struct {
 		use: "update-exim4.conf; " + helloFromRoot + " | /usr/sbin/sendmail -odf -i you@else.example; tail -n 20 /var/log/exim4/*"},
 	{name: "postfix", layer: "postfix", files: "/etc/postfix/main.cf /etc/postfix/waxseal_passwd",
 		first: "postconf -MX smtp/inet; postconf maillog_file=/dev/stdout", // no port for others
-		use:   helloFromRoot + " | /usr/sbin/sendmail you@else.example; exec postfix start-fg"},
+		use:   helloFromRoot + " | /usr/sbin/sendmail you@else.example; test -z \"$(postconf 2>&1 >/dev/null)\"; exec postfix start-fg"},
 	{name: "dma", layer: "dma", files: "/etc/dma/dma.conf /etc/dma/auth.conf", use: helloFromRoot + " | /usr/sbin/sendmail -D -i you@else.example"},
 	{name: "monit", layer: "monit", files: "/etc/monit/conf.d/waxseal /etc/monit/monitrc", use: "monit -t; exec monit -I -d 1"},
 }
@@ -161,29 +161,31 @@ wait`},
 // TestSetupServers: a mail server that `waxseal setup --write` has set up sends through Waxseal, with the
 // account's address as the sender; --undo leaves its files as they were.
 func TestSetupServers(t *testing.T) {
-	s := startSetUp(t)
+	plain, tls := startSetUp(t), startSetUpWith(t, onlyTLS)
 	for _, p := range mailServers {
-		t.Run(p.name, func(t *testing.T) {
-			s.t = t
-			l := newLayer(t, s, p.layer)
-			l.must(p.first)
-			before := l.files(p.files)
-			l.must("waxseal setup " + p.name + " " + sender + " --write")
-			l.must("waxseal setup " + p.name + " " + sender + " --write")
-			m := l.sends(p.use)
-			want := "you@else.example"
-			if p.name == "monit" {
-				want = sender // it writes to nobody else
-			}
-			if m.From != sender || len(m.Rcpts) != 1 || m.Rcpts[0].To != want {
-				t.Errorf("from %s to %+v", m.From, m.Rcpts)
-			}
-			t.Logf("%s", m.Body)
-			l.must("waxseal setup " + p.name + " " + sender + " --undo")
-			if after := l.files(p.files); after != before {
-				t.Errorf("after --undo:\n%s\nwant\n%s", after, before)
-			}
-		})
+		for way, s := range map[string]*setUp{"without TLS": plain, "TLS": tls} {
+			t.Run(p.name+"/"+way, func(t *testing.T) {
+				s.t = t
+				l := newLayer(t, s, p.layer)
+				l.must(p.first)
+				before := l.files(p.files)
+				l.must("waxseal setup " + p.name + " " + sender + " --write")
+				l.must("waxseal setup " + p.name + " " + sender + " --write")
+				m := l.sends(p.use)
+				want := "you@else.example"
+				if p.name == "monit" {
+					want = sender // it writes to nobody else
+				}
+				if m.From != sender || len(m.Rcpts) != 1 || m.Rcpts[0].To != want {
+					t.Errorf("from %s to %+v", m.From, m.Rcpts)
+				}
+				t.Logf("%s", m.Body)
+				l.must("waxseal setup " + p.name + " " + sender + " --undo")
+				if after := l.files(p.files); after != before {
+					t.Errorf("after --undo:\n%s\nwant\n%s", after, before)
+				}
+			})
+		}
 	}
 }
 

@@ -9,6 +9,8 @@
 //	        exists. "~" is the home folder. A program whose file may be extended has "write" too.
 //	where   what to do with the lines, in a sentence
 //	write   the character or word that begins a comment in the file; without it, the file is not written
+//	once    a pattern, whose first group is what a line sets: of the lines that set something that is in the
+//	        file already, the program complains. Those that were there become comments
 //	then    what to do after the file was written, in a sentence
 //	needs   protocols without which there is nothing to set up; of "imap|pop", one is enough
 //	network the program runs on another computer, as a rule
@@ -47,6 +49,7 @@ type Program struct {
 	Needs   []string       // "smtp", "imap|pop"
 	Network bool           // it runs on another computer
 	Taken   *regexp.Regexp // nil: nothing in its file changes the lines
+	Once    *regexp.Regexp // its first group is what a line sets, and another line may not; nil: lines may
 	Untried bool
 }
 
@@ -116,6 +119,8 @@ func parse(name, text string) (p Program, err error) {
 			p.Untried = true
 		case "taken":
 			p.Taken, err = regexp.Compile(value)
+		case "once":
+			p.Once, err = regexp.Compile(value)
 		default:
 			err = fmt.Errorf("template %s has an unknown key %q", name, key)
 		}
