@@ -119,37 +119,36 @@ func (s *setup) ask(ctx context.Context, c *connection, secret bool) error {
 	if secret {
 		s.values.Secret = mail.Password
 	}
-	return s.ownCommand()
+	s.values.Waxseal, s.values.Executable, s.values.Options, err = s.m.ownCommand()
+	return err
 }
 
-// ownCommand finds out how other programs run this one: as "waxseal" if that is what PATH leads to,
-// with the configuration that this command uses.
-func (s *setup) ownCommand() error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
+// ownCommand is how other programs run this one: as a shell command that is "waxseal" if that is what
+// PATH leads to; as the path of the program; and as its options for a shell, with which it uses the
+// configuration that this process uses.
+func (m *Main) ownCommand() (command, executable, options string, err error) {
+	if executable, err = os.Executable(); err != nil {
+		return "", "", "", fmt.Errorf("find this program: %w", err)
 	}
-	s.values.Executable = self
-	name := self
+	name := executable
 	if found, err := exec.LookPath("waxseal"); err == nil {
 		a, errA := os.Stat(found)
-		b, errB := os.Stat(self)
+		b, errB := os.Stat(executable)
 		if errA == nil && errB == nil && os.SameFile(a, b) {
 			name = "waxseal"
-			s.values.Executable, _ = filepath.Abs(found)
+			executable, _ = filepath.Abs(found)
 		}
+	}
+	path, err := m.configPath()
+	if err != nil {
+		return "", "", "", err
 	}
 	args := []string{name}
-	if s.m.flags.config != "" || s.m.Getenv(configEnv) != "" {
-		path, err := s.m.configPath()
-		if err != nil {
-			return err
-		}
+	if usual, err := defaultConfigPath(); err != nil || path != usual {
 		args = append(args, "--config", path)
-		s.values.Options = programs.Shell(args[1:]...)
+		options = programs.Shell(args[1:]...)
 	}
-	s.values.Waxseal = programs.Shell(args...)
-	return nil
+	return programs.Shell(args...), executable, options, nil
 }
 
 // print prints the lines, and where they go.

@@ -188,9 +188,24 @@ var setUpScripts = []struct{ name, needs, use string }{
 	{"php", "php", "waxseal setup php " + sender + " > hello.ini; php -n -c hello.ini -r 'exit(mail(\"you@else.example\", \"Hello\", \"Hello!\", \"From: " + sender + "\") ? 0 : 1);'"},
 }
 
+// setUpReaders are programs that say what they have read with the lines as printed.
+var setUpReaders = []struct{ name, needs, use, says string }{
+	{"python-imap", "python3", "waxseal setup python-imap " + sender + " > read.py; WAXSEAL_PASSWORD=" + localPassword + " python3 read.py", "Subject: From a real client"},
+	{"python-pop", "python3", "waxseal setup python-pop " + sender + " > read.py; WAXSEAL_PASSWORD=" + localPassword + " python3 read.py", " messages, "},
+	{"getmail", "getmail", "mkdir -p Mail/new Mail/cur Mail/tmp; waxseal setup getmail " + sender + " > printed; " +
+		`sed -e 's/^type = Maildir/type = MDA_external/' -e 's|^path = .*|path = /bin/sh\narguments = ("-c", "cat >> got")\nallow_root_commands = true|' printed > getmailrc; ` + // its Maildir refuses root
+		"getmail --getmaildir=. --rcfile=getmailrc; cat got", "Read me!"},
+}
+
 // TestSetupPrints: lines that are only printed work as they are.
 func TestSetupPrints(t *testing.T) {
-	s := startSetUp(t)
+	plain, tls := startSetUp(t), startSetUpWith(t, onlyTLS)
+	for way, s := range map[string]*setUp{"without TLS": plain, "TLS": tls} {
+		t.Run(way, func(t *testing.T) { testSetupPrints(t, s) })
+	}
+}
+
+func testSetupPrints(t *testing.T, s *setUp) {
 	for _, p := range setUpScripts {
 		t.Run(p.name, func(t *testing.T) {
 			findTool(t, p.needs, p.needs)
@@ -210,16 +225,16 @@ func TestSetupPrints(t *testing.T) {
 			hello(t, messages[before])
 		})
 	}
-	t.Run("getmail", func(t *testing.T) {
-		findTool(t, "getmail6", "getmail")
-		s.t = t
-		s.provider.Deliver(sender, []byte(crlf(header+"Read me!\n")))
-		if out := s.must("", "mkdir -p Mail/new Mail/cur Mail/tmp; waxseal setup getmail "+sender+" > printed; "+
-			`sed -e 's/^type = Maildir/type = MDA_external/' -e 's|^path = .*|path = /bin/sh\narguments = ("-c", "cat >> got")\nallow_root_commands = true|' printed > getmailrc; `+ // its Maildir refuses root
-			"getmail --getmaildir=. --rcfile=getmailrc; cat got"); !strings.Contains(out, "Read me!") {
-			t.Errorf("read %q", out)
-		}
-	})
+	s.provider.Deliver(sender, []byte(crlf(header+"Read me!\n")))
+	for _, p := range setUpReaders {
+		t.Run(p.name, func(t *testing.T) {
+			findTool(t, p.needs, p.needs)
+			s.t = t
+			if out := s.must("", p.use); !strings.Contains(out, p.says) {
+				t.Errorf("read %q", out)
+			}
+		})
+	}
 }
 
 // TestSetupKeepsThePasswordSafe: a file that others can read gets no password.

@@ -24,6 +24,7 @@ package programs
 import (
 	"cmp"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -163,7 +164,11 @@ func (p Program) Each(v Values) (all []string, err error) {
 	v.Waxseal = cmp.Or(v.Waxseal, "waxseal")
 	for _, f := range p.Files {
 		var out strings.Builder
-		if err := f.lines.Execute(&out, v); err != nil {
+		err := f.lines.Execute(&out, v)
+		if why, ok := errors.AsType[unfit](err); ok {
+			return nil, why
+		}
+		if err != nil {
 			return nil, fmt.Errorf("set up %s: %w", p.Title, err)
 		}
 		all = append(all, strings.Trim(out.String(), "\n")+"\n")
