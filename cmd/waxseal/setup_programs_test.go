@@ -188,10 +188,13 @@ var setUpScripts = []struct{ name, needs, use string }{
 	{"php", "php", "waxseal setup php " + sender + " > hello.ini; php -n -c hello.ini -r 'exit(mail(\"you@else.example\", \"Hello\", \"Hello!\", \"From: " + sender + "\") ? 0 : 1);'"},
 }
 
-// setUpReaders are programs that say what they have read with the lines as printed.
+// setUpReaders are programs that say what they have read with the lines as printed; of two that are not
+// here, PHP says whether it can read their lines.
 var setUpReaders = []struct{ name, needs, use, says string }{
 	{"python-imap", "python3", "waxseal setup python-imap " + sender + " > read.py; WAXSEAL_PASSWORD=" + localPassword + " python3 read.py", "Subject: From a real client"},
 	{"python-pop", "python3", "waxseal setup python-pop " + sender + " > read.py; WAXSEAL_PASSWORD=" + localPassword + " python3 read.py", " messages, "},
+	{"wordpress", "php", "{ echo '<?php'; waxseal setup wordpress " + sender + "; echo 'echo WPMS_SMTP_USER;'; } > wp.php; php -n wp.php", sender},
+	{"nextcloud", "php", "{ echo '<?php $c = array('; waxseal setup nextcloud " + sender + "; echo '); echo $c[\"mail_smtpname\"];'; } > nc.php; php -n nc.php", sender},
 	{"getmail", "getmail", "mkdir -p Mail/new Mail/cur Mail/tmp; waxseal setup getmail " + sender + " > printed; " +
 		`sed -e 's/^type = Maildir/type = MDA_external/' -e 's|^path = .*|path = /bin/sh\narguments = ("-c", "cat >> got")\nallow_root_commands = true|' printed > getmailrc; ` + // its Maildir refuses root
 		"getmail --getmaildir=. --rcfile=getmailrc; cat got", "Read me!"},
