@@ -17,6 +17,9 @@ const (
 	// forgetAfter is after how long the record of a machine that is gone is deleted.
 	forgetAfter = time.Hour
 	leaveLimit  = 2 * time.Second
+	// deafAfter is after how long without a beat of its own in the records a machine can't tell whether others live:
+	// the engine was away, or the machine itself stood still.
+	deafAfter = beatEvery + beatEvery/2
 )
 
 // Instance is a machine that uses the records.
@@ -42,9 +45,49 @@ func (s *Store) sight(key string, r Record) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if was := s.alive[key]; was.revision != r.Revision {
-		s.alive[key] = sighting{r.Revision, time.Now()}
+	was, now := s.alive[key], time.Now()
+	if was.revision == r.Revision {
+		return
 	}
+	s.alive[key] = sighting{r.Revision, now}
+	if key == instancePrefix+s.o.Instance && now.Sub(was.at) > deafAfter {
+		s.hears = now
+	}
+}
+
+// Hearing is for how long this machine would have heard of all that the others do: it begins anew when the engine was
+// away, or the machine stood still, and is 0 while the engine is away. What did not change for so long is worth a
+// conclusion; what did not change for longer is not.
+func (s *Store) Hearing() time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	until, now := s.heardLocked()
+	if !now {
+		return 0
+	}
+	return until.Sub(s.hears)
+}
+
+// heardLocked is until when this machine would have heard of the others' beats, and whether it would now.
+func (s *Store) heardLocked() (until time.Time, now bool) {
+	until = time.Now()
+	if s.o.Passing { // it has no beat to measure by, and ends soon
+		return until, s.unwell == nil
+	}
+	if at := s.alive[instancePrefix+s.o.Instance].at; until.Sub(at) > deafAfter {
+		return at, false
+	}
+	return until, true
+}
+
+// silentLocked is for how long a machine was silent while it would have been heard.
+func (s *Store) silentLocked(key string) time.Duration {
+	since := s.alive[key].at
+	if since.Before(s.hears) {
+		since = s.hears
+	}
+	until, _ := s.heardLocked()
+	return until.Sub(since)
 }
 
 // Instances are the machines that use these records, this one among them, by name.
@@ -56,7 +99,7 @@ func (s *Store) Instances() []Instance {
 			continue
 		}
 		s.mu.RLock()
-		i.Gone = time.Since(s.alive[key].at) > goneAfter && i.Process != s.process
+		i.Gone = s.silentLocked(key) > goneAfter && i.Process != s.process
 		s.mu.RUnlock()
 		all = append(all, i)
 	}
@@ -117,10 +160,10 @@ func (s *Store) beat() {
 func (s *Store) bury() {
 	for _, key := range s.Keys(instancePrefix) {
 		s.mu.RLock()
-		at := s.alive[key].at
+		silent := s.silentLocked(key)
 		revision := s.records[key].Revision
 		s.mu.RUnlock()
-		if time.Since(at) > forgetAfter {
+		if silent > forgetAfter {
 			ctx, cancel := context.WithTimeout(s.life, beatEvery)
 			_, _ = s.Swap(ctx, key, nil, revision) // the next look tries again
 			cancel()

@@ -54,18 +54,25 @@ func (s *Store) Spilled(account string) {
 }
 
 // publishSpilled gives the engine what an earlier start could not give it, unless there is another
-// generation since.
-func (s *Store) publishSpilled(ctx context.Context) {
+// generation since. An error is the engine's: until it has the token, nobody here should use the one before.
+func (s *Store) publishSpilled(ctx context.Context) error {
 	if s.o.Folder == "" {
-		return
+		return nil
 	}
 	files, _ := filepath.Glob(filepath.Join(s.o.Folder, spillPattern)) // the pattern is right
 	for _, file := range files {
-		if err := s.publishFile(ctx, file); err != nil {
+		err := s.publishFile(ctx, file)
+		if err != nil {
 			s.log.Error("a token that was kept in a file could not be stored", "file", file, "err", err)
 		}
+		if errors.Is(err, errNotPublished) {
+			return err
+		}
 	}
+	return nil
 }
+
+var errNotPublished = errors.New("the engine did not take it")
 
 func (s *Store) publishFile(ctx context.Context, file string) error {
 	data, err := safeio.ReadFile(file)
@@ -103,7 +110,7 @@ func (s *Store) publishFile(ctx context.Context, file string) error {
 			s.log.Info("stored a token that was kept in a file", "account", kept.Account)
 			return os.Remove(file)
 		case !errors.Is(err, ErrChanged):
-			return err
+			return fmt.Errorf("%w: %w", errNotPublished, err)
 		}
 	}
 }

@@ -87,12 +87,14 @@ type Store struct {
 	key     *seal.Key
 	wrapped string            // what key came from
 	records map[string]Record // decrypted; a deleted one has a nil value
+	names   []string          // the keys of those that are not deleted, sorted
 	damaged map[string]bool   // records that cannot be decrypted
 	seen    int64             // the highest revision so far
 	unwell  error             // why the engine cannot be used; nil when it can
 	failure error
 	watcher Watcher
 	alive   map[string]sighting // instances, by key
+	hears   time.Time           // since when nothing of what the others do was missed, see Hearing
 	close   sync.Once
 }
 
@@ -121,7 +123,7 @@ func Open(o Options) *Store {
 	s := &Store{
 		o: o, log: o.Log, process: rand.Text(), again: make(chan struct{}, 1), loaded: make(chan struct{}), failed: make(chan struct{}),
 		records: make(map[string]Record), damaged: make(map[string]bool), alive: make(map[string]sighting),
-		watcher: Watcher{func([]string) {}, func(string, time.Duration) {}},
+		watcher: Watcher{func([]string) {}, func(string, time.Duration) {}}, hears: time.Now(),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.work.Go(s.follow)
@@ -227,14 +229,23 @@ var errLoading = fmt.Errorf("%w: they are being loaded", keystore.ErrTimeout)
 func (s *Store) Keys(prefix string) []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var keys []string
-	for key, r := range s.records {
-		if strings.HasPrefix(key, prefix) && r.Value != nil {
-			keys = append(keys, key)
-		}
+	from, _ := slices.BinarySearch(s.names, prefix)
+	to := from
+	for to < len(s.names) && strings.HasPrefix(s.names[to], prefix) {
+		to++
 	}
-	slices.Sort(keys)
-	return keys
+	return slices.Clone(s.names[from:to])
+}
+
+// putLocked puts a record into memory, in the place of the one with its key.
+func (s *Store) putLocked(r Record) {
+	switch i, there := slices.BinarySearch(s.names, r.Key); {
+	case r.Value != nil && !there:
+		s.names = slices.Insert(s.names, i, r.Key)
+	case r.Value == nil && there:
+		s.names = slices.Delete(s.names, i, i+1)
+	}
+	s.records[r.Key] = r
 }
 
 // Read is Get of what the engine has now.
@@ -243,7 +254,7 @@ func (s *Store) Read(ctx context.Context, key string) (Record, error) {
 		return Record{}, s.notLoaded()
 	}
 	var r Record
-	err := s.call("get", func() (err error) {
+	err := s.call(ctx, "get", func() (err error) {
 		r, err = s.o.Engine.Get(ctx, key)
 		return err
 	})
@@ -286,7 +297,7 @@ func (s *Store) swap(ctx context.Context, key string, value []byte, revision int
 	before := s.seen
 	s.mu.RUnlock()
 	var now Record
-	err := s.call("swap", func() (err error) {
+	err := s.call(ctx, "swap", func() (err error) {
 		now, err = s.o.Engine.Swap(ctx, key, written, revision)
 		return err
 	})
@@ -315,10 +326,11 @@ func (s *Store) swap(ctx context.Context, key string, value []byte, revision int
 // are.
 func (s *Store) Save(ctx context.Context, key string, v any, revision int64) (int64, error) {
 	was, err := s.Get(key)
-	if err != nil {
+	switch {
+	case errors.Is(err, keystore.ErrDamaged): // there is nothing to keep of it
+	case err != nil:
 		return 0, err
-	}
-	if was.Revision != revision {
+	case was.Revision != revision:
 		return 0, ErrChanged
 	}
 	value, err := merge(was.Value, v)
@@ -356,13 +368,17 @@ func (s *Store) Load(key string, v any) (revision int64, err error) {
 	return r.Revision, nil
 }
 
+// callersLimit is how long a call must have lasted to say something about the engine when its caller's time was over.
+const callersLimit = time.Second
+
 // call makes one call of the engine and notes how it went.
-func (s *Store) call(op string, do func() error) error {
+func (s *Store) call(ctx context.Context, op string, do func() error) error {
 	began := time.Now()
 	err := do()
-	s.watching().Called(op, time.Since(began))
+	took := time.Since(began)
+	s.watching().Called(op, took)
 	if err != nil && !errors.Is(err, ErrChanged) {
-		if !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, context.Canceled) && (ctx.Err() == nil || took >= callersLimit) {
 			s.note(keystore.Failed(keystore.EtcdKind, op, "records", err))
 		}
 		return err
@@ -393,10 +409,12 @@ func (s *Store) note(err error) {
 // follow loads the records and follows their changes until the store is closed.
 func (s *Store) follow() {
 	for pause := time.Duration(0); ; {
-		err := s.load(s.life)
+		began := time.Now()
+		revision, err := s.load(s.life)
 		if err == nil {
-			pause = 0
-			err = s.watch()
+			if err = s.watch(revision); time.Since(began) > steadyAfter {
+				pause = 0
+			}
 		}
 		if s.life.Err() != nil {
 			return
@@ -411,6 +429,8 @@ func (s *Store) follow() {
 		if err != nil {
 			s.note(keystore.Failed(keystore.EtcdKind, "follow", "the records", err))
 			pause = min(max(pause*2, 100*time.Millisecond), 2*time.Second)
+		} else if time.Since(began) < steadyAfter { // they were loaded a moment ago, and ask for it again
+			pause = time.Second
 		}
 		select {
 		case <-s.life.Done():
@@ -420,13 +440,14 @@ func (s *Store) follow() {
 	}
 }
 
-// watch returns when the records have to be loaded again.
-func (s *Store) watch() error {
+// steadyAfter is how long the records must have been followed for the next fault to count as the first.
+const steadyAfter = 5 * time.Second
+
+// watch follows the records from a revision on, that of their list: what was read since may be newer than some
+// change that was not heard of yet. It returns when they have to be loaded again.
+func (s *Store) watch(after int64) error {
 	ctx, cancel := context.WithCancel(s.life)
 	defer cancel()
-	s.mu.RLock()
-	after := s.seen
-	s.mu.RUnlock()
 	ended := make(chan error, 1)
 	s.work.Go(func() { ended <- s.o.Engine.Watch(ctx, after, s.apply) })
 	select {
@@ -453,28 +474,37 @@ type fatalError struct{ err error }
 func (e *fatalError) Error() string { return e.err.Error() }
 func (e *fatalError) Unwrap() error { return e.err }
 
-// load takes over all records.
-func (s *Store) load(ctx context.Context) error {
+// load takes over all records, and returns the revision that they are of.
+func (s *Store) load(ctx context.Context) (revision int64, err error) {
 	select { // whatever asked for it before is done with now
 	case <-s.again:
 	default:
 	}
+	s.mu.RLock()
+	before, wrapped := s.seen, s.wrapped // a list that is asked for now has all that was seen until now
+	s.mu.RUnlock()
 	var list []Record
-	var revision int64
-	err := s.call("list", func() (err error) {
+	err = s.call(ctx, "list", func() (err error) {
 		list, revision, err = s.o.Engine.List(ctx)
 		return err
 	})
 	if err != nil {
-		return keystore.Failed(keystore.EtcdKind, "load", "all records", err)
+		return 0, keystore.Failed(keystore.EtcdKind, "load", "all records", err)
 	}
 	if err := s.unlock(ctx, list); err != nil {
-		return err
+		return 0, err
 	}
+	restored := revision < before
 	now := make(map[string]Record, len(list))
 	damaged := make(map[string]bool)
 	for _, r := range list {
-		if plain, err := s.decrypt(r); err != nil {
+		s.mu.RLock()
+		was := s.records[r.Key]
+		same := !restored && s.wrapped == wrapped && was.Revision == r.Revision && was.Value != nil
+		s.mu.RUnlock()
+		if same { // decrypting is what costs time
+			now[r.Key] = was
+		} else if plain, err := s.decrypt(r); err != nil {
 			damaged[r.Key] = true
 			s.log.Error("a shared record cannot be used", "key", r.Key, "err", err)
 		} else {
@@ -483,7 +513,6 @@ func (s *Store) load(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	old := s.records
-	restored := revision < s.seen
 	for key, was := range old {
 		if is, there := now[key]; !restored && was.Revision > revision {
 			now[key] = was // written after the list was made
@@ -491,32 +520,44 @@ func (s *Store) load(ctx context.Context) error {
 			now[key] = was
 		}
 	}
-	s.records, s.damaged, s.seen = now, damaged, revision
+	s.records, s.damaged, s.names = now, damaged, nil
+	for key, r := range now {
+		if r.Value != nil {
+			s.names = append(s.names, key)
+		}
+	}
+	slices.Sort(s.names)
+	if s.seen = max(s.seen, revision); restored {
+		s.seen = revision
+	}
+	fresh := maps.Clone(now) // others change s.records from here on
 	s.mu.Unlock()
 	if restored {
 		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
 	}
-	s.putBack(ctx, old, now)
+	s.putBack(ctx, old, fresh)
+	first := !s.IsLoaded()
 	var keys []string
-	for key, r := range now {
+	for key, r := range fresh {
 		s.sight(key, r)
-		if was, there := old[key]; !there || was.Revision != r.Revision {
+		if was, there := old[key]; first || !there || was.Revision != r.Revision {
 			keys = append(keys, key)
 		}
 	}
 	for key := range old {
-		if _, there := now[key]; !there {
+		if _, there := fresh[key]; !there {
 			keys = append(keys, key)
 		}
 	}
-	first := !s.IsLoaded()
 	if first {
-		s.publishSpilled(ctx)
+		if err := s.publishSpilled(ctx); err != nil {
+			return 0, err
+		}
 		close(s.loaded)
 	}
 	s.note(nil)
 	s.tell(keys)
-	return nil
+	return revision, nil
 }
 
 // unlock opens the fleet's key, and makes one if there is none yet.
@@ -571,6 +612,13 @@ func (s *Store) unlock(ctx context.Context, list []Record) error {
 	return nil
 }
 
+// hasOtherKey reports whether a seal is another one than that which was opened: somebody has begun anew.
+func (s *Store) hasOtherKey(seal Record) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return seal.Value != nil && s.key != nil && string(seal.Value) != s.wrapped
+}
+
 // decrypt returns a record as it was given to Swap.
 func (s *Store) decrypt(r Record) (Record, error) {
 	if r.Value == nil || open(r.Key) {
@@ -595,6 +643,9 @@ func (s *Store) decrypt(r Record) (Record, error) {
 func (s *Store) apply(changes []Record) {
 	var keys []string
 	for _, r := range changes {
+		if r.Key == sealKey && s.hasOtherKey(r) {
+			s.reload()
+		}
 		plain, err := s.decrypt(r)
 		s.sight(r.Key, r)
 		s.mu.Lock()
@@ -604,7 +655,7 @@ func (s *Store) apply(changes []Record) {
 				s.log.Error("a shared record cannot be used", "key", r.Key, "err", err)
 				plain = Record{r.Key, nil, r.Revision}
 			}
-			s.records[r.Key] = plain
+			s.putLocked(plain)
 			keys = append(keys, r.Key)
 		}
 		s.mu.Unlock()
@@ -618,7 +669,7 @@ func (s *Store) keep(r Record) {
 	s.mu.Lock()
 	newer := r.Revision > s.records[r.Key].Revision
 	if newer {
-		s.records[r.Key] = r
+		s.putLocked(r)
 		delete(s.damaged, r.Key)
 	}
 	s.mu.Unlock()
@@ -634,7 +685,7 @@ func (s *Store) gone(key string) {
 	was := s.records[key]
 	known := was.Value == nil && !s.damaged[key]
 	if !known {
-		s.records[key] = Record{key, nil, was.Revision}
+		s.putLocked(Record{key, nil, was.Revision})
 		delete(s.damaged, key)
 	}
 	s.mu.Unlock()
