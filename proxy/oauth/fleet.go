@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/shared"
 )
 
@@ -54,8 +55,9 @@ type fleet struct {
 	news    chan struct{} // closed, and replaced, when the record changes
 	gen     uint64        // of the record when it was last looked at
 	refused string        // the access token that the mail server refused
-	claim   shared.Claim  // of another machine, as last seen
-	since   time.Time     // when it was first seen so
+	claim   int64         // revision of a record with another machine's claim, as last seen
+	since   time.Time     // when it was first seen
+	forgave bool          // the provider is asked once more, although the record says that the consent has ended
 }
 
 // cachedFrom is the access token of a record; nil if there is none.
@@ -68,6 +70,9 @@ func cachedFrom(r shared.Grant) *cached {
 
 // withAccess is a record with an access token.
 func withAccess(r shared.Grant, c *cached) shared.Grant {
+	if c == nil {
+		return r
+	}
 	r.Access, r.Got, r.Life, r.SignedIn = c.Value, c.got.UTC().Round(0), int64(c.Expiry.Sub(c.got)/time.Second), cmp.Or(c.signedIn, r.SignedIn)
 	return r
 }
@@ -78,8 +83,9 @@ func (g *Grant) Changed() {
 	if g.deps.Shared == nil || g.cfg.GrantType != "" {
 		return
 	}
-	r, _, err := g.deps.Shared.Grant(g.account)
 	g.mu.Lock()
+	// Read with the lock held: of two changes at a time, the later one must not be overwritten by the other.
+	r, _, err := g.deps.Shared.Grant(g.account)
 	close(g.fleet.news)
 	g.fleet.news = make(chan struct{})
 	if err != nil || g.closed {
@@ -103,7 +109,9 @@ func (g *Grant) Changed() {
 			g.granted = parseStored(r.Refresh).scopes
 		}
 	}
+	g.fleet.forgave = g.fleet.forgave && !another && r.Consent != nil
 	switch was := g.cached.Load(); {
+	case g.fleet.forgave:
 	case r.Consent != nil:
 		g.consent = g.consentOf(*r.Consent)
 		g.lastErr = g.consent
@@ -120,6 +128,16 @@ func (g *Grant) Changed() {
 	}
 	g.mu.Unlock()
 	g.deps.OnChange()
+}
+
+// overtaken reports whether the end of a consent is that of an earlier one: another machine has stored a new one while the
+// flight landed. The caller holds g.mu.
+func (g *Grant) overtaken(f *flight, err error) bool {
+	if consent, ok := errors.AsType[*ConsentError](err); !ok || !consent.lasting || g.deps.Shared == nil || g.cfg.GrantType != "" {
+		return false
+	}
+	r, _, err := g.deps.Shared.Grant(g.account)
+	return err == nil && r.Gen != f.gen
 }
 
 // consentOf is the error of a consent that was taken back, as another machine heard of it.
@@ -141,22 +159,26 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 		}
 		now := g.deps.Now()
 		g.mu.Lock()
-		refused := g.fleet.refused
+		refused, forgave, stale := g.fleet.refused, g.fleet.forgave, f.generation != g.generation
+		f.gen = r.Gen
 		g.mu.Unlock()
+		if stale { // the claim in the record may be that of the flight that has taken this one's place
+			return nil, errReplaced
+		}
 		switch c := cachedFrom(r); {
 		case c != nil && c.Value != refused && f.hasShared(c, now):
 			f.shared = c
 			g.deps.OnClaim(how)
 			return c, nil
-		case r.Consent != nil:
+		case r.Consent != nil && !forgave:
 			return nil, g.consentOf(*r.Consent)
 		case r.Refresh == "":
 			return nil, &ConsentError{Account: g.account, Reason: ConsentMissing, text: "nobody has signed in for this account yet"}
-		case now.Before(r.NotBefore):
+		case now.Before(r.NotBefore) && r.NotBefore.Sub(now) <= maxPause: // else somebody's clock is wrong
 			return nil, &EndpointError{URL: g.endpoint.host, Reason: Passing, RetryAfter: r.NotBefore.Sub(now), Err: errFleetPaused}
 		}
 		if r.Claim != nil && r.Claim.Process != g.deps.Shared.Process() {
-			doubt, err := g.awaitClaim(ctx, *r.Claim, began)
+			doubt, err := g.awaitClaim(ctx, revision, began)
 			if err != nil {
 				return nil, err
 			}
@@ -188,11 +210,13 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 var (
 	errFleetPaused = errors.New("the provider has asked another machine to wait")
 	errClaimed     = errors.New("another machine is asking the provider")
+	errReplaced    = errors.New("there is another refresh token by now")
 )
 
-// awaitClaim waits until another machine's claim changes. It reports that the claim is in doubt, or the error
-// with which callers are let go who have a good token.
-func (g *Grant) awaitClaim(ctx context.Context, claim shared.Claim, began time.Time) (doubt bool, err error) {
+// awaitClaim waits until a record with another machine's claim changes. It reports that the claim is in doubt, or the
+// error with which callers are let go who have a good token. The revision is what tells one claim from another: a
+// machine's claims all begin in the same way.
+func (g *Grant) awaitClaim(ctx context.Context, claim int64, began time.Time) (doubt bool, err error) {
 	g.mu.Lock()
 	if g.fleet.claim != claim {
 		g.fleet.claim, g.fleet.since = claim, time.Now()
@@ -200,14 +224,19 @@ func (g *Grant) awaitClaim(ctx context.Context, claim shared.Claim, began time.T
 	news, since := g.fleet.news, g.fleet.since
 	g.mu.Unlock()
 	// What was written between the look at the record and here has closed an older channel.
-	if r, _, err := g.deps.Shared.Grant(g.account); err != nil || r.Claim == nil || *r.Claim != claim {
+	if _, revision, err := g.deps.Shared.Grant(g.account); err != nil || revision != claim {
 		return false, err
 	}
 	good := g.cached.Load().valid(g.deps.Now())
-	if time.Since(since) >= doubtAfter && !good {
+	// Only silence that would have been broken counts: nobody can say that it lives while the engine is away.
+	hearing := g.deps.Shared.Hearing()
+	wait := doubtAfter - min(time.Since(since), hearing)
+	if away := g.deps.Shared.Err(); hearing == 0 && away != nil && !good {
+		return false, fmt.Errorf("wait for the refresh of another machine: %w", away)
+	}
+	if wait <= 0 && !good {
 		return true, nil
 	}
-	wait := doubtAfter - time.Since(since)
 	if good {
 		wait = shortPatience - time.Since(began)
 	}
@@ -261,6 +290,11 @@ func (g *Grant) claimed(ctx context.Context, f *flight, of shared.Grant, revisio
 			g.deps.OnClaim(claimOvertaken)
 			return nil, true, nil
 		}
+		g.mu.Lock()
+		g.fleet.forgave = false
+		g.mu.Unlock()
+	} else if token.value != parseStored(of.Refresh).value { // it came with the error
+		g.keepShared(ctx, f.generation, &unsaved{stored: token, ancestor: of.Gen}, of)
 	}
 	g.release(ctx, func(r *shared.Grant) {
 		if ended {
@@ -297,7 +331,14 @@ func (g *Grant) hold(ctx context.Context, of shared.Grant, revision int64) *hold
 			case err == nil:
 				revision = now
 			case errors.Is(err, shared.ErrChanged):
-				return // somebody has taken it over
+				// It was taken over, or it is this machine's own beat, whose answer got lost.
+				r, now, err := g.deps.Shared.ReadGrant(ctx, g.account)
+				if err == nil && (r.Gen != of.Gen || r.Claim == nil || r.Claim.Process != claim.Process) {
+					return
+				}
+				if err == nil {
+					revision = now
+				}
 			}
 		}
 	})
@@ -372,6 +413,10 @@ func (u *unsaved) next(r shared.Grant) shared.Grant {
 func (g *Grant) share(ctx context.Context, u *unsaved) error {
 	for {
 		r, revision, err := g.deps.Shared.Grant(g.account)
+		if errors.Is(err, keystore.ErrDamaged) && u.consent {
+			defer g.deps.Shared.Spilled(g.account)
+			return g.deps.Secrets.Set(ctx, g.key(), u.String())
+		}
 		if err != nil {
 			return err
 		}

@@ -83,20 +83,34 @@ func (m *fleetMachine) heard() string {
 // switched is a machine's way to the engine.
 type switched struct {
 	shared.Engine
-	mu  sync.Mutex
-	cut error
+	mu     sync.Mutex
+	cut    error
+	lost   int    // so many answers to a Swap of the account get lost, after it was done
+	before func() // called once, before the next Swap
 }
 
 func (s *switched) set(err error) { s.mu.Lock(); s.cut = err; s.mu.Unlock() }
 
 func (s *switched) Swap(ctx context.Context, key string, value []byte, revision int64) (shared.Record, error) {
 	s.mu.Lock()
-	cut := s.cut
+	cut, before := s.cut, s.before
+	s.before = nil
+	lost := s.lost > 0 && key == shared.GrantKey(me)
+	if lost {
+		s.lost--
+	}
 	s.mu.Unlock()
 	if cut != nil {
 		return shared.Record{}, cut
 	}
-	return s.Engine.Swap(ctx, key, value, revision)
+	if before != nil {
+		before()
+	}
+	r, err := s.Engine.Swap(ctx, key, value, revision)
+	if lost && err == nil {
+		return shared.Record{}, errors.New("no answer")
+	}
+	return r, err
 }
 
 func newFleet(t *testing.T) *fleetRig {

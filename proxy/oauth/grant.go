@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore"
 )
 
 // Accept takes a refresh token that was granted elsewhere. The same one again, or one that rotation
@@ -23,7 +25,7 @@ func (g *Grant) Accept(ctx context.Context, refreshToken string, scopes ...strin
 	}
 	defer g.unlock()
 	old, err := g.load(ctx)
-	if err != nil {
+	if err != nil && (g.deps.Shared == nil || !errors.Is(err, keystore.ErrDamaged)) { // a record alone can be replaced
 		return false, fmt.Errorf("read the refresh token of %s: %w", g.account, err)
 	}
 	if old.cameFrom(refreshToken) {
@@ -75,6 +77,7 @@ func (g *Grant) clear(another bool) {
 
 // clearLocked is clear for a caller who holds g.mu.
 func (g *Grant) clearLocked(another bool) {
+	g.fleet.forgave = !another && g.deps.Shared != nil && (g.fleet.forgave || g.consent != nil)
 	g.consent, g.lastErr, g.paused = nil, nil, time.Time{}
 	if another {
 		g.generation++

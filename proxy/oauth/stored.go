@@ -194,6 +194,9 @@ func (g *Grant) saveLocked(ctx context.Context) error {
 func (g *Grant) saveLater() {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.Multiplier, pause.MaxInterval = 2*time.Second, 2, 5*time.Minute
+	if g.deps.Shared != nil { // before the others doubt that it comes
+		pause.MaxInterval = doubtAfter / 6
+	}
 	for {
 		timer := time.NewTimer(pause.NextBackOff())
 		select {

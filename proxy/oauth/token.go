@@ -29,6 +29,7 @@ type flight struct {
 	err        error
 	stale      bool    // the user gave another refresh token in the meantime
 	shared     *cached // the token is one that another machine got; see [Grant.Changed]
+	gen        uint64  // of the shared record that it was last about
 }
 
 // wish is what a caller wants of a refresh.
@@ -199,7 +200,7 @@ func (g *Grant) land(f *flight, c *cached, err error) {
 		g.flight = nil
 	}
 	f.err = err
-	f.stale = f.generation != g.generation
+	f.stale = f.generation != g.generation || g.overtaken(f, err)
 	switch {
 	case f.stale: // of no use to the account as it is now
 	case f.overreached(): // the account goes on with what it has
