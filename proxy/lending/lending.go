@@ -46,12 +46,13 @@ type Desk struct {
 
 	mu    sync.Mutex
 	lots  map[string]*Lot // by the record's key
-	woken chan *Lot
+	queue []*Lot          // to be looked at, each once
+	more  chan struct{}   // capacity 1: there is something in the queue
 }
 
 // New makes a desk. Run does its work.
 func New(store *shared.Store, log *slog.Logger) *Desk {
-	return &Desk{store: store, log: log, lots: make(map[string]*Lot), woken: make(chan *Lot, 4096)}
+	return &Desk{store: store, log: log, lots: make(map[string]*Lot), more: make(chan struct{}, 1)}
 }
 
 // Lot is all the places of one limit, as this machine sees them.
@@ -63,22 +64,29 @@ type Lot struct {
 	allow func(n int)
 
 	mu    sync.Mutex
-	queue bool // it is in desk.woken, or is looked at
-	again bool // it was woken in the meantime
+	queue bool        // it is in the desk's queue, or is looked at
+	again bool        // it was woken in the meantime
+	timer *time.Timer // of the next look that nobody asks for
 	gone  bool
 	since time.Time // when this machine got its places
 	now   int       // what allow was last told
 }
 
-// let tells how many places may be used, if that is another number.
+// let tells how many places may be used, if that is another number. It holds the lock until that is told, so that
+// nothing is told once Close has returned: there may be another lot by then, for the same use.
 func (l *Lot) let(n int) {
 	l.mu.Lock()
-	was := l.now
-	l.now = n
-	l.mu.Unlock()
-	if n != was {
+	defer l.mu.Unlock()
+	if n != l.now && !l.gone {
+		l.now = n
 		l.allow(n)
 	}
+}
+
+func (l *Lot) isGone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gone
 }
 
 // record is what the machines share of a lot.
@@ -88,8 +96,8 @@ type record struct {
 }
 
 // Lend makes the lot of a limit. use is asked for the demand, and allow is told how many places may be used
-// from now on, which begins with none. Tell the lot with Wake when somebody waits for a place, and when one
-// is free again.
+// from now on, which begins with none; it must not call the lot. Tell the lot with Wake when somebody waits for a
+// place, and when one is free again.
 func (d *Desk) Lend(name string, limit int, use Use, allow func(n int)) *Lot {
 	l := &Lot{desk: d, key: prefix + name, max: limit, use: use, allow: allow}
 	d.mu.Lock()
@@ -100,10 +108,14 @@ func (d *Desk) Lend(name string, limit int, use Use, allow func(n int)) *Lot {
 	return l
 }
 
-// Close ends a lot: its places are given back when they are free, at the latest when this machine is gone.
+// Close ends a lot, and allow is called no more. Its places stay this machine's, for the lot that follows it, until
+// another machine asks that one for them or this machine is gone.
 func (l *Lot) Close() {
 	l.mu.Lock()
 	l.gone = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
 	l.mu.Unlock()
 	l.desk.mu.Lock()
 	if l.desk.lots[l.key] == l {
@@ -119,15 +131,43 @@ func (l *Lot) Wake() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.queue {
+	switch {
+	case l.gone:
+	case l.queue:
 		l.again = true
-		return
+	default:
+		l.queue = true
+		l.desk.push(l)
 	}
-	l.queue = true
-	select {
-	case l.desk.woken <- l:
-	default: // there are thousands before it; the next look will do
-		l.queue = false
+}
+
+// push puts a lot at the end of the queue.
+func (d *Desk) push(l *Lot) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.queue = append(d.queue, l)
+	d.signalLocked()
+}
+
+// pop takes the first lot of the queue; nil if it is empty.
+func (d *Desk) pop() (l *Lot) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.queue) > 0 {
+		l, d.queue[0] = d.queue[0], nil
+		d.queue = d.queue[1:]
+		d.signalLocked()
+	}
+	return l
+}
+
+// signalLocked has another worker look into the queue if there is something in it.
+func (d *Desk) signalLocked() {
+	if len(d.queue) > 0 {
+		select {
+		case d.more <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -150,8 +190,10 @@ func (d *Desk) Run(ctx context.Context) {
 		working.Go(func() {
 			for {
 				select {
-				case l := <-d.woken:
-					d.serve(ctx, l)
+				case <-d.more:
+					for l := d.pop(); l != nil && ctx.Err() == nil; l = d.pop() {
+						d.serve(ctx, l)
+					}
 				case <-ctx.Done():
 					return
 				}
@@ -167,8 +209,11 @@ func (d *Desk) serve(ctx context.Context, l *Lot) {
 	l.queue = false
 	again := l.again && !l.gone
 	l.again = false
+	if l.timer != nil {
+		l.timer.Stop()
+	}
 	if later > 0 && !again && !l.gone {
-		time.AfterFunc(later, l.Wake)
+		l.timer = time.AfterFunc(later, l.Wake)
 	}
 	l.mu.Unlock()
 	if again {
@@ -179,7 +224,7 @@ func (d *Desk) serve(ctx context.Context, l *Lot) {
 // step changes the record as this machine's demand and the others' require. It returns after how long the lot must be
 // looked at again without anybody asking; 0 for never.
 func (l *Lot) step(ctx context.Context) (later time.Duration) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !l.isGone() {
 		var r record
 		revision, err := l.desk.store.Load(l.key, &r)
 		if err == nil && l.desk.store.Err() != nil {
@@ -205,6 +250,9 @@ func (l *Lot) step(ctx context.Context) (later time.Duration) {
 				return later
 			}
 		}
+		if l.isGone() {
+			return 0
+		}
 		_, err = l.desk.store.Save(ctx, l.key, next, revision)
 		switch {
 		case err == nil:
@@ -215,11 +263,12 @@ func (l *Lot) step(ctx context.Context) (later time.Duration) {
 			}
 			l.let(allowed)
 			return later
-		case !errors.Is(err, shared.ErrChanged):
-			continue // the store knows that the engine is away by now
+		case !errors.Is(err, shared.ErrChanged): // it may be written all the same
+			l.let(max(min(r.Held[me], next.Held[me]), l.part(alive)))
+			return look
 		}
 		if _, err := l.desk.store.Read(ctx, l.key); err != nil {
-			continue
+			return look
 		}
 	}
 	return 0
@@ -235,15 +284,19 @@ func (l *Lot) decide(r record, alive []string, used, wanted int) (next record, a
 	allowed = have
 	if len(wanters) > free {
 		allowed = min(have, l.keep(next, wanters, wanted))
-		if allowed < have {
-			next.Held[me] = max(allowed, min(used, have))
-			if next.Held[me] == 0 {
-				delete(next.Held, me)
-			}
-			later = look // what is still in use
-		} else if have > 0 && wanted > 0 && slices.ContainsFunc(wanters, func(name string) bool { return next.Held[name] == 0 }) {
+		if allowed == have && have > 0 && wanted > 0 && slices.ContainsFunc(wanters, func(name string) bool { return next.Held[name] == 0 }) {
 			later = turn // then it is the other's
 		}
+	}
+	if free < 0 { // the limit was lowered
+		allowed = min(allowed, max(have+free, 0))
+	}
+	if allowed < have {
+		next.Held[me] = max(allowed, min(used, have))
+		if next.Held[me] == 0 {
+			delete(next.Held, me)
+		}
+		later = look // what is still in use
 	}
 	at := slices.Index(next.Want, me)
 	if wanted > have && allowed == have {
