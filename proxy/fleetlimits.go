@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waxseal/waxseal/proxy/lending"
@@ -88,9 +89,13 @@ type count struct {
 // countRecord is the record of one machine's count.
 func countRecord(account, instance string) string { return countPrefix + account + "/" + instance }
 
+func newCounts(s *Server) *counts {
+	return &counts{s: s, told: make(map[string]toldCount), base: make(map[string]pace.Day)}
+}
+
 // shareCounts tells the other machines what this one has sent, and takes over what they have, until ctx ends.
 func (s *Server) shareCounts(ctx context.Context) {
-	c := &counts{s: s, told: make(map[string]toldCount), base: make(map[string]pace.Day)}
+	c := newCounts(s)
 	for {
 		if s.shared.IsLoaded() {
 			for key, b := range s.hall.Mailboxes() {
@@ -118,18 +123,18 @@ func (c *counts) exchange(ctx context.Context, key string, b *mailbox.Mailbox, l
 	if _, known := c.base[key]; !known {
 		c.base[key] = nil
 		var before count
-		if _, err := store.Load(mine, &before); err == nil && before.Day.Sum(now).Messages > b.Pace.Own().Sum(now).Messages {
-			c.base[key] = before.Day // the machine has lost its history
+		if _, err := store.Load(mine, &before); err == nil {
+			c.base[key] = lost(before.Day.Since(now), b.Pace.Own())
 		}
 	}
-	elsewhere := slices.Clone(c.base[key])
+	elsewhere, alive := slices.Clone(c.base[key]), store.Alive()
 	for _, record := range store.Keys(countPrefix + key + "/") {
 		var other count
 		if revision, err := store.Load(record, &other); err != nil || record == mine {
 			continue
 		} else if day := other.Day.Since(now); len(day) > 0 {
 			elsewhere = append(elsewhere, day...)
-		} else {
+		} else if len(other.Day) == 0 || !slices.Contains(alive, strings.TrimPrefix(record, countPrefix+key+"/")) { // else it is a matter of clocks
 			_, _ = store.Swap(ctx, record, nil, revision) // of a day that is over; the next look tries again
 		}
 	}
@@ -146,9 +151,27 @@ func (c *counts) tell(ctx context.Context, key string, b *mailbox.Mailbox, enoug
 	if changed == 0 || changed > 0 && changed < enough && time.Since(was.at) < countAtLeast {
 		return
 	}
+	if c.s.shared.Err() != nil { // each account would wait for the engine in its turn
+		return
+	}
 	if err := c.s.shared.Put(ctx, countRecord(key, c.s.shared.Instance()), count{day}); err == nil {
 		c.told[key] = toldCount{time.Now(), sum}
 	}
+}
+
+// lost is what a record has of each hour beyond the machine's own count, which a crash or another disk has shortened.
+func lost(told, own pace.Day) (more pace.Day) {
+	sums := make(map[int64]pace.Counts)
+	for _, h := range own {
+		sums[h.Hour] = h.Counts
+	}
+	for _, h := range byHour(told) {
+		n := pace.Counts{Messages: max(h.Messages-sums[h.Hour].Messages, 0), Recipients: max(h.Recipients-sums[h.Hour].Recipients, 0)}
+		if n != (pace.Counts{}) {
+			more = append(more, pace.Hour{Hour: h.Hour, Counts: n})
+		}
+	}
+	return more
 }
 
 // byHour adds up the hours that are there several times.

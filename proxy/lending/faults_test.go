@@ -122,20 +122,20 @@ func TestLowerLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, b := shared.NewMemory(), &bank{}
 		w := machine(t, e, b, "a", 10)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		w.work(t.Context(), time.Second)
+		w.lot.Close()
+		now := &worker{bank: b, wake: make(chan struct{})}
+		now.lot = w.lot.desk.Lend("me", 3, now.use, now.allow)
+		defer now.lot.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		var busy sync.WaitGroup
-		w.keepBusy(ctx, 20, 50*time.Millisecond, &busy)
-		time.Sleep(time.Second)
-		w.lot.Close()
-		w.lot = w.lot.desk.Lend("me", 3, w.use, w.allow)
-		time.Sleep(time.Second)
 		b.reset()
-		time.Sleep(5 * time.Second)
-		if n := b.reset(); n > 3 {
+		now.keepBusy(ctx, 20, 50*time.Millisecond, &busy)
+		busy.Wait()
+		if n := b.reset(); n != 3 {
 			t.Errorf("%d at a time", n)
 		}
-		busy.Wait()
 	})
 }
 
