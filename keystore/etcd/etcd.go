@@ -20,6 +20,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/grpclog"
 	"google.golang.org/grpc/status"
@@ -59,8 +60,12 @@ func Open(c Config) (shared.Engine, error) {
 	}
 	// gRPC's own log would go to standard error; all that matters comes back as an error.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	var options []grpc.DialOption
+	if c.User != "" {
+		options = newLogin(c.User, c.Password).options()
+	}
 	client, err := clientv3.New(clientv3.Config{
-		Endpoints: c.Endpoints, TLS: secure, Username: c.User, Password: c.Password,
+		Endpoints: c.Endpoints, TLS: secure, DialOptions: options,
 		DialTimeout: callLimit, DialKeepAliveTime: keepalive, DialKeepAliveTimeout: keepalive / 2,
 		Logger: zap.NewNop(),
 	})

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,6 +192,101 @@ func TestFiles(t *testing.T) {
 	} {
 		if _, err := Open(c); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// With a user, etcd's client logs in when it is made. An etcd that was away ended the start of the program then; it
+// should wait as it does without a user.
+func TestUserWhileAway(t *testing.T) {
+	c := etcdtest.Start(t, 1)
+	withUser(t, c)
+	c.Kill(0)
+	e, err := Open(Config{Endpoints: c.Endpoints(), Prefix: "/w/", User: "root", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := shared.Open(shared.Options{Engine: e, Passphrase: "p", Instance: "a", Work: 1})
+	defer s.Close()
+	c.Run(0)
+	select {
+	case <-s.Loaded():
+	case <-time.After(time.Minute):
+		t.Fatal(s.Err())
+	}
+}
+
+// Close does not wait for a login that nobody answers, and a wrong password is told apart.
+func TestUser(t *testing.T) {
+	c := etcdtest.Start(t, 1)
+	withUser(t, c)
+	wrong, err := Open(Config{Endpoints: c.Endpoints(), Prefix: "/w/", User: "root", Password: "hunter2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := wrong.List(t.Context()); !errors.Is(err, keystore.ErrDenied) || strings.Contains(err.Error(), "hunter2") {
+		t.Error(err)
+	}
+	wrong.Close()
+	c.Hang(0)
+	defer c.Resume(0)
+	e, err := Open(Config{Endpoints: c.Endpoints(), Prefix: "/w/", User: "root", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { _, _, err := e.List(context.Background()); done <- err }()
+	time.Sleep(100 * time.Millisecond)
+	e.Close()
+	if err := <-done; err == nil {
+		t.Error("it was read")
+	}
+}
+
+// A login that expires is renewed, for calls and for the watch.
+func TestLoginExpires(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
+	c := etcdtest.Start(t, 1, "--auth-token-ttl", "1")
+	withUser(t, c)
+	var stores []*shared.Store
+	for _, name := range []string{"a", "b"} {
+		e, err := Open(Config{Endpoints: c.Endpoints(), Prefix: "/w/", User: "root", Password: "secret"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := shared.Open(shared.Options{Engine: e, Passphrase: "p", Instance: name, Work: 1})
+		defer s.Close()
+		<-s.Loaded()
+		stores = append(stores, s)
+	}
+	for i := range 4 {
+		want := fmt.Sprint(i)
+		end := time.Now().Add(time.Minute)
+		for err := errors.New("not yet"); err != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			err = stores[0].Secrets().Set(t.Context(), "password/x", want)
+		}
+		for got := ""; got != want; time.Sleep(10 * time.Millisecond) {
+			if got, _ = stores[1].Secrets().Get(t.Context(), "password/x"); time.Now().After(end) {
+				t.Fatalf("%q, want %q; %v", got, want, stores[1].Err())
+			}
+		}
+		time.Sleep(3 * time.Second)
+		if i == 2 { // no login outlives a restart
+			c.Kill(0)
+			c.Run(0)
+			c.Ready()
+		}
+	}
+}
+
+// withUser has the cluster ask for the password of root.
+func withUser(t *testing.T, c *etcdtest.Cluster) {
+	t.Helper()
+	for _, args := range [][]string{{"user", "add", "root:secret"}, {"user", "grant-role", "root", "root"}, {"auth", "enable"}} {
+		if out, err := c.Ctl(args...); err != nil {
+			t.Fatal(out, err)
 		}
 	}
 }
