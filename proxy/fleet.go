@@ -240,8 +240,10 @@ func (s *Server) moveShared(ctx context.Context, kind string) (moved int, err er
 			}
 			return config.MoveAccounts(s.opts.ConfigPath, kind, nil, nil)
 		}
-	} else if alive := s.shared.Alive(); len(alive) > 1 {
-		return 0, cannotMove("Other machines use these accounts: {{.Machines}}.", "Stop Waxseal on all of them first.", "Machines", strings.Join(alive, ", "))
+	} else if others, err := s.shared.Others(ctx); err != nil {
+		return 0, err
+	} else if len(others) > 0 {
+		return 0, cannotMove("Other machines use these accounts: {{.Machines}}.", "Stop Waxseal on all of them first.", "Machines", strings.Join(others, ", "))
 	}
 	return s.secrets.Move(ctx, store, s.secretKeys(), settle)
 }
@@ -252,15 +254,25 @@ func (s *Server) checkMoveTo(ctx context.Context, store *keystore.Store, to *sha
 		return err
 	}
 	for _, a := range accounts {
-		r, err := to.Get(accountRecord(a.Address))
+		var is api.Account
+		revision, err := to.Load(accountRecord(a.Address), &is)
 		if err != nil {
 			return err
 		}
-		if r.Value != nil {
+		if revision != 0 && !(is.Equal(a) && s.sameConsent(ctx, store, a)) { // else an earlier move was interrupted
 			return cannotMove("{{.Account}} is in etcd already.", "Remove the account here or there, then move the others.", "Account", a.Address)
 		}
 	}
 	return nil
+}
+
+// sameConsent reports whether an account has the same refresh token in another keystore: nobody has used it there.
+func (s *Server) sameConsent(ctx context.Context, other *keystore.Store, a api.Account) bool {
+	key := "refresh/" + config.Fold(a.Address)
+	here, err := s.secrets.Get(ctx, key)
+	there, otherErr := other.Get(ctx, key)
+	none := errors.Is(err, keystore.ErrNotFound) && errors.Is(otherErr, keystore.ErrNotFound)
+	return none || err == nil && otherErr == nil && here == there
 }
 
 // settleFromShared records that the accounts are in the configuration file from now on.

@@ -1,9 +1,15 @@
 package proxy
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/shared"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/pace"
 	"github.com/waxseal/waxseal/proxy/providertest"
@@ -59,5 +65,80 @@ func TestFleetCountsOfOtherClocks(t *testing.T) {
 	}
 	if revision, _ := a.store.Load(countRecord(key, "gone"), &left); revision != 0 {
 		t.Error("the count of a machine that is gone, of a day that is over, is still there")
+	}
+}
+
+// movable makes servers that do not serve, on the configuration of a rig, and move their accounts to the engine and back.
+func movable(t *testing.T) (r *rig, f *fleetRig, open func(secrets *keystore.Store) *Server) {
+	r = newRig(t, rigOptions{idle: true})
+	f = &fleetRig{t: t, engine: shared.NewMemory(), provider: r.provider}
+	text, err := os.ReadFile(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.config, append(text, "\n[etcd]\nendpoints = [\"http://127.0.0.1:2379\"]\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return r, f, func(secrets *keystore.Store) *Server {
+		cfg, err := config.Load(r.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := New(Options{Config: cfg, ConfigPath: r.config, Secrets: secrets, OpenKeystore: func(kind string) (*keystore.Store, error) {
+			if kind == keystore.EtcdKind {
+				return f.etcd(t), nil
+			}
+			return keystore.File(filepath.Join(filepath.Dir(r.config), "secrets.age"), []byte("p"))
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Shutdown(context.Background()) })
+		return s
+	}
+}
+
+// A move to etcd that was interrupted after the accounts were written there, and before the file named etcd, is finished
+// by the same command. An account that another machine has moved there is left alone.
+func TestMoveToEtcdInterrupted(t *testing.T) {
+	for name, other := range map[string]bool{"interrupted": false, "another machine's": true} {
+		t.Run(name, func(t *testing.T) {
+			r, f, open := movable(t)
+			s := open(r.secrets)
+			to := shared.Of(f.etcd(t))
+			<-to.Loaded()
+			token, err := r.secrets.Get(t.Context(), "refresh/"+config.Fold(me))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other {
+				token = "another consent"
+			}
+			if err := to.Secrets().Set(t.Context(), "refresh/"+config.Fold(me), token); err != nil {
+				t.Fatal(err)
+			}
+			if err := saveShared(t.Context(), to, s.config().Providers, s.config().Accounts); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.MoveSecrets(t.Context(), keystore.EtcdKind); (err != nil) != other {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A machine that lives is not taken for one that has crashed.
+func TestMoveFromEtcdWhileAnotherLives(t *testing.T) {
+	r, f, open := movable(t)
+	s := open(r.secrets)
+	if _, err := s.MoveSecrets(t.Context(), keystore.EtcdKind); err != nil {
+		t.Fatal(err)
+	}
+	s.Shutdown(t.Context())
+	f.start("m1")
+	s = open(f.etcd(t))
+	<-s.shared.Loaded()
+	if _, err := s.MoveSecrets(t.Context(), keystore.FileKind); err == nil || !strings.Contains(err.Error(), "m1") {
+		t.Error(err)
 	}
 }

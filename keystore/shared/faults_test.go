@@ -311,3 +311,20 @@ func TestAnotherSeal(t *testing.T) {
 		}
 	})
 }
+
+// The record of a machine that has crashed does not keep a command waiting for ever, and a machine that lives is found.
+func TestOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewMemory()
+		a := machine(t, e, "a")
+		must[int64](t)(0, a.Put(t.Context(), "instance/crashed", Instance{Name: "crashed", Process: "x", Beat: 7}))
+		passing := func(o *Options) { o.Passing = true }
+		if others, err := machine(t, e, "a", passing).Others(t.Context()); strings.Join(others, " ") != "a" || err != nil {
+			t.Errorf("%q, %v: a machine of the same name is another one", others, err)
+		}
+		a.Close()
+		if others, err := machine(t, e, "a", passing).Others(t.Context()); len(others) > 0 || err != nil {
+			t.Errorf("%q, %v", others, err)
+		}
+	})
+}

@@ -119,6 +119,38 @@ func (s *Store) Alive() []string {
 	return names
 }
 
+// Others are the names of the other machines that use the records now. A machine that crashed has left its record, so
+// this waits until one is heard of, or all are gone.
+func (s *Store) Others(ctx context.Context) ([]string, error) {
+	first := make(map[string]int) // beat of each process when it was first seen
+	ticker := time.NewTicker(beatEvery / 20)
+	defer ticker.Stop()
+	for {
+		var heard []string
+		unsure := false
+		for _, i := range s.Instances() {
+			if i.Gone || i.Process == s.process {
+				continue
+			}
+			if beat, known := first[i.Process]; !known {
+				first[i.Process], unsure = i.Beat, true
+			} else if beat == i.Beat {
+				unsure = true
+			} else {
+				heard = append(heard, i.Name)
+			}
+		}
+		if len(heard) > 0 || !unsure {
+			return heard, nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
 // beat tells the other machines every few seconds that this one lives.
 func (s *Store) beat() {
 	select {
