@@ -133,6 +133,11 @@ func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*m
 	}
 	s.cfg.Store(&cfg)
 	s.hall.Use(boxes)
+	for key, b := range boxes {
+		if old[key] != b {
+			b.Grant.Changed() // what other machines have done since it was made
+		}
+	}
 	s.tellReaders()
 	s.hall.NudgeAll() // sessions of accounts that have changed end
 	s.logChanges(old, boxes)

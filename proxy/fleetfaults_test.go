@@ -4,12 +4,14 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/shared"
+	"github.com/waxseal/waxseal/proxy/api"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/pace"
 	"github.com/waxseal/waxseal/proxy/providertest"
@@ -140,5 +142,40 @@ func TestMoveFromEtcdWhileAnotherLives(t *testing.T) {
 	<-s.shared.Loaded()
 	if _, err := s.MoveSecrets(t.Context(), keystore.FileKind); err == nil || !strings.Contains(err.Error(), "m1") {
 		t.Error(err)
+	}
+}
+
+// Somebody signs in while a changed account is put into effect at another machine: the new mailbox was made before, and
+// heard nothing of it.
+func TestFleetSignInWhileAccountChanges(t *testing.T) {
+	f := newFleetRig(t, 1, providertest.Options{})
+	a := f.servers[0]
+	f.provide(a, me)
+	eventually(t, "the account is known", func() bool { return a.hall.Mailbox(me) != nil })
+	key := config.Fold(me)
+	store := func(edit func(*shared.Grant)) {
+		g, revision, err := a.store.Grant(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edit(&g)
+		if _, err := a.store.SwapGrant(t.Context(), key, g, revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store(func(g *shared.Grant) { g.Consent = &shared.Consent{Reason: "consent_ended"} })
+	cfg := *a.Server.config()
+	cfg.Accounts = slices.Clone(cfg.Accounts)
+	cfg.Accounts[0].Login = "another"
+	ctx, done := a.editing(t.Context())
+	boxes, err := a.plan(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store(func(g *shared.Grant) { g.Consent, g.Gen = nil, g.Gen+1 })
+	a.use(ctx, cfg, boxes)
+	done()
+	if got := a.Accounts()[0].State; got == api.NeedsConsent {
+		t.Error(got)
 	}
 }

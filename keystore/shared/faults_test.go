@@ -328,3 +328,27 @@ func TestOthers(t *testing.T) {
 		}
 	})
 }
+
+// An account that was removed and added again, by a machine whose clock is behind, has a smaller generation. A machine that
+// did not see that does not bring the old token back.
+func TestAddedAgainIsNotPutBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewMemory()
+		a, b := machine(t, e, "a"), machine(t, e, "b")
+		must[int64](t)(b.SwapGrant(t.Context(), "x", Grant{Gen: 4_000_000_000, Refresh: "old"}, 0))
+		synctest.Wait()
+		e.Fail(errors.New("connection refused"))
+		time.Sleep(time.Second)
+		e.mu.Lock() // a hears nothing of it until it loads again
+		e.failure = nil
+		e.mu.Unlock()
+		must[int64](t)(0, b.Secrets().Delete(t.Context(), "refresh/x"))
+		must[int64](t)(0, b.Secrets().Set(t.Context(), "refresh/x", "new"))
+		time.Sleep(10 * time.Second)
+		for _, s := range []*Store{a, b} {
+			if v, err := s.Secrets().Get(t.Context(), "refresh/x"); v != "new" || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
+		}
+	})
+}

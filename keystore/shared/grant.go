@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -73,8 +74,8 @@ func (s *Store) SwapGrant(ctx context.Context, account string, g Grant, revision
 func (s *Store) putBack(ctx context.Context, old, now map[string]Record) {
 	for key, was := range old {
 		is, there := now[key]
-		if len(key) <= len(grantPrefix) || key[:len(grantPrefix)] != grantPrefix || !there || was.Value == nil {
-			continue
+		if !strings.HasPrefix(key, grantPrefix) || !there || was.Value == nil || is.Revision >= was.Revision {
+			continue // a record that was written later is not one that was lost, whatever its generation
 		}
 		var before, after Grant
 		if json.Unmarshal(was.Value, &before) != nil || json.Unmarshal(is.Value, &after) != nil || before.Gen <= after.Gen {
