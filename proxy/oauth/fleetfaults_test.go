@@ -3,6 +3,8 @@ package oauth
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"testing"
@@ -262,4 +264,65 @@ func TestFleetKeepsWhatCameWithAnError(t *testing.T) {
 			t.Errorf("%d refreshes, %d times an old token", n, replays)
 		}
 	})
+}
+
+// Whatever the engine does to all machines at once, and whatever answers get lost, no token is sent twice while the
+// machines live, and in the end all have one.
+func TestFleetAnyOutage(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				random := rand.New(rand.NewPCG(seed, 1))
+				delays := rand.New(rand.NewPCG(seed, 0))
+				f := newFleet(t)
+				f.endpoint.says(func(w http.ResponseWriter, r *http.Request) {
+					f.provider.set(func() { f.provider.delay = time.Duration(delays.IntN(40_000)) * time.Millisecond })
+					f.provider.ServeHTTP(w, r)
+				})
+				machines := []*fleetMachine{f.machine("a"), f.machine("b"), f.machine("c")}
+				f.signIn(machines[0])
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+				defer cancel()
+				var asking sync.WaitGroup
+				for i, m := range machines {
+					pause := rand.New(rand.NewPCG(seed, uint64(i)+2))
+					asking.Go(func() {
+						for ctx.Err() == nil {
+							m.Token(ctx)
+							time.Sleep(time.Duration(pause.IntN(60_000)) * time.Millisecond)
+						}
+					})
+				}
+				for ctx.Err() == nil {
+					time.Sleep(time.Duration(random.IntN(90_000)) * time.Millisecond)
+					if m := machines[random.IntN(3)]; random.IntN(2) == 0 {
+						m.e.mu.Lock()
+						m.e.lost = 1
+						m.e.mu.Unlock()
+						continue
+					}
+					f.engine.Fail(errors.New("connection refused"))
+					time.Sleep(time.Duration(random.IntN(120_000)) * time.Millisecond)
+					f.engine.Fail(nil)
+				}
+				asking.Wait()
+				f.engine.Fail(nil)
+				time.Sleep(3 * time.Minute)
+				for _, m := range machines {
+					var err error
+					for range 4 {
+						if _, err = m.Token(t.Context()); err == nil {
+							break
+						}
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				if n, replays := f.provider.counts(); replays > 0 || n < 5 {
+					t.Errorf("%d refreshes, %d replays: %s | %s | %s", n, replays, machines[0].heard(), machines[1].heard(), machines[2].heard())
+				}
+			})
+		})
+	}
 }
