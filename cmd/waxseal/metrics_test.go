@@ -89,7 +89,7 @@ func metricsAfterOneMessage(t *testing.T) string {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "config.toml")
-	writeFile(t, file, configFor(provider, ca))
+	writeFile(t, file, configFor(provider, ca)+"max_per_minute = 30\nmax_messages_per_day = 500\n") // or there are no series of limits
 	config, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
