@@ -20,6 +20,9 @@ func (s *Server) checkFleet(ctx context.Context) (finding, error) {
 	problem := func(what, cure string, pairs ...string) (finding, error) {
 		return finding{}, &api.Problem{Lasting: true, What: api.Say(what, pairs...), Cure: api.Say(cure, pairs...)}
 	}
+	if err := s.shared.Err(); err != nil { // it may be full, and still be read
+		return finding{}, err
+	}
 	if _, err := s.shared.Read(ctx, accountPrefix); err != nil { // there is none, which etcd has to say
 		return finding{}, err
 	}
