@@ -53,7 +53,7 @@ var plainFolders = []string{
 var plainDocs = []string{
 	"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "docs/architecture.md", "docs/clients.md",
 	"docs/configuration.md", "docs/decisions.md", "docs/desktop.md", "docs/install.md", "docs/packages.md", "docs/performance.md",
-	"docs/providers.md", "docs/reliability.md", "docs/security.md", "docs/server.md", "docs/troubleshooting.md", "docs/windows.md",
+	"docs/providers.md", "docs/reliability.md", "docs/scaling.md", "docs/security.md", "docs/server.md", "docs/troubleshooting.md", "docs/windows.md",
 }
 
 // TestPlainEnglish: everything that people read is in plain English: texts of the window and their
