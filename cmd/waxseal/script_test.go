@@ -17,7 +17,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/waxseal/waxseal/keystore/etcd/etcdtest"
 	"github.com/waxseal/waxseal/proxy/control"
 )
 
@@ -64,9 +63,7 @@ func TestScripts(t *testing.T) {
 			"send": cmdSend, "begin": cmdBegin, "answered": cmdAnswered,
 			"serve": cmdServe, "expect": cmdExpect, "signal": cmdSignal, "ended": cmdEnded,
 			"watch": cmdWatch, "watched": cmdWatched,
-			"etcd": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Setenv(args[0], etcdtest.Start(t, 1).Endpoints()[0])
-			},
+			"etcd": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], startEtcd(t)) },
 			"ask": cmdAsk, "taken": cmdTaken, "mode": cmdMode, "json": cmdJSON,
 		},
 	})
