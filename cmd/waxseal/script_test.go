@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 			"serve": cmdServe, "expect": cmdExpect, "signal": cmdSignal, "ended": cmdEnded,
 			"watch": cmdWatch, "watched": cmdWatched,
 			"etcd": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], startEtcd(t)) },
-			"ask": cmdAsk, "taken": cmdTaken, "mode": cmdMode, "json": cmdJSON,
+			"ask":  cmdAsk, "taken": cmdTaken, "mode": cmdMode, "json": cmdJSON,
 		},
 	})
 }
