@@ -60,7 +60,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package package-headless package-test image measure-desktop test packages fmt-check floor vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run build package package-headless package-test image measure-desktop test packages fmt-check floor vet staticcheck kubernetes gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## list the commands
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -105,7 +105,7 @@ test: packages lint rules race e2e-tests ## run everything that has to pass
 packages: ## install the packages that the tests need and that are missing
 	$(STAGE) packages .ci/packages $(PACKAGES)
 
-lint: fmt-check floor vet staticcheck ## run gofmt, go vet for each system and staticcheck; check go.mod's Go version
+lint: fmt-check floor vet staticcheck kubernetes ## run gofmt, go vet for each system and staticcheck; check go.mod's Go version and the manifests
 
 fmt-check:
 	$(STAGE) gofmt .ci/gofmt
@@ -122,6 +122,9 @@ vet:
 staticcheck:
 	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/image ./.ci/dist
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
+
+kubernetes: ## check the manifests for Kubernetes against the types of its API
+	$(STAGE) kubernetes env -C .ci/kubernetes CGO_ENABLED=0 go test ./...
 
 gosec: ## look for security mistakes (the first time, compiling gosec takes minutes)
 	$(STAGE) gosec .ci/gosec $(GOSEC)

@@ -161,10 +161,11 @@ func contents(t *testing.T, format string, files []file) {
 	want := []string{"usr/bin/waxseal", "usr/share/man/man1/waxseal.1.gz", "usr/share/bash-completion/completions/waxseal",
 		"usr/share/fish/vendor_completions.d/waxseal.fish", "usr/lib/systemd/user/waxseal.service", "usr/lib/sysusers.d/waxseal.conf",
 		doc + "docs/providers.md", doc + "docs/configuration.md", doc + "third-party-notices.txt.gz", doc + "changelog.gz"}
+	want = append(want, doc+"docs/scaling.md", doc+"docs/kubernetes.yaml", doc+"docs/haproxy.cfg")
 	if format == "deb" {
-		want = append(want, doc+"copyright", doc+"changelog.Debian.gz", "lib/systemd/system/waxseal.service", "usr/share/zsh/vendor-completions/_waxseal")
+		want = append(want, doc+"copyright", doc+"changelog.Debian.gz", "lib/systemd/system/waxseal.service", "lib/systemd/system/waxseal@.service", "usr/share/zsh/vendor-completions/_waxseal")
 	} else {
-		want = append(want, doc+"LICENSE", "usr/lib/systemd/system/waxseal.service", "usr/share/zsh/site-functions/_waxseal")
+		want = append(want, doc+"LICENSE", "usr/lib/systemd/system/waxseal.service", "usr/lib/systemd/system/waxseal@.service", "usr/share/zsh/site-functions/_waxseal")
 	}
 	for _, path := range want {
 		if len(byPath[path].data) == 0 {
@@ -180,16 +181,69 @@ func contents(t *testing.T, format string, files []file) {
 	}
 }
 
-// TestSystemUnitIsHardened: systemd itself rates the exposure below 4 (of 10).
-func TestSystemUnitIsHardened(t *testing.T) {
+// TestSystemUnitsAreHardened: systemd finds no mistake in the units, and rates their exposure below 4 (of 10).
+func TestSystemUnitsAreHardened(t *testing.T) {
 	inSource(t)
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("systemd-analyze is not installed")
 	}
-	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=40", "--no-pager", "assets/waxseal-system.service").CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for asset, unit := range map[string]string{"waxseal-system.service": "waxseal.service", "waxseal@.service": "waxseal@mail-1.service"} {
+		out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=40", "--no-pager", "assets/"+asset).CombinedOutput()
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		text, err := os.ReadFile("assets/" + asset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Neither the program nor its manual need be installed here.
+		text = bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("=/usr/bin/waxseal"), []byte("=/bin/true")), []byte("man:waxseal(1) "), nil)
+		file := filepath.Join(t.TempDir(), unit)
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command(analyze, "verify", "--man=no", file).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
+// TestUnitsOfAMachineAndOfAFleet: the two system units differ in what they say of etcd and of names only.
+func TestUnitsOfAMachineAndOfAFleet(t *testing.T) {
+	inSource(t)
+	settings := func(file string) map[string]bool {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := map[string]bool{}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+				lines[line] = true
+			}
+		}
+		return lines
+	}
+	alone, fleet := settings("assets/waxseal-system.service"), settings("assets/waxseal@.service")
+	about := func(line string) bool {
+		for _, word := range []string{"Description=", "After=", "StateDirectory=", "=WAXSEAL_CONFIG=", "=WAXSEAL_KEYSTORE=", "=WAXSEAL_INSTANCE=", "LoadCredential=etcd"} {
+			if strings.Contains(line, word) {
+				return true
+			}
+		}
+		return false
+	}
+	for line := range alone {
+		if !fleet[line] && !about(line) {
+			t.Errorf("waxseal@.service lacks %s", line)
+		}
+	}
+	for line := range fleet {
+		if !alone[line] && !about(line) {
+			t.Errorf("waxseal.service lacks %s", line)
+		}
 	}
 }
 

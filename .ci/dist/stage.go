@@ -62,11 +62,12 @@ func (r *release) stage(name, program, format string) ([]file, error) {
 	r.shell(&t, format)
 	r.documents(&t, name, format)
 	if name == "waxseal-headless" {
-		system := "usr/lib/systemd/system/waxseal.service"
+		system := "usr/lib/systemd/system/"
 		if format == "deb" { // Debian 12 does not look in /usr there in every case
-			system = "lib/systemd/system/waxseal.service"
+			system = "lib/systemd/system/"
 		}
-		t.copy(system, "assets/waxseal-system.service")
+		t.copy(system+"waxseal.service", "assets/waxseal-system.service")
+		t.copy(system+"waxseal@.service", "assets/waxseal@.service")
 		t.copy("usr/lib/sysusers.d/waxseal.conf", "assets/waxseal.sysusers")
 		return t.sorted()
 	}
@@ -127,8 +128,7 @@ func (r *release) documents(t *tree, name, format string) {
 	for _, page := range pages {
 		t.copy(doc+page, page)
 	}
-	examples, _ := filepath.Glob("docs/*.cfg")
-	for _, example := range examples {
+	for _, example := range []string{"docs/haproxy.cfg", "docs/kubernetes.yaml"} {
 		t.copy(doc+example, example)
 	}
 	pictures, _ := filepath.Glob("docs/img/*")

@@ -93,6 +93,8 @@ type Store struct {
 	failure error
 	watcher Watcher
 	alive   map[string]sighting // instances, by key
+	beating bool                // this machine's own record has been written
+	doubled time.Time           // when another machine was last seen to write it
 	close   sync.Once
 }
 
@@ -499,7 +501,7 @@ func (s *Store) load(ctx context.Context) error {
 	s.putBack(ctx, old, now)
 	var keys []string
 	for key, r := range now {
-		s.sight(key, r)
+		s.sight(key, r, false)
 		if was, there := old[key]; !there || was.Revision != r.Revision {
 			keys = append(keys, key)
 		}
@@ -596,7 +598,7 @@ func (s *Store) apply(changes []Record) {
 	var keys []string
 	for _, r := range changes {
 		plain, err := s.decrypt(r)
-		s.sight(r.Key, r)
+		s.sight(r.Key, r, true)
 		s.mu.Lock()
 		s.seen = max(s.seen, r.Revision)
 		if r.Revision > s.records[r.Key].Revision {
@@ -622,7 +624,7 @@ func (s *Store) keep(r Record) {
 		delete(s.damaged, r.Key)
 	}
 	s.mu.Unlock()
-	s.sight(r.Key, r)
+	s.sight(r.Key, r, true)
 	if newer {
 		s.tell([]string{r.Key})
 	}
