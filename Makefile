@@ -12,7 +12,7 @@ BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES = gcc libc6-dev git curl python3 swaks msmtp s-nail git-email libmailtools-perl libauthen-sasl-perl libio-socket-ssl-perl \
 	neomutt mailutils php-cli libphp-phpmailer node-nodemailer ruby ca-certificates openssl \
 	dbus-x11 gnome-keyring gcr keepassxc xvfb libsecret-tools prometheus wine wine64 gcc-mingw-w64-x86-64 nsis zip \
-	chromium nodejs npm dovecot-core dovecot-submissiond dovecot-imapd dovecot-pop3d \
+	chromium nodejs npm dovecot-core dovecot-submissiond dovecot-imapd dovecot-pop3d etcd-server etcd-client \
 	isync offlineimap3 interimap getmail6 fetchmail mutt mpop fdm \
 	lintian rpm appstream groff-base xz-utils haproxy \
 	$(WINDOW) $(DESKTOP)

@@ -122,6 +122,14 @@ func (s *Server) use(ctx context.Context, cfg config.Config, boxes map[string]*m
 			s.retired = append(s.retired, b)
 			boxes[key].Inherit(b)
 		}
+		if boxes[key] == nil {
+			s.unlend(key)
+		}
+	}
+	for key, b := range boxes {
+		if old[key] != b {
+			s.lend(key, b)
+		}
 	}
 	s.cfg.Store(&cfg)
 	s.hall.Use(boxes)
@@ -286,6 +294,7 @@ func (s *Server) Remove(ctx context.Context, address string) (note string, err e
 		return note, err
 	}
 	s.ages.forget(b.Address)
+	s.forgetLimits(ctx, config.Fold(b.Address))
 	// A sign-in that was going on in the meantime may have stored a token again.
 	if err := b.Grant.Forget(ctx); err != nil {
 		s.log.Error("a consent may remain in the keystore", "account", b.Address, "err", err)

@@ -57,6 +57,7 @@ func (s *Server) attachShared() {
 // sharedChanged takes over a record that has changed, and reports whether it is about accounts as a whole. It waits
 // for nothing.
 func (s *Server) sharedChanged(key string) (accounts bool) {
+	s.desk.Changed(key)
 	kind, name, _ := strings.Cut(key, "/")
 	box := s.hall.Mailbox(name)
 	switch {

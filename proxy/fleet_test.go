@@ -202,9 +202,7 @@ func TestFleetSharesAccounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the new password is taken everywhere", func() bool { return strings.HasPrefix(c.sends(t, me, renewed), "250") })
-	if got := a.sends(t, me, password); !strings.HasPrefix(got, "535") {
-		t.Errorf("the old password: %s", got)
-	}
+	eventually(t, "the old password is refused", func() bool { return strings.HasPrefix(a.sends(t, me, password), "535") })
 	open.message(me, "you@elsewhere.test", "Subject: x\r\n\r\nx\r\n")
 
 	if err := b.SetProtocols(t.Context(), me, []api.Protocol{api.SMTP, api.IMAP}); err != nil {
@@ -432,4 +430,64 @@ func (f *fleetRig) etcd(t *testing.T) *keystore.Store {
 		t.Fatal(err)
 	}
 	return k
+}
+
+// The provider's connections are lent: never more are open than it allows, and who holds them all gives one to a machine
+// that has none.
+func TestFleetSharesConnections(t *testing.T) {
+	f := newFleetRig(t, 2, providertest.Options{})
+	a, b := f.servers[0], f.servers[1]
+	f.provide(a, me)
+	eventually(t, "the account is known", func() bool { return len(b.Accounts()) == 1 })
+	var busy sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 8 {
+		busy.Go(func() {
+			for ctx.Err() == nil {
+				if got := a.sends(t, me, password); !strings.HasPrefix(got, "250") {
+					t.Error(got)
+					return
+				}
+			}
+		})
+	}
+	eventually(t, "one machine holds all", func() bool { return a.Accounts()[0].Upstream.Warm+a.Accounts()[0].Upstream.Busy == 3 })
+	for range 3 {
+		if got := b.sends(t, me, password); !strings.HasPrefix(got, "250") {
+			t.Error(got)
+		}
+	}
+	cancel()
+	busy.Wait()
+	if peak := f.provider.Peak(me); peak > 3 {
+		t.Errorf("%d connections at a time, and the provider allows 3", peak)
+	}
+}
+
+// What one machine has sent counts at the others, and is not forgotten when it is gone.
+func TestFleetSharesCounts(t *testing.T) {
+	f := newFleetRig(t, 2, providertest.Options{})
+	a, b := f.servers[0], f.servers[1]
+	f.provide(a, me)
+	limited := a.Server.config().Accounts[0]
+	limited.MaxMessages = new(2)
+	ctx, done := a.editing(t.Context())
+	err := a.add(ctx, nil, []api.Account{limited})
+	done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the limit is known", func() bool { return len(b.Accounts()) == 1 && len(b.Accounts()[0].Limits) == 1 })
+	for range 2 {
+		if got := a.sends(t, me, password); !strings.HasPrefix(got, "250") {
+			t.Fatal(got)
+		}
+	}
+	a.stop(t)
+	eventually(t, "the other machine counts them", func() bool { return b.Accounts()[0].Limits[0].Used == 2 })
+	p := b.dial(t)
+	p.auth(me, password)
+	p.do("MAIL FROM:<"+me+">", "452")
+	again := f.start("m1") // with another disk
+	eventually(t, "a machine that has lost its history counts them too", func() bool { return len(again.Accounts()) == 1 && again.Accounts()[0].Limits[0].Used == 2 })
 }

@@ -28,6 +28,7 @@ func (s *Server) Serve(ctx context.Context) (err error) {
 	if s.shared != nil {
 		broken = s.shared.Failed()
 		s.wg.Go(func() { s.followShared(background) })
+		s.startLending(background)
 	}
 	s.wg.Go(func() { s.renewIdle(background) })
 	s.wg.Go(func() { s.tidy(background) })

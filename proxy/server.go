@@ -26,6 +26,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/dial"
 	"github.com/waxseal/waxseal/proxy/history"
 	"github.com/waxseal/waxseal/proxy/imapd"
+	"github.com/waxseal/waxseal/proxy/lending"
 	"github.com/waxseal/waxseal/proxy/localtls"
 	"github.com/waxseal/waxseal/proxy/machine"
 	"github.com/waxseal/waxseal/proxy/mailbox"
@@ -74,6 +75,7 @@ type Server struct {
 	shared  *shared.Store // what several machines share; nil if this one is alone
 
 	sharedNews  chan struct{} // capacity 1: accounts or providers there have changed
+	desk        *lending.Desk // lends the providers’ limits to the other machines
 	sharedTaken atomic.Bool   // the accounts there are in effect here
 
 	hall           *mailbox.Hall // what the sessions share
@@ -102,6 +104,7 @@ type Server struct {
 	updates  updates.Checker    // of newer releases of this program
 	watch    *machine.Watch     // notices that the machine slept or changed its network
 	retired  []*mailbox.Mailbox // their last messages may still be in flight
+	lots     map[string]lots    // what the desk lends, by folded address; nil while it does not
 
 	cert certificate
 
@@ -183,6 +186,9 @@ func New(o Options) (*Server, error) {
 	s.imap, s.pop = imapd.New(s.hall), popd.New(s.hall)
 	s.pop.OffersTLS = s.offersTLS
 	s.tellReaders()
+	if s.shared != nil {
+		s.desk = lending.New(s.shared, s.log)
+	}
 	s.attachShared()
 	return s, nil
 }

@@ -15,7 +15,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	account := append([]string{"proxy/api", "proxy/config", "proxy/dial", "proxy/emailproxy", "proxy/envelope", "proxy/history", "proxy/machine",
 		"proxy/oauth", "proxy/pace", "proxy/signin", "proxy/tcp", "proxy/upstream"}, base...) // an account at work
 	session := append([]string{"proxy/mailbox", "proxy/prelogin", "proxy/splice"}, account...)
-	engine := append([]string{"proxy/imapd", "proxy/localtls", "proxy/popd", "proxy/smtpd", "proxy/updates"}, session...)
+	engine := append([]string{"proxy/lending", "proxy/imapd", "proxy/localtls", "proxy/popd", "proxy/smtpd", "proxy/updates"}, session...)
 	allowed := map[string][]string{
 		"keystore/safeio":    {},
 		"keystore/seal":      {},

@@ -64,6 +64,7 @@ func metricsAfterOneMessage(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.Providers[0].MaxPerMinute, config.Providers[0].MaxRecipients = new(30), new(500)
 	server, err := proxy.New(proxy.Options{Config: config, ConfigPath: file, Secrets: keystore.Memory()})
 	if err != nil {
 		t.Fatal(err)

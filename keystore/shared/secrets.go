@@ -68,8 +68,11 @@ func (k secrets) Delete(ctx context.Context, key string) error {
 	})
 }
 
-// Of is the store behind a keystore; nil if it is of another kind.
+// Of is the store behind a keystore; nil if it is of another kind, or if there is none.
 func Of(k *keystore.Store) *Store {
+	if k == nil {
+		return nil
+	}
 	if b, ok := k.Backend().(secrets); ok {
 		return b.s
 	}

@@ -142,15 +142,6 @@ func (d *Desk) Changed(key string) {
 	l.Wake()
 }
 
-// Forget deletes the records of an account that was removed.
-func (d *Desk) Forget(ctx context.Context, names ...string) error {
-	var errs []error
-	for _, name := range names {
-		errs = append(errs, d.store.Secrets().Delete(ctx, prefix+name))
-	}
-	return errors.Join(errs...)
-}
-
 // Run lends and borrows until ctx ends.
 func (d *Desk) Run(ctx context.Context) {
 	var working sync.WaitGroup

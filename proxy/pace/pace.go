@@ -56,7 +56,8 @@ type Pacer struct {
 
 	mu        sync.Mutex
 	limits    Limits
-	share     int // of Limits.PerMinute; negative: all
+	share     int    // of Limits.PerMinute; negative: all
+	waits     func() // see Share
 	going     Counts
 	begun     time.Time   // when the last message began
 	before    time.Time   // and the one before it
@@ -124,7 +125,11 @@ func (p *Pacer) Begin(ctx context.Context, patience time.Duration) (Ticket, erro
 	p.waiting = append(p.waiting, mine)
 	p.delayed++
 	p.arm(now)
+	waits := p.waits
 	p.mu.Unlock()
+	if waits != nil {
+		waits()
+	}
 	return p.wait(ctx, patience, now, mine)
 }
 
@@ -262,6 +267,22 @@ func (p *Pacer) SetShare(perMinute int) {
 	defer p.mu.Unlock()
 	p.share = perMinute
 	p.advance(time.Now())
+}
+
+// Share has waits called when a message waits for a place in the minute, which other machines may have.
+func (p *Pacer) Share(waits func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waits = waits
+}
+
+// Use tells how many of the minute's places are taken, and how many would be if there were enough.
+func (p *Pacer) Use() (used, wanted int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expire(time.Now())
+	used = int(p.going.Messages) + len(p.ended)
+	return used, used + len(p.waiting)
 }
 
 // SetElsewhere says what other machines have sent with this account.

@@ -32,7 +32,9 @@ type Pool struct {
 
 	mu      sync.Mutex
 	warm    []*conn // the one idle the longest comes first; leased from the end
-	open    int     // how many are warm, leased or being dialled; at most cfg.MaxConnections
+	open    int     // how many are warm, leased or being dialled; at most limit, once those over it have ended
+	limit   int     // cfg.MaxConnections, or this machine's part of it
+	lot     Lot     // see Share
 	waiting []chan *conn
 	gen     uint64 // connections of an older generation are not kept
 	timer   *time.Timer
@@ -48,7 +50,7 @@ type failure struct {
 // New makes a pool. It connects when the first message needs it.
 func New(cfg Config) *Pool {
 	cfg = cfg.withDefaults()
-	p := &Pool{cfg: cfg, server: &dial.Server{
+	p := &Pool{cfg: cfg, limit: cfg.MaxConnections, server: &dial.Server{
 		Addr: cfg.Addr, TLS: cfg.TLS, Roots: cfg.RootCAs, Proxy: cfg.Proxy, Timeout: cfg.DialTimeout, Bulk: true,
 	}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -113,14 +115,18 @@ func (p *Pool) turn(ctx context.Context, patience time.Duration) (*conn, error) 
 		p.cfg.Stats.Warm.Add(-1)
 		p.cfg.Stats.Busy.Add(1)
 		return c, nil
-	case p.open < p.cfg.MaxConnections:
+	case p.open < p.limit:
 		p.open++
 		p.mu.Unlock()
 		return nil, nil
 	}
 	mine := make(chan *conn, 1)
 	p.waiting = append(p.waiting, mine)
+	lot := p.lot
 	p.mu.Unlock()
+	if lot != nil {
+		lot.Wake()
+	}
 	return p.wait(ctx, patience, mine)
 }
 
@@ -158,10 +164,14 @@ func (p *Pool) wait(ctx context.Context, patience time.Duration, mine chan *conn
 func (p *Pool) release(c *conn) {
 	p.mu.Lock()
 	var old *conn
-	if c != nil && (c.broken || p.closed || c.gen != p.gen) {
+	over := p.open > p.limit // a place that another machine waits for
+	if c != nil && (c.broken || p.closed || c.gen != p.gen || over) {
 		old, c = c, nil
 	}
+	lot := p.lot
 	switch {
+	case over:
+		p.open--
 	case len(p.waiting) > 0:
 		p.waiting[0] <- c
 		p.waiting = slices.Delete(p.waiting, 0, 1)
@@ -178,6 +188,42 @@ func (p *Pool) release(c *conn) {
 	if old != nil {
 		p.discard(old)
 	}
+	if over && lot != nil {
+		lot.Wake()
+	}
+}
+
+// Lot is told when a message waits for a place, and when one that was over the limit is free.
+type Lot interface{ Wake() }
+
+// Share makes MaxConnections a limit that other machines share. The pool has no place until SetLimit gives it some.
+func (p *Pool) Share(lot Lot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lot = lot
+}
+
+// SetLimit changes how many connections the pool may have. Those over it end when their message is done, and at once if
+// they are idle.
+func (p *Pool) SetLimit(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit = n
+	if over := min(p.open-n, len(p.warm)); over > 0 {
+		p.dismiss(over)
+	}
+	for p.open < p.limit && len(p.waiting) > 0 {
+		p.open++
+		p.waiting[0] <- nil
+		p.waiting = slices.Delete(p.waiting, 0, 1)
+	}
+}
+
+// Use tells how many connections there are, and how many messages have one or wait for one.
+func (p *Pool) Use() (used, wanted int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open, p.open - len(p.warm) + len(p.waiting)
 }
 
 // Status is a pool at one moment.

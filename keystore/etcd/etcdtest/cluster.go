@@ -1,5 +1,5 @@
-// Package etcdtest runs etcd on this machine, for tests: one node or several, which can be killed, hung and
-// started again. It skips the test where etcd is not installed (Debian's etcd-server).
+//go:build !windows
+
 package etcdtest
 
 import (
