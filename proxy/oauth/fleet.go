@@ -217,7 +217,7 @@ func (g *Grant) awaitClaim(ctx context.Context, claim shared.Claim, began time.T
 	case <-news:
 		return false, nil
 	case <-timer.C:
-		if good {
+		if g.cached.Load().valid(g.deps.Now()) {
 			return false, &EndpointError{URL: g.endpoint.host, Reason: Late, RetryAfter: doubtLook, Err: errClaimed}
 		}
 		return false, nil

@@ -267,6 +267,31 @@ func TestFleetWaitsWhileTheTokenIsGood(t *testing.T) {
 	})
 }
 
+// A token that ends while its successor is awaited was taken for one to go on with: everybody got "try again
+// later" after three seconds.
+func TestFleetTokenEndsMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.life, f.provider.delay = 5, 4*time.Second
+		a, b := f.machine("a"), f.machine("b")
+		f.signIn(a)
+		a.want(t, "access-1")
+		synctest.Wait()
+		now, _, _ := b.store.Grant(me)
+		time.Sleep(time.Until(now.Got.Add(4600 * time.Millisecond)))
+		var work sync.WaitGroup
+		for _, m := range []*fleetMachine{a, b} {
+			work.Go(func() {
+				if got, err := m.Token(t.Context()); got.Value != "access-2" || err != nil {
+					t.Errorf("token %q, %v", got.Value, err)
+				}
+			})
+			synctest.Wait()
+		}
+		work.Wait()
+	})
+}
+
 // A slow endpoint keeps its claim: the holder says every few seconds that it lives.
 func TestFleetSlowEndpointIsNotTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
