@@ -40,9 +40,16 @@ func (f *fleet) everywhere() (all []target) {
 }
 
 // dial connects from where the machine is.
-func (m *machine) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (m *machine) dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
 	d := net.Dialer{Timeout: 10 * time.Second}
-	return d.DialContext(ctx, network, address)
+	if m == nil || m.namespace == "" {
+		return d.DialContext(ctx, network, address)
+	}
+	err = within(m.namespace, func() (err error) {
+		conn, err = d.DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
 }
 
 // mailProgram is a connection of a program that sends.

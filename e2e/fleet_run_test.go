@@ -49,6 +49,7 @@ func TestFleet(t *testing.T) {
 	part("machines are restarted in turn", restartedInTurn)
 	part("changes are seen everywhere", changesSeen)
 	part("what a refresh costs", refreshCost)
+	part("a second machine wants a place", placesLent)
 	part("all is well after machines were killed", func(f *fleet) { healed(f, &asked) })
 	if lasting > 0 {
 		part("a machine is stopped for 45 seconds", machineStopped)
@@ -333,6 +334,27 @@ func refreshCost(f *fleet) {
 	figure("refresh-overhead.median", (median(nil) - median(alone)).Round(100*time.Microsecond))
 	if n := f.providers["brief"].Counts().Refreshes - before; n < int64(rounds*20) {
 		f.t.Errorf("%d refreshes in %d logins that needed one", n, rounds*20)
+	}
+}
+
+// placesLent: the provider allows three connections, and one machine uses them all when another one wants to send.
+func placesLent(f *fleet) {
+	account := f.accounts["few"][0]
+	var waits []time.Duration
+	for range longer(2, 10) {
+		busy := f.load(slices.Repeat([]target{f.machines[0].directly()}, 12), f.accounts["few"], time.Millisecond)
+		time.Sleep(time.Second)
+		began := time.Now()
+		if code := f.tries(f.machines[1].directly(), account); code != "250" {
+			f.t.Errorf("the second machine: %s", code)
+		}
+		waits = append(waits, time.Since(began))
+		busy.end().judge(f.t, "places")
+	}
+	slices.Sort(waits)
+	figure("places.first-message", spread(waits))
+	if n := f.providers["few"].Peak(account); n > 3 {
+		f.t.Errorf("%d connections at a time, but the provider allows 3", n)
 	}
 }
 

@@ -163,6 +163,7 @@ type machine struct {
 	name, dir string
 	host      string
 	inside    []string // what runs a program where the machine is, if that is not here
+	namespace string   // its network, "" is this one's
 	serving   *process
 }
 

@@ -90,6 +90,7 @@ type Store struct {
 	damaged map[string]bool   // records that cannot be decrypted
 	seen    int64             // the highest revision so far
 	unwell  error             // why the engine cannot be used; nil when it can
+	since   time.Time         // when that began
 	failure error
 	watcher Watcher
 	alive   map[string]sighting // instances, by key
@@ -196,6 +197,16 @@ func (s *Store) Err() error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return cmp.Or(s.failure, s.unwell)
+}
+
+// Away is for how long the engine cannot be used; 0 when it can.
+func (s *Store) Away() time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.unwell == nil {
+		return 0
+	}
+	return time.Since(s.since)
 }
 
 // Get returns a record from memory; Revision is 0 if there is none. The error says that the records are not
@@ -378,6 +389,9 @@ func (s *Store) note(err error) {
 	s.mu.Lock()
 	was := s.unwell
 	s.unwell = err
+	if was == nil {
+		s.since = time.Now()
+	}
 	s.mu.Unlock()
 	switch {
 	case err != nil && was == nil:

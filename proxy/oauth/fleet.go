@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/shared"
 )
 
@@ -28,6 +29,12 @@ const (
 	// doubtLook is the pause after which a token is asked for again that another machine owes us, while ours
 	// is good.
 	doubtLook = 5 * time.Second
+
+	// The engine elects another leader when one dies: that takes a second or two, and etcd lets go of calls that
+	// were in progress after seven. So callers wait for an engine that has been away for no longer than briefly.
+	briefly = 12 * time.Second
+	// recoveryLook is the pause between tries meanwhile.
+	recoveryLook = 300 * time.Millisecond
 )
 
 // Claims are the ways in which an attempt to be the one who asks the provider ends.
@@ -133,6 +140,9 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 	how := claimShared
 	for {
 		if err := g.save(ctx); err != nil { // of an earlier refresh: until the others know of it, there is no other
+			if g.mayRecover(ctx, began, err) {
+				continue
+			}
 			return nil, err
 		}
 		r, revision, err := g.deps.Shared.Grant(g.account)
@@ -171,18 +181,49 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 		next.Claim = &shared.Claim{By: g.deps.Shared.Instance(), Process: g.deps.Shared.Process()}
 		revision, err = g.deps.Shared.SwapGrant(ctx, g.account, next, revision)
 		if errors.Is(err, shared.ErrChanged) {
-			if _, _, err := g.deps.Shared.ReadGrant(ctx, g.account); err != nil {
+			if _, _, err := g.deps.Shared.ReadGrant(ctx, g.account); err != nil && !g.mayRecover(ctx, began, err) {
 				return nil, fmt.Errorf("read the refresh token: %w", err)
 			}
 			continue
 		}
-		if err != nil {
+		if err != nil { // the claim may have been written all the same; then it is ours
+			if g.mayRecover(ctx, began, err) {
+				continue
+			}
 			return nil, fmt.Errorf("ask for the refresh: %w", err)
 		}
 		if c, again, err := g.claimed(ctx, f, next, revision); !again {
 			return c, err
 		}
 	}
+}
+
+// mayRecover waits a moment for an engine that has just failed. It reports false if that can take longer than
+// callers wait, or needs somebody.
+func (g *Grant) mayRecover(ctx context.Context, began time.Time, err error) bool {
+	needsHelp := errors.Is(err, keystore.ErrFull) || errors.Is(err, keystore.ErrDenied) || errors.Is(err, keystore.ErrDamaged)
+	if needsHelp || g.deps.Shared.Away() > briefly || time.Since(began) > briefly {
+		return false
+	}
+	timer := time.NewTimer(recoveryLook)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-g.closing:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// noneYet is the error of a caller whose patience has ended: what it waits for is the engine, or the endpoint.
+func (g *Grant) noneYet() error {
+	if g.deps.Shared != nil && g.cfg.GrantType == "" {
+		if err := g.deps.Shared.Err(); err != nil {
+			return fmt.Errorf("wait for a token: %w", err)
+		}
+	}
+	return g.late()
 }
 
 var (

@@ -402,6 +402,37 @@ func TestFleetEngineAway(t *testing.T) {
 	})
 }
 
+// etcd's leader dies: calls fail for some seconds. Mail programs were told to try again later, although their
+// patience would have lasted.
+func TestFleetEngineElects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a := f.machine("a")
+		f.signIn(a)
+		a.want(t, "access-1")
+		time.Sleep(2 * time.Minute)
+		f.engine.Fail(errors.New("request timed out, possibly due to previous leader failure"))
+		time.AfterFunc(8*time.Second, func() { f.engine.Fail(nil) })
+		a.want(t, "access-2")
+
+		// An engine that is away for long, or full, is not waited for.
+		time.Sleep(2 * time.Minute)
+		f.engine.Fail(errors.New("connection refused"))
+		time.Sleep(2 * time.Minute)
+		began := time.Now()
+		if _, err := a.Token(t.Context()); !errors.Is(err, keystore.ErrUnavailable) || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		f.engine.Fail(nil)
+		time.Sleep(time.Minute)
+		f.engine.Fail(keystore.ErrFull)
+		began = time.Now()
+		if _, err := a.Token(t.Context()); !errors.Is(err, keystore.ErrFull) || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
 // A token that came while the engine was away is kept, written when it is back, and nobody replays the old one.
 func TestFleetKeepsWhatTheEngineMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

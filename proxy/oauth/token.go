@@ -118,7 +118,7 @@ func (g *Grant) await(ctx context.Context, w wish) (*flight, error) {
 			}
 			enough = nil // it has ended while we waited, so there is nothing to go on with
 		case <-late:
-			return nil, g.late()
+			return nil, g.noneYet()
 		case <-ctx.Done():
 			return nil, fmt.Errorf("wait for a token: %w", context.Cause(ctx))
 		}
