@@ -61,8 +61,17 @@ type fleet struct {
 	news    chan struct{} // closed, and replaced, when the record changes
 	gen     uint64        // of the record when it was last looked at
 	refused string        // the access token that the mail server refused
-	claim   shared.Claim  // of another machine, as last seen
-	since   time.Time     // when it was first seen so
+	seen    int64         // the revision of the record when it last had another machine's claim
+	since   time.Time     // when that was first seen
+}
+
+// sight notes a record with another machine's claim and returns when it was first seen. The revision tells it from
+// others: a machine's claims are alike. The caller holds Grant.mu.
+func (f *fleet) sight(revision int64) time.Time {
+	if f.seen != revision {
+		f.seen, f.since = revision, time.Now()
+	}
+	return f.since
 }
 
 // cachedFrom is the access token of a record; nil if there is none.
@@ -85,10 +94,13 @@ func (g *Grant) Changed() {
 	if g.deps.Shared == nil || g.cfg.GrantType != "" {
 		return
 	}
-	r, _, err := g.deps.Shared.Grant(g.account)
+	r, revision, err := g.deps.Shared.Grant(g.account)
 	g.mu.Lock()
 	close(g.fleet.news)
 	g.fleet.news = make(chan struct{})
+	if r.Claim != nil && r.Claim.Process != g.deps.Shared.Process() {
+		g.fleet.sight(revision)
+	}
 	if err != nil || g.closed {
 		g.mu.Unlock()
 		return
@@ -166,7 +178,7 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 			return nil, &EndpointError{URL: g.endpoint.host, Reason: Passing, RetryAfter: r.NotBefore.Sub(now), Err: errFleetPaused}
 		}
 		if r.Claim != nil && r.Claim.Process != g.deps.Shared.Process() {
-			doubt, err := g.awaitClaim(ctx, *r.Claim, began)
+			doubt, err := g.awaitClaim(ctx, revision, began)
 			if err != nil {
 				return nil, err
 			}
@@ -231,17 +243,14 @@ var (
 	errClaimed     = errors.New("another machine is asking the provider")
 )
 
-// awaitClaim waits until another machine's claim changes. It reports that the claim is in doubt, or the error
-// with which callers are let go who have a good token.
-func (g *Grant) awaitClaim(ctx context.Context, claim shared.Claim, began time.Time) (doubt bool, err error) {
+// awaitClaim waits until a record with another machine's claim changes. It reports that the claim is in doubt, or
+// the error with which callers are let go who have a good token.
+func (g *Grant) awaitClaim(ctx context.Context, revision int64, began time.Time) (doubt bool, err error) {
 	g.mu.Lock()
-	if g.fleet.claim != claim {
-		g.fleet.claim, g.fleet.since = claim, time.Now()
-	}
-	news, since := g.fleet.news, g.fleet.since
+	news, since := g.fleet.news, g.fleet.sight(revision)
 	g.mu.Unlock()
 	// What was written between the look at the record and here has closed an older channel.
-	if r, _, err := g.deps.Shared.Grant(g.account); err != nil || r.Claim == nil || *r.Claim != claim {
+	if _, now, err := g.deps.Shared.Grant(g.account); err != nil || now != revision {
 		return false, err
 	}
 	good := g.cached.Load().valid(g.deps.Now())

@@ -234,6 +234,56 @@ func TestFleetTakesOverFromTheDead(t *testing.T) {
 	})
 }
 
+// The claims of one machine are alike. A new one was taken for one that had been seen half a minute before, and so
+// for that of a machine that is gone: its token was sent a second time, and the consent was lost.
+func TestFleetNewClaimIsNotInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.delay = 2 * time.Second
+		a, b := f.machine("a"), f.machine("b")
+		f.signIn(a)
+		for range 3 {
+			var work sync.WaitGroup
+			for _, m := range []*fleetMachine{a, b} {
+				work.Go(func() {
+					if _, err := m.Token(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+				synctest.Wait() // a claims, b waits
+			}
+			work.Wait()
+			time.Sleep(2 * time.Minute) // the token has ended
+		}
+		if _, replays := f.provider.counts(); replays > 0 {
+			t.Errorf("%d replays", replays)
+		}
+	})
+}
+
+// The claim of a machine that was killed is in doubt when it has stood for long enough, even if nobody has used the
+// account in the meantime. Its next user had to wait for half a minute.
+func TestFleetOldClaimIsInDoubtAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, b := f.machine("a"), f.machine("b")
+		f.signIn(a)
+		a.want(t, "access-1")
+		synctest.Wait()
+		r, revision, _ := b.store.Grant(me)
+		r.Claim = &shared.Claim{By: "dead", Process: "p"}
+		if _, err := a.store.SwapGrant(t.Context(), me, r, revision); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		began := time.Now()
+		b.want(t, "access-2")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("waited %v", took)
+		}
+	})
+}
+
 // While the token is good, a claim in doubt is left alone, and nobody waits for it at each message.
 func TestFleetWaitsWhileTheTokenIsGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
