@@ -214,7 +214,7 @@ listen_pop = []
 listen_pop_tls = []
 metrics = "%[2]s:9587"
 updates = ""
-drain_delay = "3s"
+drain_delay = "2s"
 shutdown_timeout = "20s"
 
 [tls]
