@@ -30,6 +30,10 @@ GUI ?= $(if $(filter-out linux,$(or $(GOOS),$(shell go env GOOS)))$(DISPLAY)$(WA
 # What `make clients` needs in addition; Thunderbird alone is 80 MB.
 CLIENT_PACKAGES = thunderbird claws-mail
 
+# Mail servers and others that `waxseal setup` sets up: each is installed apart, because they exclude each
+# other and would start.
+CLIENT_LAYERS = exim4-daemon-light postfix,libsasl2-modules dma nullmailer prometheus-alertmanager monit aerc,tmux
+
 VERSION ?= $(shell git describe --tags --dirty --always 2>/dev/null || echo dev)
 
 # Registrations to build in, for anyone who distributes Waxseal: see docs/providers.md.
@@ -144,7 +148,8 @@ suspend: ## put a virtual machine to sleep while the program runs (downloads Deb
 
 clients: packages build ## test every mail program in every case of docs/clients.md, with a virtual screen for those that have windows
 	$(STAGE) packages .ci/packages $(CLIENT_PACKAGES)
-	$(STAGE) "mail programs" go run ./.ci/tests -tags nogui,clients -race -count=1 -timeout 30m -run 'RealClients|ClientsSee|UTF8Addresses|LargeAttachment|SystemCertificates|Thunderbird|ClawsMail' ./cmd/waxseal
+	$(STAGE) layers .ci/layers $(CLIENT_LAYERS)
+	$(STAGE) "mail programs" go run ./.ci/tests -tags nogui,clients -race -count=1 -timeout 30m -run 'RealClients|ClientsSee|UTF8Addresses|LargeAttachment|SystemCertificates|Thunderbird|ClawsMail|SetupServers|SetupAerc' ./cmd/waxseal
 	$(STAGE) "mail programs that read" .ci/e2e bin/waxseal -tags e2e,clients -timeout 20m -run 'Programs|Fetchmail|Mbsync|Thunderbird|ClawsMail'
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)

@@ -5,12 +5,14 @@ package e2e
 import (
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/waxseal/waxseal/e2e/marionette"
+	"github.com/waxseal/waxseal/proxy/api"
+	setup "github.com/waxseal/waxseal/ui/programs"
 )
 
 // thunderbird is a running Thunderbird that reads from an access and sends through Waxseal.
@@ -23,16 +25,14 @@ type thunderbird struct {
 func startThunderbird(t *testing.T, a access, smtp, display string) *thunderbird {
 	t.Helper()
 	profile, home := t.TempDir(), t.TempDir()
-	settings, err := os.ReadFile("testdata/programs/thunderbird-user.js")
-	if err != nil {
-		t.Fatal(err)
+	in := setupServer(t, api.Protocol(a.protocol), a.address, a.pick("none", "starttls", "tls"))
+	out := setupServer(t, api.SMTP, smtp, "none")
+	v := setup.Values{User: a.user, SMTP: out, IMAP: in}
+	if a.protocol == "pop" {
+		v.IMAP, v.POP = nil, in
 	}
-	smtpHost, smtpPort, _ := net.SplitHostPort(smtp)
-	fill := strings.NewReplacer("{type}", map[string]string{"imap": "imap", "pop": "pop3"}[a.protocol],
-		"{socket}", a.pick("0", "2", "3"), "{watch}", "true", "{smtpHost}", smtpHost, "{smtpPort}", smtpPort)
-	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(a.fill(fill.Replace(string(settings)))), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	// The password is stored only after the start.
+	marionette.WriteProfile(t, profile, setup.Thunderbird("", v)+`user_pref("mail.server.server1.login_at_startup", false);`)
 	d := &desk{t: t, dir: home, env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_RUNTIME_DIR=" + home, "DISPLAY=" + display,
 		"LC_ALL=C.UTF-8", "NO_AT_BRIDGE=1", "GDK_BACKEND=x11", "MOZ_CRASHREPORTER_DISABLE=1", "DBUS_SESSION_BUS_ADDRESS=disabled:"}}
 	p := d.startProgram("thunderbird", "--profile", profile, "--no-remote", "--marionette", "--remote-allow-system-access")
@@ -42,8 +42,19 @@ func startThunderbird(t *testing.T, a access, smtp, display string) *thunderbird
 		}
 	})
 	b := &thunderbird{marionette.Connect(t, profile), t}
-	b.does("remember", a.password, smtpHost)
+	b.does("remember", a.password, out.Host)
 	return b
+}
+
+// setupServer is a server as `waxseal setup` has it.
+func setupServer(t *testing.T, p api.Protocol, address, security string) *setup.Server {
+	t.Helper()
+	host, number, err := net.SplitHostPort(address)
+	port, wrong := strconv.Atoi(number)
+	if err != nil || wrong != nil {
+		t.Fatal(address)
+	}
+	return &setup.Server{Protocol: p, Host: host, Port: port, Security: security}
 }
 
 // script runs the script of testdata/programs.

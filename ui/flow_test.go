@@ -43,7 +43,7 @@ func TestAddAccount(t *testing.T) {
 	}
 	test.Tap(a.who.next)
 	s.until("the settings are shown", func() bool { return s.w.name == "setup" && s.w.pages["setup"].(*setup).all.Visible() })
-	want := []string{"add grace@corp.example microsoft", "authorize grace@corp.example", "open " + consentPage, "settings of grace@corp.example"}
+	want := []string{"add grace@corp.example microsoft", "authorize grace@corp.example", "open " + consentPage, "settings of grace@corp.example", "certificate"}
 	calls := slices.DeleteFunc(b.calls(), func(c string) bool { return strings.HasPrefix(c, "prospect") })
 	if !slices.Equal(calls, want) {
 		t.Errorf("asked %q, want %q", calls, want)

@@ -216,10 +216,10 @@ func TestFieldsRefuse(t *testing.T) {
 // Nothing that an address holds becomes a command of the shell, or a line of the file,
 // that it is copied to; and the password is in none of them.
 func TestSnippetsAreQuoted(t *testing.T) {
-	m := api.MailSettings{User: "o'brien$(reboot);#@x.example", Password: "secret", Servers: []api.MailServer{{Host: "::1", Port: 1587}, {Host: "localhost", Port: 1465, TLS: true}}}
+	m := api.MailSettings{User: "o'brien$(reboot);#@x.example", Password: "secret", Servers: []api.MailServer{{Protocol: api.SMTP, Host: "::1", Port: 1587}, {Protocol: api.SMTP, Host: "localhost", Port: 1465, TLS: true}}}
 	got := map[string]string{}
 	for _, program := range []int{thunderbird, script, website} {
-		for _, s := range snippetsFor(program, m, m.Servers[1]) {
+		for _, s := range snippetsFor(program, access{MailSettings: m}, true) {
 			got[s.program] = s.lines
 			if strings.Contains(s.lines, "secret") {
 				t.Errorf("%s has the password", s.program)
@@ -228,7 +228,7 @@ func TestSnippetsAreQuoted(t *testing.T) {
 	}
 	for program, want := range map[string][]string{
 		"swaks":  {`--server localhost:1465 --tls-on-connect`, `--auth-user 'o'\''brien$(reboot);#@x.example' --auth-password "$WAXSEAL_PASSWORD"`},
-		"Python": {`smtplib.SMTP_SSL("localhost", 1465)`, `s.login("o'brien$(reboot);#@x.example", os`},
+		"Python": {`smtplib.SMTP_SSL("localhost", 1465, context=context)`, `s.login("o'brien$(reboot);#@x.example", os`},
 		"WordPress (WP Mail SMTP): wp-config.php": {`define( 'WPMS_SMTP_HOST', '::1' );`, `define( 'WPMS_SMTP_PORT', 1587 );`, `define( 'WPMS_SMTP_USER', 'o\'brien$(reboot);#@x.example' );`, `define( 'WPMS_SSL', '' );`},
 		"Nextcloud: config/config.php":            {`'mail_from_address' => 'o\'brien$(reboot);#',`, `'mail_domain' => 'x.example',`, `'mail_smtpauth' => true,`},
 		"Gitea: app.ini":                          {"USER = `o'brien$(reboot);#@x.example`", "PROTOCOL = smtp\n"},
@@ -240,7 +240,8 @@ func TestSnippetsAreQuoted(t *testing.T) {
 			}
 		}
 	}
-	if only := snippetsFor(website, api.MailSettings{User: "a@b.example"}, api.MailServer{Host: "mail.b.example", Port: 1465, TLS: true}); len(only) != 3 || !strings.Contains(only[2].lines, "PROTOCOL = smtps") {
-		t.Errorf("with TLS alone: %+v", only)
+	only := access{MailSettings: api.MailSettings{User: "a@b.example", Servers: []api.MailServer{{Protocol: api.SMTP, Host: "mail.b.example", Port: 1465, TLS: true}}}}
+	if list := snippetsFor(website, only, false); len(list) != 3 || !strings.Contains(list[2].lines, "PROTOCOL = smtps") {
+		t.Errorf("with TLS alone: %+v", list)
 	}
 }

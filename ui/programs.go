@@ -16,7 +16,7 @@ type programs struct {
 	steps    *fyne.Container
 	snippets *fyne.Container
 
-	settings api.MailSettings
+	settings access
 	server   api.MailServer
 }
 
@@ -38,20 +38,15 @@ func newPrograms(w *window) *programs {
 }
 
 // fill shows the steps for an account's servers. server is the one whose values the page shows.
-func (p *programs) fill(m api.MailSettings, server api.MailServer) {
-	p.settings, p.server = m, server
+func (p *programs) fill(a access, server api.MailServer) {
+	m := a.MailSettings
+	p.settings, p.server = a, server
 	if out := outgoing(m, server.TLS); out != nil {
 		p.server = *out
 	}
 	sends, reads := serves(m.Servers, api.SMTP), reading(m, server.TLS) != nil
 	p.choice.offer(func(program int) bool {
-		switch program {
-		case scanner, website:
-			return sends || !reads
-		case terminal:
-			return reads
-		}
-		return true
+		return program != scanner && program != website || sends || !reads
 	})
 	p.draw()
 }
@@ -76,14 +71,14 @@ func either(m api.MailSettings, p api.Protocol, tls bool) *api.MailServer {
 
 func (p *programs) draw() {
 	p.steps.Objects = nil
-	for i, s := range programSteps(p.choice.chosen, p.settings, p.server) {
+	for i, s := range programSteps(p.choice.chosen, p.settings.MailSettings, p.server) {
 		p.steps.Add(numbered(i+1, s))
 	}
 	if p.choice.chosen == scanner {
 		p.steps.Add(newBeside(24, newBody(""), newFlow(8, p.w.kit.button(tr("Open settings"), nil, func() { p.w.show(Page{Name: "settings"}) }))))
 	}
 	p.snippets.Objects = nil
-	for _, s := range snippetsFor(p.choice.chosen, p.settings, p.server) {
+	for _, s := range snippetsFor(p.choice.chosen, p.settings, p.server.TLS) {
 		p.snippets.Add(newSnippet(p.w, s))
 	}
 	show(p.snippets, len(p.snippets.Objects) > 0)
@@ -146,7 +141,7 @@ func programSteps(program int, m api.MailSettings, s api.MailServer) []string {
 		}
 	case website, terminal:
 		return []string{
-			tr("For a program on this computer, copy its lines into its settings file, and put the password shown above in place of LOCAL_PASSWORD."),
+			tr("For a program on this computer, copy its lines into its settings file. If they say LOCAL_PASSWORD, put the password shown above there."),
 			tr("Let nobody but the program read that file."),
 			tr("For a program that is not listed, use the values shown above. It may call no security “None” or “Off”; switch off “Auto TLS” or “Use TLS if available”."),
 		}

@@ -204,7 +204,7 @@ func TestSettingsForReading(t *testing.T) {
 	if p.ways.choose(1); p.values["port"].is != "1995" || p.values["security"].is != "SSL/TLS" {
 		t.Errorf("with TLS: port %s", p.values["port"].is)
 	}
-	m := p.settings
+	m := p.settings.MailSettings
 	for _, tls := range []bool{false, true} {
 		for program := range script + 1 {
 			steps := strings.Join(programSteps(program, m, *outgoing(m, tls)), "\n")
@@ -231,17 +231,24 @@ func TestSnippetsForReading(t *testing.T) {
 		}
 		return all
 	}
-	if got := names(readFiles(m)); len(got) != 6 {
+	all := access{m, "/home/o'ne/localhost.crt", "waxseal --config 'a b'"}
+	if got := names(snippetsFor(terminal, all, false)); len(got) != 7 {
 		t.Errorf("for a terminal there are %q", got)
 	}
-	if got := names(snippetsFor(script, m, m.Servers[0])); !slices.Equal(got, []string{"swaks", "Python", "Python, IMAP", "Python, POP"}) {
+	if mutt := snippetsFor(terminal, all, false)[1].lines; !strings.Contains(mutt, "`waxseal --config 'a b' account password ") {
+		t.Errorf("Mutt gets the password otherwise: %s", mutt)
+	}
+	if python := snippetsFor(script, all, true)[1].lines; !strings.Contains(python, `cafile="/home/o'ne/localhost.crt"`) {
+		t.Errorf("Python does not know the certificate: %s", python)
+	}
+	if got := names(snippetsFor(script, all, false)); !slices.Equal(got, []string{"swaks", "Python", "Python, IMAP", "Python, POP"}) {
 		t.Errorf("for scripts there are %q", got)
 	}
-	only := api.MailSettings{User: "a@b.example", Servers: []api.MailServer{{Protocol: api.POP, Host: "mail.b.example", Port: 1995, TLS: true}}}
-	if got := readFiles(only); len(got) != 2 || !strings.Contains(got[0].lines, "SimplePOP3SSLRetriever") || !strings.Contains(got[1].lines, "\n  ssl keep") {
+	only := access{MailSettings: api.MailSettings{User: "a@b.example", Servers: []api.MailServer{{Protocol: api.POP, Host: "mail.b.example", Port: 1995, TLS: true}}}}
+	if got := snippetsFor(terminal, only, false); len(got) != 2 || !strings.Contains(got[0].lines, "SimplePOP3SSLRetriever") || !strings.Contains(got[1].lines, "\n  ssl keep") {
 		t.Errorf("for POP with TLS there is %+v", got)
 	}
-	if got := names(snippetsFor(script, only, only.Servers[0])); !slices.Equal(got, []string{"Python, POP"}) {
+	if got := names(snippetsFor(script, only, true)); !slices.Equal(got, []string{"Python, POP"}) {
 		t.Errorf("for an account that only reads there are %q", got)
 	}
 }

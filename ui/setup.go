@@ -38,7 +38,7 @@ type setup struct {
 	all          *fyne.Container // what needs the settings
 
 	copying  bool // the password is copied as soon as it is known
-	settings api.MailSettings
+	settings access
 	server   api.MailServer
 	cancel   context.CancelFunc
 }
@@ -115,7 +115,7 @@ func (s *setup) leave() {
 	}
 	s.test.stop()
 	s.read.stop()
-	s.settings = api.MailSettings{} // it holds a password
+	s.settings = access{} // it holds a password
 	s.values["password"].set("")
 }
 
@@ -159,9 +159,14 @@ func (s *setup) load(renew bool) {
 	show(s.all, keep)
 	s.notice.say("", "")
 	account := s.account
-	ask(s.w.work, ctx, func(ctx context.Context) (api.MailSettings, error) {
-		return s.w.backend.MailSettings(ctx, account, renew)
-	}, func(m api.MailSettings, err error) {
+	ask(s.w.work, ctx, func(ctx context.Context) (access, error) {
+		m, err := s.w.backend.MailSettings(ctx, account, renew)
+		if err != nil {
+			return access{}, err
+		}
+		cert, _ := s.w.backend.Certificate(ctx) // without it, lines for programs do not name it
+		return access{m, cert.File, s.w.options.Waxseal}, nil
+	}, func(m access, err error) {
 		s.loading.Hide()
 		if err != nil {
 			s.notice.tell(s.w.explain(err))

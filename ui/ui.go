@@ -58,6 +58,7 @@ type Backend interface {
 // left out then.
 type Options struct {
 	Version      string
+	Waxseal      string                                                            // how a shell runs this program, with its options; "" is "waxseal"
 	OpenURL      func(string) error                                                // a page in the system's own browser
 	OpenFolder   func(string) error                                                // in the system's own file manager
 	SaveReport   func(ctx context.Context, checks string) (file string, err error) // of a bug: the checks, the versions, the end of the log

@@ -52,9 +52,14 @@ func runOwn(t *testing.T, cmd *exec.Cmd) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() { // at once: Thunderbird's profile is in use as long as its process is there
+		cmd.Wait()
+		close(ended)
+	}()
 	t.Cleanup(func() {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		cmd.Wait()
+		<-ended
 		if t.Failed() {
 			t.Logf("%s:\n%s", cmd, said.String())
 		}

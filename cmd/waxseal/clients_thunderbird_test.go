@@ -5,11 +5,13 @@ package main_test
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/waxseal/waxseal/e2e/marionette"
+	"github.com/waxseal/waxseal/proxy/api"
+	"github.com/waxseal/waxseal/ui/programs"
 )
 
 // thunderbird is a running Thunderbird with its own profile.
@@ -23,12 +25,21 @@ type thunderbird struct {
 func startThunderbird(t *testing.T, e endpoint, display string) *thunderbird {
 	t.Helper()
 	profile := t.TempDir()
-	settings, err := os.ReadFile("testdata/clients/thunderbird-user.js")
+	port, err := strconv.Atoi(e.port())
 	if err != nil {
 		t.Fatal(err)
 	}
-	fill := strings.NewReplacer("HOST", e.host(), "PORT", e.port(), "SECURITY", e.pick("0", "2", "3")[0], "USER", sender)
-	writeFile(t, filepath.Join(profile, "user.js"), fill.Replace(string(settings)))
+	marionette.WriteProfile(t, profile, programs.Thunderbird(`user_pref("mail.accountmanager.accounts", "account1");
+user_pref("mail.accountmanager.defaultaccount", "account1");
+user_pref("mail.account.account1.identities", "id1");
+user_pref("mail.account.account1.server", "server1");
+user_pref("mail.server.server1.type", "none");
+user_pref("mail.server.server1.hostname", "Local Folders");
+user_pref("mail.server.server1.userName", "nobody");
+user_pref("mail.identity.id1.useremail", "`+sender+`");
+user_pref("mail.identity.id1.fullName", "Me");
+user_pref("mail.identity.id1.valid", true);
+`, programs.Values{User: sender, SMTP: &programs.Server{Protocol: api.SMTP, Host: e.host(), Port: port, Security: e.pick("none", "starttls", "tls")[0]}}))
 	cmd := exec.Command("thunderbird", "--profile", profile, "--no-remote", "--marionette", "--remote-allow-system-access")
 	runOnScreen(t, cmd, t.TempDir(), display)
 	return &thunderbird{marionette.Connect(t, profile), t, e}

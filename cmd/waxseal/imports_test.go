@@ -76,7 +76,7 @@ func TestImportsPointOneWay(t *testing.T) {
 // draws it, and the window asks its backend for everything else.
 func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	may := []string{"assets", "keystore/safeio", "proxy/api", "ui/speech"}
+	may := []string{"assets", "keystore/safeio", "proxy/api", "ui/programs", "ui/speech"}
 	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, module+"ui").Output()
 	if err != nil {
 		t.Fatalf("go list ui: %v", err)

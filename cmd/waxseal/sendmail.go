@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/mail"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +41,7 @@ func exitWith(code int, format string, args ...any) error {
 
 func (m *Main) sendmailCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "sendmail [-t] [-i] [-f SENDER] [--] [RECIPIENT...]",
+		Use:   "sendmail [-t] [-i] [-f SENDER] [-F NAME] [--] [RECIPIENT...]",
 		Short: "Send a message from standard input, as sendmail does",
 		Long: `Send the message on standard input through the running Waxseal, for programs that
 send with a program called sendmail. A link of that name to waxseal does the same:
@@ -50,8 +52,9 @@ send with a program called sendmail. A link of that name to waxseal does the sam
   -i, -oi     a line with a dot alone does not end the message
   -f SENDER   the account to send from; it is not needed if there is only one
               account, or if From in the message names one
+  -F NAME     the sender's name in From, if the message has no From
 
-Other options of sendmail are accepted and ignored. The message is sent to all
+From, Date and Message-ID are added to a message that lacks them. Other options of sendmail are accepted and ignored. The message is sent to all
 recipients or to none. Only the user that Waxseal runs as, and root, can send this
 way. The exit code is one of sysexits(3): 0 if the provider has accepted the
 message, 64 for wrong usage, 65 for a message that cannot be read, 67 for a
@@ -116,6 +119,7 @@ func (m *Main) sendmail(ctx context.Context, call sendmailCall) error {
 	if call.null {
 		e.from = ""
 	}
+	msg.addMissing(mail.Address{Name: call.name, Address: account}, time.Now())
 	s, err := c.MailSettings(ctx, account, false)
 	if err != nil {
 		return &exitError{err, exTempFail}

@@ -9,6 +9,7 @@ import (
 // sendmailCall is how sendmail was called.
 type sendmailCall struct {
 	from       string // of -f; may be no account
+	name       string // of -F: the sender's, for a message without From
 	null       bool   // -f '<>': the sender of reports (RFC 5321 section 4.5.5)
 	to         []string
 	fromHeader bool // -t
@@ -95,6 +96,8 @@ func (c *sendmailCall) set(letter byte, value string) {
 		if value != "" {
 			c.mode = value[0]
 		}
+	case 'F':
+		c.name = value
 	case 'f', 'r':
 		c.from = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(value), "<"), ">")
 		c.null = c.from == ""

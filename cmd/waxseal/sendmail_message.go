@@ -3,12 +3,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/mail"
+	"slices"
 	"strings"
+	"time"
 )
 
 // maxHeader is the longest header that is read, in bytes; providers accept far shorter ones.
@@ -16,7 +19,9 @@ const maxHeader = 1 << 20
 
 // message is a message as it comes from a program: its header in memory, its body not read yet.
 type message struct {
+	added  []byte // fields that were missing; they stand first
 	fields []field
+	noGap  bool      // the body does not begin with the empty line that ends a header
 	body   io.Reader // everything after the fields, an empty line first
 }
 
@@ -59,10 +64,35 @@ func readMessage(in io.Reader, dotEnds bool) (*message, error) {
 			last.text = append(last.text, line...)
 		case len(msg.fields) == 0 && bytes.HasPrefix(line, []byte("From ")): // of an mbox, no part of the message
 		default:
+			msg.noGap = len(bytes.TrimRight(line, "\r\n")) > 0
 			msg.body = io.MultiReader(bytes.NewReader(line), r)
 			return msg, nil
 		}
 	}
+}
+
+// addMissing adds From, Date and Message-ID where the message lacks them, as other programs called
+// sendmail do (RFC 5322 section 3.6: the first two must be there, the third should). A message that is
+// passed on gets those that say who passes it on, and keeps its own as they are (section 3.6.6).
+func (m *message) addMissing(from mail.Address, now time.Time) {
+	prefix := ""
+	if slices.ContainsFunc(m.fields, func(f field) bool { return len(f.name) > 7 && strings.EqualFold(f.name[:7], "Resent-") }) {
+		prefix = "Resent-"
+	}
+	_, domain, _ := strings.Cut(from.Address, "@")
+	for _, f := range [][2]string{
+		{"From", from.String()},
+		{"Date", now.Format(time.RFC1123Z)},
+		{"Message-ID", "<" + strings.ToLower(rand.Text()) + "@" + domain + ">"},
+	} {
+		if name := prefix + f[0]; !m.has(name) {
+			m.added = fmt.Appendf(m.added, "%s: %s\r\n", name, f[1])
+		}
+	}
+}
+
+func (m *message) has(name string) bool {
+	return slices.ContainsFunc(m.fields, func(f field) bool { return strings.EqualFold(f.name, name) })
 }
 
 // fieldName is the name of the field that a line begins (RFC 5322 section 2.2).
@@ -80,9 +110,15 @@ func fieldName(line []byte) (string, bool) {
 	return string(name), true
 }
 
-// WriteTo writes the message without Bcc, and otherwise as it came.
+// WriteTo writes the message without Bcc, with the fields that were missing and the end of its header,
+// and otherwise as it came.
 func (m *message) WriteTo(w io.Writer) (n int64, err error) {
-	for _, f := range m.fields {
+	parts := []field{{text: m.added}}
+	parts = append(parts, m.fields...)
+	if m.noGap {
+		parts = append(parts, field{text: []byte("\r\n")})
+	}
+	for _, f := range parts {
 		if strings.EqualFold(f.name, "Bcc") || strings.EqualFold(f.name, "Resent-Bcc") {
 			continue
 		}

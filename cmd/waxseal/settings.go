@@ -29,6 +29,11 @@ func (m *Main) configPath() (string, error) {
 	if path := cmp.Or(m.flags.config, m.Getenv(configEnv)); path != "" {
 		return filepath.Abs(path)
 	}
+	return defaultConfigPath()
+}
+
+// defaultConfigPath is the path of the configuration file that is used if none is named.
+func defaultConfigPath() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
 		return "", withCure(fmt.Errorf("find your configuration folder: %w", err), "name the configuration file with --config or "+configEnv)

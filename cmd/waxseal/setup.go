@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -116,37 +119,36 @@ func (s *setup) ask(ctx context.Context, c *connection, secret bool) error {
 	if secret {
 		s.values.Secret = mail.Password
 	}
-	return s.ownCommand()
+	s.values.Waxseal, s.values.Executable, s.values.Options, err = s.m.ownCommand()
+	return err
 }
 
-// ownCommand finds out how other programs run this one: as "waxseal" if that is what PATH leads to,
-// with the configuration that this command uses.
-func (s *setup) ownCommand() error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
+// ownCommand is how other programs run this one: as a shell command that is "waxseal" if that is what
+// PATH leads to; as the path of the program; and as its options for a shell, with which it uses the
+// configuration that this process uses.
+func (m *Main) ownCommand() (command, executable, options string, err error) {
+	if executable, err = os.Executable(); err != nil {
+		return "", "", "", fmt.Errorf("find this program: %w", err)
 	}
-	s.values.Executable = self
-	name := self
+	name := executable
 	if found, err := exec.LookPath("waxseal"); err == nil {
 		a, errA := os.Stat(found)
-		b, errB := os.Stat(self)
+		b, errB := os.Stat(executable)
 		if errA == nil && errB == nil && os.SameFile(a, b) {
 			name = "waxseal"
-			s.values.Executable, _ = filepath.Abs(found)
+			executable, _ = filepath.Abs(found)
 		}
+	}
+	path, err := m.configPath()
+	if err != nil {
+		return "", "", "", err
 	}
 	args := []string{name}
-	if s.m.flags.config != "" || s.m.Getenv(configEnv) != "" {
-		path, err := s.m.configPath()
-		if err != nil {
-			return err
-		}
+	if usual, err := defaultConfigPath(); err != nil || path != usual {
 		args = append(args, "--config", path)
-		s.values.Options = programs.Shell(args[1:]...)
+		options = programs.Shell(args[1:]...)
 	}
-	s.values.Waxseal = programs.Shell(args...)
-	return nil
+	return programs.Shell(args...), executable, options, nil
 }
 
 // print prints the lines, and where they go.
@@ -193,33 +195,75 @@ func (s *setup) write() error {
 	if s.program.Name == thunderbird {
 		return s.writeThunderbird()
 	}
-	path, err := s.file()
+	edits, err := s.edits()
 	if err != nil {
 		return err
 	}
-	f, err := openEdit(path)
-	if err != nil {
-		return err
+	var done []edit
+	for _, e := range edits {
+		if e.now == e.text {
+			s.m.say("%s is set up already in %s", s.program.Title, e.path)
+			continue
+		}
+		if err := e.replace(e.now); err != nil {
+			for _, d := range slices.Backward(done) {
+				err = errors.Join(err, d.restore(d.text))
+			}
+			return s.asRoot(e.path, err)
+		}
+		done = append(done, e)
+		s.m.say("added %s to %s; `waxseal setup %s %s --undo` takes it out again", s.address, e.path, s.program.Name, s.address)
 	}
-	rest, _ := s.program.Without(f.text, s.address)
-	s.values.Taken = s.program.Taken != nil && s.program.Taken.MatchString(rest)
-	lines, err := s.program.Lines(s.values)
-	if err != nil {
-		return s.cannot(err)
+	if s.program.Then != "" && len(done) > 0 {
+		s.m.say("%s", lowerFirst(s.program.Then))
 	}
-	if strings.Contains(lines, s.values.Secret) && f.there && f.mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return withCure(fmt.Errorf("others on this computer can read %s, and %s needs the password in it", path, s.program.Title), "run chmod 600 "+path+" first")
-	}
-	text := s.program.With(f.text, s.address, lines)
-	if text == f.text {
-		s.m.say("%s is set up already in %s", s.program.Title, path)
-		return nil
-	}
-	if err := f.replace(text); err != nil {
-		return err
-	}
-	s.m.say("added %s to %s; `waxseal setup %s %s --undo` takes it out again", s.address, path, s.program.Name, s.address)
 	return nil
+}
+
+// edits are the changes of the program's files, none of them made yet.
+func (s *setup) edits() (all []edit, err error) {
+	for _, file := range s.program.Files {
+		path, err := s.existing(file)
+		if err != nil {
+			return nil, err
+		}
+		e, err := openEdit(path)
+		if err != nil {
+			return nil, s.asRoot(path, err)
+		}
+		all = append(all, e)
+		rest, _ := s.program.Without(e.text, s.address)
+		s.values.Taken = s.values.Taken || s.program.Taken != nil && s.program.Taken.MatchString(rest)
+	}
+	lines, err := s.program.Each(s.values)
+	if err != nil {
+		return nil, s.cannot(err)
+	}
+	for i := range all {
+		e := &all[i]
+		if strings.Contains(lines[i], s.values.Secret) && e.there && e.mode&s.others(i) != 0 && runtime.GOOS != "windows" {
+			return nil, withCure(fmt.Errorf("others on this computer can read %s, and %s needs the password in it", e.path, s.program.Title), fmt.Sprintf("run chmod %o %s first", e.mode.Perm()&^(s.others(i)|0o111), e.path))
+		}
+		e.now = s.program.With(e.text, s.address, lines[i])
+	}
+	return all, nil
+}
+
+// others are the permissions that a file with the password may not have. A system's file may be read by
+// its group: that is how a mail server that is not root reads it.
+func (s *setup) others(file int) fs.FileMode {
+	if strings.HasPrefix(s.program.Files[file].Paths[0], "~/") {
+		return 0o077
+	}
+	return 0o007
+}
+
+// asRoot says how the files of a program are written that belong to root.
+func (s *setup) asRoot(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) && strings.HasPrefix(path, "/etc/") {
+		return withCure(err, "run this as root, with --config and the path of your configuration")
+	}
+	return err
 }
 
 // undo takes the lines out of the program's file.
@@ -237,32 +281,44 @@ func (s *setup) undo() error {
 	if !canWrite(s.program) {
 		return &usageError{fmt.Errorf("the files of %s are not changed by Waxseal, so there is nothing to undo", s.program.Title)}
 	}
-	for _, name := range s.program.Files {
-		path, err := s.m.inHome(name)
-		if err != nil {
-			return err
+	undone := false
+	var names []string
+	for _, file := range s.program.Files {
+		for _, name := range file.Paths {
+			names = append(names, name)
+			path, err := s.m.inHome(name)
+			if err != nil {
+				return err
+			}
+			f, err := openEdit(path)
+			if err != nil {
+				return s.asRoot(path, err)
+			}
+			text, there := s.program.Without(f.text, s.address)
+			if !there {
+				continue
+			}
+			if err := f.restore(text); err != nil {
+				return s.asRoot(path, err)
+			}
+			undone = true
+			s.m.say("took %s out of %s", s.address, path)
+			break
 		}
-		f, err := openEdit(path)
-		if err != nil {
-			return err
-		}
-		text, there := s.program.Without(f.text, s.address)
-		if !there {
-			continue
-		}
-		if err := f.restore(text); err != nil {
-			return err
-		}
-		s.m.say("took %s out of %s", s.address, path)
-		return nil
 	}
-	return fmt.Errorf("%s is not set up for %s by Waxseal: no such lines are in %s", s.program.Title, s.address, strings.Join(s.program.Files, ", "))
+	switch {
+	case !undone:
+		return fmt.Errorf("%s is not set up for %s by Waxseal: no such lines are in %s", s.program.Title, s.address, strings.Join(names, ", "))
+	case s.program.Then != "":
+		s.m.say("%s", lowerFirst(s.program.Then))
+	}
+	return nil
 }
 
-// file is the program's file: the first of those it reads that exists, else the first.
-func (s *setup) file() (string, error) {
+// existing is the path of a program's file: the first of those it reads that exists, else the first.
+func (s *setup) existing(file programs.File) (string, error) {
 	var first string
-	for _, name := range s.program.Files {
+	for _, name := range file.Paths {
 		path, err := s.m.inHome(name)
 		if err != nil {
 			return "", err

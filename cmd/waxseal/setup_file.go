@@ -19,7 +19,8 @@ const maxSettings = 4 << 20
 // edit is a change of another program's file.
 type edit struct {
 	path, text string
-	there      bool // the file exists
+	now        string // what it is to be
+	there      bool   // the file exists
 	mode       fs.FileMode
 }
 

@@ -76,6 +76,10 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 	if f.revive {
 		died = m.revive
 	}
+	command, _, _, err := m.ownCommand()
+	if err != nil {
+		return err
+	}
 	a := newApp()
 	failed := false
 	a.Lifecycle().SetOnStarted(func() {
@@ -86,7 +90,7 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		beStill(a)
 	})
 	ui.Run(a, client, ui.Options{
-		Version: versionText(), Language: settings.Language, Theme: settings.Theme, NoScheme: saysNoScheme(ctx),
+		Version: versionText(), Waxseal: command, Language: settings.Language, Theme: settings.Theme, NoScheme: saysNoScheme(ctx),
 		OpenURL: m.openBrowser, OpenFolder: openFolder,
 		SaveReport: func(ctx context.Context, checks string) (string, error) { return m.saveReport(ctx, client, checks) },
 		Autostart:  autostart, SetAutostart: setAutostart, Cure: cureOf, Restart: func() error { return m.startDesktop("restart") }, TrayMissing: f.trayMissing,

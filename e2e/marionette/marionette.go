@@ -4,6 +4,7 @@ package marionette
 
 import (
 	"bufio"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,6 +23,19 @@ type Thunderbird struct {
 	conn net.Conn
 	in   *bufio.Reader
 	id   int
+	quit bool // it was told to
+}
+
+//go:embed quiet.js
+var quiet string
+
+// WriteProfile writes the preferences of a profile: an account's, which are as in prefs.js, and those
+// with which Thunderbird asks nothing and calls nobody.
+func WriteProfile(t testing.TB, profile, account string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(quiet+account), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Connect waits until the Thunderbird with a profile is ready. It is told to end when the test ends.
@@ -40,8 +54,19 @@ func Connect(t testing.TB, profile string) *Thunderbird {
 		"unhandledPromptBehavior": "ignore"}}}, &none)
 	b.command("WebDriver:SetTimeouts", map[string]any{"script": 240_000}, &none)
 	b.command("Marionette:SetContext", map[string]any{"value": "chrome"}, &none)
-	t.Cleanup(func() { b.command("Marionette:Quit", map[string]any{"flags": []string{"eForceQuit"}}, &none) })
+	t.Cleanup(b.Quit)
 	return b
+}
+
+// Quit tells Thunderbird to end. It writes its preferences then.
+func (b *Thunderbird) Quit() {
+	b.t.Helper()
+	if b.quit {
+		return
+	}
+	b.quit = true
+	var none any
+	b.command("Marionette:Quit", map[string]any{"flags": []string{"eForceQuit"}}, &none)
 }
 
 // portOf waits until Thunderbird has written its port.

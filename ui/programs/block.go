@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A block is what Waxseal adds to a program's file: lines between two comments, at the end. Taking it
-// out again leaves the file byte for byte as it was, whatever somebody has changed around it since.
+// A block is what Waxseal adds to a program's file: lines between two comments, at the end, in place of
+// lines that it makes comments if the program takes no setting twice. Taking it out again leaves the file byte for byte as it was, whatever somebody has changed around it since.
 type block struct {
 	comment, program, user string
 }
@@ -50,17 +50,60 @@ func (p Program) Without(text, user string) (string, bool) {
 			rest = next + joined + "\n" + after
 		}
 	}
-	return text[:start] + rest, true
+	return b.uncovered(text[:start] + rest), true
 }
 
 // With returns a file's text with the lines for a user, in place of those that were there before.
 func (p Program) With(text, user, lines string) string {
 	b := block{p.Comment, p.Name, user}
 	text, _ = p.Without(text, user)
+	text = p.covered(b, text, lines)
 	head := b.head()
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 		head += joined
 	}
 	return text + head + "\n" + lines + b.foot()
+}
+
+// cover is in front of each line of the file that the block takes the place of.
+func (b block) cover() string { return b.comment + " replaced for " + b.user + ": " }
+
+// covered makes comments of the lines that set what the block's lines set, with their continuations.
+func (p Program) covered(b block, text, lines string) string {
+	if p.Once == nil {
+		return text
+	}
+	sets := func(line string) string {
+		if m := p.Once.FindStringSubmatch(line); m != nil {
+			return m[1]
+		}
+		return ""
+	}
+	ours := map[string]bool{}
+	for line := range strings.Lines(lines) {
+		ours[sets(line)] = true
+	}
+	delete(ours, "")
+	var out strings.Builder
+	covering := false
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, " ") && !strings.HasPrefix(line, "\t") {
+			covering = ours[sets(line)]
+		}
+		if covering {
+			out.WriteString(b.cover())
+		}
+		out.WriteString(line)
+	}
+	return out.String()
+}
+
+// uncovered gives back the lines of the file that the block took the place of.
+func (b block) uncovered(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		out.WriteString(strings.TrimPrefix(line, b.cover()))
+	}
+	return out.String()
 }

@@ -9,17 +9,22 @@
 //	        exists. "~" is the home folder. A program whose file may be extended has "write" too.
 //	where   what to do with the lines, in a sentence
 //	write   the character or word that begins a comment in the file; without it, the file is not written
+//	once    a pattern, whose first group is what a line sets: of the lines that set something that is in the
+//	        file already, the program complains. Those that were there become comments
+//	then    what to do after the file was written, in a sentence
 //	needs   protocols without which there is nothing to set up; of "imap|pop", one is enough
 //	network the program runs on another computer, as a rule
 //	taken   a pattern: where the rest of the file matches, Values.Taken holds
 //	untried nobody of the project has tried these lines with the program itself
 //
-// The rest is a text/template that gets [Values].
+// The rest is a text/template that gets [Values]. A line "--- FILE" in it begins what goes into another
+// file of the program.
 package programs
 
 import (
 	"cmp"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -38,14 +43,20 @@ var files embed.FS
 type Program struct {
 	Name    string         // for the command line
 	Title   string         // for people
-	Files   []string       // its settings; "~/" is the home folder
+	Files   []File         // its settings; there is one at least
 	Where   string         // what to do with the lines
-	Comment string         // begins a comment in its file; "" if the file must not be written
+	Then    string         // what to do after they were written; "" if nothing is
+	Comment string         // begins a comment in its files; "" if they must not be written
 	Needs   []string       // "smtp", "imap|pop"
 	Network bool           // it runs on another computer
 	Taken   *regexp.Regexp // nil: nothing in its file changes the lines
+	Once    *regexp.Regexp // its first group is what a line sets, and another line may not; nil: lines may
 	Untried bool
+}
 
+// File is one of the files of a program's settings.
+type File struct {
+	Paths []string // the first that exists is the one, else the first; "~/" is the home folder; none if the lines go nowhere
 	lines *template.Template
 }
 
@@ -86,6 +97,7 @@ func parse(name, text string) (p Program, err error) {
 		return p, fmt.Errorf("template %s has no head", name)
 	}
 	p = Program{Name: name, Title: name}
+	var paths []string
 	for line := range strings.Lines(head) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		value = strings.TrimSpace(value)
@@ -93,9 +105,11 @@ func parse(name, text string) (p Program, err error) {
 		case "title":
 			p.Title = value
 		case "file":
-			p.Files = strings.Split(value, ", ")
+			paths = strings.Split(value, ", ")
 		case "where":
 			p.Where = value
+		case "then":
+			p.Then = value
 		case "write":
 			p.Comment = value
 		case "needs":
@@ -106,6 +120,8 @@ func parse(name, text string) (p Program, err error) {
 			p.Untried = true
 		case "taken":
 			p.Taken, err = regexp.Compile(value)
+		case "once":
+			p.Once, err = regexp.Compile(value)
 		default:
 			err = fmt.Errorf("template %s has an unknown key %q", name, key)
 		}
@@ -113,8 +129,19 @@ func parse(name, text string) (p Program, err error) {
 			return p, err
 		}
 	}
-	p.lines, err = template.New(name).Funcs(quoting).Option("missingkey=error").Parse(body)
-	return p, err
+	for {
+		lines, rest, more := strings.Cut(body, "\n--- ")
+		t, err := template.New(name).Funcs(quoting).Option("missingkey=error").Parse(lines)
+		if err != nil {
+			return p, err
+		}
+		p.Files = append(p.Files, File{paths, t})
+		if !more {
+			return p, nil
+		}
+		next, after, _ := strings.Cut(rest, "\n")
+		paths, body = []string{next}, after
+	}
 }
 
 // Missing is the protocol that the program needs and the account does not do; "" if there is none.
@@ -127,17 +154,37 @@ func (p Program) Missing(v Values) string {
 	return ""
 }
 
-// Lines are what to enter for an account. They end with a line end.
-func (p Program) Lines(v Values) (string, error) {
+// Each are the lines for each of the program's files, for an account. They end with a line end.
+func (p Program) Each(v Values) (all []string, err error) {
 	if need := p.Missing(v); need != "" {
-		return "", fmt.Errorf("%s needs %s, which the account does not do", p.Title, strings.ToUpper(strings.ReplaceAll(need, "|", " or ")))
+		return nil, fmt.Errorf("%s needs %s, which the account does not do", p.Title, strings.ToUpper(strings.ReplaceAll(need, "|", " or ")))
 	}
 	v.User = clean(v.User)
 	v.Secret = cmp.Or(v.Secret, "LOCAL_PASSWORD")
 	v.Waxseal = cmp.Or(v.Waxseal, "waxseal")
-	var out strings.Builder
-	if err := p.lines.Execute(&out, v); err != nil {
-		return "", fmt.Errorf("set up %s: %w", p.Title, err)
+	for _, f := range p.Files {
+		var out strings.Builder
+		err := f.lines.Execute(&out, v)
+		if why, ok := errors.AsType[unfit](err); ok {
+			return nil, why
+		}
+		if err != nil {
+			return nil, fmt.Errorf("set up %s: %w", p.Title, err)
+		}
+		all = append(all, strings.Trim(out.String(), "\n")+"\n")
 	}
-	return strings.TrimRight(out.String(), "\n") + "\n", nil
+	return all, nil
+}
+
+// Lines are what to enter for an account, in one text. Where they go into several files, a comment above
+// the lines for each names it.
+func (p Program) Lines(v Values) (string, error) {
+	all, err := p.Each(v)
+	if err != nil || len(all) == 1 {
+		return strings.Join(all, ""), err
+	}
+	for i, f := range p.Files {
+		all[i] = cmp.Or(p.Comment, "#") + " " + f.Paths[0] + "\n" + all[i]
+	}
+	return strings.Join(all, "\n"), nil
 }

@@ -68,7 +68,7 @@ func TestEachProgram(t *testing.T) {
 		t.Errorf("%d programs", len(All()))
 	}
 	for _, p := range All() {
-		if p.Title == "" || p.Where == "" || !strings.HasSuffix(p.Where, ".") || len(p.Needs) == 0 || p.Comment != "" && len(p.Files) == 0 {
+		if p.Title == "" || p.Where == "" || !strings.HasSuffix(p.Where, ".") || len(p.Needs) == 0 || p.Comment != "" && len(p.Files[0].Paths) == 0 {
 			t.Errorf("%+v", p)
 		}
 		for way, v := range everything("me@corp.example") {

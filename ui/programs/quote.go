@@ -9,7 +9,7 @@ import (
 	"text/template"
 )
 
-// quoting are the functions of the templates, named after where a text goes.
+// quoting are the functions of the templates: those named after where a text goes, and cannot.
 var quoting = template.FuncMap{
 	"shell":  shellWord,
 	"double": inQuotes,
@@ -21,7 +21,14 @@ var quoting = template.FuncMap{
 	"xml":    xmlText,
 	"uuid":   uuid,
 	"words":  words,
+
+	"cannot": func(why string) (string, error) { return "", unfit(why) },
 }
+
+// unfit says why a program cannot be set up with an account's servers.
+type unfit string
+
+func (u unfit) Error() string { return string(u) }
 
 // shellWord quotes a text that a shell would not take as one word.
 func shellWord(s string) string {

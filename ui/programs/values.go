@@ -119,6 +119,9 @@ func (s *Server) URLHost() string {
 	return s.Host
 }
 
+// Here reports whether the server is on this computer.
+func (s *Server) Here() bool { return api.IsLoopback(s.Host) }
+
 // None reports whether the connection is not encrypted, because it does not leave the computer.
 func (s *Server) None() bool { return s.Security == "none" }
 

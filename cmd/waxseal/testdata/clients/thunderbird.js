@@ -8,11 +8,16 @@ const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailSer
 const create = (contract, type) => Cc[contract].createInstance(type);
 const windows = () => [...Services.wm.getEnumerator(null)].filter((w) => w.document.readyState == "complete");
 
+// Waits until a condition holds; after three minutes it fails and says which windows there are.
 async function until(condition) {
-  for (;;) {
+  for (const end = Date.now() + 180_000; ; ) {
     const value = condition();
     if (value) {
       return value;
+    }
+    if (Date.now() > end) {
+      const all = windows().map((w) => `${w.location.href} "${w.document.title}"`);
+      throw new Error(`waited in vain for ${condition}; there are ${all.join(", ")}`);
     }
     await new Promise((again) => setTimeout(again, 50));
   }

@@ -1,0 +1,23 @@
+// What keeps Thunderbird from asking questions and from calling home, and has it write plain text.
+user_pref("mail.identity.default.fcc", false);
+user_pref("mail.identity.default.compose_html", false);
+user_pref("mail.server.default.autosync_offline_stores", false);
+user_pref("mail.server.default.offline_download", false);
+user_pref("mail.shell.checkDefaultClient", false);
+user_pref("mail.spotlight.firstRunDone", true);
+user_pref("mail.winsearch.firstRunDone", true);
+user_pref("mail.biff.show_alert", false);
+user_pref("mail.biff.play_sound", false);
+user_pref("mailnews.start_page.enabled", false);
+user_pref("mail.rights.version", 1);
+user_pref("app.update.enabled", false);
+user_pref("app.donation.eoy.version.viewed", 999);
+user_pref("app.normandy.enabled", false);
+user_pref("datareporting.policy.dataSubmissionPolicyBypassNotification", true);
+user_pref("extensions.update.enabled", false);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("network.connectivity-service.enabled", false);
+user_pref("network.proxy.type", 0);
+user_pref("services.settings.server", "data:,#remote-settings-dummy/v1");
+user_pref("toolkit.telemetry.unified", false);
+user_pref("marionette.port", 0);
