@@ -172,8 +172,7 @@ func (f *fleet) load(to []target, accounts []string, pause time.Duration) *load 
 	l := &load{f: f, sent: map[string]string{}, troubles: map[string]int{}, sample: map[string]string{}, began: time.Now()}
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop = cancel
-	t := f.t
-	t.Cleanup(func() { cancel(); l.work.Wait() })
+	f.whole.Cleanup(func() { cancel(); l.work.Wait() })
 	for _, at := range to {
 		for _, account := range accounts {
 			l.work.Go(func() {

@@ -50,7 +50,8 @@ const (
 // fleet is several machines with one set of accounts. Each machine and HAProxy have an address on loopback
 // of their own, so that a port that a machine needs again when it is restarted is not taken by a connection.
 type fleet struct {
-	t         *testing.T // the test that runs now
+	t         *testing.T // what runs now, the test or a part of it
+	whole     *testing.T // the test
 	net       string     // the addresses without their last number
 	dir       string
 	env       []string
@@ -80,7 +81,7 @@ var fleets atomic.Int32
 func newFleet(t *testing.T, p plan) *fleet {
 	t.Helper()
 	f := &fleet{
-		t: t, dir: t.TempDir(), providers: map[string]*providertest.Provider{}, entries: map[string]string{}, accounts: map[string][]string{}, arrived: map[string]int{},
+		t: t, whole: t, dir: t.TempDir(), providers: map[string]*providertest.Provider{}, entries: map[string]string{}, accounts: map[string][]string{}, arrived: map[string]int{},
 		net: fmt.Sprintf("127.%d.%d.", 64+os.Getpid()/50%32, os.Getpid()%50*5+int(fleets.Add(1))),
 	}
 	f.env = append(os.Environ(), "HOME="+f.dir, "XDG_RUNTIME_DIR="+f.dir, "WAXSEAL_KEYSTORE_PASSPHRASE="+fleetPassphrase, "DBUS_SESSION_BUS_ADDRESS=")
