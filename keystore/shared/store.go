@@ -282,25 +282,28 @@ func (s *Store) Swap(ctx context.Context, key string, value []byte, revision int
 	return s.swap(ctx, key, value, revision)
 }
 
-func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
-	written := value
+// write has the engine swap a record, whose result is as it is there, encrypted.
+func (s *Store) write(ctx context.Context, key string, value []byte, revision int64) (now Record, err error) {
 	if value != nil && !open(key) {
 		s.mu.RLock()
 		k := s.key
 		s.mu.RUnlock()
-		var err error
-		if written, err = k.Encrypt(append([]byte(key+"\n"), value...)); err != nil {
-			return 0, fmt.Errorf("encrypt %s: %w", key, err)
+		if value, err = k.Encrypt(append([]byte(key+"\n"), value...)); err != nil {
+			return Record{}, fmt.Errorf("encrypt %s: %w", key, err)
 		}
 	}
+	err = s.call("swap", func() (err error) {
+		now, err = s.o.Engine.Swap(ctx, key, value, revision)
+		return err
+	})
+	return now, err
+}
+
+func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
 	s.mu.RLock()
 	before := s.seen
 	s.mu.RUnlock()
-	var now Record
-	err := s.call("swap", func() (err error) {
-		now, err = s.o.Engine.Swap(ctx, key, written, revision)
-		return err
-	})
+	now, err := s.write(ctx, key, value, revision)
 	switch {
 	case errors.Is(err, ErrChanged):
 		switch {
@@ -495,9 +498,17 @@ func (s *Store) load(ctx context.Context) error {
 			now[r.Key] = plain
 		}
 	}
+	s.mu.RLock()
+	known, restored := maps.Clone(s.records), revision < s.seen
+	s.mu.RUnlock()
+	if restored {
+		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
+	}
+	if err := s.putBack(ctx, known, now); err != nil { // before anybody here can use the old ones
+		return err
+	}
 	s.mu.Lock()
 	old := s.records
-	restored := revision < s.seen
 	for key, was := range old {
 		if is, there := now[key]; !restored && was.Revision > revision {
 			now[key] = was // written after the list was made
@@ -507,10 +518,6 @@ func (s *Store) load(ctx context.Context) error {
 	}
 	s.records, s.damaged, s.seen = now, damaged, revision
 	s.mu.Unlock()
-	if restored {
-		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
-	}
-	s.putBack(ctx, old, now)
 	var keys []string
 	for key, r := range now {
 		s.sight(key, r)
