@@ -60,7 +60,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package package-headless package-test image measure-desktop test packages fmt-check floor vet staticcheck kubernetes gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run fleet build package package-headless package-test image measure-desktop test packages fmt-check floor vet staticcheck kubernetes gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## list the commands
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -140,6 +140,9 @@ e2e: packages e2e-tests ## test the program with a real provider, browser, keych
 
 e2e-tests: build
 	$(STAGE) "end to end" .ci/e2e bin/waxseal
+
+fleet: packages build ## test several machines with one set of accounts in etcd for a long time, and print figures: FLEET (10m) is how long they are busy
+	@FLEET=$(or $(FLEET),10m) .ci/e2e bin/waxseal -run Fleet -timeout 60m
 
 soak: ## run the long chaos, kill -9 and suspend tests: MESSAGES (100000), KILLS (200), SEED
 	@MESSAGES=$(or $(MESSAGES),100000) KILLS=$(or $(KILLS),200) go test -count=1 -timeout 4h -v -run 'TestChaos|TestKill|TestFrozen' ./proxy/chaos

@@ -1,7 +1,7 @@
 // Command tests runs `go test` with the arguments it is given and prints what
 // matters to a reader: one line for each package, the whole output of each test
-// that failed, the reason for each test that was skipped, and how many tests passed
-// and failed.
+// that failed, the reason for each test that was skipped, what tests have measured (lines
+// that begin with "fleet: "), and how many tests passed and failed.
 //
 // Its exit code is 1 if a test failed or a package did not build.
 package main
@@ -78,6 +78,10 @@ func (s *summary) add(e event) {
 	case "build-output":
 		fmt.Print(e.Output)
 	case "output":
+		if strings.HasPrefix(e.Output, "fleet: ") {
+			fmt.Print(e.Output)
+			return
+		}
 		if s.output[key] == nil {
 			s.output[key] = new(strings.Builder)
 		}

@@ -90,6 +90,7 @@ type Store struct {
 	damaged map[string]bool   // records that cannot be decrypted
 	seen    int64             // the highest revision so far
 	unwell  error             // why the engine cannot be used; nil when it can
+	since   time.Time         // when that began
 	failure error
 	watcher Watcher
 	alive   map[string]sighting // instances, by key
@@ -200,6 +201,16 @@ func (s *Store) Err() error {
 	return cmp.Or(s.failure, s.unwell)
 }
 
+// Away is for how long the engine cannot be used; 0 when it can.
+func (s *Store) Away() time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.unwell == nil {
+		return 0
+	}
+	return time.Since(s.since)
+}
+
 // Get returns a record from memory; Revision is 0 if there is none. The error says that the records are not
 // loaded, or that this one is damaged.
 func (s *Store) Get(key string) (Record, error) {
@@ -273,25 +284,28 @@ func (s *Store) Swap(ctx context.Context, key string, value []byte, revision int
 	return s.swap(ctx, key, value, revision)
 }
 
-func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
-	written := value
+// write has the engine swap a record, whose result is as it is there, encrypted.
+func (s *Store) write(ctx context.Context, key string, value []byte, revision int64) (now Record, err error) {
 	if value != nil && !open(key) {
 		s.mu.RLock()
 		k := s.key
 		s.mu.RUnlock()
-		var err error
-		if written, err = k.Encrypt(append([]byte(key+"\n"), value...)); err != nil {
-			return 0, fmt.Errorf("encrypt %s: %w", key, err)
+		if value, err = k.Encrypt(append([]byte(key+"\n"), value...)); err != nil {
+			return Record{}, fmt.Errorf("encrypt %s: %w", key, err)
 		}
 	}
+	err = s.call("swap", func() (err error) {
+		now, err = s.o.Engine.Swap(ctx, key, value, revision)
+		return err
+	})
+	return now, err
+}
+
+func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
 	s.mu.RLock()
 	before := s.seen
 	s.mu.RUnlock()
-	var now Record
-	err := s.call("swap", func() (err error) {
-		now, err = s.o.Engine.Swap(ctx, key, written, revision)
-		return err
-	})
+	now, err := s.write(ctx, key, value, revision)
 	switch {
 	case errors.Is(err, ErrChanged):
 		switch {
@@ -380,6 +394,9 @@ func (s *Store) note(err error) {
 	s.mu.Lock()
 	was := s.unwell
 	s.unwell = err
+	if was == nil {
+		s.since = time.Now()
+	}
 	s.mu.Unlock()
 	switch {
 	case err != nil && was == nil:
@@ -483,9 +500,17 @@ func (s *Store) load(ctx context.Context) error {
 			now[r.Key] = plain
 		}
 	}
+	s.mu.RLock()
+	known, restored := maps.Clone(s.records), revision < s.seen
+	s.mu.RUnlock()
+	if restored {
+		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
+	}
+	if err := s.putBack(ctx, known, now); err != nil { // before anybody here can use the old ones
+		return err
+	}
 	s.mu.Lock()
 	old := s.records
-	restored := revision < s.seen
 	for key, was := range old {
 		if is, there := now[key]; !restored && was.Revision > revision {
 			now[key] = was // written after the list was made
@@ -495,10 +520,6 @@ func (s *Store) load(ctx context.Context) error {
 	}
 	s.records, s.damaged, s.seen = now, damaged, revision
 	s.mu.Unlock()
-	if restored {
-		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
-	}
-	s.putBack(ctx, old, now)
 	var keys []string
 	for key, r := range now {
 		s.sight(key, r, false)

@@ -3,6 +3,7 @@ package shared
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -197,6 +198,69 @@ func TestRestoredFromBackup(t *testing.T) {
 			t.Errorf("another machine gets the token %q, %v", v, err)
 		}
 	})
+}
+
+// While tokens are written back to an engine that was restored, nobody gets the older ones: a refresh sent one, and the
+// provider ended the consent. A claim is written back too, as its refresh may still be going on.
+func TestRestoredTokensAreNotGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := NewMemory()
+		e := &slowWrites{Engine: memory}
+		a := machine(t, e, "a")
+		for i := range 5 {
+			must[int64](t)(0, a.Secrets().Set(t.Context(), fmt.Sprint("refresh/", i), "old"))
+		}
+		backup := memory.Revision()
+		for i := range 5 {
+			must[int64](t)(0, a.Secrets().Set(t.Context(), fmt.Sprint("refresh/", i), "new"))
+		}
+		claimed := func(name string) {
+			g, revision, _ := a.Grant(name)
+			g.Claim = &Claim{By: "b", Process: "p"}
+			must[int64](t)(a.SwapGrant(t.Context(), name, g, revision))
+		}
+		must[int64](t)(0, a.Secrets().Set(t.Context(), "refresh/0", "newest"))
+		claimed("0")
+		e.delay = time.Second
+		memory.Restore(backup)
+		a.reload()
+		for range 200 {
+			for i := range 5 {
+				if v, err := a.Secrets().Get(t.Context(), fmt.Sprint("refresh/", i)); v == "old" || err != nil {
+					t.Fatal(v, err)
+				}
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if g, _, err := machine(t, memory, "b").Grant("0"); err != nil || g.Refresh != "newest" || g.Claim == nil {
+			t.Errorf("%+v, %v", g, err)
+		}
+		// Of the same token, the claim alone is lost.
+		backup = memory.Revision()
+		for range 3 { // others write too
+			must[int64](t)(0, a.Secrets().Set(t.Context(), "password/x", "1"))
+		}
+		claimed("1")
+		memory.Restore(backup)
+		a.reload()
+		time.Sleep(20 * time.Second)
+		if g, _, err := machine(t, memory, "c").Grant("1"); err != nil || g.Claim == nil {
+			t.Errorf("%+v, %v", g, err)
+		}
+	})
+}
+
+// slowWrites is an engine whose changes take a while.
+type slowWrites struct {
+	Engine
+	delay time.Duration
+}
+
+func (e *slowWrites) Swap(ctx context.Context, key string, value []byte, revision int64) (Record, error) {
+	if strings.HasPrefix(key, grantPrefix) {
+		time.Sleep(e.delay)
+	}
+	return e.Engine.Swap(ctx, key, value, revision)
 }
 
 // A version that knows more fields keeps them when one that knows fewer has changed the record.
