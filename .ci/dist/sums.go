@@ -39,12 +39,31 @@ func sums(dir string) error {
 	if err := os.WriteFile(file, []byte(list.String()), 0o644); err != nil {
 		return err
 	}
-	key := os.Getenv("MINISIGN_KEY")
-	if key == "" {
+	if os.Getenv("MINISIGN_KEY") == "" {
 		fmt.Fprintln(os.Stderr, "dist: MINISIGN_KEY is not set, so SHA256SUMS is not signed")
 		return nil
 	}
-	return sign(file, key, os.Getenv("MINISIGN_PASSWORD"))
+	signature, err := signature([]byte(list.String()), "Waxseal: SHA256SUMS")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file+".minisig", signature, 0o644)
+}
+
+// signature is minisign's, made with MINISIGN_KEY, whose password is MINISIGN_PASSWORD.
+func signature(data []byte, comment string) ([]byte, error) {
+	key := []byte(os.Getenv("MINISIGN_KEY"))
+	var secret minisign.PrivateKey
+	var err error
+	if minisign.IsEncrypted(key) {
+		secret, err = minisign.DecryptKey(os.Getenv("MINISIGN_PASSWORD"), key)
+	} else {
+		err = secret.UnmarshalText(key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("MINISIGN_KEY, MINISIGN_PASSWORD: %w", err)
+	}
+	return minisign.SignWithComments(secret, data, comment, "signature from minisign secret key"), nil
 }
 
 // sbom writes what a program is made of, with licences, as the program itself says.
@@ -87,23 +106,4 @@ func (r *release) settle(file string) error {
 	}
 	data = made.ReplaceAll(data, fmt.Appendf(nil, `"timestamp": "%s"`, r.date.Format(time.RFC3339)))
 	return os.WriteFile(file, hashes.ReplaceAll(data, []byte("$1")), 0o644)
-}
-
-// sign writes FILE.minisig.
-func sign(file, key, password string) error {
-	var secret minisign.PrivateKey
-	var err error
-	if minisign.IsEncrypted([]byte(key)) {
-		secret, err = minisign.DecryptKey(password, []byte(key))
-	} else {
-		err = secret.UnmarshalText([]byte(key))
-	}
-	if err != nil {
-		return fmt.Errorf("MINISIGN_KEY, MINISIGN_PASSWORD: %w", err)
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file+".minisig", minisign.SignWithComments(secret, data, "Waxseal: "+filepath.Base(file), "signature from minisign secret key"), 0o644)
 }
