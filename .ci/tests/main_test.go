@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// TestLeftOut: in a complete run, a test that needs something which is missing here has failed; a test
-// that does not apply has not.
+// TestLeftOut: in continuous integration, a test that needs a program which is not installed has failed; a
+// test that does not apply has not.
 func TestLeftOut(t *testing.T) {
 	for _, complete := range []bool{false, true} {
 		s := summary{complete: complete, output: map[string]*strings.Builder{}, failedIn: map[string]bool{}}
-		for test, said := range map[string]string{"TestBrowser": "NOT TESTED: install chromium", "TestSoak": "only in make soak"} {
+		for test, said := range map[string]string{"TestBrowser": "NOT TESTED: install chromium", "TestSoak": "NOT TESTED: make soak does it"} {
 			s.add(event{Action: "output", Package: "e2e", Test: test, Output: "    main_test.go:1: " + said + "\n"})
 			s.add(event{Action: "skip", Package: "e2e", Test: test})
 		}

@@ -209,7 +209,7 @@ func TestSetupPrints(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tool := map[string]string{"monit": "monit", "alertmanager": "amtool", "postfix": "postconf"}[name]
 			if _, err := exec.LookPath(tool); err != nil {
-				t.Skipf("NOT TESTED: what %s says about its settings: %s is not installed", name, tool)
+				t.Skipf("NOT TESTED: what %s says about its settings: there is no %s here", name, tool)
 			}
 			s.t = t
 			if out := s.must("", check); strings.Contains(out, "warning") {
