@@ -84,7 +84,7 @@ package-headless: ## build the archives and Linux packages without a window in d
 	@.ci/packages xz-utils
 	@CLIENTS='$(CLIENTS)' PACKAGE=headless .ci/package "$(VERSION)" dist
 
-package-test: ## build everything in two clones, compare it, install, upgrade and purge it in a minimal Debian and under wine (takes minutes); PACKAGE, KEEP=DIR
+package-test: ## build everything in two clones, compare it, install, upgrade and purge it in a minimal Debian and under wine (takes minutes); PACKAGE, KEEP=DIR, COLD=yes
 	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 nsis zip unzip xz-utils cpio p7zip-full lintian rpm appstream mmdebstrap debian-archive-keyring systemd-container xvfb xauth wine wine64
 	@CLIENTS='$(CLIENTS)' .ci/package-test "$(VERSION)"
 
