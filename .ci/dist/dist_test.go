@@ -300,6 +300,24 @@ func TestSums(t *testing.T) {
 	}
 }
 
+// TestListOfModulesHasLicences: a list without a licence is refused. Most licences were missing once,
+// because the module cache only had what a build needs.
+func TestListOfModulesHasLicences(t *testing.T) {
+	for text, good := range map[string]bool{
+		`{"components": [{"name": "a", "licenses": [{}]}, {"name": "b", "evidence": {"licenses": [{}]}}]}`: true,
+		`{"components": [{"name": "a", "licenses": [{}]}, {"name": "b", "evidence": {}}]}`:                 false,
+		`{"components": []}`: false,
+	} {
+		file := filepath.Join(t.TempDir(), "x.cdx.json")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := licensed(file); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // withKey gives the test a key to sign with.
 func withKey(t *testing.T) (minisign.PublicKey, minisign.PrivateKey) {
 	t.Helper()

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -66,8 +67,22 @@ func signature(data []byte, comment string) ([]byte, error) {
 	return minisign.SignWithComments(secret, data, comment, "signature from minisign secret key"), nil
 }
 
-// sbom writes what a program is made of, with licences, as the program itself says.
+// sbom writes what a program is made of, with licences, as the program itself says. The tool finds the
+// licences in the module cache, where it asks for each module by name and version.
 func (r *release) sbom(name, program, arch string) error {
+	modules, err := linked(name == "waxseal")
+	if err != nil {
+		return err
+	}
+	args := []string{"mod", "download"}
+	for _, m := range modules {
+		if m.Path != "Go" {
+			args = append(args, m.Path+"@"+m.Version)
+		}
+	}
+	if _, err := output("go", args...); err != nil {
+		return err
+	}
 	file := filepath.Join(r.dir, fmt.Sprintf("%s-%s-linux-%s.cdx.json", name, r.version, arch))
 	tools := filepath.Join(r.scratch, "tools")
 	install := exec.Command("go", "install", cyclonedx)
@@ -77,13 +92,45 @@ func (r *release) sbom(name, program, arch string) error {
 		return fmt.Errorf("install cyclonedx-gomod: %w", err)
 	}
 	cmd := exec.Command(filepath.Join(tools, "cyclonedx-gomod"), "bin", "-json", "-licenses", "-std", "-noserial", "-version", r.version, "-output", file, program)
-	cmd.Env = append(os.Environ(), "GOPROXY=off") // all modules are here; it would ask for Waxseal itself
-	var log bytes.Buffer                          // it warns about the two licences that settle adds
+	// All modules are here, and go.sum has vouched for them; it would also ask for Waxseal itself.
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOSUMDB=off")
+	var log bytes.Buffer // it warns about the two licences that settle adds
 	cmd.Stderr = &log
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("list what %s is made of: %w\n%s", name, err, log.Bytes())
 	}
-	return r.settle(file)
+	if err := r.settle(file); err != nil {
+		return err
+	}
+	return licensed(file)
+}
+
+// licensed checks that everything in a list has a licence.
+func licensed(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	type licences []json.RawMessage
+	var list struct {
+		Components []struct {
+			Name     string
+			Licenses licences
+			Evidence struct{ Licenses licences }
+		}
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if len(list.Components) == 0 {
+		return fmt.Errorf("%s is empty", file)
+	}
+	for _, c := range list.Components {
+		if len(c.Licenses)+len(c.Evidence.Licenses) == 0 {
+			return fmt.Errorf("%s has no licence for %s", file, c.Name)
+		}
+	}
+	return nil
 }
 
 // made is the moment at which cyclonedx-gomod ran, and its own hashes, which depend on how that was
