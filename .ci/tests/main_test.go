@@ -14,7 +14,7 @@ import (
 func TestLeftOut(t *testing.T) {
 	for _, complete := range []bool{false, true} {
 		s := summary{complete: complete, output: map[string]*strings.Builder{}, failedIn: map[string]bool{}}
-		for test, said := range map[string]string{"TestBrowser": "NOT TESTED: install chromium", "TestSoak": "NOT TESTED: make soak does it"} {
+		for test, said := range map[string]string{"TestBrowser": "NOT TESTED: install chromium", "TestSoak": "NOT TESTED: make clients installs it"} {
 			s.add(event{Action: "output", Package: "e2e", Test: test, Output: "    main_test.go:1: " + said + "\n"})
 			s.add(event{Action: "skip", Package: "e2e", Test: test})
 		}
