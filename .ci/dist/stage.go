@@ -39,11 +39,16 @@ func (t *tree) copy(path, from string) {
 
 // compress adds a file as `gzip -9n` would make it.
 func (t *tree) compress(path string, data []byte, err error) {
+	t.add(path+".gz", gzipped(data), err)
+}
+
+// gzipped is data as gzip, with neither a name nor a time.
+func gzipped(data []byte) []byte {
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is a good one
-	z.Write(data)
+	z.Write(data)                                         // to memory, which cannot fail
 	z.Close()
-	t.add(path+".gz", b.Bytes(), err)
+	return b.Bytes()
 }
 
 // sorted are the files in the order of their paths.

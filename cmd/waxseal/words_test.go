@@ -42,7 +42,7 @@ var banned = []struct{ pattern, instead string }{
 
 // plainFolders are those whose Go files are in plain English already.
 var plainFolders = []string{
-	".ci/dist", ".ci/image", ".ci/load", ".ci/suspend", ".ci/tests", "assets", "cmd/waxseal", "proxy/api",
+	".ci/dist", ".ci/load", ".ci/suspend", ".ci/tests", "assets", "cmd/waxseal", "proxy/api",
 	"proxy/breaker", "proxy/chaos", "proxy/config", "proxy/control", "proxy/dial", "proxy/dialogue",
 	"proxy/emailproxy", "proxy/envelope", "proxy/foreign", "proxy/localtls", "proxy/localuser", "proxy/machine", "proxy/oauth",
 	"proxy/providertest", "proxy/tcp", "proxy/updates", "proxy/upstream", "proxy", "keystore", "keystore/etcd", "keystore/safeio", "keystore/seal", "keystore/shared", "proxy/balancer", "proxy/lending", "proxy/pace", "e2e", "ui", "ui/programs", "ui/speech",
