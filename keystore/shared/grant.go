@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore"
 )
 
 // Grant is what the machines share of an account's authorization. It is also the lock on its refresh: see Claim.
@@ -70,26 +72,42 @@ func (s *Store) SwapGrant(ctx context.Context, account string, g Grant, revision
 	return s.Save(ctx, GrantKey(account), g, revision)
 }
 
-// putBack writes the tokens that the engine has lost: it has an older generation than this machine had.
-func (s *Store) putBack(ctx context.Context, old, now map[string]Record) {
-	for key, was := range old {
-		is, there := now[key]
-		if !strings.HasPrefix(key, grantPrefix) || !there || was.Value == nil || is.Revision >= was.Revision {
-			continue // a record that was written later is not one that was lost, whatever its generation
+// putBack writes what the engine has lost and this machine has in memory: newer tokens, and the claims of refreshes
+// that may still be going on. It puts them into now, too. The error is the engine's.
+func (s *Store) putBack(ctx context.Context, known, now map[string]Record) error {
+	for key, was := range known {
+		for {
+			is, there := now[key]
+			if !strings.HasPrefix(key, grantPrefix) || !there || was.Value == nil || is.Revision >= was.Revision {
+				break // a record that was written later is not one that was lost, whatever its generation
+			}
+			var before, after Grant
+			if json.Unmarshal(was.Value, &before) != nil || json.Unmarshal(is.Value, &after) != nil {
+				break
+			}
+			asking := before.Gen == after.Gen && before.Claim != nil && after.Claim == nil
+			if before.Gen <= after.Gen && !asking {
+				break
+			}
+			value, err := merge(is.Value, before)
+			if err != nil {
+				break
+			}
+			r, err := s.write(ctx, key, value, is.Revision)
+			switch {
+			case err == nil:
+				s.log.Warn("wrote back a token that the engine had lost", "key", key)
+				now[key] = Record{key, value, r.Revision}
+				continue // and that is it
+			case !errors.Is(err, ErrChanged):
+				return keystore.Failed(keystore.EtcdKind, "write", key, err)
+			}
+			// Another machine was faster, with the same token or another one.
+			if r, err = s.decrypt(r); err != nil || r.Value == nil {
+				break
+			}
+			now[key] = r
 		}
-		var before, after Grant
-		if json.Unmarshal(was.Value, &before) != nil || json.Unmarshal(is.Value, &after) != nil || before.Gen <= after.Gen {
-			continue
-		}
-		before.Claim = nil
-		value, err := merge(is.Value, before)
-		if err == nil {
-			_, err = s.swap(ctx, key, value, is.Revision)
-		}
-		if err != nil && !errors.Is(err, ErrChanged) {
-			s.log.Error("a token that the engine has lost could not be written back", "key", key, "err", err)
-			continue
-		}
-		s.log.Warn("wrote back a token that the engine had lost", "key", key)
 	}
+	return nil
 }

@@ -92,10 +92,13 @@ type Store struct {
 	damaged map[string]bool   // records that cannot be decrypted
 	seen    int64             // the highest revision so far
 	unwell  error             // why the engine cannot be used; nil when it can
+	since   time.Time         // when that began
 	failure error
 	watcher Watcher
 	alive   map[string]sighting // instances, by key
 	hears   time.Time           // since when nothing of what the others do was missed, see Hearing
+	beating bool                // this machine's own record has been written
+	doubled time.Time           // when another machine was last seen to write it
 	close   sync.Once
 }
 
@@ -201,6 +204,16 @@ func (s *Store) Err() error {
 	return cmp.Or(s.failure, s.unwell)
 }
 
+// Away is for how long the engine cannot be used; 0 when it can.
+func (s *Store) Away() time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.unwell == nil {
+		return 0
+	}
+	return time.Since(s.since)
+}
+
 // Get returns a record from memory; Revision is 0 if there is none. The error says that the records are not
 // loaded, or that this one is damaged.
 func (s *Store) Get(key string) (Record, error) {
@@ -283,25 +296,28 @@ func (s *Store) Swap(ctx context.Context, key string, value []byte, revision int
 	return s.swap(ctx, key, value, revision)
 }
 
-func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
-	written := value
+// write has the engine swap a record, whose result is as it is there, encrypted.
+func (s *Store) write(ctx context.Context, key string, value []byte, revision int64) (now Record, err error) {
 	if value != nil && !open(key) {
 		s.mu.RLock()
 		k := s.key
 		s.mu.RUnlock()
-		var err error
-		if written, err = k.Encrypt(append([]byte(key+"\n"), value...)); err != nil {
-			return 0, fmt.Errorf("encrypt %s: %w", key, err)
+		if value, err = k.Encrypt(append([]byte(key+"\n"), value...)); err != nil {
+			return Record{}, fmt.Errorf("encrypt %s: %w", key, err)
 		}
 	}
+	err = s.call(ctx, "swap", func() (err error) {
+		now, err = s.o.Engine.Swap(ctx, key, value, revision)
+		return err
+	})
+	return now, err
+}
+
+func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
 	s.mu.RLock()
 	before := s.seen
 	s.mu.RUnlock()
-	var now Record
-	err := s.call(ctx, "swap", func() (err error) {
-		now, err = s.o.Engine.Swap(ctx, key, written, revision)
-		return err
-	})
+	now, err := s.write(ctx, key, value, revision)
 	switch {
 	case errors.Is(err, ErrChanged):
 		switch {
@@ -395,6 +411,9 @@ func (s *Store) note(err error) {
 	s.mu.Lock()
 	was := s.unwell
 	s.unwell = err
+	if was == nil {
+		s.since = time.Now()
+	}
 	s.mu.Unlock()
 	switch {
 	case err != nil && was == nil:
@@ -508,6 +527,15 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 			now[key] = one.record
 		}
 	}
+	s.mu.RLock()
+	known := maps.Clone(s.records)
+	s.mu.RUnlock()
+	if restored {
+		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
+	}
+	if err := s.putBack(ctx, known, now); err != nil { // before anybody here can use the old ones
+		return 0, err
+	}
 	s.mu.Lock()
 	old := s.records
 	for key, was := range old {
@@ -529,14 +557,10 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 	}
 	fresh := maps.Clone(now) // others change s.records from here on
 	s.mu.Unlock()
-	if restored {
-		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
-	}
-	s.putBack(ctx, old, fresh)
 	first := !s.IsLoaded()
 	var keys []string
 	for key, r := range fresh {
-		s.sight(key, r)
+		s.sight(key, r, false)
 		if was, there := old[key]; first || !there || was.Revision != r.Revision {
 			keys = append(keys, key)
 		}
@@ -675,7 +699,7 @@ func (s *Store) apply(changes []Record) {
 			s.reload()
 		}
 		plain, err := s.decrypt(r)
-		s.sight(r.Key, r)
+		s.sight(r.Key, r, true)
 		s.mu.Lock()
 		s.seen = max(s.seen, r.Revision)
 		if r.Revision > s.records[r.Key].Revision {
@@ -701,7 +725,7 @@ func (s *Store) keep(r Record) {
 		delete(s.damaged, r.Key)
 	}
 	s.mu.Unlock()
-	s.sight(r.Key, r)
+	s.sight(r.Key, r, true)
 	if newer {
 		s.tell([]string{r.Key})
 	}

@@ -3,6 +3,7 @@ package shared
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -199,6 +200,69 @@ func TestRestoredFromBackup(t *testing.T) {
 	})
 }
 
+// While tokens are written back to an engine that was restored, nobody gets the older ones: a refresh sent one, and the
+// provider ended the consent. A claim is written back too, as its refresh may still be going on.
+func TestRestoredTokensAreNotGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := NewMemory()
+		e := &slowWrites{Engine: memory}
+		a := machine(t, e, "a")
+		for i := range 5 {
+			must[int64](t)(0, a.Secrets().Set(t.Context(), fmt.Sprint("refresh/", i), "old"))
+		}
+		backup := memory.Revision()
+		for i := range 5 {
+			must[int64](t)(0, a.Secrets().Set(t.Context(), fmt.Sprint("refresh/", i), "new"))
+		}
+		claimed := func(name string) {
+			g, revision, _ := a.Grant(name)
+			g.Claim = &Claim{By: "b", Process: "p"}
+			must[int64](t)(a.SwapGrant(t.Context(), name, g, revision))
+		}
+		must[int64](t)(0, a.Secrets().Set(t.Context(), "refresh/0", "newest"))
+		claimed("0")
+		e.delay = time.Second
+		memory.Restore(backup)
+		a.reload()
+		for range 200 {
+			for i := range 5 {
+				if v, err := a.Secrets().Get(t.Context(), fmt.Sprint("refresh/", i)); v == "old" || err != nil {
+					t.Fatal(v, err)
+				}
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if g, _, err := machine(t, memory, "b").Grant("0"); err != nil || g.Refresh != "newest" || g.Claim == nil {
+			t.Errorf("%+v, %v", g, err)
+		}
+		// Of the same token, the claim alone is lost.
+		backup = memory.Revision()
+		for range 3 { // others write too
+			must[int64](t)(0, a.Secrets().Set(t.Context(), "password/x", "1"))
+		}
+		claimed("1")
+		memory.Restore(backup)
+		a.reload()
+		time.Sleep(20 * time.Second)
+		if g, _, err := machine(t, memory, "c").Grant("1"); err != nil || g.Claim == nil {
+			t.Errorf("%+v, %v", g, err)
+		}
+	})
+}
+
+// slowWrites is an engine whose changes take a while.
+type slowWrites struct {
+	Engine
+	delay time.Duration
+}
+
+func (e *slowWrites) Swap(ctx context.Context, key string, value []byte, revision int64) (Record, error) {
+	if strings.HasPrefix(key, grantPrefix) {
+		time.Sleep(e.delay)
+	}
+	return e.Engine.Swap(ctx, key, value, revision)
+}
+
 // A version that knows more fields keeps them when one that knows fewer has changed the record.
 func TestUnknownFieldsStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -242,6 +306,74 @@ func TestInstances(t *testing.T) {
 			t.Errorf("%d instances are remembered", n)
 		}
 		dead.Close()
+	})
+}
+
+// Two machines of one name notice each other, and a machine's new start is not another machine.
+func TestTwoOfOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewMemory()
+		a := machine(t, e, "a")
+		time.Sleep(time.Minute)
+		if a.Doubled() {
+			t.Error("alone")
+		}
+		b := machine(t, e, "a")
+		time.Sleep(time.Minute)
+		if !a.Doubled() || !b.Doubled() {
+			t.Errorf("the first has noticed: %t; the second: %t", a.Doubled(), b.Doubled())
+		}
+		a.Close()
+		time.Sleep(time.Minute)
+		if b.Doubled() {
+			t.Error("the first has left")
+		}
+		// An older record comes back with a backup. Nobody has written it now.
+		r, _ := e.Get(t.Context(), "instance/a")
+		old := r.Revision
+		b.Close()
+		c := machine(t, e, "a")
+		time.Sleep(time.Minute)
+		e.Restore(old)
+		for range 60 {
+			time.Sleep(time.Second)
+			if c.Doubled() {
+				t.Fatal("an old record counts as another machine")
+			}
+		}
+	})
+}
+
+// A machine whose clock is wrong is noticed by the time that it writes; a record that waited for us says nothing.
+func TestClocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewMemory()
+		a := machine(t, e, "a")
+		write := func(beat int) {
+			r, _ := e.Get(t.Context(), "instance/b")
+			ahead := Instance{Name: "b", Process: "p", Beat: beat, Now: time.Now().Add(time.Minute).UTC()}
+			text, _ := merge(nil, ahead)
+			must[Record](t)(e.Swap(t.Context(), "instance/b", text, r.Revision))
+			synctest.Wait()
+		}
+		skew := func(s *Store) time.Duration {
+			for _, i := range s.Instances() {
+				if i.Name == "b" {
+					return i.Skew.Round(time.Second)
+				}
+			}
+			return -1
+		}
+		write(1)
+		time.Sleep(time.Hour / 2)
+		late := machine(t, e, "late")
+		if skew(a) != time.Minute || skew(late) != 0 {
+			t.Errorf("seen as it was written: %v; found half an hour later: %v", skew(a), skew(late))
+		}
+		write(2)
+		if skew(late) != time.Minute {
+			t.Errorf("at the next beat: %v", skew(late))
+		}
 	})
 }
 

@@ -29,6 +29,12 @@ const (
 	// doubtLook is the pause after which a token is asked for again that another machine owes us, while ours
 	// is good.
 	doubtLook = 5 * time.Second
+
+	// The engine elects another leader when one dies: that takes a second or two, and etcd lets go of calls that
+	// were in progress after seven. So callers wait for an engine that has been away for no longer than briefly.
+	briefly = 12 * time.Second
+	// recoveryLook is the pause between tries meanwhile.
+	recoveryLook = 300 * time.Millisecond
 )
 
 // Claims are the ways in which an attempt to be the one who asks the provider ends.
@@ -55,9 +61,18 @@ type fleet struct {
 	news    chan struct{} // closed, and replaced, when the record changes
 	gen     uint64        // of the record when it was last looked at
 	refused string        // the access token that the mail server refused
-	claim   int64         // revision of a record with another machine's claim, as last seen
-	since   time.Time     // when it was first seen
+	seen    int64         // the revision of the record when it last had another machine's claim
+	since   time.Time     // when that was first seen
 	forgave bool          // the provider is asked once more, although the record says that the consent has ended
+}
+
+// sight notes a record with another machine's claim and returns when it was first seen. The revision tells it from
+// others: a machine's claims are alike. The caller holds Grant.mu.
+func (f *fleet) sight(revision int64) time.Time {
+	if f.seen != revision {
+		f.seen, f.since = revision, time.Now()
+	}
+	return f.since
 }
 
 // cachedFrom is the access token of a record; nil if there is none.
@@ -85,9 +100,12 @@ func (g *Grant) Changed() {
 	}
 	g.mu.Lock()
 	// Read with the lock held: of two changes at a time, the later one must not be overwritten by the other.
-	r, _, err := g.deps.Shared.Grant(g.account)
+	r, revision, err := g.deps.Shared.Grant(g.account)
 	close(g.fleet.news)
 	g.fleet.news = make(chan struct{})
+	if r.Claim != nil && r.Claim.Process != g.deps.Shared.Process() {
+		g.fleet.sight(revision)
+	}
 	if err != nil || g.closed {
 		g.mu.Unlock()
 		return
@@ -151,6 +169,9 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 	how := claimShared
 	for {
 		if err := g.save(ctx); err != nil { // of an earlier refresh: until the others know of it, there is no other
+			if g.mayRecover(ctx, began, err) {
+				continue
+			}
 			return nil, err
 		}
 		r, revision, err := g.deps.Shared.Grant(g.account)
@@ -193,12 +214,15 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 		next.Claim = &shared.Claim{By: g.deps.Shared.Instance(), Process: g.deps.Shared.Process()}
 		revision, err = g.deps.Shared.SwapGrant(ctx, g.account, next, revision)
 		if errors.Is(err, shared.ErrChanged) {
-			if _, _, err := g.deps.Shared.ReadGrant(ctx, g.account); err != nil {
+			if _, _, err := g.deps.Shared.ReadGrant(ctx, g.account); err != nil && !g.mayRecover(ctx, began, err) {
 				return nil, fmt.Errorf("read the refresh token: %w", err)
 			}
 			continue
 		}
-		if err != nil {
+		if err != nil { // the claim may have been written all the same; then it is ours
+			if g.mayRecover(ctx, began, err) {
+				continue
+			}
 			return nil, fmt.Errorf("ask for the refresh: %w", err)
 		}
 		if c, again, err := g.claimed(ctx, f, next, revision); !again {
@@ -207,24 +231,48 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 	}
 }
 
+// mayRecover waits a moment for an engine that has just failed. It reports false if that can take longer than
+// callers wait, or needs somebody.
+func (g *Grant) mayRecover(ctx context.Context, began time.Time, err error) bool {
+	needsHelp := errors.Is(err, keystore.ErrFull) || errors.Is(err, keystore.ErrDenied) || errors.Is(err, keystore.ErrDamaged)
+	if needsHelp || g.deps.Shared.Away() > briefly || time.Since(began) > briefly {
+		return false
+	}
+	timer := time.NewTimer(recoveryLook)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-g.closing:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// noneYet is the error of a caller whose patience has ended: what it waits for is the engine, or the endpoint.
+func (g *Grant) noneYet() error {
+	if g.deps.Shared != nil && g.cfg.GrantType == "" {
+		if err := g.deps.Shared.Err(); err != nil {
+			return fmt.Errorf("wait for a token: %w", err)
+		}
+	}
+	return g.late()
+}
+
 var (
 	errFleetPaused = errors.New("the provider has asked another machine to wait")
 	errClaimed     = errors.New("another machine is asking the provider")
 	errReplaced    = errors.New("there is another refresh token by now")
 )
 
-// awaitClaim waits until a record with another machine's claim changes. It reports that the claim is in doubt, or the
-// error with which callers are let go who have a good token. The revision is what tells one claim from another: a
-// machine's claims all begin in the same way.
-func (g *Grant) awaitClaim(ctx context.Context, claim int64, began time.Time) (doubt bool, err error) {
+// awaitClaim waits until a record with another machine's claim changes. It reports that the claim is in doubt, or
+// the error with which callers are let go who have a good token.
+func (g *Grant) awaitClaim(ctx context.Context, revision int64, began time.Time) (doubt bool, err error) {
 	g.mu.Lock()
-	if g.fleet.claim != claim {
-		g.fleet.claim, g.fleet.since = claim, time.Now()
-	}
-	news, since := g.fleet.news, g.fleet.since
+	news, since := g.fleet.news, g.fleet.sight(revision)
 	g.mu.Unlock()
 	// What was written between the look at the record and here has closed an older channel.
-	if _, revision, err := g.deps.Shared.Grant(g.account); err != nil || revision != claim {
+	if _, now, err := g.deps.Shared.Grant(g.account); err != nil || now != revision {
 		return false, err
 	}
 	good := g.cached.Load().valid(g.deps.Now())
@@ -246,7 +294,7 @@ func (g *Grant) awaitClaim(ctx context.Context, claim int64, began time.Time) (d
 	case <-news:
 		return false, nil
 	case <-timer.C:
-		if good {
+		if g.cached.Load().valid(g.deps.Now()) {
 			return false, &EndpointError{URL: g.endpoint.host, Reason: Late, RetryAfter: doubtLook, Err: errClaimed}
 		}
 		return false, nil

@@ -248,6 +248,56 @@ func TestFleetTakesOverFromTheDead(t *testing.T) {
 	})
 }
 
+// The claims of one machine are alike. A new one was taken for one that had been seen half a minute before, and so
+// for that of a machine that is gone: its token was sent a second time, and the consent was lost.
+func TestFleetNewClaimIsNotInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.delay = 2 * time.Second
+		a, b := f.machine("a"), f.machine("b")
+		f.signIn(a)
+		for range 3 {
+			var work sync.WaitGroup
+			for _, m := range []*fleetMachine{a, b} {
+				work.Go(func() {
+					if _, err := m.Token(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+				synctest.Wait() // a claims, b waits
+			}
+			work.Wait()
+			time.Sleep(2 * time.Minute) // the token has ended
+		}
+		if _, replays := f.provider.counts(); replays > 0 {
+			t.Errorf("%d replays", replays)
+		}
+	})
+}
+
+// The claim of a machine that was killed is in doubt when it has stood for long enough, even if nobody has used the
+// account in the meantime. Its next user had to wait for half a minute.
+func TestFleetOldClaimIsInDoubtAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, b := f.machine("a"), f.machine("b")
+		f.signIn(a)
+		a.want(t, "access-1")
+		synctest.Wait()
+		r, revision, _ := b.store.Grant(me)
+		r.Claim = &shared.Claim{By: "dead", Process: "p"}
+		if _, err := a.store.SwapGrant(t.Context(), me, r, revision); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		began := time.Now()
+		b.want(t, "access-2")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("waited %v", took)
+		}
+	})
+}
+
 // While the token is good, a claim in doubt is left alone, and nobody waits for it at each message.
 func TestFleetWaitsWhileTheTokenIsGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -278,6 +328,31 @@ func TestFleetWaitsWhileTheTokenIsGood(t *testing.T) {
 			b.Token(t.Context())
 		}
 		b.want(t, "access-2")
+	})
+}
+
+// A token that ends while its successor is awaited was taken for one to go on with: everybody got "try again
+// later" after three seconds.
+func TestFleetTokenEndsMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.life, f.provider.delay = 5, 4*time.Second
+		a, b := f.machine("a"), f.machine("b")
+		f.signIn(a)
+		a.want(t, "access-1")
+		synctest.Wait()
+		now, _, _ := b.store.Grant(me)
+		time.Sleep(time.Until(now.Got.Add(4600 * time.Millisecond)))
+		var work sync.WaitGroup
+		for _, m := range []*fleetMachine{a, b} {
+			work.Go(func() {
+				if got, err := m.Token(t.Context()); got.Value != "access-2" || err != nil {
+					t.Errorf("token %q, %v", got.Value, err)
+				}
+			})
+			synctest.Wait()
+		}
+		work.Wait()
 	})
 }
 
@@ -388,6 +463,37 @@ func TestFleetEngineAway(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		b.want(t, "access-2")
 		a.want(t, "access-2")
+	})
+}
+
+// etcd's leader dies: calls fail for some seconds. Mail programs were told to try again later, although their
+// patience would have lasted.
+func TestFleetEngineElects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a := f.machine("a")
+		f.signIn(a)
+		a.want(t, "access-1")
+		time.Sleep(2 * time.Minute)
+		f.engine.Fail(errors.New("request timed out, possibly due to previous leader failure"))
+		time.AfterFunc(8*time.Second, func() { f.engine.Fail(nil) })
+		a.want(t, "access-2")
+
+		// An engine that is away for long, or full, is not waited for.
+		time.Sleep(2 * time.Minute)
+		f.engine.Fail(errors.New("connection refused"))
+		time.Sleep(2 * time.Minute)
+		began := time.Now()
+		if _, err := a.Token(t.Context()); !errors.Is(err, keystore.ErrUnavailable) || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		f.engine.Fail(nil)
+		time.Sleep(time.Minute)
+		f.engine.Fail(keystore.ErrFull)
+		began = time.Now()
+		if _, err := a.Token(t.Context()); !errors.Is(err, keystore.ErrFull) || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
 	})
 }
 

@@ -114,9 +114,12 @@ func (g *Grant) await(ctx context.Context, w wish) (*flight, error) {
 				return f, nil
 			}
 		case <-enough:
-			return nil, g.late()
+			if g.cached.Load().valid(g.deps.Now()) {
+				return nil, g.late()
+			}
+			enough = nil // it has ended while we waited, so there is nothing to go on with
 		case <-late:
-			return nil, g.late()
+			return nil, g.noneYet()
 		case <-ctx.Done():
 			return nil, fmt.Errorf("wait for a token: %w", context.Cause(ctx))
 		}

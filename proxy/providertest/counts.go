@@ -8,6 +8,7 @@ type Counts struct {
 	TokenRequests  int64 // requests to the token endpoint, including refused and faulty ones
 	Exchanges      int64 // codes exchanged for tokens
 	Refreshes      int64 // access tokens issued for a refresh token
+	Replays        int64 // refresh tokens used again that a newer one had replaced
 	Revocations    int64 // tokens revoked by clients
 
 	Traffic            // of SMTP
@@ -30,7 +31,7 @@ type Traffic struct {
 }
 
 type counters struct {
-	authorizations, tokenRequests, exchanges, refreshes, revocations, transactions atomic.Int64
+	authorizations, tokenRequests, exchanges, refreshes, replays, revocations, transactions atomic.Int64
 
 	smtp, imap, pop traffic
 }
@@ -58,6 +59,7 @@ func (p *Provider) Counts() Counts {
 		TokenRequests:  c.tokenRequests.Load(),
 		Exchanges:      c.exchanges.Load(),
 		Refreshes:      c.refreshes.Load(),
+		Replays:        c.replays.Load(),
 		Revocations:    c.revocations.Load(),
 		Traffic:        c.smtp.load(),
 		Transactions:   c.transactions.Load(),

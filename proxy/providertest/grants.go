@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,8 @@ type grants struct {
 	size   int
 	rotate bool
 	old    bool // used refresh tokens stay valid
+
+	replays *atomic.Int64 // see Counts
 
 	mu      sync.Mutex
 	codes   map[string]*code
@@ -163,6 +166,9 @@ func (g *grants) renew(refresh, client, scope string, wider Wider) (tokens, *oau
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := g.refresh[refresh]
+	if t != nil && t.current != refresh {
+		g.replays.Add(1)
+	}
 	switch {
 	case t == nil:
 		return tokens{}, invalidGrant("Unknown refresh token.")

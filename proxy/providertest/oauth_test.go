@@ -182,6 +182,9 @@ func TestRotation(t *testing.T) {
 	if p.grants.owner(access) != nil {
 		t.Error("access tokens must be revoked too")
 	}
+	if n := p.Counts().Replays; n != 1 {
+		t.Errorf("%d replays, want 1", n)
+	}
 }
 
 // TestNoRotation keeps one refresh token for ever and does not repeat it in responses.

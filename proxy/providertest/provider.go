@@ -100,6 +100,7 @@ func Start(opts Options) (*Provider, error) {
 	p.store.init(p.opts)
 	p.mailroom.init(p)
 	p.grants.init(p.opts)
+	p.grants.replays = &p.count.replays
 	p.faults.Store(new(Faults))
 	for d := range p.ehlo {
 		p.ehlo[d] = p.opts.ehloText(door(d))

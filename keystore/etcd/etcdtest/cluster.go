@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -41,11 +43,11 @@ func Start(t testing.TB, nodes int, args ...string) *Cluster {
 		t.Skip("NOT TESTED: etcd is not installed")
 	}
 	c := &Cluster{t: t, args: args}
-	folder := t.TempDir()
+	folder, host := t.TempDir(), ownHost()
 	for i := range nodes {
-		ports := freePorts(t, 2)
+		at := freeAddresses(t, host, 2)
 		c.nodes = append(c.nodes, &node{
-			name: fmt.Sprint("n", i+1), client: "http://127.0.0.1:" + ports[0], peer: "http://127.0.0.1:" + ports[1],
+			name: fmt.Sprint("n", i+1), client: "http://" + at[0], peer: "http://" + at[1],
 			folder: filepath.Join(folder, fmt.Sprint("n", i+1)),
 		})
 	}
@@ -73,15 +75,11 @@ func (c *Cluster) Endpoints() []string {
 // Run starts a node, or starts it again with the data that it has.
 func (c *Cluster) Run(i int) {
 	c.t.Helper()
-	var peers []string
-	for _, n := range c.nodes {
-		peers = append(peers, n.name+"="+n.peer)
-	}
 	n := c.nodes[i]
 	args := append([]string{
 		"--name", n.name, "--data-dir", n.folder, "--listen-client-urls", n.client, "--advertise-client-urls", n.client,
-		"--listen-peer-urls", n.peer, "--initial-advertise-peer-urls", n.peer, "--initial-cluster", strings.Join(peers, ","),
-		"--initial-cluster-token", "waxseal-test", "--logger", "zap", "--log-level", "error", "--log-outputs", "stderr",
+		"--listen-peer-urls", n.peer, "--initial-advertise-peer-urls", n.peer, "--initial-cluster", c.peers(),
+		"--initial-cluster-token", token, "--logger", "zap", "--log-level", "error", "--log-outputs", "stderr",
 		"--unsafe-no-fsync", "--heartbeat-interval", "100", "--election-timeout", "1000",
 	}, c.args...)
 	cmd := exec.Command("etcd", c.known(args)...)
@@ -96,6 +94,17 @@ func (c *Cluster) Run(i int) {
 		cmd.Wait()
 		close(done)
 	}(n.waiting)
+}
+
+const token = "waxseal-test"
+
+// peers are all nodes, as etcd wants to be told of them.
+func (c *Cluster) peers() string {
+	var all []string
+	for _, n := range c.nodes {
+		all = append(all, n.name+"="+n.peer)
+	}
+	return strings.Join(all, ",")
 }
 
 // known leaves out what an older etcd does not know.
@@ -123,6 +132,32 @@ func (c *Cluster) Kill(i int) {
 		<-n.waiting
 		n.cmd = nil
 	}
+}
+
+// Restore puts a backup that `etcdctl snapshot save` made in the place of the data of all nodes, as an administrator
+// does after a disaster, and starts them.
+func (c *Cluster) Restore(file string) {
+	c.t.Helper()
+	program := "etcdctl"
+	if _, err := exec.LookPath("etcdutl"); err == nil { // it does this from etcd 3.5 on
+		program = "etcdutl"
+	}
+	for i, n := range c.nodes {
+		c.Kill(i)
+		if err := os.RemoveAll(n.folder); err != nil {
+			c.t.Fatal(err)
+		}
+		cmd := exec.Command(program, "snapshot", "restore", file, "--name", n.name, "--data-dir", n.folder, "--initial-cluster", c.peers(),
+			"--initial-cluster-token", token, "--initial-advertise-peer-urls", n.peer)
+		cmd.Env = append(os.Environ(), "ETCDCTL_API=3")
+		if said, err := cmd.CombinedOutput(); err != nil {
+			c.t.Fatalf("%s snapshot restore: %v\n%s", program, err, said)
+		}
+	}
+	for i := range c.nodes {
+		c.Run(i)
+	}
+	c.Ready()
 }
 
 // Hang stops a node without a word until Resume.
@@ -188,17 +223,29 @@ func (c *Cluster) Ready() {
 	c.t.Fatal("etcd did not become ready within a minute")
 }
 
-// freePorts are ports of 127.0.0.1 that nobody listens on.
-func freePorts(t testing.TB, n int) (ports []string) {
+// clusters counts those that this process has started.
+var clusters atomic.Int32
+
+// ownHost is an address on loopback for one cluster. A node that is started again needs the port that it had;
+// on 127.0.0.1 some connection could have taken it in the meantime. Only Linux has other addresses.
+func ownHost() string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1"
+	}
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 100+pid/250%100, 1+pid%250, 1+(clusters.Add(1)-1)%100)
+}
+
+// freeAddresses are addresses on which nobody listens.
+func freeAddresses(t testing.TB, host string, n int) (all []string) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		ports = append(ports, port)
+		all = append(all, l.Addr().String())
 	}
-	return ports
+	return all
 }
