@@ -60,7 +60,7 @@ STAGE    = @.ci/stage
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run fleet build package package-headless package-test image measure-desktop test packages fmt-check floor vet staticcheck gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
+.PHONY: help demo run fleet build package package-headless package-test image measure-desktop test packages fmt-check floor vet staticcheck kubernetes gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
 
 help: ## list the commands
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -82,19 +82,15 @@ package: ## build the desktop packages in dist/: .deb, .rpm and archive for Linu
 	@CLIENTS='$(CLIENTS)' .ci/package "$(VERSION)" dist
 
 image: ## make a container image in dist/, an OCI archive, without a container engine; ARCH=arm64 for another architecture
-	@mkdir -p dist bin/image
-	@$(MAKE) --no-print-directory build GUI=no GOOS=linux GOARCH=$(ARCH) OUT=bin/image/
-	@GOOS= GOARCH= SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} go run ./.ci/image -program bin/image/waxseal \
-		-version '$(VERSION)' -commit '$(COMMIT)' -arch $(ARCH) -o 'dist/waxseal-$(VERSION)-linux-$(ARCH)-oci.tar'
-	@ls -l 'dist/waxseal-$(VERSION)-linux-$(ARCH)-oci.tar'
+	@CLIENTS='$(CLIENTS)' TARGETS=linux/$(ARCH) PACKAGE=image .ci/package "$(VERSION)" dist
 
 package-headless: ## build the archives and Linux packages without a window in dist/, for every system
 	@.ci/packages xz-utils
-	@CLIENTS='$(CLIENTS)' go run ./.ci/dist headless "$(VERSION)" dist
+	@CLIENTS='$(CLIENTS)' PACKAGE=headless .ci/package "$(VERSION)" dist
 
-package-test: ## build the Linux packages in two clones, compare them, and install, upgrade and purge them in a minimal Debian (takes minutes)
-	@.ci/packages $(WINDOW) xz-utils lintian rpm appstream mmdebstrap systemd-container
-	@.ci/package-test "$(VERSION)"
+package-test: ## build everything in two clones, compare it, install, upgrade and purge it in a minimal Debian and under wine (takes minutes); PACKAGE, KEEP=DIR, COLD=yes
+	@.ci/packages $(WINDOW) gcc-mingw-w64-x86-64 nsis zip unzip xz-utils cpio p7zip-full lintian rpm appstream mmdebstrap debian-archive-keyring systemd-container xvfb xauth wine wine64
+	@CLIENTS='$(CLIENTS)' .ci/package-test "$(VERSION)"
 
 measure-desktop: ## measure what the program uses while its window is closed
 	@.ci/packages $(WINDOW) $(DESKTOP)
@@ -105,7 +101,7 @@ test: packages lint rules race e2e-tests ## run everything that has to pass
 packages: ## install the packages that the tests need and that are missing
 	$(STAGE) packages .ci/packages $(PACKAGES)
 
-lint: fmt-check floor vet staticcheck ## run gofmt, go vet for each system and staticcheck; check go.mod's Go version
+lint: fmt-check floor vet staticcheck kubernetes ## run gofmt, go vet for each system and staticcheck; check go.mod's Go version and the manifests
 
 fmt-check:
 	$(STAGE) gofmt .ci/gofmt
@@ -114,14 +110,17 @@ floor:
 	$(STAGE) "go.mod's Go" .ci/floor
 
 vet:
-	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/image ./.ci/dist
+	$(STAGE) "go vet linux"   env GOOS=linux   CGO_ENABLED=0 go vet -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/dist
 	$(STAGE) "go vet windows" env GOOS=windows CGO_ENABLED=0 go vet -tags nogui ./...
 	$(STAGE) "go vet darwin"  env GOOS=darwin  CGO_ENABLED=0 go vet -tags nogui,ci ./...
 	$(STAGE) "go vet window"  .ci/window go vet -tags gles ./cmd/waxseal
 
 staticcheck:
-	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/image ./.ci/dist
+	$(STAGE) staticcheck go run $(STATICCHECK) -tags nogui,e2e,clients ./... ./.ci/tests ./.ci/load ./.ci/suspend ./.ci/dist
 	$(STAGE) "staticcheck window" .ci/window go run $(STATICCHECK) -tags gles ./cmd/waxseal
+
+kubernetes: ## check the manifests for Kubernetes against the types of its API
+	$(STAGE) kubernetes env -C .ci/kubernetes CGO_ENABLED=0 go test ./...
 
 gosec: ## look for security mistakes (the first time, compiling gosec takes minutes)
 	$(STAGE) gosec .ci/gosec $(GOSEC)
@@ -130,7 +129,7 @@ rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
 
 race: ## run the Go tests with the race detector, and those of the window's looks without
-	$(STAGE) "go test -race" go run ./.ci/tests -race -timeout 20m -tags nogui ./... ./.ci/dist
+	$(STAGE) "go test -race" go run ./.ci/tests -race -timeout 20m -tags nogui ./... ./.ci/dist ./.ci/tests
 	$(STAGE) "go test window" env CGO_ENABLED=0 go run ./.ci/tests -tags nogui ./ui
 
 e2e: packages e2e-tests ## test the program with a real provider, browser, keychain and mail server

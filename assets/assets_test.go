@@ -38,6 +38,11 @@ var metrics = []string{
 	"waxseal_messages_waiting",
 	"waxseal_messages_delayed_total",
 	"waxseal_messages_over_limit_total",
+	"waxseal_instance_info",
+	"waxseal_store_up",
+	"waxseal_store_seconds",
+	"waxseal_claims_total",
+	"waxseal_fleet_instances",
 }
 
 var metricName = regexp.MustCompile(`\bwaxseal_[a-z_]+`)
@@ -59,6 +64,7 @@ func used(text string) []string {
 // panel is the part of a Grafana panel that these tests look at.
 type panel struct {
 	ID      int
+	Type    string
 	Title   string
 	GridPos struct{ X, Y, W, H int }
 	Targets []struct{ Expr string }
@@ -77,7 +83,7 @@ func TestDashboardShowsEveryMetric(t *testing.T) {
 	}
 	var queries strings.Builder
 	for _, p := range dashboard.Panels {
-		if len(p.Targets) == 0 {
+		if len(p.Targets) == 0 && p.Type != "row" {
 			t.Errorf("panel %q has no query", p.Title)
 		}
 		for _, target := range p.Targets {

@@ -53,7 +53,7 @@ func TestClear(t *testing.T) {
 	defer other.Delete(context.Background(), key)
 	err := Clear(credentialService + "-clear")
 	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("NOT TESTED here: this wine has no services, which it asks for a list; TestWindowsSetup has them")
+		t.Skip("this wine has no services, which it asks for a list; TestWindowsSetup runs this test where it has them")
 	}
 	if err != nil {
 		t.Fatal(err)

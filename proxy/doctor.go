@@ -37,6 +37,9 @@ func (s *Server) Doctor(ctx context.Context, report func(api.Check)) (failed int
 	})
 	c.run(api.CheckConfig, "", nil, s.checkConfig)
 	c.run(api.CheckKeystore, "", nil, s.checkKeystore)
+	if s.shared != nil {
+		c.run(api.CheckEtcd, "", nil, s.checkFleet)
+	}
 	c.run(api.CheckPorts, "", nil, s.checkPorts)
 	if own := s.cert.own.Load(); own != nil {
 		c.run(api.CheckCertificate, "", nil, func(context.Context) (finding, error) { return s.checkCertificate(own) })

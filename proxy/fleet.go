@@ -240,8 +240,8 @@ func (s *Server) moveShared(ctx context.Context, kind string) (moved int, err er
 			}
 			return config.MoveAccounts(s.opts.ConfigPath, kind, nil, nil)
 		}
-	} else if alive := s.shared.Alive(); len(alive) > 1 {
-		return 0, cannotMove("Other machines use these accounts: {{.Machines}}.", "Stop Waxseal on all of them first.", "Machines", strings.Join(alive, ", "))
+	} else if others := slices.DeleteFunc(s.shared.Alive(), func(name string) bool { return name == s.shared.Instance() }); len(others) > 0 {
+		return 0, cannotMove("Other machines use these accounts: {{.Machines}}.", "Stop Waxseal on all of them first.", "Machines", strings.Join(others, ", "))
 	}
 	return s.secrets.Move(ctx, store, s.secretKeys(), settle)
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"debug/elf"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"aead.dev/minisign"
+
+	"github.com/waxseal/waxseal/proxy/updates"
 )
 
 // inSource makes the test run in the source's root, as the command does.
@@ -86,6 +90,54 @@ func TestNoticesAreComplete(t *testing.T) {
 			}
 		}
 	}
+}
+
+// wantNotices: the third-party notices in a package without a window are complete. It holds for all of them
+// with TestNoticesAreComplete.
+func wantNotices(t *testing.T, where string, got []byte) {
+	t.Helper()
+	want, err := notices(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s has %d bytes of third-party notices, want %d", where, len(got), len(want))
+	}
+}
+
+// TestArchivesHaveNotices: the archives for macOS and Windows have the licences of what is linked.
+func TestArchivesHaveNotices(t *testing.T) {
+	inSource(t)
+	r := &release{version: "v1.2.3", date: time.Unix(1790000000, 0).UTC(), dir: t.TempDir()}
+	program := filepath.Join(t.TempDir(), "waxseal")
+	if err := os.WriteFile(program, []byte("the program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, system := range []string{"darwin", "windows"} {
+		if err := r.plainArchive(system, program, system); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.Open(filepath.Join(r.dir, "darwin.tar.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	plain, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNotices(t, "darwin.tar.gz", untar(t, plain)["darwin/third-party-notices.txt"].data)
+	z, err := zip.OpenReader(filepath.Join(r.dir, "windows.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	data, err := fs.ReadFile(z, "windows/third-party-notices.txt")
+	if err != nil {
+		t.Error(err)
+	}
+	wantNotices(t, "windows.zip", data)
 }
 
 // TestModuleWithoutALicenceFails so that nobody ships one.
@@ -161,35 +213,99 @@ func contents(t *testing.T, format string, files []file) {
 	want := []string{"usr/bin/waxseal", "usr/share/man/man1/waxseal.1.gz", "usr/share/bash-completion/completions/waxseal",
 		"usr/share/fish/vendor_completions.d/waxseal.fish", "usr/lib/systemd/user/waxseal.service", "usr/lib/sysusers.d/waxseal.conf",
 		doc + "docs/providers.md", doc + "docs/configuration.md", doc + "third-party-notices.txt.gz", doc + "changelog.gz"}
+	want = append(want, doc+"docs/scaling.md", doc+"docs/kubernetes.yaml", doc+"docs/haproxy.cfg")
 	if format == "deb" {
-		want = append(want, doc+"copyright", doc+"changelog.Debian.gz", "lib/systemd/system/waxseal.service", "usr/share/zsh/vendor-completions/_waxseal")
+		want = append(want, doc+"copyright", doc+"changelog.Debian.gz", "lib/systemd/system/waxseal.service", "lib/systemd/system/waxseal@.service", "usr/share/zsh/vendor-completions/_waxseal")
 	} else {
-		want = append(want, doc+"LICENSE", "usr/lib/systemd/system/waxseal.service", "usr/share/zsh/site-functions/_waxseal")
+		want = append(want, doc+"LICENSE", "usr/lib/systemd/system/waxseal.service", "usr/lib/systemd/system/waxseal@.service", "usr/share/zsh/site-functions/_waxseal")
 	}
 	for _, path := range want {
 		if len(byPath[path].data) == 0 {
 			t.Errorf("%s: %s is missing", format, path)
 		}
 	}
-	z, err := gzip.NewReader(bytes.NewReader(byPath["usr/share/man/man1/waxseal.1.gz"].data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if page, err := io.ReadAll(z); err != nil || !bytes.Contains(page, []byte(`"Waxseal v0.9.0\-rc1"`)) {
-		t.Errorf("manual page %.80q, %v", page, err)
+	wantNotices(t, format, gunzip(t, byPath[doc+"third-party-notices.txt.gz"].data))
+	if page := gunzip(t, byPath["usr/share/man/man1/waxseal.1.gz"].data); !bytes.Contains(page, []byte(`"Waxseal v0.9.0\-rc1"`)) {
+		t.Errorf("manual page %.80q", page)
 	}
 }
 
-// TestSystemUnitIsHardened: systemd itself rates the exposure below 4 (of 10).
-func TestSystemUnitIsHardened(t *testing.T) {
+func gunzip(t *testing.T, data []byte) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err = io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestSystemUnitsAreHardened: systemd finds no mistake in the units, and rates their exposure below 4 (of 10).
+func TestSystemUnitsAreHardened(t *testing.T) {
 	inSource(t)
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("systemd-analyze is not installed")
 	}
-	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=40", "--no-pager", "assets/waxseal-system.service").CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for asset, unit := range map[string]string{"waxseal-system.service": "waxseal.service", "waxseal@.service": "waxseal@mail-1.service"} {
+		out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=40", "--no-pager", "assets/"+asset).CombinedOutput()
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		text, err := os.ReadFile("assets/" + asset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Neither the program nor its manual need be installed here.
+		text = bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("=/usr/bin/waxseal"), []byte("=/bin/true")), []byte("man:waxseal(1) "), nil)
+		file := filepath.Join(t.TempDir(), unit)
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command(analyze, "verify", "--man=no", file).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
+// TestUnitsOfAMachineAndOfAFleet: the two system units differ in what they say of etcd and of names only.
+func TestUnitsOfAMachineAndOfAFleet(t *testing.T) {
+	inSource(t)
+	settings := func(file string) map[string]bool {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := map[string]bool{}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+				lines[line] = true
+			}
+		}
+		return lines
+	}
+	alone, fleet := settings("assets/waxseal-system.service"), settings("assets/waxseal@.service")
+	about := func(line string) bool {
+		for _, word := range []string{"Description=", "After=", "StateDirectory=", "=WAXSEAL_CONFIG=", "=WAXSEAL_KEYSTORE=", "=WAXSEAL_INSTANCE=", "LoadCredential=etcd"} {
+			if strings.Contains(line, word) {
+				return true
+			}
+		}
+		return false
+	}
+	for line := range alone {
+		if !fleet[line] && !about(line) {
+			t.Errorf("waxseal@.service lacks %s", line)
+		}
+	}
+	for line := range fleet {
+		if !alone[line] && !about(line) {
+			t.Errorf("waxseal.service lacks %s", line)
+		}
 	}
 }
 
@@ -222,16 +338,7 @@ func TestSums(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	public, secret, err := minisign.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := minisign.EncryptKey("secret", secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("MINISIGN_KEY", string(key))
-	t.Setenv("MINISIGN_PASSWORD", "secret")
+	public, _ := withKey(t)
 	for range 2 { // the second time, the list itself is there
 		if err := sums(dir); err != nil {
 			t.Fatal(err)
@@ -244,5 +351,77 @@ func TestSums(t *testing.T) {
 	}
 	if !minisign.Verify(public, list, signature) {
 		t.Error("the signature is wrong")
+	}
+}
+
+// TestListOfModulesHasLicences: a list without a licence is refused. Most licences were missing once,
+// because the module cache only had what a build needs.
+func TestListOfModulesHasLicences(t *testing.T) {
+	for text, good := range map[string]bool{
+		`{"components": [{"name": "a", "licenses": [{}]}, {"name": "b", "evidence": {"licenses": [{}]}}]}`: true,
+		`{"components": [{"name": "a", "licenses": [{}]}, {"name": "b", "evidence": {}}]}`:                 false,
+		`{"components": []}`: false,
+	} {
+		file := filepath.Join(t.TempDir(), "x.cdx.json")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := licensed(file); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// withKey gives the test a key to sign with.
+func withKey(t *testing.T) (minisign.PublicKey, minisign.PrivateKey) {
+	t.Helper()
+	public, secret, err := minisign.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := secret.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("MINISIGN_KEY", string(key))
+	return public, secret
+}
+
+// TestKeyWithPassword: a key is used in the form that minisign writes it, encrypted.
+func TestKeyWithPassword(t *testing.T) {
+	public, secret := withKey(t)
+	key, err := minisign.EncryptKey("secret", secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("MINISIGN_KEY", string(key))
+	t.Setenv("MINISIGN_PASSWORD", "secret")
+	data := []byte("data")
+	if signed, err := signature(data, "comment"); err != nil || !minisign.Verify(public, data, signed) {
+		t.Errorf("signed %q, %v", signed, err)
+	}
+}
+
+// TestFeed: programs accept the feed that announces a release, and pre-releases are not announced.
+func TestFeed(t *testing.T) {
+	public, _ := withKey(t)
+	t.Setenv("UPDATE_KEY", public.String())
+	file := filepath.Join(t.TempDir(), "latest")
+	if err := feed("v1.2.0-rc1", file); err == nil {
+		t.Error("a pre-release is announced")
+	}
+	if err := feed("v1.2.0", file); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := updates.Parse(data, public.String()); err != nil || f.Version != "1.2.0" || !strings.HasSuffix(f.Page, "/releases/tag/v1.2.0") {
+		t.Errorf("%+v, %v", f, err)
+	}
+	withKey(t) // another one than programs have
+	if err := feed("v1.2.0", file); err == nil {
+		t.Error("a feed is made that no program accepts")
 	}
 }

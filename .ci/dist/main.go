@@ -1,9 +1,11 @@
 // Command dist makes what a release consists of, in the folder DIR:
 //
-//	dist headless VERSION DIR   the program without a window for every system, and its Linux packages
-//	dist desktop VERSION DIR    the Linux packages with tray icon and window, for this machine's architecture
-//	dist notices FILE           the licences of everything linked into the desktop program
-//	dist sums DIR               SHA256SUMS of everything there, signed if MINISIGN_KEY holds a key
+//	dist headless VERSION DIR           the program without a window for every system, and its Linux packages
+//	dist desktop VERSION DIR            the Linux packages with tray icon and window, for this machine's architecture
+//	dist image VERSION DIR              container images of the program without a window
+//	dist notices headless|desktop FILE  the licences of everything linked into one of the two programs
+//	dist sums DIR                       SHA256SUMS of everything there, signed if MINISIGN_KEY holds a key
+//	dist feed VERSION FILE              what tells running programs of a release, signed with MINISIGN_KEY
 //
 // The same commit, Go and compiler give the same bytes, in any folder and at any time: all dates are
 // the commit's (SOURCE_DATE_EPOCH, if that is set), archives are sorted and name no owner. CLIENTS
@@ -30,41 +32,37 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) < 2 {
+	if len(args) == 2 && args[0] == "sums" {
+		return sums(args[1])
+	}
+	if len(args) != 3 {
 		return errors.New("what to make? See the comment in .ci/dist/main.go")
 	}
-	dir, err := filepath.Abs(args[len(args)-1])
-	if err != nil {
-		return err
-	}
-	if args[0] == "notices" {
-		text, err := notices(true)
+	what, which, where := args[0], args[1], args[2]
+	switch what {
+	case "notices":
+		text, err := notices(which == "desktop")
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(dir, text, 0o644)
+		return os.WriteFile(where, text, 0o644)
+	case "feed":
+		return feed(which, where)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if args[0] == "sums" {
-		return sums(dir)
-	}
-	if len(args) != 3 {
-		return fmt.Errorf("%s needs VERSION and DIR", args[0])
-	}
-	r, err := newRelease(args[1], dir)
+	r, err := newRelease(which, where)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(r.scratch)
-	switch args[0] {
+	switch what {
 	case "headless":
 		return r.headless()
 	case "desktop":
 		return r.desktop()
+	case "image":
+		return r.images()
 	}
-	return fmt.Errorf("%q is not something to make", args[0])
+	return fmt.Errorf("%q is not something to make", what)
 }
 
 // release is what all files of a release share.
@@ -76,6 +74,13 @@ type release struct {
 }
 
 func newRelease(version, dir string) (*release, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
 	epoch := os.Getenv("SOURCE_DATE_EPOCH")
 	if epoch == "" {
 		out, err := exec.Command("git", "log", "-1", "--format=%ct").Output()
@@ -93,13 +98,17 @@ func newRelease(version, dir string) (*release, error) {
 	return &release{version: version, date: time.Unix(seconds, 0).UTC(), dir: dir, scratch: scratch}, err
 }
 
+// targets are the systems and architectures to build for: all, or those that TARGETS names.
+func targets(all ...string) []string {
+	if some := strings.Fields(os.Getenv("TARGETS")); len(some) > 0 {
+		return some
+	}
+	return all
+}
+
 // headless makes an archive for each system and the Linux packages of the program without a window.
 func (r *release) headless() error {
-	targets := strings.Fields(os.Getenv("TARGETS"))
-	if len(targets) == 0 {
-		targets = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"}
-	}
-	for _, target := range targets {
+	for _, target := range targets("linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64") {
 		system, arch, _ := strings.Cut(target, "/")
 		fmt.Println("==", target)
 		program, err := r.build(system, arch, "static", "GUI=no")

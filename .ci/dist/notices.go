@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // module is what a program is linked with: a Go module, or Go itself.
@@ -95,6 +96,19 @@ func (m module) texts() (map[string]string, error) {
 
 // notices are the licences and notices of all that is in a program.
 func notices(gui bool) ([]byte, error) {
+	if gui {
+		return desktopNotices()
+	}
+	return headlessNotices()
+}
+
+// Every package has one of the two, and collecting them takes seconds.
+var (
+	headlessNotices = sync.OnceValues(func() ([]byte, error) { return collect(false) })
+	desktopNotices  = sync.OnceValues(func() ([]byte, error) { return collect(true) })
+)
+
+func collect(gui bool) ([]byte, error) {
 	modules, err := linked(gui)
 	if err != nil {
 		return nil, err

@@ -39,11 +39,16 @@ func (t *tree) copy(path, from string) {
 
 // compress adds a file as `gzip -9n` would make it.
 func (t *tree) compress(path string, data []byte, err error) {
+	t.add(path+".gz", gzipped(data), err)
+}
+
+// gzipped is data as gzip, with neither a name nor a time.
+func gzipped(data []byte) []byte {
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is a good one
-	z.Write(data)
+	z.Write(data)                                         // to memory, which cannot fail
 	z.Close()
-	t.add(path+".gz", b.Bytes(), err)
+	return b.Bytes()
 }
 
 // sorted are the files in the order of their paths.
@@ -62,11 +67,12 @@ func (r *release) stage(name, program, format string) ([]file, error) {
 	r.shell(&t, format)
 	r.documents(&t, name, format)
 	if name == "waxseal-headless" {
-		system := "usr/lib/systemd/system/waxseal.service"
+		system := "usr/lib/systemd/system/"
 		if format == "deb" { // Debian 12 does not look in /usr there in every case
-			system = "lib/systemd/system/waxseal.service"
+			system = "lib/systemd/system/"
 		}
-		t.copy(system, "assets/waxseal-system.service")
+		t.copy(system+"waxseal.service", "assets/waxseal-system.service")
+		t.copy(system+"waxseal@.service", "assets/waxseal@.service")
 		t.copy("usr/lib/sysusers.d/waxseal.conf", "assets/waxseal.sysusers")
 		return t.sorted()
 	}
@@ -127,8 +133,7 @@ func (r *release) documents(t *tree, name, format string) {
 	for _, page := range pages {
 		t.copy(doc+page, page)
 	}
-	examples, _ := filepath.Glob("docs/*.cfg")
-	for _, example := range examples {
+	for _, example := range []string{"docs/haproxy.cfg", "docs/kubernetes.yaml"} {
 		t.copy(doc+example, example)
 	}
 	pictures, _ := filepath.Glob("docs/img/*")

@@ -3,7 +3,9 @@
 // that failed, the reason for each test that was skipped, what tests have measured (lines
 // that begin with "fleet: "), and how many tests passed and failed.
 //
-// Its exit code is 1 if a test failed or a package did not build.
+// Its exit code is 1 if a test failed or a package did not build. In continuous
+// integration, where CI is set, a test also fails if it was skipped because something is
+// not installed.
 package main
 
 import (
@@ -12,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 )
 
@@ -27,9 +30,13 @@ type event struct {
 // summary counts tests and keeps the output of those that are still running.
 type summary struct {
 	passed, failed, skipped int
+	complete                bool // nothing may be missing
 	output                  map[string]*strings.Builder
 	failedIn                map[string]bool // packages with a failed test
 }
+
+// missing is what a test says that needs a program which is not installed here.
+var missing = regexp.MustCompile(`NOT TESTED.*(\b[Ii]nstall\b|not installed)`)
 
 func main() {
 	cmd := exec.Command("go", append([]string{"test", "-json"}, os.Args[1:]...)...)
@@ -42,7 +49,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "tests:", err)
 		os.Exit(1)
 	}
-	s := summary{output: map[string]*strings.Builder{}, failedIn: map[string]bool{}}
+	s := summary{complete: os.Getenv("CI") != "", output: map[string]*strings.Builder{}, failedIn: map[string]bool{}}
 	lines := bufio.NewReader(out)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -106,6 +113,11 @@ func (s *summary) endTest(e event, key string) {
 		s.failedIn[e.Package] = true
 	case "skip":
 		s.skipped++
+		if b := s.output[key]; s.complete && b != nil && missing.MatchString(b.String()) {
+			s.failed++
+			s.failedIn[e.Package] = true
+			b.WriteString("FAILED: in continuous integration, everything has to be installed\n")
+		}
 	}
 	s.print(key)
 }

@@ -191,7 +191,10 @@ func (d *desktop) run(ctx context.Context, w work) (begun bool, err error) {
 	d.working.Go(func() { d.follow(ctx) })
 	d.working.Go(func() { d.notify(ctx) })
 	d.working.Go(func() { d.begin(ctx) })
-	err = d.tray.Run(ctx)
+	if err = d.tray.Run(ctx); errors.Is(err, tray.ErrNotEnded) {
+		d.log.Warn("Waxseal ends without waiting for its tray icon", "err", err)
+		err = nil
+	}
 	leave()
 	err = errors.Join(err, <-ended)
 	d.window.close()

@@ -10,39 +10,13 @@ import (
 	"github.com/waxseal/waxseal/proxy/config"
 )
 
-// TestBuiltClients builds the program as a distributor does, and finds the client IDs in it; one in
-// the configuration takes precedence. Fyne's tool, which packages the programs with a window, takes no
-// -ldflags, so .ci/package adds a file instead.
+// TestBuiltClients builds the program as a distributor does (`make build CLIENTS=...`), and finds the client
+// IDs in it; one in the configuration takes precedence.
 func TestBuiltClients(t *testing.T) {
 	const clients = "google=built-google:SECRET microsoft=built-microsoft"
-	folder := t.TempDir()
-	added := filepath.Join(folder, "packaged.go")
-	overlay := filepath.Join(folder, "overlay.json")
-	here, err := filepath.Abs("../../proxy/config/packaged.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	replace, err := json.Marshal(map[string]map[string]string{"Replace": {here: added}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, text := range map[string]string{added: "package config\n\nfunc init() { builtClients = \"" + clients + "\" }\n", overlay: string(replace)} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, flags := range map[string][]string{
-		"make build":   {"-ldflags", "-X 'github.com/waxseal/waxseal/proxy/config.builtClients=" + clients + "'"},
-		"make package": {"-overlay", overlay},
-	} {
-		t.Run(name, func(t *testing.T) { wantBuilt(t, flags) })
-	}
-}
-
-func wantBuilt(t *testing.T, flags []string) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "waxseal-test.exe") // a name that Windows starts, and others do not mind
-	build := exec.Command("go", append(append([]string{"build", "-tags", "nogui", "-o", program}, flags...), ".")...)
+	build := exec.Command("go", "build", "-tags", "nogui", "-o", program, "-ldflags", "-X 'github.com/waxseal/waxseal/proxy/config.builtClients="+clients+"'", ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -49,7 +49,7 @@ func (m *Main) openEtcd(configPath string, cfg config.Config, passphrase string,
 			return store.Secrets(), nil
 		}
 		if err = store.Err(); err == nil {
-			err = fmt.Errorf("%w: etcd did not send the records within %v", keystore.ErrTimeout, etcdPatience)
+			err = keystore.Failed(keystore.EtcdKind, "load", "all records", fmt.Errorf("%w: they did not come within %v", keystore.ErrTimeout, etcdPatience))
 		}
 	}
 	store.Close()

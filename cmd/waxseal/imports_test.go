@@ -96,7 +96,7 @@ func TestWindowKnowsNoDriverAndNoNetwork(t *testing.T) {
 // TestTrayKnowsNoWindow: the tray's process does not use the window system.
 func TestTrayKnowsNoWindow(t *testing.T) {
 	const module = "github.com/waxseal/waxseal/"
-	may := []string{"assets", "keystore", "keystore/safeio", "proxy/api", "ui/speech"}
+	may := []string{"assets", "keystore", "keystore/safeio", "keystore/seal", "proxy/api", "ui/speech"}
 	out, err := exec.Command("go", "list", "-deps", module+"ui/tray").Output()
 	if err != nil {
 		t.Fatalf("go list ui/tray: %v", err)

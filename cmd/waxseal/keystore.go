@@ -23,12 +23,16 @@ func (m *Main) keystoreCommand() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "move " + strings.Join(keystore.Names(true), "|"),
 		Short: "Move all tokens and passwords to another keystore",
-		Long: `Move all tokens and passwords to the system's keychain or to the encrypted file.
-The passphrase of the file comes from ` + passphraseEnv + ` or
-` + passphraseFileEnv + ` (of the running instance, if there is one).
+		Long: `Move all tokens and passwords to the system's keychain, to the encrypted file
+or to etcd, which several machines can share (docs/scaling.md).
+The passphrase of the file and of etcd comes from ` + passphraseEnv + `
+or ` + passphraseFileEnv + ` (of the running instance, if there is one).
 Each secret is read back and compared before the configuration names the new
 keystore and the old copies are deleted. If the move fails or is interrupted,
-nothing is lost; run the same command again to finish it.`,
+nothing is lost; run the same command again to finish it.
+To etcd and back, accounts and providers move too. Stop Waxseal first, and on
+the way back on all other machines as well; [etcd] in the configuration says
+where etcd is.`,
 		Args: exactly(keystore.Choice(true)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(keystore.Names(true), args[0]) {

@@ -79,7 +79,7 @@ provider = "outlook"
 		"account add x@y.test --provider goo": "google",
 		"account protocols me@gmail.com s":    "smtp",
 		"account protocols a@b.c smtp,|":      "smtp,imap smtp,pop",
-		"keystore move |":                     "system file",
+		"keystore move |":                     "system file etcd",
 		"serve --keystore f":                  "file",
 		"status --log-level w":                "warn",
 		"send-test |":                         "me@gmail.com you@outlook.com",

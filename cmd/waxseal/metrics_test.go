@@ -14,35 +14,65 @@ import (
 
 	"github.com/waxseal/waxseal/assets"
 	"github.com/waxseal/waxseal/keystore"
+	"github.com/waxseal/waxseal/keystore/shared"
 	"github.com/waxseal/waxseal/proxy"
 	"github.com/waxseal/waxseal/proxy/config"
 	"github.com/waxseal/waxseal/proxy/providertest"
 )
 
 // TestMetricsAsPrometheusReadsThem sends a message, and then has Prometheus' own tool read /metrics,
-// which must also have a series for everything that the dashboard and the alert rules use.
+// which must also have a series for everything that the dashboard and the alert rules use. Those about
+// etcd are a fleet's only.
 func TestMetricsAsPrometheusReadsThem(t *testing.T) {
 	text := metricsAfterOneMessage(t)
+	fleet := metricsOfAFleet(t)
+	for _, name := range []string{"waxseal_store_up", "waxseal_fleet_instances"} {
+		if strings.Contains(text, name) {
+			t.Errorf("a machine alone has %s", name)
+		}
+	}
 
 	asked := regexp.MustCompile(`\b(waxseal|process|go)_[a-z_]+`)
 	for _, name := range asked.FindAllString(string(assets.Dashboard)+string(assets.Alerts), -1) {
-		if !regexp.MustCompile(`(?m)^` + name + `[{ ]`).MatchString(text) {
+		if !regexp.MustCompile(`(?m)^` + name + `[{ ]`).MatchString(text + fleet) {
 			t.Errorf("the dashboard or a rule uses %s, which has no series", name)
 		}
 	}
 	if want := `waxseal_messages_total{result="sent"} 1`; !strings.Contains(text, want+"\n") {
 		t.Errorf("no line %s", want)
 	}
-	if strings.Contains(text, "@") {
+	if strings.Contains(text+fleet, "@") {
 		t.Error("there is an address in a label")
 	}
 
 	promtool := findTool(t, "prometheus", "promtool")
-	check := exec.Command(promtool, "check", "metrics")
-	check.Stdin = strings.NewReader(text)
-	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	for _, text := range []string{text, fleet} {
+		check := exec.Command(promtool, "check", "metrics")
+		check.Stdin = strings.NewReader(text)
+		if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("promtool check metrics: %v\n%s", err, out)
+		}
 	}
+}
+
+// metricsOfAFleet is what /metrics serves of a machine whose accounts are in etcd.
+func metricsOfAFleet(t *testing.T) string {
+	t.Helper()
+	store := shared.Open(shared.Options{Engine: shared.NewMemory(), Passphrase: "p", Instance: "mail-1", Work: 1})
+	secrets, err := keystore.Open(keystore.EtcdKind, keystore.Place{Passphrase: "p", Etcd: func(string) (keystore.Backend, error) { return store.Secrets(), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { secrets.Close() })
+	<-store.Loaded()
+	cfg := config.Default()
+	cfg.Keystore, cfg.Etcd.Endpoints, cfg.Metrics = keystore.EtcdKind, []string{"http://127.0.0.1:2379"}, "127.0.0.1:0"
+	server, err := proxy.New(proxy.Options{Config: cfg, Secrets: secrets, Instance: "mail-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Shutdown(context.Background()) })
+	return scrape(t, server)
 }
 
 // metricsAfterOneMessage is what /metrics serves after one message was sent.
@@ -59,7 +89,7 @@ func metricsAfterOneMessage(t *testing.T) string {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "config.toml")
-	writeFile(t, file, configFor(provider, ca))
+	writeFile(t, file, configFor(provider, ca)+"max_per_minute = 30\nmax_messages_per_day = 500\n") // or there are no series of limits
 	config, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +122,12 @@ func metricsAfterOneMessage(t *testing.T) string {
 	c.want(250, "")
 	c.want(221, "QUIT")
 
+	return scrape(t, server)
+}
+
+// scrape is what a server answers to Prometheus.
+func scrape(t *testing.T, server *proxy.Server) string {
+	t.Helper()
 	w := httptest.NewRecorder()
 	server.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/metrics", nil))
 	if w.Code != http.StatusOK {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,9 +26,6 @@ whoever started it, mostly systemd, and is restarted there.`,
 	}
 }
 
-// restartPatience is how long an instance may take to end: the default of shutdown_timeout, and more.
-const restartPatience = 2 * time.Minute
-
 func (m *Main) restart(ctx context.Context) error {
 	path, err := m.configPath()
 	if err != nil {
@@ -46,10 +42,7 @@ func (m *Main) restart(ctx context.Context) error {
 	if !hasWindow {
 		return withCure(errors.New("this build has no window and cannot take the place of one that has"), "quit Waxseal from its icon, and start the program with the window")
 	}
-	if err := client.Quit(ctx); err != nil {
-		return err
-	}
-	if err := awaitFree(ctx, path); err != nil {
+	if err := m.end(ctx, client, path); err != nil {
 		return err
 	}
 	if err := m.startDesktop("--hidden"); err != nil {
@@ -57,27 +50,6 @@ func (m *Main) restart(ctx context.Context) error {
 	}
 	m.say("restarted with version %s", versionText())
 	return nil
-}
-
-// awaitFree waits until no instance uses a configuration.
-func awaitFree(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, restartPatience)
-	defer cancel()
-	for {
-		release, err := control.Hold(ctx, path)
-		if err == nil {
-			release()
-			return nil
-		}
-		if _, running := errors.AsType[*control.RunningError](err); !running {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the running Waxseal has not ended: %w", err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 const restartService = "restart its service (`systemctl --user restart waxseal`), or end it and run `waxseal serve` again"

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,12 @@ import (
 // instance is a running instance of a version, with an icon or without.
 func instance(t *testing.T, version string, desktop bool) (configuration string) {
 	t.Helper()
+	return stubborn(t, version, desktop, false)
+}
+
+// stubborn is an instance that may go on after it was told to quit.
+func stubborn(t *testing.T, version string, desktop, goesOn bool) (configuration string) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.toml")
 	listener, err := control.Listen(t.Context(), path)
 	if err != nil {
@@ -30,6 +37,9 @@ func instance(t *testing.T, version string, desktop bool) (configuration string)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	d := control.Desktop{Quit: cancel}
+	if goesOn {
+		d.Quit = func() {}
+	}
 	if desktop {
 		d.Show = func(string, string) error { return nil }
 	}
@@ -84,21 +94,26 @@ func TestRestartLeavesServicesAlone(t *testing.T) {
 	client.Close()
 }
 
-// awaitFree returns when the instance has given up its lock, and not before.
-func TestAwaitFree(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "config.toml")
-	release, err := control.Hold(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := awaitFree(short, path); err == nil {
-		t.Error("free while somebody holds it")
-	}
-	release()
-	if err := awaitFree(t.Context(), path); err != nil {
-		t.Error(err)
+// `waxseal quit` waited without limit for an instance that did not end.
+func TestQuitHasALimit(t *testing.T) {
+	defer func(d time.Duration) { endPatience = d }(endPatience)
+	for _, goesOn := range []bool{false, true} {
+		path := stubborn(t, versionText(), true, goesOn)
+		if err := os.WriteFile(path, []byte("shutdown_timeout = \"10ms\"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if goesOn {
+			endPatience = 50 * time.Millisecond
+		}
+		m, _, errs := newMain(map[string]string{configEnv: path})
+		code := m.Run(t.Context(), []string{"quit"})
+		want := "Waxseal has ended\n"
+		if goesOn {
+			want = fmt.Sprintf("the running Waxseal (process %d) has not ended within 60ms\nwaxseal: hint: ", os.Getpid())
+		}
+		if !strings.Contains(errs.String(), want) || (code == exitFailed) != goesOn {
+			t.Errorf("exit code %d: %s, want %s", code, errs, want)
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	watched REGEXP          wait until it shows that
 //	watched end CODE        wait for its end, which must have that exit code
 //	ask WHAT                what the icon's menu does: pause, resume or quit
+//	etcd VAR                start etcd, and set VAR to its URL
 //	taken VAR               take a port, and set VAR to its address
 //	mode PERM FILE          FILE has these permissions
 //	json FILE               FILE is JSON and nothing else
@@ -62,7 +63,8 @@ func TestScripts(t *testing.T) {
 			"send": cmdSend, "begin": cmdBegin, "answered": cmdAnswered,
 			"serve": cmdServe, "expect": cmdExpect, "signal": cmdSignal, "ended": cmdEnded,
 			"watch": cmdWatch, "watched": cmdWatched,
-			"ask": cmdAsk, "taken": cmdTaken, "mode": cmdMode, "json": cmdJSON,
+			"etcd": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], startEtcd(t)) },
+			"ask":  cmdAsk, "taken": cmdTaken, "mode": cmdMode, "json": cmdJSON,
 		},
 	})
 }

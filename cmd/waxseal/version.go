@@ -13,7 +13,7 @@ import (
 	"github.com/waxseal/waxseal/proxy/updates"
 )
 
-// What the build knows, set by -ldflags "-X main.version=v1.2.3 ..." or by .ci/package.
+// What the build knows, set by -ldflags "-X main.version=v1.2.3 ...".
 var (
 	version   string
 	commit    string // the full hash; if it is "", what Go has noted counts

@@ -14,6 +14,7 @@ var windowsPackages = []struct{ path, skip string }{
 	{"keystore", "-"},
 	{"keystore/safeio", "-"},
 	{"proxy/control", "-"},
+	{"ui/tray", "-"},
 	// The tests left out send thousands of messages or open as many connections, and take a minute
 	// there; what they show does not depend on the system.
 	{"proxy", "^(TestGaugesCountEverything|TestEvery250ArrivedOnce|TestTokenFaults|TestThousandRecipients|TestMemoryDoesNotGrowWithTheMessage|TestSmuggling|" +
@@ -27,9 +28,7 @@ func windowsPackagesPass(t *testing.T, w *wine) {
 	for _, p := range windowsPackages {
 		t.Run(p.path, func(t *testing.T) {
 			w := w.within(t)
-			w.program = filepath.Join(filepath.Dir(w.program), filepath.Base(p.path)+".test.exe")
-			command(t, append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"),
-				"go", "test", "-c", "-o", w.program, "../../"+p.path)
+			w.program = buildWindowsTest(t, w, p.path)
 			t.Parallel()
 			w.dir = filepath.Join("..", "..", p.path)
 			out := w.run("-test.v", "-test.timeout=5m", "-test.skip="+p.skip)
@@ -39,4 +38,12 @@ func windowsPackagesPass(t *testing.T, w *wine) {
 			t.Logf("%d tests passed, %d skipped", strings.Count(out, "\n--- PASS"), strings.Count(out, "\n--- SKIP"))
 		})
 	}
+}
+
+// buildWindowsTest builds the tests of a package for Windows.
+func buildWindowsTest(t *testing.T, w *wine, path string) (program string) {
+	t.Helper()
+	program = filepath.Join(filepath.Dir(w.tool), filepath.Base(path)+".test.exe")
+	command(t, append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"), "go", "test", "-c", "-tags", "nogui", "-o", program, "../../"+path)
+	return program
 }

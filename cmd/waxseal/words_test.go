@@ -42,10 +42,10 @@ var banned = []struct{ pattern, instead string }{
 
 // plainFolders are those whose Go files are in plain English already.
 var plainFolders = []string{
-	".ci/dist", ".ci/image", ".ci/load", ".ci/suspend", ".ci/tests", "assets", "cmd/waxseal", "proxy/api",
+	".ci/dist", ".ci/load", ".ci/suspend", ".ci/tests", "assets", "cmd/waxseal", "proxy/api",
 	"proxy/breaker", "proxy/chaos", "proxy/config", "proxy/control", "proxy/dial", "proxy/dialogue",
 	"proxy/emailproxy", "proxy/envelope", "proxy/foreign", "proxy/localtls", "proxy/localuser", "proxy/machine", "proxy/oauth",
-	"proxy/providertest", "proxy/tcp", "proxy/updates", "proxy/upstream", "proxy", "keystore", "keystore/safeio", "e2e", "ui", "ui/programs", "ui/speech",
+	"proxy/providertest", "proxy/tcp", "proxy/updates", "proxy/upstream", "proxy", "keystore", "keystore/etcd", "keystore/safeio", "keystore/seal", "keystore/shared", "proxy/balancer", "proxy/lending", "proxy/pace", "e2e", "ui", "ui/programs", "ui/speech",
 	"ui/tray", "ui/tray/traytest",
 }
 
@@ -53,7 +53,7 @@ var plainFolders = []string{
 var plainDocs = []string{
 	"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "docs/architecture.md", "docs/clients.md",
 	"docs/configuration.md", "docs/decisions.md", "docs/desktop.md", "docs/install.md", "docs/packages.md", "docs/performance.md",
-	"docs/providers.md", "docs/reliability.md", "docs/security.md", "docs/server.md", "docs/troubleshooting.md", "docs/windows.md",
+	"docs/providers.md", "docs/reliability.md", "docs/scaling.md", "docs/security.md", "docs/server.md", "docs/troubleshooting.md", "docs/windows.md",
 }
 
 // TestPlainEnglish: everything that people read is in plain English: texts of the window and their

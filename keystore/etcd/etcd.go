@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -67,7 +68,7 @@ func Open(c Config) (shared.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("etcd: %w", classify(err))
 	}
-	return &engine{client, c.Prefix}, nil
+	return &engine{client, c, c.Prefix}, nil
 }
 
 // tls is nil if no endpoint uses TLS.
@@ -104,12 +105,36 @@ func (c Config) tls() (*tls.Config, error) {
 
 type engine struct {
 	client *clientv3.Client
+	config Config
 	prefix string
 }
 
 func (e *engine) Close() error { return e.client.Close() }
 
-func (e *engine) List(ctx context.Context) (all []shared.Record, revision int64, err error) {
+// List says why, if no node can be reached: it is the first call, and the one that is made again and again.
+func (e *engine) List(ctx context.Context) ([]shared.Record, int64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var why error
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		select {
+		case <-time.After(doubtAfter):
+			if why = e.config.unreachable(ctx); why != nil {
+				cancel()
+			}
+		case <-ctx.Done():
+		}
+	})
+	all, revision, err := e.list(ctx)
+	cancel()
+	looking.Wait()
+	if err != nil && why != nil {
+		err = fmt.Errorf("%w (%w)", keystore.ErrUnavailable, why)
+	}
+	return all, revision, err
+}
+
+func (e *engine) list(ctx context.Context) (all []shared.Record, revision int64, err error) {
 	// Keys in turn, from the one after the last, at the revision of the first answer.
 	for key, end := e.prefix, clientv3.GetPrefixRangeEnd(e.prefix); ; {
 		page, cancel := context.WithTimeout(ctx, callLimit)

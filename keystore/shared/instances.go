@@ -25,26 +25,61 @@ type Instance struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"` // by its own clock
 	Process string    `json:"process"`
-	Beat    int       `json:"beat"` // counts
-	Gone    bool      `json:"-"`    // it has not been heard of for a while
+	Beat    int       `json:"beat"`         // counts
+	Now     time.Time `json:"now,omitzero"` // when it wrote this, by its own clock
+
+	Gone bool          `json:"-"` // it has not been heard of for a while
+	Skew time.Duration `json:"-"` // how far its clock is ahead of ours, seen at its last beat
 }
 
 // sighting is when a machine's record was last seen to change.
 type sighting struct {
 	revision int64
 	at       time.Time // by the monotonic clock
+	skew     time.Duration
 }
 
-// sight notes that a machine's record has changed.
-func (s *Store) sight(key string, r Record) {
+// sight notes that a machine's record has changed. fresh means that it was written just now; others may have
+// waited for us.
+func (s *Store) sight(key string, r Record, fresh bool) {
 	if !strings.HasPrefix(key, instancePrefix) {
 		return
 	}
+	var i Instance
+	_ = json.Unmarshal(r.Value, &i) // what is not one of ours says nothing
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if was := s.alive[key]; was.revision != r.Revision {
-		s.alive[key] = sighting{r.Revision, time.Now()}
+		now := sighting{revision: r.Revision, at: time.Now()}
+		if fresh && !i.Now.IsZero() {
+			now.skew = i.Now.Sub(now.at.Round(0))
+		}
+		s.alive[key] = now
 	}
+	if key == instancePrefix+s.o.Instance && s.beating && i.Process != "" && i.Process != s.process {
+		s.doubled = time.Now()
+	}
+}
+
+// Doubled reports whether another machine uses this one's name at the moment.
+func (s *Store) Doubled() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return !s.doubled.IsZero() && time.Since(s.doubled) <= goneAfter
+}
+
+// Damaged are the keys of the records that cannot be decrypted, sorted: they were not written by this fleet.
+func (s *Store) Damaged() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var keys []string
+	for key, damaged := range s.damaged {
+		if damaged {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // Instances are the machines that use these records, this one among them, by name.
@@ -57,6 +92,7 @@ func (s *Store) Instances() []Instance {
 		}
 		s.mu.RLock()
 		i.Gone = time.Since(s.alive[key].at) > goneAfter && i.Process != s.process
+		i.Skew = s.alive[key].skew
 		s.mu.RUnlock()
 		all = append(all, i)
 	}
@@ -88,18 +124,23 @@ func (s *Store) beat() {
 	defer ticker.Stop()
 	told := false
 	for {
-		me.Beat++
+		me.Beat, me.Now = me.Beat+1, time.Now().UTC().Round(0)
 		key := instancePrefix + me.Name
 		var was Instance
 		revision, err := s.Load(key, &was)
 		if err == nil {
-			if was.Process != "" && was.Process != me.Process && was.Started.After(me.Started) && !told {
+			if s.Doubled() && !told {
 				told = true
 				s.log.Error("another machine has the same name; give each its own with WAXSEAL_INSTANCE", "name", me.Name)
 			}
 			ctx, cancel := context.WithTimeout(s.life, beatEvery)
 			_, err = s.Save(ctx, key, me, revision)
 			cancel()
+			if err == nil {
+				s.mu.Lock()
+				s.beating = true
+				s.mu.Unlock()
+			}
 		}
 		if errors.Is(err, ErrChanged) {
 			s.log.Debug("the record of this machine was changed by another", "name", me.Name)

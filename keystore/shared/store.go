@@ -94,6 +94,8 @@ type Store struct {
 	failure error
 	watcher Watcher
 	alive   map[string]sighting // instances, by key
+	beating bool                // this machine's own record has been written
+	doubled time.Time           // when another machine was last seen to write it
 	close   sync.Once
 }
 
@@ -520,7 +522,7 @@ func (s *Store) load(ctx context.Context) error {
 	s.mu.Unlock()
 	var keys []string
 	for key, r := range now {
-		s.sight(key, r)
+		s.sight(key, r, false)
 		if was, there := old[key]; !there || was.Revision != r.Revision {
 			keys = append(keys, key)
 		}
@@ -617,7 +619,7 @@ func (s *Store) apply(changes []Record) {
 	var keys []string
 	for _, r := range changes {
 		plain, err := s.decrypt(r)
-		s.sight(r.Key, r)
+		s.sight(r.Key, r, true)
 		s.mu.Lock()
 		s.seen = max(s.seen, r.Revision)
 		if r.Revision > s.records[r.Key].Revision {
@@ -643,7 +645,7 @@ func (s *Store) keep(r Record) {
 		delete(s.damaged, r.Key)
 	}
 	s.mu.Unlock()
-	s.sight(r.Key, r)
+	s.sight(r.Key, r, true)
 	if newer {
 		s.tell([]string{r.Key})
 	}

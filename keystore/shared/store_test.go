@@ -309,6 +309,61 @@ func TestInstances(t *testing.T) {
 	})
 }
 
+// Two machines of one name notice each other, and a machine's new start is not another machine.
+func TestTwoOfOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewMemory()
+		a := machine(t, e, "a")
+		time.Sleep(time.Minute)
+		if a.Doubled() {
+			t.Error("alone")
+		}
+		b := machine(t, e, "a")
+		time.Sleep(time.Minute)
+		if !a.Doubled() || !b.Doubled() {
+			t.Errorf("the first has noticed: %t; the second: %t", a.Doubled(), b.Doubled())
+		}
+		a.Close()
+		time.Sleep(time.Minute)
+		if b.Doubled() {
+			t.Error("the first has left")
+		}
+	})
+}
+
+// A machine whose clock is wrong is noticed by the time that it writes; a record that waited for us says nothing.
+func TestClocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewMemory()
+		a := machine(t, e, "a")
+		write := func(beat int) {
+			r, _ := e.Get(t.Context(), "instance/b")
+			ahead := Instance{Name: "b", Process: "p", Beat: beat, Now: time.Now().Add(time.Minute).UTC()}
+			text, _ := merge(nil, ahead)
+			must[Record](t)(e.Swap(t.Context(), "instance/b", text, r.Revision))
+			synctest.Wait()
+		}
+		skew := func(s *Store) time.Duration {
+			for _, i := range s.Instances() {
+				if i.Name == "b" {
+					return i.Skew.Round(time.Second)
+				}
+			}
+			return -1
+		}
+		write(1)
+		time.Sleep(time.Hour / 2)
+		late := machine(t, e, "late")
+		if skew(a) != time.Minute || skew(late) != 0 {
+			t.Errorf("seen as it was written: %v; found half an hour later: %v", skew(a), skew(late))
+		}
+		write(2)
+		if skew(late) != time.Minute {
+			t.Errorf("at the next beat: %v", skew(late))
+		}
+	})
+}
+
 // deaf is an engine whose changes fail once stop is closed, as for a machine that was cut off.
 type deaf struct {
 	Engine

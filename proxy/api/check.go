@@ -7,6 +7,7 @@ const (
 	CheckVersion      = "version"
 	CheckConfig       = "configuration"
 	CheckKeystore     = "keystore"
+	CheckEtcd         = "etcd" // and the machines that share accounts in it
 	CheckPorts        = "ports"
 	CheckCertificate  = "certificate" // of the configuration's [tls]
 	CheckBalancers    = "balancers"   // of the configuration's [proxy_protocol]
@@ -26,7 +27,7 @@ const (
 
 // CheckNames are all names of checks.
 var CheckNames = []string{
-	CheckVersion, CheckConfig, CheckKeystore, CheckPorts, CheckCertificate, CheckBalancers, CheckCrashes, CheckAccounts, CheckReach,
+	CheckVersion, CheckConfig, CheckKeystore, CheckEtcd, CheckPorts, CheckCertificate, CheckBalancers, CheckCrashes, CheckAccounts, CheckReach,
 	CheckRegistration, CheckPassword, CheckConsent, CheckToken, CheckLogin, CheckRecipient, CheckMessage, CheckFolders, CheckMaildrop,
 }
 
@@ -50,6 +51,7 @@ func (c Check) Title() Text {
 		CheckVersion:      Say("Version"),
 		CheckConfig:       Say("Configuration"),
 		CheckKeystore:     Say("Keystore"),
+		CheckEtcd:         Say("etcd"),
 		CheckPorts:        Say("Ports"),
 		CheckCertificate:  Say("Certificate"),
 		CheckBalancers:    Say("Load balancers"),

@@ -53,6 +53,9 @@ func Dial(ctx context.Context, configPath string) (*Client, error) {
 // Version is the instance's version, "" for a server in this process.
 func (c *Client) Version() string { return c.who.Version }
 
+// PID is the instance's process, 0 for a server in this process.
+func (c *Client) PID() int { return c.who.PID }
+
 // Desktop reports whether the instance has an icon and windows.
 func (c *Client) Desktop() bool { return c.who.Desktop }
 

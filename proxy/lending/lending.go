@@ -1,6 +1,6 @@
 // Package lending divides a provider's limit among machines that share an account.
 //
-// A provider lets an account have three connections, or send thirty messages a minute, however many machines
+// A provider lets an account have three connections, or send thirty messages per minute, however many machines
 // use it. The places are lent: a record says how many each machine holds, and who waits for one. A machine
 // that is alone takes all places and never asks again. When another one wants some, who holds more gives
 // back what it does not need, and then half of the rest; if there are fewer places than machines, they go

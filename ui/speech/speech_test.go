@@ -91,7 +91,7 @@ func TestTranslationsAreComplete(t *testing.T) {
 // same are the texts that read the same in every language: names, units, what mail
 // programs call it.
 var same = map[string]bool{
-	"Ports": true, "Port": true, "Server": true, "Normal": true, "Website": true, "SSL/TLS": true, "STARTTLS": true, "SMTP": true, "IMAP": true, "POP": true,
+	"Ports": true, "Port": true, "etcd": true, "Server": true, "Normal": true, "Website": true, "SSL/TLS": true, "STARTTLS": true, "SMTP": true, "IMAP": true, "POP": true,
 	"{{.N}} GB": true, "{{.N}} KB": true, "{{.N}} MB": true, "{{.N}} ms": true, "{{.N}} s": true,
 	"Version {{.Version}}": true, "Waxseal {{.Version}}, {{.System}}": true,
 }

@@ -2,6 +2,9 @@ package tray
 
 const extension = ".png"
 
+// firstThread says that only the first thread of a program gets events.
+const firstThread = true
+
 // title is empty because macOS would show it next to the icon.
 const title = ""
 

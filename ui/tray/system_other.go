@@ -6,6 +6,9 @@ import "strings"
 
 const extension = ".png"
 
+// firstThread says that only the first thread of a program gets events.
+const firstThread = false
+
 // title is the icon's name in panels.
 const title = "Waxseal"
 

@@ -4,6 +4,9 @@ import "strings"
 
 const extension = ".ico"
 
+// firstThread says that only the first thread of a program gets events.
+const firstThread = false
+
 const title = ""
 
 // literal keeps an & from marking the letter after it.

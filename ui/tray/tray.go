@@ -4,8 +4,10 @@ package tray
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync"
+	"time"
 
 	"fyne.io/systray"
 )
@@ -47,9 +49,15 @@ func (t *Tray) Show(s State) {
 	}
 }
 
-// Run shows the icon until ctx ends. Call it once, on the main goroutine: macOS and
-// Windows deliver a program's events only to its first thread. Without a tray it only
-// waits.
+// ErrNotEnded says that the tray was told to end and did not.
+var ErrNotEnded = errors.New("the tray icon did not end when it was told to")
+
+// endPatience is how long the tray may take to end.
+const endPatience = 3 * time.Second
+
+// Run shows the icon until ctx ends. Call it once, on the main goroutine: macOS delivers a program's
+// events only to its first thread. Without a tray it only waits. It returns soon after ctx has ended,
+// whatever the tray does.
 func (t *Tray) Run(ctx context.Context) error {
 	if err := speak(); err != nil {
 		return err
@@ -58,9 +66,8 @@ func (t *Tray) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(ctx, systray.Quit)()
 	first := menuOf(t.newest())
 	if title != "" {
 		systray.SetTitle(title)
@@ -71,7 +78,13 @@ func (t *Tray) Run(ctx context.Context) error {
 	if early {
 		first.drawIcon()
 	}
-	systray.Run(func() { t.ready(ctx, first) }, nil)
+	icon := loop{
+		run:  func(began func()) { systray.Run(func() { t.ready(inner, first); began() }, nil) },
+		quit: systray.Quit,
+	}
+	if err := icon.until(ctx); err != nil {
+		return err
+	}
 	cancel()
 	t.working.Wait()
 	return nil

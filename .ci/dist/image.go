@@ -1,69 +1,79 @@
-// Command image puts a static Linux program into a container image, as an OCI archive that podman, skopeo,
-// containerd and Docker load. It needs no container engine and no network, and the same program and date
-// give the same bytes.
-//
-// The image has one layer: the program, the certificates of public CAs, and a folder for the configuration
-// and the encrypted keystore. Sources: github.com/opencontainers/image-spec, image-layout.md, config.md and
-// manifest.md. Docker before 25 reads manifest.json instead.
 package main
 
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"log"
+	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 )
 
+// The user that the program in a container runs as, and its folder.
 const (
-	user = 65532 // "nonroot", as in other images without a system
-	home = "/var/lib/waxseal"
+	containerUser = 65532 // "nonroot", as in other images without a system
+	containerHome = "/var/lib/waxseal"
 )
 
-func main() {
-	log.SetFlags(0)
-	log.SetPrefix("image: ")
-	program := flag.String("program", "", "the program, `FILE`")
-	version := flag.String("version", "dev", "its `VERSION`")
-	commit := flag.String("commit", "", "its `COMMIT`")
-	arch := flag.String("arch", "amd64", "its `ARCHITECTURE`, as Go names it")
-	cas := flag.String("cas", "/etc/ssl/certs/ca-certificates.crt", "the CAs, `FILE` in PEM")
-	out := flag.String("o", "", "the archive, `FILE`")
-	flag.Parse()
-	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
-	if err != nil {
-		log.Fatal("SOURCE_DATE_EPOCH must be the time of the commit in seconds")
+// authorities are the certificates of public CAs on this machine.
+const authorities = "/etc/ssl/certs/ca-certificates.crt"
+
+// images makes a container image of the program without a window for each architecture.
+func (r *release) images() error {
+	for _, target := range targets("linux/amd64", "linux/arm64") {
+		system, arch, _ := strings.Cut(target, "/")
+		program, err := r.build(system, arch, "static", "GUI=no")
+		if err != nil {
+			return err
+		}
+		if err := r.image(program, arch); err != nil {
+			return err
+		}
 	}
-	image := image{version: strings.TrimPrefix(*version, "v"), commit: *commit, arch: *arch, date: time.Unix(seconds, 0).UTC()}
-	layer, err := image.layer(*program, *cas)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := os.WriteFile(*out, image.archive(layer), 0o644); err != nil { // #nosec G306 -- it is to be shared
-		log.Fatal(err)
-	}
+	return nil
 }
 
-// image is what a container image says of itself.
+// image puts a static Linux program into a container image, as an OCI archive that podman, skopeo,
+// containerd and Docker load. It needs no container engine and no network.
+func (r *release) image(program, arch string) error {
+	commit, err := output("git", "rev-parse", "HEAD")
+	if err != nil {
+		return err
+	}
+	i := image{version: strings.TrimPrefix(r.version, "v"), commit: commit, arch: arch, date: r.date}
+	layer, err := i.layer(program)
+	if err != nil {
+		return err
+	}
+	archive, err := i.archive(layer)
+	if err != nil {
+		return err
+	}
+	return r.write(fmt.Sprintf("waxseal-%s-linux-%s-oci.tar", r.version, arch), func(w io.Writer) error {
+		_, err := w.Write(archive)
+		return err
+	})
+}
+
+// image is what a container image says of itself. It has one layer: the program, its licences, the
+// certificates of public CAs, and a folder for the configuration and the encrypted keystore. Sources:
+// github.com/opencontainers/image-spec, image-layout.md, config.md and manifest.md. Docker before 25 reads
+// manifest.json instead.
 type image struct {
 	version, commit, arch string
 	date                  time.Time
 }
 
 // layer is the file system, as a tar.
-func (i image) layer(program, cas string) ([]byte, error) {
+func (i image) layer(program string) ([]byte, error) {
 	binary, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err
 	}
-	certificates, err := os.ReadFile(cas)
+	certificates, err := os.ReadFile(authorities)
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +81,14 @@ func (i image) layer(program, cas string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	texts, err := notices(false)
+	if err != nil {
+		return nil, err
+	}
 	t := i.tar()
 	t.folder("etc/", 0o755, 0)
-	t.file("etc/passwd", fmt.Appendf(nil, "waxseal:x:%d:%[1]d::%s:/usr/bin/waxseal\n", user, home), 0o644)
-	t.file("etc/group", fmt.Appendf(nil, "waxseal:x:%d:\n", user), 0o644)
+	t.file("etc/passwd", fmt.Appendf(nil, "waxseal:x:%d:%[1]d::%s:/usr/bin/waxseal\n", containerUser, containerHome), 0o644)
+	t.file("etc/group", fmt.Appendf(nil, "waxseal:x:%d:\n", containerUser), 0o644)
 	t.folder("etc/ssl/", 0o755, 0)
 	t.folder("etc/ssl/certs/", 0o755, 0)
 	t.file("etc/ssl/certs/ca-certificates.crt", certificates, 0o644)
@@ -86,15 +100,16 @@ func (i image) layer(program, cas string) ([]byte, error) {
 	t.folder("usr/share/doc/", 0o755, 0)
 	t.folder("usr/share/doc/waxseal/", 0o755, 0)
 	t.file("usr/share/doc/waxseal/LICENSE", licence, 0o644)
+	t.file("usr/share/doc/waxseal/third-party-notices.txt", texts, 0o644)
 	t.folder("var/", 0o755, 0)
 	t.folder("var/lib/", 0o755, 0)
-	t.folder("var/lib/waxseal/", 0o700, user)
-	return t.bytes(), nil
+	t.folder("var/lib/waxseal/", 0o700, containerUser)
+	return t.bytes()
 }
 
 // archive is the whole image.
-func (i image) archive(layer []byte) []byte {
-	compressed := compress(layer)
+func (i image) archive(layer []byte) ([]byte, error) {
+	compressed := gzipped(layer)
 	config := encode(i.config(layer))
 	manifest := encode(map[string]any{
 		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -126,11 +141,11 @@ func (i image) config(layer []byte) any {
 	return map[string]any{
 		"created": i.date.Format(time.RFC3339), "os": "linux", "architecture": i.arch,
 		"config": map[string]any{
-			"User": fmt.Sprintf("%d:%[1]d", user), "WorkingDir": home,
+			"User": fmt.Sprintf("%d:%[1]d", containerUser), "WorkingDir": containerHome,
 			"Entrypoint": []string{"/usr/bin/waxseal"}, "Cmd": []string{"serve"}, "StopSignal": "SIGTERM",
-			"ExposedPorts": ports, "Volumes": map[string]struct{}{home: {}},
+			"ExposedPorts": ports, "Volumes": map[string]struct{}{containerHome: {}},
 			"Env": []string{
-				"PATH=/usr/bin", "HOME=" + home, "WAXSEAL_CONFIG=" + home + "/config.toml",
+				"PATH=/usr/bin", "HOME=" + containerHome, "WAXSEAL_CONFIG=" + containerHome + "/config.toml",
 				"WAXSEAL_KEYSTORE=file", "WAXSEAL_KEYSTORE_PASSPHRASE_FILE=/run/secrets/waxseal-passphrase",
 			},
 			"Labels": map[string]string{
@@ -152,53 +167,46 @@ func digest(blob []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(
 
 func blobPath(blob []byte) string { return fmt.Sprintf("blobs/sha256/%x", sha256.Sum256(blob)) }
 
-// encode is JSON; the keys of maps are sorted.
+// encode is JSON of maps, texts and numbers, which cannot fail; the keys are sorted.
 func encode(v any) []byte {
-	data, err := json.Marshal(v)
-	check(err)
+	data, _ := json.Marshal(v)
 	return data
 }
 
-func compress(data []byte) []byte {
-	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression) // it writes neither a name nor a time
-	check(err)
-	_, err = z.Write(data)
-	check(err)
-	check(z.Close())
-	return b.Bytes()
-}
-
-// archiver writes a tar whose files all have the image's date.
+// archiver writes a tar whose files all have the image's date, until something fails.
 type archiver struct {
 	date   time.Time
 	buffer *bytes.Buffer
 	w      *tar.Writer
+	err    error
 }
 
-func (i image) tar() archiver {
+func (i image) tar() *archiver {
 	b := &bytes.Buffer{}
-	return archiver{i.date, b, tar.NewWriter(b)}
+	return &archiver{date: i.date, buffer: b, w: tar.NewWriter(b)}
 }
 
-func (a archiver) folder(name string, mode int64, owner int) {
-	check(a.w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode, Uid: owner, Gid: owner, ModTime: a.date}))
+func (a *archiver) folder(name string, mode int64, owner int) {
+	a.add(&tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode, Uid: owner, Gid: owner}, nil)
 }
 
-func (a archiver) file(name string, data []byte, mode int64) {
-	check(a.w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: mode, ModTime: a.date}))
-	_, err := a.w.Write(data)
-	check(err)
+func (a *archiver) file(name string, data []byte, mode int64) {
+	a.add(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: mode}, data)
 }
 
-func (a archiver) bytes() []byte {
-	check(a.w.Close())
-	return a.buffer.Bytes()
-}
-
-// check is for what cannot fail in memory.
-func check(err error) {
-	if err != nil {
-		log.Fatal(err)
+func (a *archiver) add(h *tar.Header, data []byte) {
+	h.ModTime = a.date
+	if a.err == nil {
+		a.err = a.w.WriteHeader(h)
 	}
+	if a.err == nil {
+		_, a.err = a.w.Write(data)
+	}
+}
+
+func (a *archiver) bytes() ([]byte, error) {
+	if a.err == nil {
+		a.err = a.w.Close()
+	}
+	return a.buffer.Bytes(), a.err
 }

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -74,20 +73,29 @@ type ociConfig struct {
 	}
 }
 
-// TestContainerImage: `make image` makes an archive whose one layer has the program, which runs without
-// anything else and not as root; the same program gives the same bytes.
+// TestContainerImage: an image has one layer with the program, which runs without anything else and not as
+// root; the same program gives the same bytes.
 func TestContainerImage(t *testing.T) {
-	const cas = "/etc/ssl/certs/ca-certificates.crt"
-	if _, err := os.Stat(cas); err != nil {
-		t.Skip("NOT TESTED: ", err)
+	inSource(t)
+	if _, err := os.Stat(authorities); err != nil {
+		t.Skip("NOT TESTED: install ca-certificates: ", err)
 	}
-	dir := t.TempDir()
-	program := filepath.Join(dir, "waxseal")
-	run(t, "go", "build", "-tags", "nogui", "-trimpath", "-ldflags", "-s -w -X main.version=v1.2.3", "-o", program, ".")
+	t.Setenv("SOURCE_DATE_EPOCH", "1767323045")
+	r, err := newRelease("v1.2.3", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(r.scratch)
+	program, err := r.build("linux", runtime.GOARCH, "static", "GUI=no")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var archives [][]byte
-	for _, name := range []string{"a.tar", "b.tar"} {
-		run(t, "go", "-C", "../..", "run", "./.ci/image", "-program", program, "-version", "v1.2.3", "-arch", runtime.GOARCH, "-cas", cas, "-o", filepath.Join(dir, name))
-		data, err := os.ReadFile(filepath.Join(dir, name))
+	for range 2 {
+		if err := r.image(program, runtime.GOARCH); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(r.dir, "waxseal-v1.2.3-linux-"+runtime.GOARCH+"-oci.tar"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +141,7 @@ func wantConfig(t *testing.T, c ociConfig) {
 		t.Errorf("%+v", c)
 	}
 	// The recipe for people with an engine makes the same image.
-	recipe, err := os.ReadFile("../../Containerfile")
+	recipe, err := os.ReadFile("Containerfile")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,6 +150,7 @@ func wantConfig(t *testing.T, c ociConfig) {
 	for port := range c.Config.ExposedPorts {
 		words = append(words, strings.TrimSuffix(port, "/tcp"))
 	}
+	words = append(words, "dist notices headless /out/usr/share/doc/waxseal/third-party-notices.txt")
 	for _, word := range words {
 		if !strings.Contains(string(recipe), word) {
 			t.Errorf("Containerfile does not have %q", word)
@@ -161,9 +170,10 @@ func wantLayer(t *testing.T, files map[string]tarFile) {
 		}
 	}
 	slices.Sort(names)
-	if want := []string{"etc/group", "etc/passwd", "etc/ssl/certs/ca-certificates.crt", "usr/bin/waxseal", "usr/share/doc/waxseal/LICENSE"}; !slices.Equal(names, want) {
+	if want := []string{"etc/group", "etc/passwd", "etc/ssl/certs/ca-certificates.crt", "usr/bin/waxseal", "usr/share/doc/waxseal/LICENSE", "usr/share/doc/waxseal/third-party-notices.txt"}; !slices.Equal(names, want) {
 		t.Errorf("the layer has %v", names)
 	}
+	wantNotices(t, "the image", files["usr/share/doc/waxseal/third-party-notices.txt"].data)
 	unpacked := filepath.Join(t.TempDir(), "waxseal")
 	if err := os.WriteFile(unpacked, files["usr/bin/waxseal"].data, 0o700); err != nil {
 		t.Fatal(err)
@@ -176,21 +186,7 @@ func wantLayer(t *testing.T, files map[string]tarFile) {
 	if libraries, err := f.ImportedLibraries(); err != nil || len(libraries) != 0 {
 		t.Errorf("the program is not static: %v, %v", libraries, err)
 	}
-	if out := run(t, unpacked, "version"); !strings.HasPrefix(out, "waxseal v1.2.3 ") {
-		t.Errorf("the unpacked program says %q", out)
+	if out, err := output(unpacked, "version"); !strings.HasPrefix(out, "waxseal v1.2.3 ") {
+		t.Errorf("the unpacked program says %q, %v", out, err)
 	}
-}
-
-// run runs a command for the image, and returns its standard output.
-func run(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "SOURCE_DATE_EPOCH=1767323045")
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, &errs)
-	}
-	return string(out)
 }
