@@ -56,7 +56,7 @@ func (s *Store) sight(key string, r Record, fresh bool) {
 		}
 		s.alive[key] = now
 	}
-	if key == instancePrefix+s.o.Instance && s.beating && i.Process != "" && i.Process != s.process {
+	if key == instancePrefix+s.o.Instance && fresh && s.beating && i.Process != "" && i.Process != s.process {
 		s.doubled = time.Now()
 	}
 }

@@ -328,6 +328,19 @@ func TestTwoOfOneName(t *testing.T) {
 		if b.Doubled() {
 			t.Error("the first has left")
 		}
+		// An older record comes back with a backup. Nobody has written it now.
+		r, _ := e.Get(t.Context(), "instance/a")
+		old := r.Revision
+		b.Close()
+		c := machine(t, e, "a")
+		time.Sleep(time.Minute)
+		e.Restore(old)
+		for range 60 {
+			time.Sleep(time.Second)
+			if c.Doubled() {
+				t.Fatal("an old record counts as another machine")
+			}
+		}
 	})
 }
 
