@@ -161,7 +161,8 @@ type requests struct {
 	kill []time.Time
 }
 
-// slow delays each request, so that something can happen to the machine in the meantime.
+// slow delays each answer, so that something can happen to the machine in the meantime: the token that it has sent
+// is used up, and it does not have the next one.
 func (r *requests) slow(provider string) func(*http.Request) providertest.TokenFault {
 	return func(*http.Request) providertest.TokenFault {
 		r.mu.Lock()
@@ -170,7 +171,7 @@ func (r *requests) slow(provider string) func(*http.Request) providertest.TokenF
 			r.at = map[string][]time.Time{}
 		}
 		r.at[provider] = append(r.at[provider], time.Now())
-		return providertest.TokenFault{Delay: 100 * time.Millisecond}
+		return providertest.TokenFault{Late: 200 * time.Millisecond}
 	}
 }
 

@@ -353,7 +353,7 @@ func (f *fleet) behindHAProxy() {
 				lines = append(lines, fmt.Sprint(m[1], i+1, " ", to.host, m[2]))
 			}
 			continue
-		} else if strings.Contains(line, "server mail2") {
+		} else if strings.HasPrefix(line, "    server mail") { // another machine of the example
 			continue
 		}
 		lines = append(lines, line)

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
@@ -107,7 +108,9 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, oops)
 		return
 	}
-	p.grant(w, out, fault.ExpiresIn)
+	if p.wait(context.Background(), fault.Late) {
+		p.grant(w, out, fault.ExpiresIn)
+	}
 }
 
 // grant writes a successful response (RFC 6749 section 5.1).

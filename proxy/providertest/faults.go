@@ -87,6 +87,7 @@ type Action struct {
 // normal response.
 type TokenFault struct {
 	Delay     time.Duration // wait this long first
+	Late      time.Duration // the normal response, sent this long after it has taken effect, even if the client has left
 	Drop      bool          // close the connection without a response
 	Hang      bool          // do not respond until the client leaves
 	Status    int           // respond with this status; a redirect is 302 with a Location in Header
