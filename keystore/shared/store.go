@@ -88,7 +88,8 @@ type Store struct {
 	wrapped string            // what key came from
 	records map[string]Record // decrypted; a deleted one has a nil value
 	damaged map[string]bool   // records that cannot be decrypted
-	seen    int64             // the highest revision so far
+	seen    int64             // up to which revision the watch has brought everything
+	highest int64             // the highest revision that the engine is known to have had, this machine's writes included
 	unwell  error             // why the engine cannot be used; nil when it can
 	since   time.Time         // when that began
 	failure error
@@ -303,7 +304,7 @@ func (s *Store) write(ctx context.Context, key string, value []byte, revision in
 
 func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
 	s.mu.RLock()
-	before := s.seen
+	before := s.highest
 	s.mu.RUnlock()
 	now, err := s.write(ctx, key, value, revision)
 	switch {
@@ -478,6 +479,9 @@ func (s *Store) load(ctx context.Context) error {
 	case <-s.again:
 	default:
 	}
+	s.mu.RLock()
+	before := s.highest // a list that is asked for now has all of that
+	s.mu.RUnlock()
 	var list []Record
 	var revision int64
 	err := s.call("list", func() (err error) {
@@ -501,7 +505,7 @@ func (s *Store) load(ctx context.Context) error {
 		}
 	}
 	s.mu.RLock()
-	known, restored := maps.Clone(s.records), revision < s.seen
+	known, restored := maps.Clone(s.records), revision < before
 	s.mu.RUnlock()
 	if restored {
 		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
@@ -512,13 +516,16 @@ func (s *Store) load(ctx context.Context) error {
 	s.mu.Lock()
 	old := s.records
 	for key, was := range old {
-		if is, there := now[key]; !restored && was.Revision > revision {
-			now[key] = was // written after the list was made
+		if is, there := now[key]; !restored && was.Revision > revision && is.Revision <= revision {
+			now[key] = was // written after the list was made, and not put back
 		} else if there && is.Revision == was.Revision && string(is.Value) == string(was.Value) {
 			now[key] = was
 		}
 	}
 	s.records, s.damaged, s.seen = now, damaged, revision
+	if s.highest = max(s.highest, revision); restored {
+		s.highest = revision
+	}
 	s.mu.Unlock()
 	var keys []string
 	for key, r := range now {
@@ -621,7 +628,7 @@ func (s *Store) apply(changes []Record) {
 		plain, err := s.decrypt(r)
 		s.sight(r.Key, r, true)
 		s.mu.Lock()
-		s.seen = max(s.seen, r.Revision)
+		s.seen, s.highest = max(s.seen, r.Revision), max(s.highest, r.Revision)
 		if r.Revision > s.records[r.Key].Revision {
 			if s.damaged[r.Key] = err != nil; err != nil {
 				s.log.Error("a shared record cannot be used", "key", r.Key, "err", err)
@@ -639,6 +646,7 @@ func (s *Store) apply(changes []Record) {
 // so seen stays.
 func (s *Store) keep(r Record) {
 	s.mu.Lock()
+	s.highest = max(s.highest, r.Revision)
 	newer := r.Revision > s.records[r.Key].Revision
 	if newer {
 		s.records[r.Key] = r
