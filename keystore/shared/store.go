@@ -90,7 +90,8 @@ type Store struct {
 	records map[string]Record // decrypted; a deleted one has a nil value
 	names   []string          // the keys of those that are not deleted, sorted
 	damaged map[string]bool   // records that cannot be decrypted
-	seen    int64             // the highest revision so far
+	seen    int64             // up to which revision the watch has brought everything
+	highest int64             // the highest revision that the engine is known to have had, this machine's writes included
 	unwell  error             // why the engine cannot be used; nil when it can
 	since   time.Time         // when that began
 	failure error
@@ -315,7 +316,7 @@ func (s *Store) write(ctx context.Context, key string, value []byte, revision in
 
 func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
 	s.mu.RLock()
-	before := s.seen
+	before := s.highest
 	s.mu.RUnlock()
 	now, err := s.write(ctx, key, value, revision)
 	switch {
@@ -501,7 +502,7 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 	default:
 	}
 	s.mu.RLock()
-	before, wrapped := s.seen, s.wrapped // a list that is asked for now has all that was seen until now
+	before, wrapped := s.highest, s.wrapped // a list that is asked for now has all that was known until now
 	s.mu.RUnlock()
 	var list []Record
 	err = s.call(ctx, "list", func() (err error) {
@@ -539,8 +540,8 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 	s.mu.Lock()
 	old := s.records
 	for key, was := range old {
-		if is, there := now[key]; !restored && was.Revision > revision {
-			now[key] = was // written after the list was made
+		if is, there := now[key]; !restored && was.Revision > revision && is.Revision <= revision {
+			now[key] = was // written after the list was made, and not put back
 		} else if there && is.Revision == was.Revision && string(is.Value) == string(was.Value) {
 			now[key] = was
 		}
@@ -552,8 +553,8 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 		}
 	}
 	slices.Sort(s.names)
-	if s.seen = max(s.seen, revision); restored {
-		s.seen = revision
+	if s.seen, s.highest = max(s.seen, revision), max(s.highest, revision); restored {
+		s.seen, s.highest = revision, revision
 	}
 	fresh := maps.Clone(now) // others change s.records from here on
 	s.mu.Unlock()
@@ -701,7 +702,7 @@ func (s *Store) apply(changes []Record) {
 		plain, err := s.decrypt(r)
 		s.sight(r.Key, r, true)
 		s.mu.Lock()
-		s.seen = max(s.seen, r.Revision)
+		s.seen, s.highest = max(s.seen, r.Revision), max(s.highest, r.Revision)
 		if r.Revision > s.records[r.Key].Revision {
 			if s.damaged[r.Key] = err != nil; err != nil {
 				s.log.Error("a shared record cannot be used", "key", r.Key, "err", err)
@@ -719,6 +720,7 @@ func (s *Store) apply(changes []Record) {
 // so seen stays.
 func (s *Store) keep(r Record) {
 	s.mu.Lock()
+	s.highest = max(s.highest, r.Revision)
 	newer := r.Revision > s.records[r.Key].Revision
 	if newer {
 		s.putLocked(r)
