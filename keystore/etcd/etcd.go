@@ -52,6 +52,10 @@ const (
 	pageSize  = 500 // records in one answer
 )
 
+// quiet keeps gRPC's own log from standard error; all that matters comes back as an error. It may be called before
+// gRPC is used, and not later.
+var quiet = sync.OnceFunc(func() { grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) })
+
 // Open makes an engine. It connects when it is first used, and again whenever that is needed. The error is about
 // the files.
 func Open(c Config) (shared.Engine, error) {
@@ -59,8 +63,7 @@ func Open(c Config) (shared.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	// gRPC's own log would go to standard error; all that matters comes back as an error.
-	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	quiet()
 	var options []grpc.DialOption
 	if c.User != "" {
 		options = newLogin(c.User, c.Password).options()

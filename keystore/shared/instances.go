@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -202,25 +201,18 @@ func (s *Store) beat() {
 	told := false
 	for {
 		me.Beat, me.Now = me.Beat+1, time.Now().UTC().Round(0)
-		key := instancePrefix + me.Name
-		var was Instance
-		revision, err := s.Load(key, &was)
-		if err == nil {
-			if s.Doubled() && !told {
-				told = true
-				s.log.Error("another machine has the same name; give each its own with WAXSEAL_INSTANCE", "name", me.Name)
-			}
-			ctx, cancel := context.WithTimeout(s.life, beatEvery)
-			_, err = s.Save(ctx, key, me, revision)
-			cancel()
-			if err == nil {
-				s.mu.Lock()
-				s.beating = true
-				s.mu.Unlock()
-			}
+		if s.Doubled() && !told {
+			told = true
+			s.log.Error("another machine has the same name; give each its own with WAXSEAL_INSTANCE", "name", me.Name)
 		}
-		if errors.Is(err, ErrChanged) {
-			s.log.Debug("the record of this machine was changed by another", "name", me.Name)
+		ctx, cancel := context.WithTimeout(s.life, beatEvery)
+		// Also over what another machine of this name has written: so each of them hears of the other.
+		err := s.Put(ctx, instancePrefix+me.Name, me)
+		cancel()
+		if err == nil {
+			s.mu.Lock()
+			s.beating = true
+			s.mu.Unlock()
 		}
 		s.bury()
 		select {

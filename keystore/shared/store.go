@@ -276,13 +276,24 @@ func (s *Store) Read(ctx context.Context, key string) (Record, error) {
 	if err != nil {
 		return Record{}, keystore.Failed(keystore.EtcdKind, "read", key, err)
 	}
-	if r.Revision > 0 {
-		s.apply([]Record{r})
-	} else {
+	if r.Revision == 0 {
 		s.gone(key)
+		return s.Get(key)
 	}
-	return s.Get(key)
+	s.apply([]Record{r})
+	was, err := s.Get(key)
+	if err == nil && r.Revision < was.Revision { // the engine went back to an older state, and this is not known here yet
+		s.reload()
+		select {
+		case <-time.After(reloadPause):
+		case <-ctx.Done():
+		}
+	}
+	return was, err
 }
+
+// reloadPause is how long a reader waits who sees that the records have to be loaded again: it asks again otherwise.
+const reloadPause = 10 * time.Millisecond
 
 // Swap puts value in the place of the record with this revision, 0 for none, and returns the new revision; nil
 // deletes. The error is [ErrChanged] if another machine was faster: Get has the record as it is now. After
@@ -700,10 +711,10 @@ func (s *Store) apply(changes []Record) {
 			s.reload()
 		}
 		plain, err := s.decrypt(r)
-		s.sight(r.Key, r, true)
 		s.mu.Lock()
 		s.seen, s.highest = max(s.seen, r.Revision), max(s.highest, r.Revision)
-		if r.Revision > s.records[r.Key].Revision {
+		newer := r.Revision > s.records[r.Key].Revision
+		if newer {
 			if s.damaged[r.Key] = err != nil; err != nil {
 				s.log.Error("a shared record cannot be used", "key", r.Key, "err", err)
 				plain = Record{r.Key, nil, r.Revision}
@@ -712,6 +723,9 @@ func (s *Store) apply(changes []Record) {
 			keys = append(keys, r.Key)
 		}
 		s.mu.Unlock()
+		if newer { // what comes back with a backup says nothing of now
+			s.sight(r.Key, r, true)
+		}
 	}
 	s.tell(keys)
 }
