@@ -94,20 +94,40 @@ func (s *Server) withShared(cfg config.Config) (config.Config, error) {
 			What: api.Say("With the keystore etcd, the configuration file can’t have accounts and providers: they are in etcd."),
 			Cure: api.Say("Take them out of the file, or choose the keystore in which their secrets are and move them to etcd.")}
 	}
+	unusable := make(map[string]error)
 	for _, key := range s.shared.Keys(providerPrefix) {
 		var p config.Provider
-		if _, err := s.shared.Load(key, &p); err != nil {
-			return cfg, err
+		_, err := s.shared.Load(key, &p)
+		with := cfg
+		with.Providers = append(slices.Clip(cfg.Providers), p)
+		if err == nil {
+			err = with.Validate()
 		}
-		cfg.Providers = append(cfg.Providers, p)
+		if err != nil {
+			s.log.Error("a provider in etcd cannot be used here, nor can its accounts", "key", key, "err", err)
+			continue
+		}
+		cfg = with
 	}
-	for _, key := range s.shared.Keys(accountPrefix) {
+	known := cfg.Catalogue()
+	for _, key := range slices.Concat(s.shared.Keys(accountPrefix), s.shared.Damaged()) {
+		address, ours := strings.CutPrefix(key, accountPrefix)
+		if !ours {
+			continue
+		}
 		var a api.Account
-		if _, err := s.shared.Load(key, &a); err != nil {
-			return cfg, err
+		_, err := s.shared.Load(key, &a)
+		if err == nil {
+			_, err = known.Resolve(a)
+		}
+		if err != nil {
+			s.log.Error("an account in etcd cannot be used here", "account", address, "err", err)
+			unusable[address] = fmt.Errorf("%w: account %s: %w", keystore.ErrDamaged, address, err)
+			continue
 		}
 		cfg.Accounts = append(cfg.Accounts, a)
 	}
+	s.unusable.Store(&unusable)
 	return cfg, nil
 }
 
@@ -184,8 +204,12 @@ func saveShared(ctx context.Context, to *shared.Store, own []config.Provider, ac
 	return nil
 }
 
-// unready is why logins cannot be answered yet; nil when they can.
-func (s *Server) unready() error {
+// unready is why a login that names no known account cannot be answered: the accounts are not known yet, or this one
+// is there and cannot be used here. With "" it is about all accounts. It is nil if there is no such account.
+func (s *Server) unready(address string) error {
+	if unusable := s.unusable.Load(); unusable != nil && (*unusable)[config.Fold(address)] != nil {
+		return (*unusable)[config.Fold(address)]
+	}
 	switch {
 	case s.shared == nil, s.sharedTaken.Load():
 		return nil

@@ -291,11 +291,11 @@ func TestFleetAccountsArrive(t *testing.T) {
 	f.engine.Fail(nil)
 	<-late.store.Loaded()
 	late.preload(t.Context())
-	if len(late.Accounts()) != 0 || late.hall.Unready() == nil || late.loaded.Load() {
-		t.Errorf("accounts: %v; ready: %v", late.Accounts(), late.hall.Unready() == nil)
+	if len(late.Accounts()) != 0 || late.hall.Unready(me) == nil || late.loaded.Load() {
+		t.Errorf("accounts: %v; ready: %v", late.Accounts(), late.hall.Unready(me) == nil)
 	}
-	if err := late.takeShared(t.Context()); err != nil || len(late.Accounts()) != 1 || late.hall.Unready() != nil || !late.loaded.Load() {
-		t.Errorf("afterwards: %v, %v, %v", late.Accounts(), late.hall.Unready(), err)
+	if err := late.takeShared(t.Context()); err != nil || len(late.Accounts()) != 1 || late.hall.Unready(me) != nil || !late.loaded.Load() {
+		t.Errorf("afterwards: %v, %v, %v", late.Accounts(), late.hall.Unready(me), err)
 	}
 }
 
@@ -490,4 +490,28 @@ func TestFleetSharesCounts(t *testing.T) {
 	p.do("MAIL FROM:<"+me+">", "452")
 	again := f.start("m1") // with another disk
 	eventually(t, "a machine that has lost its history counts them too", func() bool { return len(again.Accounts()) == 1 && again.Accounts()[0].Limits[0].Used == 2 })
+}
+
+// An account that this version cannot use, or that was damaged, keeps no other from working, and its mail programs are told
+// to come later.
+func TestFleetUnusableAccount(t *testing.T) {
+	f := newFleetRig(t, 1, providertest.Options{})
+	a := f.servers[0]
+	f.provide(a, me)
+	newer, broken := map[string]string{"Address": "newer@corp.test", "Provider": "of-a-newer-version"}, "broken@corp.test"
+	if err := a.store.Put(t.Context(), accountRecord("newer@corp.test"), newer); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.engine.Swap(t.Context(), accountRecord(broken), []byte("rubbish"), 0); err != nil {
+		t.Fatal(err)
+	}
+	f.provide(a, "other@corp.test")
+	eventually(t, "the others are known", func() bool { return len(a.Accounts()) == 2 })
+	for _, address := range []string{"newer@corp.test", broken} {
+		eventually(t, address+" is told to come later", func() bool { return strings.HasPrefix(a.sends(t, address, password), "454") })
+	}
+	if got := a.sends(t, me, password); !strings.HasPrefix(got, "250") {
+		t.Error(got)
+	}
+	f.start("m2") // and a start is possible
 }

@@ -74,9 +74,10 @@ type Server struct {
 	secrets *keystore.Store
 	shared  *shared.Store // what several machines share; nil if this one is alone
 
-	sharedNews  chan struct{} // capacity 1: accounts or providers there have changed
-	desk        *lending.Desk // lends the providers’ limits to the other machines
-	sharedTaken atomic.Bool   // the accounts there are in effect here
+	sharedNews  chan struct{}                    // capacity 1: accounts or providers there have changed
+	unusable    atomic.Pointer[map[string]error] // accounts there that cannot be used here, by folded address
+	desk        *lending.Desk                    // lends the providers’ limits to the other machines
+	sharedTaken atomic.Bool                      // the accounts there are in effect here
 
 	hall           *mailbox.Hall // what the sessions share
 	smtp           *smtpd.Server

@@ -51,7 +51,7 @@ func (s *Server) state() api.ServerState {
 	if s.hall.Stopping() {
 		return api.Stopping
 	}
-	if !s.isServing() || s.unready() != nil {
+	if !s.isServing() || s.unready("") != nil {
 		return api.Starting
 	}
 	if s.draining.Load() {

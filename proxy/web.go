@@ -82,7 +82,7 @@ func (s *Server) notReady() string {
 
 // preload reads the accounts' passwords, after which the server is ready if it knows its accounts.
 func (s *Server) preload(ctx context.Context) {
-	known := s.unready() == nil
+	known := s.unready("") == nil
 	if s.hall.Preload(ctx) && known {
 		s.loaded.Store(true)
 	}

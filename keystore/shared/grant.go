@@ -16,6 +16,7 @@ type Grant struct {
 	// knows that it is out of date when the record has another.
 	Gen     uint64 `json:"gen"`
 	Refresh string `json:"refresh,omitempty"` // with its origin and scopes, as package oauth keeps it; "" if there is none
+	Client  string `json:"client,omitempty"`  // the client ID that the provider gave it to; "" while nobody knows
 
 	Access   string    `json:"access,omitempty"`
 	Got      time.Time `json:"got,omitzero"`   // when it was asked for

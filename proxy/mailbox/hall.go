@@ -24,7 +24,10 @@ type Hall struct {
 	Log     *slog.Logger
 	Secrets *keystore.Store
 	Shared  *shared.Store // what several machines share; nil if this one is alone
-	Unready func() error  // why the accounts are not known yet; nil, or a nil error, when they are
+
+	// Unready is why a user name that is no account's may be one's all the same: the accounts are not known yet, or this
+	// one cannot be used here. Nil, or a nil error, if it is not.
+	Unready func(username string) error
 	History *history.Log
 	TLS     *tls.Config           // of this machine's certificate, for mail programs
 	Relayed *tls.Config           // the same for those behind a balancer; nil: there is no difference

@@ -157,7 +157,7 @@ func (a *attempt) check(ctx context.Context) (*Mailbox, *Refusal) {
 		return nil, a.refusal(LockedOut, box, lockedOut(addressIn(a.username)))
 	}
 	if box == nil && h.Unready != nil {
-		if err := h.Unready(); err != nil { // the name may well be an account's
+		if err := h.Unready(a.username); err != nil { // the name may well be an account's
 			h.Stats.AuthFailures.Add(1)
 			h.Log.Warn("login failed", "session", a.c.ID, "err", err)
 			r := a.refusal(Passing, nil, ExplainAlone(err))

@@ -195,6 +195,10 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 			return nil, g.consentOf(*r.Consent)
 		case r.Refresh == "":
 			return nil, &ConsentError{Account: g.account, Reason: ConsentMissing, text: "nobody has signed in for this account yet"}
+		case r.Client != "" && r.Client != g.cfg.ClientID:
+			// Either the account has another registration since, or this machine does not know of the one that it
+			// has. The provider would refuse the token, and that would be taken for the end of the consent.
+			return nil, &ConsentError{Account: g.account, Reason: ConsentMissing, text: "the sign-in was made with another client ID"}
 		case now.Before(r.NotBefore) && r.NotBefore.Sub(now) <= maxPause: // else somebody's clock is wrong
 			return nil, &EndpointError{URL: g.endpoint.host, Reason: Passing, RetryAfter: r.NotBefore.Sub(now), Err: errFleetPaused}
 		}
@@ -470,6 +474,7 @@ func (g *Grant) share(ctx context.Context, u *unsaved) error {
 		}
 		ours := r.Claim != nil && r.Claim.Process == g.deps.Shared.Process()
 		next := withAccess(u.next(r), u.access)
+		next.Client = g.cfg.ClientID
 		switch {
 		case u.consent:
 		case r.Gen != u.ancestor:

@@ -559,3 +559,26 @@ func TestFleetRenewsOnce(t *testing.T) {
 		}
 	})
 }
+
+// A machine that does not know of an account's new registration does not send it the new token: the provider's refusal would
+// end the consent for all.
+func TestFleetOtherClientSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a := f.machine("a")
+		f.signIn(a)
+		a.want(t, "access-1")
+		old := f.machine("old")
+		old.cfg.ClientID = "client-0"
+		time.Sleep(2 * time.Minute)
+		if _, err := old.Token(t.Context()); !errors.Is(err, ErrConsent) {
+			t.Fatal(err)
+		}
+		if n, _ := f.provider.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		a.want(t, "access-2")
+		synctest.Wait()
+		old.want(t, "access-2")
+	})
+}
