@@ -356,43 +356,18 @@ func TestFleetUnderLoad(t *testing.T) {
 
 // Accounts, providers and secrets go to etcd and back.
 func TestMoveToEtcdAndBack(t *testing.T) {
-	r := newRig(t, rigOptions{idle: true})
-	f := &fleetRig{t: t, engine: shared.NewMemory(), provider: r.provider}
-	open := func(kind string, secrets *keystore.Store) *Server {
-		cfg, err := config.Load(r.config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := New(Options{Config: cfg, ConfigPath: r.config, Secrets: secrets, OpenKeystore: func(kind string) (*keystore.Store, error) {
-			if kind == keystore.EtcdKind {
-				return f.etcd(t), nil
-			}
-			return keystore.File(filepath.Join(filepath.Dir(r.config), "secrets.age"), []byte("p"))
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { s.Shutdown(context.Background()) })
-		return s
-	}
-	text, err := os.ReadFile(r.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(r.config, append(text, "\n[etcd]\nendpoints = [\"http://127.0.0.1:2379\"]\n"...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	there := open("memory", r.secrets)
+	r, f, open := movable(t)
+	there := open(r.secrets)
 	moved, err := there.MoveSecrets(t.Context(), keystore.EtcdKind)
 	if err != nil || moved < 2 {
 		t.Fatal(moved, err)
 	}
-	text, _ = os.ReadFile(r.config)
+	text, _ := os.ReadFile(r.config)
 	if strings.Contains(string(text), "[[account]]") || strings.Contains(string(text), "[[provider]]") || !strings.Contains(string(text), `keystore = "etcd"`) {
 		t.Errorf("the file:\n%s", text)
 	}
 	secrets := f.etcd(t)
-	s := open("etcd", secrets)
+	s := open(secrets)
 	if got := s.Accounts(); len(got) != 1 || got[0].Address != me {
 		t.Fatalf("%+v", got)
 	}
@@ -404,7 +379,7 @@ func TestMoveToEtcdAndBack(t *testing.T) {
 	}
 	s.Shutdown(t.Context())
 	file, _ := keystore.File(filepath.Join(filepath.Dir(r.config), "secrets.age"), []byte("p"))
-	back := open("file", file)
+	back := open(file)
 	if got, err := back.Password(t.Context(), me, false); got != password || err != nil {
 		t.Error(got, err)
 	}

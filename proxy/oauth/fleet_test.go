@@ -156,6 +156,19 @@ func (f *fleetRig) signIn(m *fleetMachine) {
 	synctest.Wait()
 }
 
+// write changes the record, as any machine might.
+func (m *fleetMachine) write(t *testing.T, edit func(*shared.Grant)) {
+	t.Helper()
+	r, revision, err := m.store.Grant(me)
+	if err == nil {
+		edit(&r)
+		_, err = m.store.SwapGrant(t.Context(), me, r, revision)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (m *fleetMachine) want(t *testing.T, access string) {
 	t.Helper()
 	if got, err := m.Token(t.Context()); got.Value != access || err != nil {
@@ -217,7 +230,7 @@ func TestFleetSharesConsents(t *testing.T) {
 			t.Error("b asked the provider again")
 		}
 		f.provider.set(func() { f.provider.revoked, f.provider.n = false, 0 })
-		if _, err := b.Accept(t.Context(), "refresh-0 "[:9]); err != nil {
+		if _, err := b.Accept(t.Context(), "refresh-0"); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -229,11 +242,7 @@ func TestFleetTakesOverFromTheDead(t *testing.T) {
 		f := newFleet(t)
 		a, b := f.machine("a"), f.machine("b")
 		f.signIn(a)
-		r, revision, _ := b.store.Grant(me)
-		r.Claim = &shared.Claim{By: "dead", Process: "p"}
-		if _, err := b.store.SwapGrant(t.Context(), me, r, revision); err != nil {
-			t.Fatal(err)
-		}
+		b.write(t, func(r *shared.Grant) { r.Claim = &shared.Claim{By: "dead", Process: "p"} })
 		began := time.Now()
 		if _, err := b.Token(t.Context()); ReasonOf(err) != Late {
 			t.Fatal(err)
@@ -307,11 +316,7 @@ func TestFleetWaitsWhileTheTokenIsGood(t *testing.T) {
 		f.signIn(a)
 		a.want(t, "access-1")
 		synctest.Wait()
-		r, revision, _ := b.store.Grant(me)
-		r.Claim = &shared.Claim{By: "dead", Process: "p"}
-		if _, err := b.store.SwapGrant(t.Context(), me, r, revision); err != nil {
-			t.Fatal(err)
-		}
+		b.write(t, func(r *shared.Grant) { r.Claim = &shared.Claim{By: "dead", Process: "p"} })
 		time.Sleep(56 * time.Minute)
 		began := time.Now()
 		for range 100 {
@@ -399,15 +404,11 @@ func TestFleetLateAnswers(t *testing.T) {
 				go func() { _, err := a.Token(context.Background()); done <- err }()
 				synctest.Wait()
 				// Another machine takes over meanwhile, as after 30 s of silence.
-				r, revision, _ := a.store.Grant(me)
-				r.Claim = &shared.Claim{By: "b", Process: "b"}
-				if _, err := a.store.SwapGrant(t.Context(), me, r, revision); err != nil {
-					t.Fatal(err)
-				}
+				a.write(t, func(r *shared.Grant) { r.Claim = &shared.Claim{By: "b", Process: "b"} })
 				if err := <-done; err != nil {
 					t.Fatal(err)
 				}
-				r, _, _ = a.store.Grant(me)
+				r, _, _ := a.store.Grant(me)
 				if wrote := r.Refresh != "refresh-0" && r.Claim == nil; wrote != rotates {
 					t.Errorf("the record has %q, claim %v", r.Refresh, r.Claim)
 				}

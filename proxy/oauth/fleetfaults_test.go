@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/waxseal/waxseal/keystore/shared"
 )
 
 // A machine's second claim looks like its first one, which others saw an hour ago. They took it for the old one, in
@@ -162,11 +164,7 @@ func TestFleetPauseOfAWrongClock(t *testing.T) {
 		a := f.machine("a")
 		f.signIn(a)
 		for pause, waits := range map[time.Duration]bool{time.Minute: true, 365 * 24 * time.Hour: false} {
-			r, revision, _ := a.store.Grant(me)
-			r.NotBefore = time.Now().Add(pause)
-			if _, err := a.store.SwapGrant(t.Context(), me, r, revision); err != nil {
-				t.Fatal(err)
-			}
+			a.write(t, func(r *shared.Grant) { r.NotBefore = time.Now().Add(pause) })
 			a.cached.Store(nil)
 			if _, err := a.Token(t.Context()); (err != nil) != waits {
 				t.Errorf("%v: %v", pause, err)
