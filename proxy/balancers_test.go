@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -260,8 +262,13 @@ func TestChecksOfABalancer(t *testing.T) {
 			}
 		}
 		eventually(t, "all are gone", func() bool { return r.server.Snapshot().Clients == 0 && r.server.introducing.Load() == 0 })
-		if log := r.log.String(); strings.Contains(log, "level=INFO") || strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
-			t.Errorf("checks are logged:\n%s", log)
+		told := slices.DeleteFunc(strings.Split(r.log.String(), "\n"), func(line string) bool {
+			// wine has a reset that comes early fail accept, which Windows does not
+			return !strings.Contains(line, "level=INFO") && !strings.Contains(line, "level=WARN") && !strings.Contains(line, "level=ERROR") ||
+				runtime.GOOS == "windows" && strings.Contains(line, "accept failed")
+		})
+		if len(told) > 0 {
+			t.Errorf("checks are logged:\n%s", strings.Join(told, "\n"))
 		}
 		for range 3 {
 			x := r.behind(p, false, "NOOP\r\n")
