@@ -19,16 +19,20 @@ import (
 // lots are an account's places.
 type lots []*lending.Lot
 
+// The names of an account's lots.
+func connectionsLot(account string) string { return "connections/" + account }
+func minuteLot(account string) string      { return "minute/" + account }
+
 // lend makes the limits of an account ones that the machines share; the caller holds s.edit, or does not serve yet.
 func (s *Server) lend(key string, b *mailbox.Mailbox) {
 	if s.lots == nil { // nothing runs that would lend
 		return
 	}
 	s.lots[key].close()
-	all := lots{s.desk.Lend("connections/"+key, b.Provider.MaxConnections, b.Pool.Use, b.Pool.SetLimit)}
+	all := lots{s.desk.Lend(connectionsLot(key), b.Provider.MaxConnections, b.Pool.Use, b.Pool.SetLimit)}
 	b.Pool.Share(all[0])
 	if n := b.Provider.Limits().PerMinute; n > 0 {
-		minute := s.desk.Lend("minute/"+key, n, b.Pace.Use, b.Pace.SetShare)
+		minute := s.desk.Lend(minuteLot(key), n, b.Pace.Use, b.Pace.SetShare)
 		b.Pace.Share(minute.Wake)
 		all = append(all, minute)
 	}
@@ -52,7 +56,7 @@ func (s *Server) forgetLimits(ctx context.Context, key string) {
 	if s.shared == nil {
 		return
 	}
-	records := []string{"places/connections/" + key, "places/minute/" + key}
+	records := []string{lending.Record(connectionsLot(key)), lending.Record(minuteLot(key))}
 	for _, record := range slices.Concat(records, s.shared.Keys(countPrefix+key+"/")) {
 		if err := s.shared.Secrets().Delete(ctx, record); err != nil {
 			s.log.Warn("a record of an account that was removed is still in etcd", "key", record, "err", err)

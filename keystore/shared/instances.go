@@ -251,25 +251,3 @@ func (s *Store) leave() {
 		_, _ = s.Swap(ctx, key, nil, revision) // else they notice by themselves
 	}
 }
-
-// merge encodes v as a JSON object and adds the fields of old that v's type does not know.
-func merge(old []byte, v any) ([]byte, error) {
-	text, err := json.Marshal(v)
-	if err != nil || old == nil {
-		return text, err
-	}
-	var was, now map[string]json.RawMessage
-	if json.Unmarshal(old, &was) != nil {
-		return text, nil
-	}
-	if err := json.Unmarshal(text, &now); err != nil {
-		return nil, err
-	}
-	known := fieldsOf(v)
-	for name, value := range was {
-		if !known[strings.ToLower(name)] {
-			now[name] = value
-		}
-	}
-	return json.Marshal(now)
-}

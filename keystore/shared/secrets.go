@@ -2,7 +2,6 @@ package shared
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -79,32 +78,12 @@ func Of(k *keystore.Store) *Store {
 	return nil
 }
 
-// change makes one change of a record, whoever else changes it at the same time.
+// change makes one change of a record once the records are loaded.
 func (k secrets) change(ctx context.Context, key string, swap func(revision int64) error) error {
 	if err := k.wait(ctx); err != nil {
 		return err
 	}
-	for {
-		k.s.mu.RLock()
-		r := k.s.records[key]
-		k.s.mu.RUnlock()
-		if r.Value == nil && !k.s.isDamaged(key) {
-			r.Revision = 0
-		}
-		err := swap(r.Revision)
-		if !errors.Is(err, ErrChanged) {
-			return err
-		}
-		if _, err := k.s.Read(ctx, key); err != nil && !errors.Is(err, keystore.ErrDamaged) {
-			return err
-		}
-	}
-}
-
-func (s *Store) isDamaged(key string) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.damaged[key]
+	return k.s.change(ctx, key, swap)
 }
 
 // wait waits until the records are loaded.

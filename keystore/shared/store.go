@@ -31,8 +31,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	randv2 "math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -90,7 +88,6 @@ type Store struct {
 	records map[string]Record // decrypted; a deleted one has a nil value
 	names   []string          // the keys of those that are not deleted, sorted
 	damaged map[string]bool   // records that cannot be decrypted
-	seen    int64             // up to which revision the watch has brought everything
 	highest int64             // the highest revision that the engine is known to have had, this machine's writes included
 	unwell  error             // why the engine cannot be used; nil when it can
 	since   time.Time         // when that began
@@ -113,11 +110,6 @@ const (
 	countPrefix    = "count/"
 	placesPrefix   = "places/"
 )
-
-// open reports whether a record is kept as it is.
-func open(key string) bool {
-	return key == metaKey || key == sealKey || strings.HasPrefix(key, instancePrefix) || strings.HasPrefix(key, countPrefix) || strings.HasPrefix(key, placesPrefix)
-}
 
 // Open makes a store and begins to load the records, for as long as that takes; see Loaded. Close ends it.
 func Open(o Options) *Store {
@@ -308,23 +300,6 @@ func (s *Store) Swap(ctx context.Context, key string, value []byte, revision int
 	return s.swap(ctx, key, value, revision)
 }
 
-// write has the engine swap a record, whose result is as it is there, encrypted.
-func (s *Store) write(ctx context.Context, key string, value []byte, revision int64) (now Record, err error) {
-	if value != nil && !open(key) {
-		s.mu.RLock()
-		k := s.key
-		s.mu.RUnlock()
-		if value, err = k.Encrypt(append([]byte(key+"\n"), value...)); err != nil {
-			return Record{}, fmt.Errorf("encrypt %s: %w", key, err)
-		}
-	}
-	err = s.call(ctx, "swap", func() (err error) {
-		now, err = s.o.Engine.Swap(ctx, key, value, revision)
-		return err
-	})
-	return now, err
-}
-
 func (s *Store) swap(ctx context.Context, key string, value []byte, revision int64) (int64, error) {
 	s.mu.RLock()
 	before := s.highest
@@ -371,15 +346,28 @@ func (s *Store) Save(ctx context.Context, key string, v any, revision int64) (in
 
 // Put is Save whatever the record is by now.
 func (s *Store) Put(ctx context.Context, key string, v any) error {
+	if !s.IsLoaded() {
+		return s.notLoaded()
+	}
+	return s.change(ctx, key, func(revision int64) error {
+		_, err := s.Save(ctx, key, v, revision)
+		return err
+	})
+}
+
+// change makes one change of a record, whoever else changes it at the same time. One that is damaged can be changed too.
+func (s *Store) change(ctx context.Context, key string, swap func(revision int64) error) error {
 	for {
-		r, err := s.Get(key)
-		if err != nil {
+		s.mu.RLock()
+		r, damaged := s.records[key], s.damaged[key]
+		s.mu.RUnlock()
+		if r.Value == nil && !damaged {
+			r.Revision = 0
+		}
+		if err := swap(r.Revision); !errors.Is(err, ErrChanged) {
 			return err
 		}
-		if _, err := s.Save(ctx, key, v, r.Revision); !errors.Is(err, ErrChanged) {
-			return err
-		}
-		if _, err := s.Read(ctx, key); err != nil {
+		if _, err := s.Read(ctx, key); err != nil && !errors.Is(err, keystore.ErrDamaged) {
 			return err
 		}
 	}
@@ -436,335 +424,4 @@ func (s *Store) note(err error) {
 		return
 	}
 	s.watching().Changed(nil)
-}
-
-// follow loads the records and follows their changes until the store is closed.
-func (s *Store) follow() {
-	for pause := time.Duration(0); ; {
-		began := time.Now()
-		revision, err := s.load(s.life)
-		if err == nil {
-			if err = s.watch(revision); time.Since(began) > steadyAfter {
-				pause = 0
-			}
-		}
-		if s.life.Err() != nil {
-			return
-		}
-		if fatal := new(fatalError); errors.As(err, &fatal) {
-			s.mu.Lock()
-			s.failure = fatal.err
-			s.mu.Unlock()
-			close(s.failed)
-			return
-		}
-		if err != nil {
-			s.note(keystore.Failed(keystore.EtcdKind, "follow", "the records", err))
-			pause = min(max(pause*2, 100*time.Millisecond), 2*time.Second)
-		} else if time.Since(began) < steadyAfter { // they were loaded a moment ago, and ask for it again
-			pause = time.Second
-		}
-		select {
-		case <-s.life.Done():
-			return
-		case <-time.After(pause/2 + randv2.N(pause/2+1)): // #nosec G404 -- machines should not come back together
-		}
-	}
-}
-
-// steadyAfter is how long the records must have been followed for the next fault to count as the first.
-const steadyAfter = 5 * time.Second
-
-// watch follows the records from a revision on, that of their list: what was read since may be newer than some
-// change that was not heard of yet. It returns when they have to be loaded again.
-func (s *Store) watch(after int64) error {
-	ctx, cancel := context.WithCancel(s.life)
-	defer cancel()
-	ended := make(chan error, 1)
-	s.work.Go(func() { ended <- s.o.Engine.Watch(ctx, after, s.apply) })
-	select {
-	case err := <-ended:
-		return err
-	case <-s.again:
-		cancel()
-		<-ended
-		return nil
-	}
-}
-
-// reload has the records loaded again.
-func (s *Store) reload() {
-	select {
-	case s.again <- struct{}{}:
-	default:
-	}
-}
-
-// fatalError is one that trying again does not help.
-type fatalError struct{ err error }
-
-func (e *fatalError) Error() string { return e.err.Error() }
-func (e *fatalError) Unwrap() error { return e.err }
-
-// load takes over all records, and returns the revision that they are of.
-func (s *Store) load(ctx context.Context) (revision int64, err error) {
-	select { // whatever asked for it before is done with now
-	case <-s.again:
-	default:
-	}
-	s.mu.RLock()
-	before, wrapped := s.highest, s.wrapped // a list that is asked for now has all that was known until now
-	s.mu.RUnlock()
-	var list []Record
-	err = s.call(ctx, "list", func() (err error) {
-		list, revision, err = s.o.Engine.List(ctx)
-		return err
-	})
-	if err != nil {
-		return 0, keystore.Failed(keystore.EtcdKind, "load", "all records", err)
-	}
-	if err := s.unlock(ctx, list); err != nil {
-		return 0, err
-	}
-	restored := revision < before
-	now := make(map[string]Record, len(list))
-	damaged := make(map[string]bool)
-	for i, one := range s.opened(list, func(is, was Record) bool {
-		return !restored && s.wrapped == wrapped && was.Revision == is.Revision && was.Value != nil
-	}) {
-		if key := list[i].Key; one.err != nil {
-			damaged[key] = true
-			s.log.Error("a shared record cannot be used", "key", key, "err", one.err)
-		} else {
-			now[key] = one.record
-		}
-	}
-	s.mu.RLock()
-	known := maps.Clone(s.records)
-	s.mu.RUnlock()
-	if restored {
-		s.log.Warn("the engine has gone back to an older state, as after a backup was restored; changes since then are lost, but for tokens that this machine still has")
-	}
-	if err := s.putBack(ctx, known, now); err != nil { // before anybody here can use the old ones
-		return 0, err
-	}
-	s.mu.Lock()
-	old := s.records
-	for key, was := range old {
-		if is, there := now[key]; !restored && was.Revision > revision && is.Revision <= revision {
-			now[key] = was // written after the list was made, and not put back
-		} else if there && is.Revision == was.Revision && string(is.Value) == string(was.Value) {
-			now[key] = was
-		}
-	}
-	s.records, s.damaged, s.names = now, damaged, nil
-	for key, r := range now {
-		if r.Value != nil {
-			s.names = append(s.names, key)
-		}
-	}
-	slices.Sort(s.names)
-	if s.seen, s.highest = max(s.seen, revision), max(s.highest, revision); restored {
-		s.seen, s.highest = revision, revision
-	}
-	fresh := maps.Clone(now) // others change s.records from here on
-	s.mu.Unlock()
-	first := !s.IsLoaded()
-	var keys []string
-	for key, r := range fresh {
-		s.sight(key, r, false)
-		if was, there := old[key]; first || !there || was.Revision != r.Revision {
-			keys = append(keys, key)
-		}
-	}
-	for key := range old {
-		if _, there := fresh[key]; !there {
-			keys = append(keys, key)
-		}
-	}
-	if first {
-		if err := s.publishSpilled(ctx); err != nil {
-			return 0, err
-		}
-		close(s.loaded)
-	}
-	s.note(nil)
-	s.tell(keys)
-	return revision, nil
-}
-
-// openedRecord is a record as it was given to Swap, or why it can't be used.
-type openedRecord struct {
-	record Record
-	err    error
-}
-
-// opened decrypts the records of a list, but for those of which same says that they are in memory already. That is
-// what takes time at a start: seconds for ten thousand accounts, with one processor.
-func (s *Store) opened(list []Record, same func(is, was Record) bool) []openedRecord {
-	all := make([]openedRecord, len(list))
-	var work sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for first := range workers {
-		work.Go(func() {
-			for i := first; i < len(list); i += workers {
-				s.mu.RLock()
-				was := s.records[list[i].Key]
-				known := same(list[i], was)
-				s.mu.RUnlock()
-				if known {
-					all[i].record = was
-				} else {
-					all[i].record, all[i].err = s.decrypt(list[i])
-				}
-			}
-		})
-	}
-	work.Wait()
-	return all
-}
-
-// unlock opens the fleet's key, and makes one if there is none yet.
-func (s *Store) unlock(ctx context.Context, list []Record) error {
-	find := func(key string) Record {
-		if i := slices.IndexFunc(list, func(r Record) bool { return r.Key == key }); i >= 0 {
-			return list[i]
-		}
-		return Record{Key: key}
-	}
-	var meta struct {
-		Format int `json:"format"`
-	}
-	if r := find(metaKey); r.Value == nil {
-		text, _ := json.Marshal(map[string]int{"format": format})
-		if _, err := s.o.Engine.Swap(ctx, metaKey, text, 0); err != nil && !errors.Is(err, ErrChanged) {
-			return keystore.Failed(keystore.EtcdKind, "write", metaKey, err)
-		}
-	} else if err := json.Unmarshal(r.Value, &meta); err != nil || meta.Format < 1 {
-		return &fatalError{keystore.Failed(keystore.EtcdKind, "open", "the records", fmt.Errorf("%w: %s is not one of Waxseal’s records; is the prefix right?", keystore.ErrDamaged, metaKey))}
-	} else if meta.Format > format {
-		return &fatalError{keystore.Failed(keystore.EtcdKind, "open", "the records", fmt.Errorf("%w: a newer version of Waxseal has changed the records; update this machine", keystore.ErrDamaged))}
-	}
-	wrapped := find(sealKey)
-	if wrapped.Value == nil {
-		_, fresh, err := seal.NewKey(s.o.Passphrase, s.o.Work)
-		if err != nil {
-			return &fatalError{err}
-		}
-		// Another machine that begins at the same moment makes one too; the first that is written counts.
-		wrapped, err = s.o.Engine.Swap(ctx, sealKey, fresh, 0)
-		if err != nil && !errors.Is(err, ErrChanged) {
-			return keystore.Failed(keystore.EtcdKind, "write", sealKey, err)
-		}
-	}
-	s.mu.RLock()
-	known := s.key != nil && s.wrapped == string(wrapped.Value)
-	s.mu.RUnlock()
-	if known {
-		return nil
-	}
-	key, err := seal.OpenKey(wrapped.Value, s.o.Passphrase, seal.MaxWork)
-	switch {
-	case errors.Is(err, seal.ErrPassphrase):
-		return &fatalError{keystore.Failed(keystore.EtcdKind, "open", "the records", fmt.Errorf("%w: the passphrase is not that of the records in etcd", keystore.ErrDenied))}
-	case err != nil:
-		return &fatalError{keystore.Failed(keystore.EtcdKind, "open", "the records", fmt.Errorf("%w: the key of the records in etcd: %w", keystore.ErrDamaged, err))}
-	}
-	s.mu.Lock()
-	s.key, s.wrapped = key, string(wrapped.Value)
-	s.mu.Unlock()
-	return nil
-}
-
-// hasOtherKey reports whether a seal is another one than that which was opened: somebody has begun anew.
-func (s *Store) hasOtherKey(seal Record) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return seal.Value != nil && s.key != nil && string(seal.Value) != s.wrapped
-}
-
-// decrypt returns a record as it was given to Swap.
-func (s *Store) decrypt(r Record) (Record, error) {
-	if r.Value == nil || open(r.Key) {
-		return r, nil
-	}
-	s.mu.RLock()
-	k := s.key
-	s.mu.RUnlock()
-	plain, err := k.Decrypt(r.Value)
-	if err != nil {
-		return r, fmt.Errorf("%w: it was not encrypted with this fleet’s key", keystore.ErrDamaged)
-	}
-	name, value, ok := strings.Cut(string(plain), "\n")
-	if !ok || name != r.Key {
-		return r, fmt.Errorf("%w: it was written under another name", keystore.ErrDamaged)
-	}
-	r.Value = []byte(value)
-	return r, nil
-}
-
-// apply takes over records as the engine has them.
-func (s *Store) apply(changes []Record) {
-	var keys []string
-	for _, r := range changes {
-		if r.Key == sealKey && s.hasOtherKey(r) {
-			s.reload()
-		}
-		plain, err := s.decrypt(r)
-		s.mu.Lock()
-		s.seen, s.highest = max(s.seen, r.Revision), max(s.highest, r.Revision)
-		newer := r.Revision > s.records[r.Key].Revision
-		if newer {
-			if s.damaged[r.Key] = err != nil; err != nil {
-				s.log.Error("a shared record cannot be used", "key", r.Key, "err", err)
-				plain = Record{r.Key, nil, r.Revision}
-			}
-			s.putLocked(plain)
-			keys = append(keys, r.Key)
-		}
-		s.mu.Unlock()
-		if newer { // what comes back with a backup says nothing of now
-			s.sight(r.Key, r, true)
-		}
-	}
-	s.tell(keys)
-}
-
-// keep takes over a record that this store has written. What was written before it may still be on its way,
-// so seen stays.
-func (s *Store) keep(r Record) {
-	s.mu.Lock()
-	s.highest = max(s.highest, r.Revision)
-	newer := r.Revision > s.records[r.Key].Revision
-	if newer {
-		s.putLocked(r)
-		delete(s.damaged, r.Key)
-	}
-	s.mu.Unlock()
-	s.sight(r.Key, r, true)
-	if newer {
-		s.tell([]string{r.Key})
-	}
-}
-
-// gone takes over that there is no such record: it was deleted, or the engine went back to an older state.
-func (s *Store) gone(key string) {
-	s.mu.Lock()
-	was := s.records[key]
-	known := was.Value == nil && !s.damaged[key]
-	if !known {
-		s.putLocked(Record{key, nil, was.Revision})
-		delete(s.damaged, key)
-	}
-	s.mu.Unlock()
-	if !known {
-		s.reload()
-		s.tell([]string{key})
-	}
-}
-
-func (s *Store) tell(keys []string) {
-	if len(keys) > 0 {
-		s.watching().Changed(keys)
-	}
 }

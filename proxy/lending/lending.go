@@ -36,6 +36,9 @@ const (
 	workers = 8
 )
 
+// Record is the key of a lot’s record.
+func Record(name string) string { return prefix + name }
+
 // Use tells how many places are used now and how many would be if there were enough.
 type Use func() (used, wanted int)
 
@@ -99,7 +102,7 @@ type record struct {
 // from now on, which begins with none; it must not call the lot. Tell the lot with Wake when somebody waits for a
 // place, and when one is free again.
 func (d *Desk) Lend(name string, limit int, use Use, allow func(n int)) *Lot {
-	l := &Lot{desk: d, key: prefix + name, max: limit, use: use, allow: allow}
+	l := &Lot{desk: d, key: Record(name), max: limit, use: use, allow: allow}
 	d.mu.Lock()
 	d.lots[l.key] = l
 	d.mu.Unlock()
