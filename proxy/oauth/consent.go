@@ -37,7 +37,7 @@ const exchangeTimeout = time.Minute
 func (g *Grant) Consent(ctx context.Context, open func(url string) error, check func(context.Context) error) error {
 	asking, cancel := context.WithTimeoutCause(ctx, ConsentTimeout, ErrNoApproval)
 	defer cancel()
-	if g.cfg.GrantType != "" {
+	if g.isApp() {
 		return errNoSignIn
 	}
 	asking, over := g.whileOpen(asking)
@@ -62,11 +62,12 @@ func (g *Grant) Consent(ctx context.Context, open func(url string) error, check 
 		back.tell(failed(g.account, err))
 		return err
 	}
-	if check == nil {
-		check = func(context.Context) error { return nil }
+	var trouble error
+	if check != nil {
+		back.tell(checking(g.account))
+		trouble = check(ctx)
 	}
-	back.tell(checking(g.account))
-	back.tell(granted(g.account, check(ctx)))
+	back.tell(granted(g.account, trouble))
 	return nil
 }
 
