@@ -147,6 +147,97 @@ func TestReadDuringListIsNoRestore(t *testing.T) {
 	})
 }
 
+// A machine that was cut off while the engine was restored, and comes back once the others have written more than was
+// lost, took a record for the one that it had before: both had the same revision.
+func TestRestoredWhileCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := NewMemory()
+		cut := &cutOff{Engine: memory}
+		a, b := machine(t, cut, "a"), machine(t, memory, "b")
+		must[int64](t)(0, a.Secrets().Set(t.Context(), "refresh/x", "old"))
+		backup := memory.Revision()
+		must[int64](t)(0, a.Secrets().Set(t.Context(), "refresh/x", "new"))
+		must[int64](t)(0, a.Secrets().Set(t.Context(), "password/x", "lost"))
+		lost := memory.Revision()
+		synctest.Wait()
+		cut.set(errors.New("no route to host"))
+		memory.Restore(backup)
+		b.reload()
+		synctest.Wait()
+		for memory.Revision() < lost-1 {
+			must[int64](t)(0, b.Secrets().Set(t.Context(), "password/y", "1"))
+		}
+		must[int64](t)(0, b.Secrets().Set(t.Context(), "password/x", "after"))
+		if memory.Revision() != lost {
+			t.Fatalf("revision %d, want %d for the test", memory.Revision(), lost)
+		}
+		time.Sleep(time.Minute) // the others write on
+		cut.set(nil)
+		time.Sleep(10 * time.Second)
+		if v, err := a.Secrets().Get(t.Context(), "password/x"); v != "after" || err != nil {
+			t.Errorf("a has %q, %v", v, err)
+		}
+		if v, err := b.Secrets().Get(t.Context(), "refresh/x"); v != "new" || err != nil {
+			t.Errorf("b has the token %q, %v", v, err)
+		}
+	})
+}
+
+// cutOff is an engine that one machine alone cannot reach while there is an error.
+type cutOff struct {
+	Engine
+	mu    sync.Mutex
+	err   error
+	leave context.CancelCauseFunc // ends the Watch
+}
+
+func (e *cutOff) set(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.err = err; err != nil && e.leave != nil {
+		e.leave(err)
+	}
+}
+
+func (e *cutOff) reach() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.err
+}
+
+func (e *cutOff) List(ctx context.Context) ([]Record, int64, error) {
+	if err := e.reach(); err != nil {
+		return nil, 0, err
+	}
+	return e.Engine.List(ctx)
+}
+
+func (e *cutOff) Get(ctx context.Context, key string) (Record, error) {
+	if err := e.reach(); err != nil {
+		return Record{}, err
+	}
+	return e.Engine.Get(ctx, key)
+}
+
+func (e *cutOff) Swap(ctx context.Context, key string, value []byte, revision int64) (Record, error) {
+	if err := e.reach(); err != nil {
+		return Record{}, err
+	}
+	return e.Engine.Swap(ctx, key, value, revision)
+}
+
+func (e *cutOff) Watch(ctx context.Context, after int64, changed func([]Record)) error {
+	if err := e.reach(); err != nil {
+		return err
+	}
+	ctx, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	e.mu.Lock()
+	e.leave = leave
+	e.mu.Unlock()
+	return e.Engine.Watch(ctx, after, changed)
+}
+
 // lateList calls after between a List and its answer, once.
 type lateList struct {
 	Engine
@@ -230,7 +321,7 @@ func TestSpillIsPublishedFirst(t *testing.T) {
 		g, _, _ := a.Grant("x")
 		ancestor := g.Gen
 		g.Gen, g.Refresh = g.Gen+1, "new"
-		if err := a.Spill("x", ancestor, g); err != nil {
+		if err := a.Spill("x", ancestor, false, g); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(folder, "unsaved-0.age"), []byte("damaged"), 0o600); err != nil {

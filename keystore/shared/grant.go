@@ -22,6 +22,7 @@ type Grant struct {
 	Got      time.Time `json:"got,omitzero"`   // when it was asked for
 	Life     int64     `json:"life,omitempty"` // seconds from then
 	SignedIn string    `json:"signed_in,omitempty"`
+	Right    string    `json:"right,omitempty"` // of the program itself, which Access came of; "" if it came of Refresh
 
 	NotBefore time.Time `json:"not_before,omitzero"` // the provider wants no request before
 	Consent   *Consent  `json:"consent,omitempty"`   // the provider took back what Refresh stands for

@@ -3,6 +3,7 @@ package shared
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"maps"
 	randv2 "math/rand/v2"
 	"runtime"
@@ -105,11 +106,11 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 	if err := s.unlock(ctx, list); err != nil {
 		return 0, err
 	}
-	restored := revision < before
+	restored := revision < before || s.wentBack(list, revision)
 	now := make(map[string]Record, len(list))
 	damaged := make(map[string]bool)
 	for i, one := range s.opened(list, func(is, was Record) bool {
-		return !restored && s.wrapped == wrapped && was.Revision == is.Revision && was.Value != nil
+		return !restored && s.wrapped == wrapped && was.Revision == is.Revision && was.Value != nil && s.sums[is.Key] == s.sum(is)
 	}) {
 		if key := list[i].Key; one.err != nil {
 			damaged[key] = true
@@ -137,6 +138,12 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 		}
 	}
 	s.records, s.damaged, s.names = now, damaged, nil
+	clear(s.sums)
+	for _, r := range list {
+		if now[r.Key].Revision == r.Revision {
+			s.sums[r.Key] = s.sum(r)
+		}
+	}
 	for key, r := range now {
 		if r.Value != nil {
 			s.names = append(s.names, key)
@@ -171,6 +178,27 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 	s.tell(keys)
 	return revision, nil
 }
+
+// wentBack reports whether a list is of another history than the records in memory: one of its records is older than
+// it was before the list was made, or is another one with the same revision. So it is noticed that the engine has gone
+// back to an older state when the others have written so much since then that its own revision does not tell any more.
+func (s *Store) wentBack(list []Record, revision int64) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.ContainsFunc(list, func(r Record) bool {
+		was := s.records[r.Key].Revision
+		return r.Revision < was && was <= revision || r.Revision == was && s.isAnother(r)
+	})
+}
+
+// isAnother reports whether a record is known to differ from the one in memory that has its revision. The caller holds mu.
+func (s *Store) isAnother(r Record) bool {
+	sum, known := s.sums[r.Key]
+	return known && sum != s.sum(r)
+}
+
+// sum is that of a record as the engine has it.
+func (s *Store) sum(r Record) uint64 { return maphash.Bytes(s.seed, r.Value) }
 
 // openedRecord is a record as it was given to Swap, or why it can't be used.
 type openedRecord struct {
@@ -220,6 +248,7 @@ func (s *Store) apply(changes []Record) {
 				plain = Record{r.Key, nil, r.Revision}
 			}
 			s.putLocked(plain)
+			s.sums[r.Key] = s.sum(r)
 			keys = append(keys, r.Key)
 		}
 		s.mu.Unlock()
@@ -230,13 +259,14 @@ func (s *Store) apply(changes []Record) {
 	s.tell(keys)
 }
 
-// keep takes over a record that this store has written.
-func (s *Store) keep(r Record) {
+// keep takes over a record that this store has written; written is how the engine has it.
+func (s *Store) keep(r, written Record) {
 	s.mu.Lock()
 	s.highest = max(s.highest, r.Revision)
 	newer := r.Revision > s.records[r.Key].Revision
 	if newer {
 		s.putLocked(r)
+		s.sums[r.Key] = s.sum(written)
 		delete(s.damaged, r.Key)
 	}
 	s.mu.Unlock()

@@ -42,11 +42,15 @@ func (k secrets) Get(ctx context.Context, key string) (string, error) {
 // Set stores a secret. A refresh token begins a new generation, and all that came of the one before is forgotten.
 func (k secrets) Set(ctx context.Context, key, secret string) error {
 	if account, ok := strings.CutPrefix(key, refreshPrefix); ok {
-		return k.change(ctx, GrantKey(account), func(revision int64) error {
+		err := k.change(ctx, GrantKey(account), func(revision int64) error {
 			was, _, _ := k.s.Grant(account) // one that is damaged is replaced
 			_, err := k.s.SwapGrant(ctx, account, Grant{Gen: was.NextGen(), Refresh: secret}, revision)
 			return err
 		})
+		if err == nil {
+			k.s.Spilled(account)
+		}
+		return err
 	}
 	return k.change(ctx, key, func(revision int64) error {
 		_, err := k.s.Swap(ctx, key, []byte(secret), revision)
@@ -55,16 +59,21 @@ func (k secrets) Set(ctx context.Context, key, secret string) error {
 }
 
 func (k secrets) Delete(ctx context.Context, key string) error {
-	if account, ok := strings.CutPrefix(key, refreshPrefix); ok {
+	account, ofGrant := strings.CutPrefix(key, refreshPrefix)
+	if ofGrant {
 		key = GrantKey(account)
 	}
-	return k.change(ctx, key, func(revision int64) error {
+	err := k.change(ctx, key, func(revision int64) error {
 		if revision == 0 {
 			return nil
 		}
 		_, err := k.s.Swap(ctx, key, nil, revision)
 		return err
 	})
+	if err == nil && ofGrant {
+		k.s.Spilled(account)
+	}
+	return err
 }
 
 // Of is the store behind a keystore; nil if it is of another kind, or if there is none.

@@ -17,7 +17,22 @@ import (
 type spilled struct {
 	Account  string `json:"account"`
 	Ancestor uint64 `json:"ancestor"` // the generation that it takes the place of
+	Consent  bool   `json:"consent"`  // it is a new consent, which takes the place of whatever is older
 	Grant    Grant  `json:"grant"`
+}
+
+// replaces reports whether the grant is newer than the record, which may be none.
+func (k spilled) replaces(r Record) bool {
+	var now Grant
+	switch {
+	case r.Value == nil:
+		return k.Consent
+	case json.Unmarshal(r.Value, &now) != nil:
+		return false
+	case k.Consent:
+		return now.Gen < k.Grant.Gen
+	}
+	return now.Gen == k.Ancestor
 }
 
 const spillPattern = "unsaved-*.age"
@@ -27,12 +42,16 @@ func (s *Store) spillPath(account string) string {
 	return filepath.Join(s.o.Folder, "unsaved-"+hex.EncodeToString(sum[:8])+".age")
 }
 
-// Spill keeps a grant in an encrypted file until the next start, or until Spilled says that the engine has it.
-func (s *Store) Spill(account string, ancestor uint64, g Grant) error {
+// Spill keeps a grant in an encrypted file until the next start, or until Spilled says that the engine has it. It takes
+// the place of the generation ancestor alone, or of all older ones if a consent brought it.
+func (s *Store) Spill(account string, ancestor uint64, consent bool, g Grant) error {
 	if s.o.Folder == "" {
-		return nil
+		return errNoFolder
 	}
-	text, err := json.Marshal(spilled{account, ancestor, g})
+	if !s.IsLoaded() { // there may be no key yet
+		return s.notLoaded()
+	}
+	text, err := json.Marshal(spilled{account, ancestor, consent, g})
 	if err != nil {
 		return err
 	}
@@ -72,7 +91,10 @@ func (s *Store) publishSpilled(ctx context.Context) error {
 	return nil
 }
 
-var errNotPublished = errors.New("the engine did not take it")
+var (
+	errNotPublished = errors.New("the engine did not take it")
+	errNoFolder     = errors.New("there is no folder for it")
+)
 
 func (s *Store) publishFile(ctx context.Context, file string) error {
 	data, err := safeio.ReadFile(file)
@@ -94,9 +116,12 @@ func (s *Store) publishFile(ctx context.Context, file string) error {
 	for {
 		s.mu.RLock()
 		r := s.records[key] // the records are not open to others yet
+		account := s.records[accountPrefix+kept.Account]
 		s.mu.RUnlock()
-		var now Grant
-		if r.Value == nil || json.Unmarshal(r.Value, &now) != nil || now.Gen != kept.Ancestor {
+		if r.Value == nil {
+			r.Revision = 0
+		}
+		if !kept.replaces(r) || r.Value == nil && account.Value == nil { // the account may be gone
 			return os.Remove(file)
 		}
 		kept.Grant.Claim = nil

@@ -29,6 +29,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"slices"
@@ -74,6 +75,7 @@ type Store struct {
 	o       Options
 	log     *slog.Logger
 	process string // differs for each start of the program
+	seed    maphash.Seed
 
 	life   context.Context
 	end    context.CancelFunc
@@ -86,6 +88,7 @@ type Store struct {
 	key     *seal.Key
 	wrapped string            // what key came from
 	records map[string]Record // decrypted; a deleted one has a nil value
+	sums    map[string]uint64 // of the records as the engine has them, where that is known
 	names   []string          // the keys of those that are not deleted, sorted
 	damaged map[string]bool   // records that cannot be decrypted
 	highest int64             // the highest revision that the engine is known to have had, this machine's writes included
@@ -106,6 +109,7 @@ const format = 1
 const (
 	metaKey        = "meta"
 	sealKey        = "seal"
+	accountPrefix  = "account/"
 	instancePrefix = "instance/"
 	countPrefix    = "count/"
 	placesPrefix   = "places/"
@@ -118,8 +122,8 @@ func Open(o Options) *Store {
 	}
 	o.Work = cmp.Or(o.Work, seal.Work)
 	s := &Store{
-		o: o, log: o.Log, process: rand.Text(), again: make(chan struct{}, 1), loaded: make(chan struct{}), failed: make(chan struct{}),
-		records: make(map[string]Record), damaged: make(map[string]bool), alive: make(map[string]sighting),
+		o: o, log: o.Log, process: rand.Text(), seed: maphash.MakeSeed(), again: make(chan struct{}, 1), loaded: make(chan struct{}), failed: make(chan struct{}),
+		records: make(map[string]Record), damaged: make(map[string]bool), sums: make(map[string]uint64), alive: make(map[string]sighting),
 		watcher: Watcher{func([]string) {}, func(string, time.Duration) {}}, hears: time.Now(),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
@@ -246,6 +250,7 @@ func (s *Store) Keys(prefix string) []string {
 
 // putLocked puts a record into memory, in the place of the one with its key.
 func (s *Store) putLocked(r Record) {
+	delete(s.sums, r.Key) // whoever knows it sets it
 	switch i, there := slices.BinarySearch(s.names, r.Key); {
 	case r.Value != nil && !there:
 		s.names = slices.Insert(s.names, i, r.Key)
@@ -322,7 +327,7 @@ func (s *Store) swap(ctx context.Context, key string, value []byte, revision int
 		s.reload()
 		return now.Revision, nil
 	}
-	s.keep(Record{key, value, now.Revision})
+	s.keep(Record{key, value, now.Revision}, now)
 	return now.Revision, nil
 }
 

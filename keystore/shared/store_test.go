@@ -405,7 +405,7 @@ func TestSpill(t *testing.T) {
 				g, _, _ := a.Grant("x")
 				ancestor := g.Gen
 				g.Gen, g.Refresh = g.Gen+1, "new"
-				if err := a.Spill("x", ancestor, g); err != nil {
+				if err := a.Spill("x", ancestor, false, g); err != nil {
 					t.Fatal(err)
 				}
 				a.Close()

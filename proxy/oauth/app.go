@@ -36,6 +36,11 @@ const (
 // errNoSignIn is the answer to a consent that would be of no use.
 var errNoSignIn = errors.New("nobody signs in for this account: the program has its own right to its mailbox (grant_type)")
 
+// isApp reports whether the program has its own right to the mailbox. Several machines then share the access token alone.
+// They take turns to ask for it, so that all of them ask as often as one, but none needs the others for that: who asks
+// twice has two tokens.
+func (g *Grant) isApp() bool { return g.cfg.GrantType != "" }
+
 // appToken gets an access token by the program's own right. Only an administrator can give that, and
 // the registration with it.
 func (g *Grant) appToken(ctx context.Context, generation uint64) (*cached, error) {

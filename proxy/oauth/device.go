@@ -45,7 +45,7 @@ type device struct {
 // succeeds.
 func (g *Grant) Device(ctx context.Context, show func(DeviceCode) error) error {
 	switch {
-	case g.cfg.GrantType != "":
+	case g.isApp():
 		return errNoSignIn
 	case g.cfg.DeviceURL == "":
 		return ErrNoDevice

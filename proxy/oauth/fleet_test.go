@@ -63,6 +63,7 @@ type fleetRig struct {
 	engine   *shared.Memory
 	provider *suspicious
 	endpoint *fakeEndpoint
+	folders  map[string]string // of machines, by name
 }
 
 type fleetMachine struct {
@@ -114,21 +115,28 @@ func (s *switched) Swap(ctx context.Context, key string, value []byte, revision 
 }
 
 func newFleet(t *testing.T) *fleetRig {
-	f := &fleetRig{t: t, engine: shared.NewMemory(), provider: &suspicious{life: 60}, endpoint: newFakeEndpoint(t)}
+	f := &fleetRig{t: t, engine: shared.NewMemory(), provider: &suspicious{life: 60}, endpoint: newFakeEndpoint(t), folders: make(map[string]string)}
 	f.endpoint.says(f.provider.ServeHTTP)
 	return f
 }
 
-func (f *fleetRig) machine(name string) *fleetMachine {
+func (f *fleetRig) machine(name string, edit ...func(*Config)) *fleetMachine {
 	f.t.Helper()
 	m := &fleetMachine{e: &switched{Engine: f.engine}}
-	m.store = shared.Open(shared.Options{Engine: m.e, Passphrase: "p", Instance: name, Work: 1, Folder: f.t.TempDir()})
+	if f.folders[name] == "" {
+		f.folders[name] = f.t.TempDir()
+	}
+	m.store = shared.Open(shared.Options{Engine: m.e, Passphrase: "p", Instance: name, Work: 1, Folder: f.folders[name]})
 	<-m.store.Loaded()
 	secrets, err := keystore.Open(keystore.EtcdKind, keystore.Place{Passphrase: "p", Etcd: func(string) (keystore.Backend, error) { return m.store.Secrets(), nil }})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	m.Grant = New(Config{Provider: "corp", ClientID: clientID, TokenURL: "http://" + endpointHost + "/token"}, me, Deps{
+	cfg := Config{Provider: "corp", ClientID: clientID, TokenURL: "http://" + endpointHost + "/token"}
+	for _, f := range edit {
+		f(&cfg)
+	}
+	m.Grant = New(cfg, me, Deps{
 		Secrets: secrets, Shared: m.store, HTTP: f.endpoint.client, Breaker: breaker.New(endpointHost, breaker.Settings{}),
 		OnClaim: func(result string) { m.mu.Lock(); m.claims = append(m.claims, result); m.mu.Unlock() },
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -319,6 +320,52 @@ func TestFleetAnyOutage(t *testing.T) {
 				}
 				if n, replays := f.provider.counts(); replays > 0 || n < 5 {
 					t.Errorf("%d refreshes, %d replays: %s | %s | %s", n, replays, machines[0].heard(), machines[1].heard(), machines[2].heard())
+				}
+			})
+		})
+	}
+}
+
+// A sign-in that etcd could not take is stored at the next start. It was lost, and the user had to sign in again.
+func TestFleetKeepsASignInThatCouldNotBeStored(t *testing.T) {
+	for name, another := range map[string]bool{"stored": false, "there is a newer one": true, "given back": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				a, b := f.machine("a"), f.machine("b")
+				f.signIn(b)
+				f.provider.set(func() { f.provider.n = 7 })
+				a.e.set(errors.New("no route to host"))
+				err := a.adopt(t.Context(), answer{access: "access-7", refresh: "refresh-7", life: time.Minute, received: time.Now()}, me)
+				if err == nil || !strings.Contains(err.Error(), "in memory and in a file") {
+					t.Fatalf("the sign-in says %v", err)
+				}
+				a.want(t, "access-7")
+				if name == "given back" {
+					if err := a.Forget(t.Context()); err == nil {
+						t.Fatal("forgotten without the engine")
+					}
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if err := a.Close(ctx); err != nil && strings.Contains(err.Error(), "sign in again") {
+					t.Error(err)
+				}
+				a.store.Close()
+				want := "refresh-7"
+				switch {
+				case name == "given back":
+					want = "refresh-0"
+				case another:
+					time.Sleep(time.Second)
+					want = "refresh-9"
+					if _, err := b.Accept(t.Context(), want); err != nil {
+						t.Fatal(err)
+					}
+				}
+				a = f.machine("a")
+				if r, _, err := a.store.Grant(me); err != nil || parseStored(r.Refresh).value != want || r.Claim != nil {
+					t.Errorf("the record is %+v, %v; want %s", r, err, want)
 				}
 			})
 		})

@@ -14,7 +14,7 @@ import (
 // is tried again. It reports whether the token is another one. scopes are those for which it was
 // issued, as far as they are known.
 func (g *Grant) Accept(ctx context.Context, refreshToken string, scopes ...string) (another bool, err error) {
-	if g.cfg.GrantType != "" {
+	if g.isApp() {
 		return false, errNoSignIn
 	}
 	if !printable(refreshToken) {
@@ -60,6 +60,9 @@ func (g *Grant) Forget(ctx context.Context) error {
 	}
 	defer g.unlock()
 	g.clear(true)
+	if g.deps.Shared != nil {
+		g.deps.Shared.Spilled(g.account)
+	}
 	if err := g.deps.Secrets.Delete(ctx, g.key()); err != nil {
 		return fmt.Errorf("delete the refresh token of %s: %w", g.account, err)
 	}
@@ -140,8 +143,12 @@ func (g *Grant) Close(ctx context.Context) error {
 	stop()
 	cancel()
 	g.end()
-	if err := g.save(ctx); err != nil {
+	err := g.save(ctx)
+	g.mu.Lock()
+	spilled := g.unsaved != nil && g.unsaved.spilled
+	g.mu.Unlock()
+	if err != nil && !spilled {
 		return errors.Join(err, errors.New("sign in again after the next start if sending fails"))
 	}
-	return nil
+	return err
 }

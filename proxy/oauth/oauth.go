@@ -239,7 +239,7 @@ func New(cfg Config, account string, deps Deps) *Grant {
 	}
 	g.fleet.news = make(chan struct{})
 	g.life, g.end = context.WithCancel(context.Background())
-	if deps.Shared != nil && cfg.GrantType == "" {
+	if deps.Shared != nil {
 		g.Changed()
 	}
 	return g

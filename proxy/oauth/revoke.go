@@ -16,7 +16,7 @@ var ErrNoRevocation = errors.New("this provider does not let a program give its 
 // the rest, and should follow whatever came of this. It is not an error if there is no consent, or the
 // provider has ended it before.
 func (g *Grant) Revoke(ctx context.Context) error {
-	if g.cfg.RevokeURL == "" || g.cfg.GrantType != "" {
+	if g.cfg.RevokeURL == "" || g.isApp() {
 		return ErrNoRevocation
 	}
 	if err := g.settled(ctx); err != nil {

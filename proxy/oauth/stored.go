@@ -39,6 +39,7 @@ type unsaved struct {
 	access   *cached // the access token that came along
 	consent  bool    // it came of a consent, not of a refresh
 	ancestor uint64  // else the generation that it takes the place of, where several machines share it
+	spilled  bool    // it is in a file, too
 }
 
 // named begins the line of the scopes; no scope for mail is called so.
@@ -157,6 +158,7 @@ func (g *Grant) save(ctx context.Context) error {
 func (g *Grant) saveLocked(ctx context.Context) error {
 	g.mu.Lock()
 	s, known := g.unsaved, g.saveErr != nil
+	spilled := s != nil && s.spilled
 	g.mu.Unlock()
 	if s == nil {
 		return nil
@@ -167,10 +169,17 @@ func (g *Grant) saveLocked(ctx context.Context) error {
 	}
 	err := put()
 	if err != nil {
-		err = fmt.Errorf("the new refresh token of %s is kept in memory only and will be stored when possible: %w", g.account, err)
+		if g.deps.Shared != nil && !spilled {
+			spilled = g.spill(s)
+		}
+		where := "in memory only"
+		if spilled {
+			where = "in memory and in a file"
+		}
+		err = fmt.Errorf("the new refresh token of %s is kept %s and will be stored when possible: %w", g.account, where, err)
 	}
 	g.mu.Lock()
-	g.saveErr = err
+	g.saveErr, s.spilled = err, spilled
 	switch {
 	case err == nil && g.unsaved == s:
 		g.unsaved = nil

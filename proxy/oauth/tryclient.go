@@ -24,7 +24,7 @@ const noCode = "waxseal-tries-its-registration"
 // The error is a [*RefusedError], or the keystore's. It is nil too if the answer is unclear, or there
 // is none: then the sign-in will tell.
 func (g *Grant) TryClient(ctx context.Context) error {
-	if g.cfg.GrantType != "" {
+	if g.isApp() {
 		return errNoSignIn
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)

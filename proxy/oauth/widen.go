@@ -52,7 +52,7 @@ func (g *Grant) Widen(ctx context.Context, scopes []string) error {
 	if scopes == nil {
 		scopes = g.cfg.Scopes
 	}
-	if g.cfg.GrantType != "" { // the scopes are the registration's
+	if g.isApp() { // the scopes are the registration's
 		if err := g.Renew(ctx); err != nil {
 			return err
 		}
