@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -92,6 +93,9 @@ func (p *mailProgram) say(step, command string, want byte) error {
 	return nil
 }
 
+// password is an account's local password.
+func (f *fleet) password(account string) string { return cmp.Or(f.passwords[account], fleetPassword) }
+
 // logIn connects and logs in.
 func logIn(to target, account, password string) (*mailProgram, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
@@ -143,7 +147,7 @@ var messageIDs atomic.Int64
 
 // tries sends one message and returns "250", or the code of what was refused.
 func (f *fleet) tries(to target, account string) string {
-	p, err := logIn(to, account, fleetPassword)
+	p, err := logIn(to, account, f.password(account))
 	if err == nil {
 		defer p.quit()
 		err = p.message(account, fmt.Sprint("try", messageIDs.Add(1)))
@@ -192,7 +196,7 @@ func (f *fleet) load(to []target, accounts []string, pause time.Duration) *load 
 
 // session sends a few messages over one connection.
 func (l *load) session(to target, account string) {
-	p, err := logIn(to, account, fleetPassword)
+	p, err := logIn(to, account, l.f.password(account))
 	if err != nil {
 		l.note(err)
 		return

@@ -60,6 +60,7 @@ type fleet struct {
 	providers map[string]*providertest.Provider
 	entries   map[string]string   // of the configuration, by provider
 	accounts  map[string][]string // by provider
+	passwords map[string]string   // of accounts that have another than fleetPassword
 	machines  []*machine
 	front     string // where HAProxy takes mail, with TLS
 	arrived   map[string]int
@@ -81,7 +82,7 @@ var fleets atomic.Int32
 func newFleet(t *testing.T, p plan) *fleet {
 	t.Helper()
 	f := &fleet{
-		t: t, whole: t, dir: t.TempDir(), providers: map[string]*providertest.Provider{}, entries: map[string]string{}, accounts: map[string][]string{}, arrived: map[string]int{},
+		t: t, whole: t, dir: t.TempDir(), providers: map[string]*providertest.Provider{}, entries: map[string]string{}, accounts: map[string][]string{}, passwords: map[string]string{}, arrived: map[string]int{},
 		net: fmt.Sprintf("127.%d.%d.", 64+os.Getpid()/50%32, os.Getpid()%50*5+int(fleets.Add(1))),
 	}
 	f.env = append(os.Environ(), "HOME="+f.dir, "XDG_RUNTIME_DIR="+f.dir, "WAXSEAL_KEYSTORE_PASSPHRASE="+fleetPassphrase, "DBUS_SESSION_BUS_ADDRESS=")
@@ -115,6 +116,9 @@ func newFleet(t *testing.T, p plan) *fleet {
 		f.entries[id] = fmt.Sprintf("\n[[provider]]\nid = %q\nname = %q\ndomains = [%q]\nauth_url = %q\ntoken_url = %q\nrevoke_url = %q\nscopes = [\"mail.send\"]\n"+
 			"client_id = \"waxseal-test\"\nsmtp = %q\nca_file = %q\nmax_connections = %d\n",
 			id, id, id+".test", server.AuthURL(), server.TokenURL(), server.RevokeURL(), server.SMTPAddr, ca, cmp.Or(p.max[id], 20))
+		if o.ClientSecret != "" { // a program with its own right
+			f.entries[id] += "grant = \"client_credentials\"\n"
+		}
 		entries += f.entries[id]
 		for i := range p.accounts[id] {
 			address := fmt.Sprintf("%s%d@%s.test", id, i, id)

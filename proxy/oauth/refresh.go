@@ -20,11 +20,11 @@ const maxTries = 3
 // refresh gets an access token: with the program's own right, or for the refresh token (RFC 6749
 // section 6).
 func (g *Grant) refresh(ctx context.Context, f *flight) (*cached, error) {
-	if g.deps.Shared != nil {
-		return g.refreshShared(ctx, f)
-	}
-	if g.isApp() {
+	switch others := g.deps.Shared; {
+	case g.isApp() && (others == nil || others.Err() != nil):
 		return g.appToken(ctx, f.generation)
+	case others != nil:
+		return g.refreshShared(ctx, f)
 	}
 	token, secret, err := g.credentials(ctx)
 	if err != nil {
