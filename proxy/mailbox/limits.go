@@ -24,6 +24,9 @@ func (s subject) explainLimit(e *pace.Error) Failure {
 	p := s.passing("", "4.4.5", what, "", "Limit", strconv.Itoa(e.Limit))
 	if e.Kind == pace.PerMinute {
 		p.Cure = api.Say("Try again in {{.Seconds}} seconds.", "Seconds", strconv.Itoa(e.Seconds()))
+		if e.Seconds() == 1 {
+			p.Cure = api.Say("Try again in 1 second.")
+		}
 		return Failure{p, 451}
 	}
 	p.Cure = api.Say("It can send again from {{.Time}} on.", "Time", e.Until.Local().Format(limitTime))

@@ -36,8 +36,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%d %s; again at %s", e.Limit, e.Kind, e.Until.UTC().Format(time.RFC3339))
 }
 
-// Seconds is Wait, rounded up.
-func (e *Error) Seconds() int { return int(math.Ceil(e.Wait.Seconds())) }
+// Seconds is Wait in whole seconds, rounded up, at least 1: "again in 0 seconds" would be nonsense.
+func (e *Error) Seconds() int { return max(1, int(math.Ceil(e.Wait.Seconds()))) }
 
 // late is the error of a message whose turn comes too late.
 func (p *Pacer) late(wait time.Duration) *Error {

@@ -463,3 +463,12 @@ func ExamplePacer() {
 	fmt.Println(err)
 	// Output: 1 messages_per_minute; again in 60 s
 }
+
+// With a coarse clock, a message was told to come again in 0 seconds.
+func TestSecondsAreRoundedUp(t *testing.T) {
+	for wait, want := range map[time.Duration]int{0: 1, time.Nanosecond: 1, time.Second: 1, time.Second + 1: 2, time.Minute: 60} {
+		if got := (&Error{Kind: PerMinute, Wait: wait}).Seconds(); got != want {
+			t.Errorf("%v: %d seconds, want %d", wait, got, want)
+		}
+	}
+}
