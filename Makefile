@@ -59,6 +59,9 @@ STAGE    = @.ci/stage
 # `make packages` may have put promtool here.
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
+# With the same flags everywhere, what go vet, staticcheck, the tests and the build have in common is compiled once.
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo run fleet build package package-headless package-test image measure-desktop test packages fmt-check floor vet staticcheck kubernetes gosec rules race e2e e2e-tests suspend clients soak lint fuzz bench bench-go icons golden screenshots clean
 
@@ -129,7 +132,7 @@ rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
 
 race: ## run the Go tests with the race detector, and those of the window's looks without
-	$(STAGE) "go test -race" go run ./.ci/tests -race -timeout 20m -tags nogui ./... ./.ci/dist ./.ci/tests
+	$(STAGE) "go test -race" go run ./.ci/tests -race -timeout 20m -tags nogui ./.ci/dist ./.ci/tests ./...
 	$(STAGE) "go test window" env CGO_ENABLED=0 go run ./.ci/tests -tags nogui ./ui
 
 e2e: packages e2e-tests ## test the program with a real provider, browser, keychain and mail server

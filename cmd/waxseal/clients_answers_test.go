@@ -95,6 +95,7 @@ var readers = []struct {
 // TestClientsSeeAnswersToLogins shows what a person reads when a login by IMAP or POP does not work:
 // for each situation, with three programs each. docs/clients.md has it as a table.
 func TestClientsSeeAnswersToLogins(t *testing.T) {
+	t.Parallel()
 	const right = "The password is correct."
 	for _, tc := range []struct {
 		name      string

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +23,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// These tests mostly wait for programs, so more of them than there are processors may do so at a time.
+	if runtime.GOMAXPROCS(0) < 4 {
+		flag.Set("test.parallel", "4")
+	}
 	testscript.Main(m, map[string]func(){"waxseal": main, "sendmail": main})
 }
 

@@ -111,6 +111,7 @@ var setUpPrograms = []struct {
 // TestSetup: a program that `waxseal setup --write` has set up sends or reads through Waxseal, with what
 // was in its file before; --undo leaves the file byte for byte as it was, with its mode.
 func TestSetup(t *testing.T) {
+	t.Parallel()
 	plain, tls := startSetUp(t), startSetUpWith(t, onlyTLS)
 	for way, s := range map[string]*setUp{"without TLS": plain, "TLS": tls} {
 		t.Run(way, func(t *testing.T) { testSetup(t, s) })
@@ -202,6 +203,7 @@ var setUpReaders = []struct{ name, needs, use, says string }{
 
 // TestSetupPrints: lines that are only printed work as they are.
 func TestSetupPrints(t *testing.T) {
+	t.Parallel()
 	plain, tls := startSetUp(t), startSetUpWith(t, onlyTLS)
 	for way, s := range map[string]*setUp{"without TLS": plain, "TLS": tls} {
 		t.Run(way, func(t *testing.T) { testSetupPrints(t, s) })

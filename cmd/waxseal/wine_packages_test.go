@@ -15,10 +15,12 @@ var windowsPackages = []struct{ path, skip string }{
 	{"keystore/safeio", "-"},
 	{"proxy/control", "-"},
 	{"ui/tray", "-"},
-	// The tests left out send thousands of messages or open as many connections, and take a minute
-	// there; what they show does not depend on the system.
+	// The tests left out send thousands of messages or open as many connections, or wait for seconds, and take
+	// minutes there; what they show does not depend on the system.
 	{"proxy", "^(TestGaugesCountEverything|TestEvery250ArrivedOnce|TestTokenFaults|TestThousandRecipients|TestMemoryDoesNotGrowWithTheMessage|TestSmuggling|" +
-		"TestThousandsOfConnections|TestTakenBackChunks|TestCutOffInAChunk)$"},
+		"TestThousandsOfConnections|TestTakenBackChunks|TestCutOffInAChunk|TestFleetUnderLoad|TestFleetSharesCounts|TestMoveFromEtcdWhileAnotherLives|" +
+		"TestYoungTokens|TestRegistrationIsTriedFirst|TestPartOfReadingIsGranted|TestNobodysConsentGrows|TestAuthorizeTriesTheToken|" +
+		"TestReadingIsAsked|TestReadingRefused)$"},
 }
 
 // windowsPackagesPass runs the tests of the packages that touch the system: file locks, files

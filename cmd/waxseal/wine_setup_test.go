@@ -21,6 +21,7 @@ import (
 // and uninstalls it in both ways. Installers with the headless program are built for it; WAXSEAL_SETUP
 // is an installer to use in their place.
 func TestWindowsSetup(t *testing.T) {
+	t.Parallel()
 	s := newSetup(t)
 	first, second := s.build("v0.8.0"), s.build("v0.9.0")
 

@@ -19,6 +19,7 @@ import (
 
 // TestWindows runs the Windows program, and tests of its packages, in one Windows.
 func TestWindows(t *testing.T) {
+	t.Parallel()
 	w := newWine(t)
 	t.Run("ends", func(t *testing.T) { windowsEnds(t, w) })
 	t.Run("killed", func(t *testing.T) { windowsKilled(t, w.within(t)) })
