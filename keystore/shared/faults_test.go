@@ -443,3 +443,99 @@ func TestAddedAgainIsNotPutBack(t *testing.T) {
 		}
 	})
 }
+
+// A sign-in in a file takes the place of a record that is damaged. The store asked for that for ever, and never loaded.
+func TestSpillReplacesADamagedGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		memory := NewMemory()
+		a := machine(t, memory, "a", func(o *Options) { o.Folder = folder })
+		must[int64](t)(0, a.Put(t.Context(), "account/x", map[string]string{"address": "x"}))
+		must[int64](t)(0, a.Secrets().Set(t.Context(), "refresh/x", "old"))
+		g, _, _ := a.Grant("x")
+		g.Gen, g.Refresh = g.Gen+1, "new"
+		if err := a.Spill("x", 0, true, g); err != nil {
+			t.Fatal(err)
+		}
+		r, _ := memory.Get(t.Context(), GrantKey("x"))
+		must[Record](t)(memory.Swap(t.Context(), GrantKey("x"), []byte("nonsense"), r.Revision))
+		a.Close()
+		swaps := 0
+		e := &tapped{Engine: memory}
+		e.onSwap = func(string) error {
+			if swaps++; swaps > 100 {
+				return errors.New("it goes on for ever")
+			}
+			return nil
+		}
+		c := Open(Options{Engine: e, Passphrase: "p", Instance: "a", Work: 1, Folder: folder})
+		defer c.Close()
+		time.Sleep(10 * time.Second)
+		if v, err := c.Secrets().Get(t.Context(), "refresh/x"); v != "new" || err != nil {
+			t.Errorf("%q, %v", v, err)
+		}
+	})
+}
+
+// A damaged record that somebody replaces while the records are being loaded is not damaged any more.
+func TestRepairedDuringList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := NewMemory()
+		e := &lateList{Engine: memory}
+		a, b := machine(t, e, "a"), machine(t, memory, "b")
+		must[Record](t)(memory.Swap(t.Context(), "password/x", []byte("nonsense"), 0))
+		synctest.Wait()
+		e.after = func() {
+			must[int64](t)(0, b.Secrets().Set(t.Context(), "password/x", "1"))
+			must[Record](t)(a.Read(t.Context(), "password/x"))
+		}
+		a.reload()
+		time.Sleep(10 * time.Second)
+		if v, err := a.Secrets().Get(t.Context(), "password/x"); v != "1" || err != nil {
+			t.Errorf("a has %q, %v", v, err)
+		}
+	})
+}
+
+// lateGet calls after between a Get and its answer, once.
+type lateGet struct {
+	Engine
+	after func()
+}
+
+func (e *lateGet) Get(ctx context.Context, key string) (Record, error) {
+	r, err := e.Engine.Get(ctx, key)
+	if after := e.after; after != nil {
+		e.after = nil
+		after()
+	}
+	return r, err
+}
+
+// A record that is written while a read that has not seen it is answered is not taken for one that is gone.
+func TestWrittenDuringRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := NewMemory()
+		e := &lateGet{Engine: memory}
+		a, b := machine(t, e, "a"), machine(t, memory, "b")
+		told := ""
+		a.Attach(Watcher{Called: func(string, time.Duration) {}, Changed: func(keys []string) {
+			if slices.Contains(keys, "password/x") {
+				r, _ := a.Get("password/x")
+				told = string(r.Value)
+			}
+		}})
+		e.after = func() {
+			must[int64](t)(0, b.Secrets().Set(t.Context(), "password/x", "1"))
+			time.Sleep(time.Second) // a hears of it
+		}
+		if r, err := a.Read(t.Context(), "password/x"); string(r.Value) != "1" || err != nil {
+			t.Errorf("read %q, %v", r.Value, err)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if told != "1" {
+			t.Errorf("the last that was told is %q", told)
+		}
+	})
+}

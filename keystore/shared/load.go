@@ -132,7 +132,7 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 	old := s.records
 	for key, was := range old {
 		if is, there := now[key]; !restored && was.Revision > revision && is.Revision <= revision {
-			now[key] = was // written after the list was made, and not put back
+			now[key], damaged[key] = was, s.damaged[key] // written after the list was made, and not put back
 		} else if there && is.Revision == was.Revision && string(is.Value) == string(was.Value) {
 			now[key] = was
 		}
@@ -276,11 +276,12 @@ func (s *Store) keep(r, written Record) {
 	}
 }
 
-// gone takes over that there is no such record: it was deleted, or the engine went back to an older state.
-func (s *Store) gone(key string) {
+// gone takes over that there is no such record: it was deleted, or the engine went back to an older state. Nothing is
+// said of one that is not known by this revision any more: it was written since.
+func (s *Store) gone(key string, revision int64) {
 	s.mu.Lock()
 	was := s.records[key]
-	known := was.Value == nil && !s.damaged[key]
+	known := was.Value == nil && !s.damaged[key] || was.Revision != revision
 	if !known {
 		s.putLocked(Record{key, nil, was.Revision})
 		delete(s.damaged, key)

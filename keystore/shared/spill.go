@@ -28,7 +28,7 @@ func (k spilled) replaces(r Record) bool {
 	case r.Value == nil:
 		return k.Consent
 	case json.Unmarshal(r.Value, &now) != nil:
-		return false
+		return k.Consent
 	case k.Consent:
 		return now.Gen < k.Grant.Gen
 	}
@@ -70,6 +70,16 @@ func (s *Store) Spilled(account string) {
 	if s.o.Folder != "" {
 		_ = os.Remove(s.spillPath(account)) // it is out of date by its generation, too
 	}
+}
+
+// Superseded reports whether a consent of generation gen, which the engine could not take when it was given, is out of
+// date: there is a newer one, or the account was removed. now is the record by this revision.
+func (s *Store) Superseded(ctx context.Context, account string, gen uint64, now Grant, revision int64) (bool, error) {
+	if revision != 0 {
+		return now.Gen >= gen, nil
+	}
+	r, err := s.Read(ctx, accountPrefix+account)
+	return r.Value == nil, err
 }
 
 // publishSpilled gives the engine what an earlier start could not give it, unless there is another
@@ -115,10 +125,10 @@ func (s *Store) publishFile(ctx context.Context, file string) error {
 	key := GrantKey(kept.Account)
 	for {
 		s.mu.RLock()
-		r := s.records[key] // the records are not open to others yet
+		r, damaged := s.records[key], s.damaged[key] // the records are not open to others yet
 		account := s.records[accountPrefix+kept.Account]
 		s.mu.RUnlock()
-		if r.Value == nil {
+		if r.Value == nil && !damaged {
 			r.Revision = 0
 		}
 		if !kept.replaces(r) || r.Value == nil && account.Value == nil { // the account may be gone

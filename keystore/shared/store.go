@@ -265,6 +265,9 @@ func (s *Store) Read(ctx context.Context, key string) (Record, error) {
 	if !s.IsLoaded() {
 		return Record{}, s.notLoaded()
 	}
+	s.mu.RLock()
+	before := s.records[key].Revision
+	s.mu.RUnlock()
 	var r Record
 	err := s.call(ctx, "get", func() (err error) {
 		r, err = s.o.Engine.Get(ctx, key)
@@ -274,7 +277,7 @@ func (s *Store) Read(ctx context.Context, key string) (Record, error) {
 		return Record{}, keystore.Failed(keystore.EtcdKind, "read", key, err)
 	}
 	if r.Revision == 0 {
-		s.gone(key)
+		s.gone(key, before)
 		return s.Get(key)
 	}
 	s.apply([]Record{r})
@@ -314,7 +317,7 @@ func (s *Store) swap(ctx context.Context, key string, value []byte, revision int
 	case errors.Is(err, ErrChanged):
 		switch {
 		case now.Revision == 0:
-			s.gone(key)
+			s.gone(key, revision)
 		case now.Revision < revision:
 			s.reload() // the engine went back to an older state
 		default:
