@@ -58,7 +58,9 @@ const (
 // alone is refreshShared when the engine fails at what it was asked for.
 func (g *Grant) alone(ctx context.Context, f *flight, doing string, err error) (*cached, error) {
 	if g.isApp() {
-		return g.appToken(ctx, f.generation)
+		c, err := g.appToken(ctx, f.generation)
+		g.releaseApp(ctx, c, err, f.gen) // a claim may have been written although no answer came
+		return c, err
 	}
 	return nil, fmt.Errorf("%s: %w", doing, err)
 }
@@ -188,7 +190,11 @@ func (g *Grant) awaitClaim(ctx context.Context, revision int64, began time.Time)
 	good := g.cached.Load().valid(g.deps.Now())
 	// Only silence that would have been broken counts: nobody can say that it lives while the engine is away.
 	hearing := g.deps.Shared.Hearing()
-	wait := g.doubtAfter() - min(time.Since(since), hearing)
+	silent := min(time.Since(since), hearing)
+	if g.isApp() { // whether the other one lives does not matter then
+		good, silent = false, max(time.Since(since), time.Since(began))
+	}
+	wait := g.doubtAfter() - silent
 	if away := g.deps.Shared.Err(); hearing == 0 && away != nil && !good {
 		if g.isApp() {
 			return true, nil
@@ -207,7 +213,7 @@ func (g *Grant) awaitClaim(ctx context.Context, revision int64, began time.Time)
 	case <-news:
 		return false, nil
 	case <-timer.C:
-		if g.cached.Load().valid(g.deps.Now()) {
+		if !g.isApp() && g.cached.Load().valid(g.deps.Now()) {
 			return false, &EndpointError{URL: g.endpoint.host, Reason: Late, RetryAfter: doubtLook, Err: errClaimed}
 		}
 		return false, nil
@@ -225,13 +231,7 @@ func (g *Grant) claimed(ctx context.Context, f *flight, of shared.Grant, revisio
 	if g.isApp() {
 		c, err := g.appToken(ctx, f.generation)
 		holding.end()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
-		defer cancel()
-		g.release(ctx, func(r *shared.Grant) {
-			r.NotBefore = time.Time{}
-			*r = g.withAccess(*r, c)
-			g.postpone(r, err)
-		}, of.Gen)
+		g.releaseApp(ctx, c, err, of.Gen)
 		if err == nil {
 			g.deps.OnClaim(claimWon)
 		}
@@ -282,6 +282,17 @@ func (g *Grant) claimed(ctx context.Context, f *flight, of shared.Grant, revisio
 		}
 	}, of.Gen)
 	return nil, false, err
+}
+
+// releaseApp is release with what came of asking by the program's own right.
+func (g *Grant) releaseApp(ctx context.Context, c *cached, err error, gen uint64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
+	g.release(ctx, func(r *shared.Grant) {
+		r.NotBefore = time.Time{}
+		*r = g.withAccess(*r, c)
+		g.postpone(r, err)
+	}, gen)
 }
 
 // postpone writes into a record for how long the provider wants no request.

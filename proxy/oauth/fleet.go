@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/waxseal/waxseal/keystore"
@@ -34,7 +35,7 @@ func (g *Grant) right() string {
 	if !g.isApp() {
 		return ""
 	}
-	return g.cfg.GrantType + " " + g.cfg.ClientID
+	return strings.Join(append([]string{g.cfg.GrantType, g.cfg.ClientID, g.cfg.TokenURL, g.user()}, g.cfg.Scopes...), " ")
 }
 
 // sharedToken is the access token of a record; nil if there is none for the account as this machine knows it.
@@ -49,6 +50,9 @@ func (g *Grant) sharedToken(r shared.Grant) *cached {
 func (g *Grant) withAccess(r shared.Grant, c *cached) shared.Grant {
 	if c == nil {
 		return r
+	}
+	if r.Right != g.right() {
+		r.SignedIn = "" // it was of the other one
 	}
 	r.Access, r.Got, r.Life, r.SignedIn = c.Value, c.got.UTC().Round(0), int64(c.Expiry.Sub(c.got)/time.Second), cmp.Or(c.signedIn, r.SignedIn)
 	r.Right = g.right()

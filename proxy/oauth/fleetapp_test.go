@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -118,5 +119,94 @@ func TestFleetAppTokensBesideAConsent(t *testing.T) {
 		f.endpoint.says(f.provider.ServeHTTP)
 		f.machine("b").want(t, "access-1") // an account whose user signs in
 		a.want(t, "app-1")
+	})
+}
+
+// A machine that cannot reach the provider kept all the others waiting for as long as it tried.
+func TestFleetAppTokensDoNotWaitForASlowMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, machines, _ := appFleet(t, "a", "b")
+		a, b := machines[0], machines[1]
+		works, start := f.endpoint.answer, time.Now()
+		f.endpoint.says(func(w http.ResponseWriter, r *http.Request) {
+			if time.Since(start) < 10900*time.Millisecond { // a's first try, and its second one
+				time.Sleep(time.Minute)
+			}
+			works(w, r)
+		})
+		go a.Token(context.Background())
+		time.Sleep(time.Second)
+		began := time.Now()
+		if _, err := b.Token(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 2*claimBeat+time.Second {
+			t.Errorf("waited %v for another machine", took)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// While there was a good token, the claim of a machine that is gone kept everybody from asking for a newer one.
+func TestFleetAppTokenIsRenewedInSpiteOfAClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, machines, _ := appFleet(t, "a", "b")
+		f.endpoint.says(func(w http.ResponseWriter, r *http.Request) {
+			writeToken(w, fmt.Sprint("app-", time.Now().Unix()), "", 3600)
+		})
+		b := machines[1]
+		if _, err := b.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.write(t, func(r *shared.Grant) { r.Claim = &shared.Claim{By: "dead", Process: "p"} })
+		time.Sleep(time.Minute)
+		if err := b.Renew(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A token that was asked for with another configuration, of another tenant or user or for other scopes, is not taken.
+func TestFleetAppTokensAreOfTheirConfiguration(t *testing.T) {
+	for name, edit := range map[string]func(*Config){
+		"tenant": func(c *Config) { c.TokenURL += "/another" },
+		"scopes": func(c *Config) { c.Scopes = []string{"https://example.com/IMAP"} },
+		"user":   func(c *Config) { c.Login = "somebody@else.example" },
+		"client": func(c *Config) { c.ClientID = clientID + "-2" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, machines, _ := appFleet(t, "a")
+				machines[0].want(t, "app-1")
+				f.endpoint.says(func(w http.ResponseWriter, r *http.Request) { writeToken(w, "another", "", 60) })
+				b := f.machine("b", func(c *Config) { c.GrantType = ClientCredentials }, edit)
+				if err := b.store.Secrets().Set(t.Context(), ClientKey(b.cfg.TokenURL, b.cfg.ClientID), "hush"); err != nil {
+					t.Fatal(err)
+				}
+				b.want(t, "another")
+			})
+		})
+	}
+}
+
+// A claim whose answer got lost was left in the record by a machine that asked alone, and the others waited for it.
+func TestFleetAppTakesItsLostClaimBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, machines, _ := appFleet(t, "a", "b")
+		a, b := machines[0], machines[1]
+		a.e.mu.Lock()
+		a.e.lost = 1
+		a.e.mu.Unlock()
+		a.want(t, "app-1")
+		synctest.Wait()
+		if r, _, err := b.store.Grant(me); err != nil || r.Claim != nil || r.Access != "app-1" {
+			t.Errorf("the record is %+v, %v", r, err)
+		}
+		began := time.Now()
+		b.want(t, "app-1")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("waited %v", took)
+		}
 	})
 }
