@@ -168,8 +168,15 @@ func (g *Grant) keepShared(ctx context.Context, generation uint64, u *unsaved) {
 // spill keeps a token in a file that the engine does not take now. It reports whether that worked.
 func (g *Grant) spill(u *unsaved) bool {
 	r, _, err := g.deps.Shared.Grant(g.account)
+	if errors.Is(err, keystore.ErrDamaged) && u.consent {
+		r, err = shared.Grant{}, nil
+	}
 	if err == nil {
-		err = g.deps.Shared.Spill(g.account, u.ancestor, u.consent, g.withUnsaved(r, u))
+		next := g.withUnsaved(r, u)
+		if u.consent && u.gen == 0 {
+			u.gen = next.Gen
+		}
+		err = g.deps.Shared.Spill(g.account, u.ancestor, u.consent, next)
 	}
 	if err != nil {
 		g.deps.Log.Error("the new refresh token could not be kept in a file either", "err", err)
@@ -205,6 +212,14 @@ func (g *Grant) share(ctx context.Context, u *unsaved) error {
 		ours := r.Claim != nil && r.Claim.Process == g.deps.Shared.Process()
 		how, needed := claimWon, true
 		switch {
+		case u.consent && u.gen != 0:
+			old, err := g.deps.Shared.Superseded(ctx, g.account, u.gen, r, revision)
+			if err != nil {
+				return err
+			}
+			if needed = !old; old && r.Refresh != u.String() { // else it was stored, and the answer was lost
+				g.deps.Log.Warn("a sign-in that could not be stored is out of date: there is a newer one, or the account was removed")
+			}
 		case u.consent:
 		case r.Gen != u.ancestor:
 			how, needed = claimOvertaken, false

@@ -371,3 +371,90 @@ func TestFleetKeepsASignInThatCouldNotBeStored(t *testing.T) {
 		})
 	}
 }
+
+// A sign-in that waits to be stored does not take the place of a later one at another machine.
+func TestFleetLaterSignInCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, b := f.machine("a"), f.machine("b")
+		f.signIn(b)
+		a.e.set(errors.New("no route to host"))
+		if err := a.adopt(t.Context(), answer{access: "access-7", refresh: "refresh-7", life: time.Minute, received: time.Now()}, me); err == nil {
+			t.Fatal("stored")
+		}
+		time.Sleep(10 * time.Second)
+		if _, err := b.Accept(t.Context(), "refresh-9"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		a.e.set(nil)
+		time.Sleep(time.Minute)
+		if r, _, err := a.store.Grant(me); err != nil || parseStored(r.Refresh).value != "refresh-9" {
+			t.Errorf("the record is %+v, %v", r, err)
+		}
+		if st := a.Status(); st.Unsaved || st.Err != nil {
+			t.Errorf("a is %+v", st)
+		}
+	})
+}
+
+// A sign-in that waits to be stored does not come back once the account was removed at another machine.
+func TestFleetSignInOfARemovedAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, b := f.machine("a"), f.machine("b")
+		if err := b.store.Put(t.Context(), "account/"+me, map[string]string{"address": me}); err != nil {
+			t.Fatal(err)
+		}
+		f.signIn(b)
+		a.e.set(errors.New("no route to host"))
+		if err := a.adopt(t.Context(), answer{access: "access-7", refresh: "refresh-7", life: time.Minute, received: time.Now()}, me); err == nil {
+			t.Fatal("stored")
+		}
+		time.Sleep(10 * time.Second)
+		if err := b.Forget(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.store.Secrets().Delete(t.Context(), "account/"+me); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		a.e.set(nil)
+		if err := a.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if r, revision, err := b.store.Grant(me); err != nil || revision != 0 {
+			t.Errorf("the record is %+v, %v", r, err)
+		}
+	})
+}
+
+// A sign-in that replaces a record that is damaged is kept in the file, too.
+func TestFleetKeepsASignInOverADamagedRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a := f.machine("a")
+		if err := a.store.Put(t.Context(), "account/"+me, map[string]string{"address": me}); err != nil {
+			t.Fatal(err)
+		}
+		f.signIn(a)
+		r, _ := f.engine.Get(t.Context(), shared.GrantKey(me))
+		if _, err := f.engine.Swap(t.Context(), shared.GrantKey(me), []byte("nonsense"), r.Revision); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		a.e.set(errors.New("no route to host"))
+		if err := a.adopt(t.Context(), answer{access: "access-7", refresh: "refresh-7", life: time.Minute, received: time.Now()}, me); err == nil {
+			t.Fatal("stored")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a.Close(ctx)
+		a.store.Close()
+		a = f.machine("a")
+		if r, _, err := a.store.Grant(me); err != nil || parseStored(r.Refresh).value != "refresh-7" {
+			t.Errorf("the record is %+v, %v", r, err)
+		}
+	})
+}

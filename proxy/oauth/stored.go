@@ -40,6 +40,7 @@ type unsaved struct {
 	consent  bool    // it came of a consent, not of a refresh
 	ancestor uint64  // else the generation that it takes the place of, where several machines share it
 	spilled  bool    // it is in a file, too
+	gen      uint64  // of a consent that could not be stored at once, its generation; others may be newer by now
 }
 
 // named begins the line of the scopes; no scope for mail is called so.
