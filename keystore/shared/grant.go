@@ -24,7 +24,7 @@ type Grant struct {
 	SignedIn string    `json:"signed_in,omitempty"`
 	Right    string    `json:"right,omitempty"` // of the program itself, which Access came of; "" if it came of Refresh
 
-	NotBefore time.Time `json:"not_before,omitzero"` // the provider wants no request before
+	NotBefore time.Time `json:"not_before,omitzero"` // the provider wants no request before, with this Right or Refresh
 	Consent   *Consent  `json:"consent,omitempty"`   // the provider took back what Refresh stands for
 	Claim     *Claim    `json:"claim,omitempty"`     // somebody is asking the provider
 }

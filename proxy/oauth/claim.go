@@ -99,7 +99,7 @@ func (g *Grant) refreshShared(ctx context.Context, f *flight) (*cached, error) {
 		if err := g.ended(r, forgave); err != nil {
 			return nil, err
 		}
-		if now.Before(r.NotBefore) && r.NotBefore.Sub(now) <= maxPause { // else somebody's clock is wrong
+		if r.Right == g.right() && now.Before(r.NotBefore) && r.NotBefore.Sub(now) <= maxPause { // else somebody's clock is wrong
 			return nil, &EndpointError{URL: g.endpoint.host, Reason: Passing, RetryAfter: r.NotBefore.Sub(now), Err: errFleetPaused}
 		}
 		if r.Claim != nil && r.Claim.Process != g.deps.Shared.Process() {
@@ -290,6 +290,9 @@ func (g *Grant) releaseApp(ctx context.Context, c *cached, err error, gen uint64
 	defer cancel()
 	g.release(ctx, func(r *shared.Grant) {
 		r.NotBefore = time.Time{}
+		if right := g.right(); r.Right != right { // NotBefore is that of this one, too
+			r.Access, r.SignedIn, r.Right = "", "", right
+		}
 		*r = g.withAccess(*r, c)
 		g.postpone(r, err)
 	}, gen)

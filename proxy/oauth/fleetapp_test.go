@@ -167,7 +167,8 @@ func TestFleetAppTokenIsRenewedInSpiteOfAClaim(t *testing.T) {
 	})
 }
 
-// A token that was asked for with another configuration, of another tenant or user or for other scopes, is not taken.
+// A token that was asked for with another configuration, of another tenant or user or for other scopes, is not taken, and
+// the provider's wish for a pause was not for this one.
 func TestFleetAppTokensAreOfTheirConfiguration(t *testing.T) {
 	for name, edit := range map[string]func(*Config){
 		"tenant": func(c *Config) { c.TokenURL += "/another" },
@@ -179,6 +180,16 @@ func TestFleetAppTokensAreOfTheirConfiguration(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, machines, _ := appFleet(t, "a")
 				machines[0].want(t, "app-1")
+				f.endpoint.says(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Retry-After", "300")
+					w.WriteHeader(http.StatusTooManyRequests)
+				})
+				if err := machines[0].Renew(t.Context()); err == nil {
+					t.Fatal("renewed")
+				}
+				if r, _, _ := machines[0].store.Grant(me); r.NotBefore.IsZero() || r.Access != "app-1" {
+					t.Errorf("the record is %+v", r)
+				}
 				f.endpoint.says(func(w http.ResponseWriter, r *http.Request) { writeToken(w, "another", "", 60) })
 				b := f.machine("b", func(c *Config) { c.GrantType = ClientCredentials }, edit)
 				if err := b.store.Secrets().Set(t.Context(), ClientKey(b.cfg.TokenURL, b.cfg.ClientID), "hush"); err != nil {
