@@ -82,8 +82,18 @@ func (s *Store) Superseded(ctx context.Context, account string, gen uint64, now 
 	return r.Value == nil, err
 }
 
+// Pending is a consent that an earlier start has kept in a file, and that the engine still did not take. It is told once;
+// the file stays until Spilled.
+func (s *Store) Pending(account string) (g Grant, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, ok = s.pending[account]
+	delete(s.pending, account)
+	return g, ok
+}
+
 // publishSpilled gives the engine what an earlier start could not give it, unless there is another
-// generation since. An error is the engine's: until it has the token, nobody here should use the one before.
+// generation since. An error is the engine's: until it has a rotated token, nobody here should use the one before.
 func (s *Store) publishSpilled(ctx context.Context) error {
 	if s.o.Folder == "" {
 		return nil
@@ -144,6 +154,11 @@ func (s *Store) publishFile(ctx context.Context, file string) error {
 		case err == nil:
 			s.log.Info("stored a token that was kept in a file", "account", kept.Account)
 			return os.Remove(file)
+		case !errors.Is(err, ErrChanged) && kept.Consent: // the one before does no harm, and other accounts need not wait
+			s.mu.Lock()
+			s.pending[kept.Account] = kept.Grant
+			s.mu.Unlock()
+			return err
 		case !errors.Is(err, ErrChanged):
 			return fmt.Errorf("%w: %w", errNotPublished, err)
 		}

@@ -96,6 +96,7 @@ type Store struct {
 	since   time.Time         // when that began
 	failure error
 	watcher Watcher
+	pending map[string]Grant    // see Pending
 	alive   map[string]sighting // instances, by key
 	hears   time.Time           // since when nothing of what the others do was missed, see Hearing
 	beating bool                // this machine's own record has been written
@@ -123,7 +124,7 @@ func Open(o Options) *Store {
 	o.Work = cmp.Or(o.Work, seal.Work)
 	s := &Store{
 		o: o, log: o.Log, process: rand.Text(), seed: maphash.MakeSeed(), again: make(chan struct{}, 1), loaded: make(chan struct{}), failed: make(chan struct{}),
-		records: make(map[string]Record), damaged: make(map[string]bool), sums: make(map[string]uint64), alive: make(map[string]sighting),
+		records: make(map[string]Record), damaged: make(map[string]bool), sums: make(map[string]uint64), pending: make(map[string]Grant), alive: make(map[string]sighting),
 		watcher: Watcher{func([]string) {}, func(string, time.Duration) {}}, hears: time.Now(),
 	}
 	s.life, s.end = context.WithCancel(context.Background())

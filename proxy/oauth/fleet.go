@@ -184,6 +184,27 @@ func (g *Grant) spill(u *unsaved) bool {
 	return err == nil
 }
 
+// resume goes on with a sign-in that could not be stored before the last stop, nor at this start.
+func (g *Grant) resume() {
+	kept, ok := g.deps.Shared.Pending(g.account)
+	if !ok || g.isApp() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	token := parseStored(kept.Refresh)
+	g.unsaved = &unsaved{stored: token, access: g.sharedToken(kept), consent: true, gen: kept.Gen, spilled: true}
+	g.saveErr, g.granted, g.signedIn = errPending, token.scopes, kept.SignedIn
+	if c := g.unsaved.access; c.valid(g.deps.Now()) {
+		g.cached.Store(c)
+		g.lastRefresh = c.got
+	}
+	g.saving = true
+	g.work.Go(g.saveLater)
+}
+
+var errPending = errors.New("a sign-in could not be stored yet; it is kept in memory and in a file")
+
 // withUnsaved is a record with the tokens that are to be stored.
 func (g *Grant) withUnsaved(r shared.Grant, u *unsaved) shared.Grant {
 	rotated := parseStored(r.Refresh).value != u.value

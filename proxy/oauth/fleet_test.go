@@ -64,6 +64,7 @@ type fleetRig struct {
 	provider *suspicious
 	endpoint *fakeEndpoint
 	folders  map[string]string // of machines, by name
+	cut      error             // what the engine says to the writes of machines that start
 }
 
 type fleetMachine struct {
@@ -122,7 +123,7 @@ func newFleet(t *testing.T) *fleetRig {
 
 func (f *fleetRig) machine(name string, edit ...func(*Config)) *fleetMachine {
 	f.t.Helper()
-	m := &fleetMachine{e: &switched{Engine: f.engine}}
+	m := &fleetMachine{e: &switched{Engine: f.engine, cut: f.cut}}
 	if f.folders[name] == "" {
 		f.folders[name] = f.t.TempDir()
 	}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/waxseal/waxseal/keystore"
 	"github.com/waxseal/waxseal/keystore/shared"
 )
 
@@ -455,6 +457,40 @@ func TestFleetKeepsASignInOverADamagedRecord(t *testing.T) {
 		a = f.machine("a")
 		if r, _, err := a.store.Grant(me); err != nil || parseStored(r.Refresh).value != "refresh-7" {
 			t.Errorf("the record is %+v, %v", r, err)
+		}
+	})
+}
+
+// A sign-in in a file does not keep the machine from starting while etcd takes no writes, and counts meanwhile.
+func TestFleetStartsWithASignInThatCannotBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, b := f.machine("a"), f.machine("b")
+		f.signIn(b)
+		f.cut = keystore.Failed(keystore.EtcdKind, "write", "x", keystore.ErrFull)
+		a.e.set(f.cut)
+		if err := a.adopt(t.Context(), answer{access: "access-7", refresh: "refresh-7", life: time.Hour, received: time.Now()}, me); err == nil {
+			t.Fatal("the sign-in was stored")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a.Close(ctx)
+		a.store.Close()
+		a = f.machine("a")
+		a.want(t, "access-7")
+		if st := a.Status(); !st.Unsaved || st.State != Ready {
+			t.Errorf("the account is %+v", st)
+		}
+		a.e.set(nil)
+		time.Sleep(time.Minute)
+		if r, _, err := b.store.Grant(me); err != nil || parseStored(r.Refresh).value != "refresh-7" {
+			t.Errorf("the record is %+v, %v", r, err)
+		}
+		if st := a.Status(); st.Unsaved {
+			t.Errorf("the account is %+v", st)
+		}
+		if files, _ := filepath.Glob(filepath.Join(f.folders["a"], "*")); len(files) > 0 {
+			t.Errorf("left: %v", files)
 		}
 	})
 }

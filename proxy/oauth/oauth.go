@@ -240,6 +240,7 @@ func New(cfg Config, account string, deps Deps) *Grant {
 	g.fleet.news = make(chan struct{})
 	g.life, g.end = context.WithCancel(context.Background())
 	if deps.Shared != nil {
+		g.resume()
 		g.Changed()
 	}
 	return g
