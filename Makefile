@@ -132,7 +132,7 @@ rules: ## check and test the Prometheus alert rules
 	$(STAGE) "alert rules" .ci/rules
 
 race: ## run the Go tests with the race detector, and those of the window's looks without
-	$(STAGE) "go test -race" go run ./.ci/tests -race -timeout 20m -tags nogui ./.ci/dist ./.ci/tests ./...
+	$(STAGE) "go test -race" go run ./.ci/tests -race -p 3 -timeout 20m -tags nogui ./.ci/dist ./.ci/tests ./...
 	$(STAGE) "go test window" env CGO_ENABLED=0 go run ./.ci/tests -tags nogui ./ui
 
 e2e: packages e2e-tests ## test the program with a real provider, browser, keychain and mail server

@@ -36,14 +36,19 @@ var desktopBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "waxseal")
-	build := exec.Command("go", "build", "-tags", "gles", "-o", path, ".")
+	return path, buildDesktop(path)
+})
+
+// buildDesktop builds the program with its window.
+func buildDesktop(path string, flags ...string) error {
+	build := exec.Command("go", append(append([]string{"build", "-tags", "gles", "-o", path}, flags...), ".")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=1") // the tests themselves do without
 	out, err := build.CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
+		return fmt.Errorf("%w\n%s", err, out)
 	}
-	return path, nil
-})
+	return nil
+}
 
 // screen is a real desktop: an X server, a session bus, a window manager, a panel, and a user who
 // types and clicks.
@@ -61,9 +66,8 @@ type screen struct {
 // desktopNeeds are the programs that make a desktop.
 var desktopNeeds = []string{"Xvfb", "openbox", "xfce4-panel", "xdotool", "xprop", "import", "dbus-daemon", "msmtp", "gcc"}
 
-// newScreen starts a desktop, with or without a panel. The test's environment becomes that of the
-// desktop's user.
-func newScreen(t *testing.T, panel bool) *screen {
+// needsDesktop skips the test if something that makes a desktop is not installed.
+func needsDesktop(t *testing.T) {
 	t.Helper()
 	for _, name := range desktopNeeds {
 		if _, err := exec.LookPath(name); err != nil {
@@ -73,6 +77,13 @@ func newScreen(t *testing.T, panel bool) *screen {
 	if exec.Command("pkg-config", "--exists", "gl", "x11", "xcursor", "xrandr", "xinerama", "xi", "xxf86vm", "wayland-client", "xkbcommon").Run() != nil {
 		t.Skip("NOT TESTED: the program on a desktop: the headers for its window are not installed")
 	}
+}
+
+// newScreen starts a desktop, with or without a panel. The test's environment becomes that of the
+// desktop's user.
+func newScreen(t *testing.T, panel bool) *screen {
+	t.Helper()
+	needsDesktop(t)
 	if _, err := desktopBinary(); err != nil {
 		t.Fatal(err)
 	}
@@ -236,6 +247,12 @@ type program struct {
 func (s *screen) waxseal(env []string, args ...string) *program {
 	s.t.Helper()
 	path, _ := desktopBinary()
+	return s.start(path, env, args...)
+}
+
+// start is waxseal of another program.
+func (s *screen) start(path string, env []string, args ...string) *program {
+	s.t.Helper()
 	p := &program{t: s.t, cmd: exec.Command(path, append([]string{"--log-level", "debug", "--log-file", filepath.Join(s.dir, "log")}, args...)...), exited: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = &p.log

@@ -11,7 +11,8 @@ import (
 )
 
 func (m *Main) restartCommand() *cobra.Command {
-	return &cobra.Command{
+	var open bool
+	cmd := &cobra.Command{
 		Use:   "restart",
 		Short: "Restart the running instance, as after an update",
 		Long: `End the instance that runs with an icon and start this program in its place.
@@ -21,12 +22,14 @@ whoever started it, mostly systemd, and is restarted there.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
-			return m.restart(ctx)
+			return m.restart(ctx, open)
 		},
 	}
+	cmd.Flags().BoolVar(&open, "open", false, "open the window afterwards")
+	return cmd
 }
 
-func (m *Main) restart(ctx context.Context) error {
+func (m *Main) restart(ctx context.Context, open bool) error {
 	path, err := m.configPath()
 	if err != nil {
 		return err
@@ -45,7 +48,11 @@ func (m *Main) restart(ctx context.Context) error {
 	if err := m.end(ctx, client, path); err != nil {
 		return err
 	}
-	if err := m.startDesktop("--hidden"); err != nil {
+	args := []string{"--hidden"}
+	if open {
+		args = nil
+	}
+	if err := m.startDesktop(args...); err != nil {
 		return err
 	}
 	m.say("restarted with version %s", versionText())

@@ -93,7 +93,7 @@ func (m *Main) window(ctx context.Context, f windowFlags) error {
 		Version: versionText(), Waxseal: command, Language: settings.Language, Theme: settings.Theme, NoScheme: saysNoScheme(ctx),
 		OpenURL: m.openBrowser, OpenFolder: openFolder,
 		SaveReport: func(ctx context.Context, checks string) (string, error) { return m.saveReport(ctx, client, checks) },
-		Autostart:  autostart, SetAutostart: setAutostart, Cure: cureOf, Restart: func() error { return m.startDesktop("restart") }, TrayMissing: f.trayMissing,
+		Autostart:  autostart, SetAutostart: setAutostart, Cure: cureOf, Restart: func() error { return m.startDesktop("restart", "--open") }, TrayMissing: f.trayMissing,
 		Page: ui.Page{Name: f.page, Account: f.account}, Pages: pages(client, died),
 	})
 	if failed {
