@@ -185,6 +185,23 @@ func (m *fleetMachine) want(t *testing.T, access string) {
 	}
 }
 
+// tenMinutes has each machine ask for a token every second.
+func tenMinutes(t *testing.T, machines []*fleetMachine) {
+	t.Helper()
+	var asking sync.WaitGroup
+	for _, m := range machines {
+		asking.Go(func() {
+			for range 600 {
+				if _, err := m.Token(t.Context()); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Second)
+			}
+		})
+	}
+	asking.Wait()
+}
+
 // Three machines that ask all the time cost as many refreshes as one, and no token is sent twice.
 func TestFleetRefreshesLikeOneMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -192,18 +209,7 @@ func TestFleetRefreshesLikeOneMachine(t *testing.T) {
 		f.provider.delay = 100 * time.Millisecond
 		machines := []*fleetMachine{f.machine("a"), f.machine("b"), f.machine("c")}
 		f.signIn(machines[0])
-		var asking sync.WaitGroup
-		for _, m := range machines {
-			asking.Go(func() {
-				for range 600 {
-					if _, err := m.Token(t.Context()); err != nil {
-						t.Error(err)
-					}
-					time.Sleep(time.Second)
-				}
-			})
-		}
-		asking.Wait()
+		tenMinutes(t, machines)
 		refreshes, replays := f.provider.counts()
 		if replays > 0 || refreshes < 10 || refreshes > 13 {
 			t.Errorf("%d refreshes in ten minutes of 60 s tokens, %d replays", refreshes, replays)

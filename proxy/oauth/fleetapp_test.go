@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -43,18 +42,7 @@ func appFleet(t *testing.T, names ...string) (*fleetRig, []*fleetMachine, *atomi
 func TestFleetSharesAppTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, machines, given := appFleet(t, "a", "b", "c")
-		var asking sync.WaitGroup
-		for _, m := range machines {
-			asking.Go(func() {
-				for range 600 {
-					if _, err := m.Token(t.Context()); err != nil {
-						t.Error(err)
-					}
-					time.Sleep(time.Second)
-				}
-			})
-		}
-		asking.Wait()
+		tenMinutes(t, machines)
 		if n := given.Load(); n < 10 || n > 13 {
 			t.Errorf("%d requests in ten minutes of 60 s tokens", n)
 		}
