@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -349,6 +350,7 @@ func placesLent(f *fleet) {
 	for range longer(2, 10) {
 		busy := f.load(slices.Repeat([]target{f.machines[0].directly()}, 12), f.accounts["few"], time.Millisecond)
 		time.Sleep(time.Second)
+		comesTrue(f.t, "the first machine holds all places", func() bool { return f.machines[0].places(account) == 3 })
 		began := time.Now()
 		if code := f.tries(f.machines[1].directly(), account); code != "250" {
 			f.t.Errorf("the second machine: %s", code)
@@ -361,6 +363,20 @@ func placesLent(f *fleet) {
 	if n := f.providers["few"].Peak(account); n > 3 {
 		f.t.Errorf("%d connections at a time, but the provider allows 3", n)
 	}
+}
+
+// places are the connections of an account that a machine holds.
+func (m *machine) places(account string) int {
+	m.t.Helper()
+	text, err := m.etcd.Ctl("get", "--print-value-only", "/waxseal/office/places/connections/"+account)
+	var record struct{ Held map[string]int }
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &record)
+	}
+	if err != nil {
+		m.t.Fatalf("%v\n%s", err, text)
+	}
+	return record.Held[m.name]
 }
 
 // machineStopped: a machine that does not run for longer than its claims stand is replaced, and goes on when it
