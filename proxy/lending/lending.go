@@ -100,7 +100,7 @@ type record struct {
 
 // Lend makes the lot of a limit. use is asked for the demand, and allow is told how many places may be used
 // from now on, which begins with none; it must not call the lot. Tell the lot with Wake when somebody waits for a
-// place, and when one is free again.
+// place, and when one is free again that was over the limit.
 func (d *Desk) Lend(name string, limit int, use Use, allow func(n int)) *Lot {
 	l := &Lot{desk: d, key: Record(name), max: limit, use: use, allow: allow}
 	d.mu.Lock()
@@ -323,6 +323,9 @@ func (l *Lot) decide(r record, alive []string, used, wanted int) (next record, a
 	}
 	if wanted > allowed {
 		later = max(later, look) // a machine may be gone by then
+	}
+	if later == 0 && next.Held[me] > 0 && len(wanters) > l.max-next.sum() {
+		later = look // nobody tells when less is needed here
 	}
 	return next, allowed, later
 }

@@ -89,12 +89,15 @@ func (w *worker) work(ctx context.Context, takes time.Duration) (waited time.Dur
 	time.Sleep(takes)
 	w.bank.add(-1)
 	w.mu.Lock()
+	over := w.used > w.allowed
 	w.used--
 	w.done++
 	close(w.wake)
 	w.wake = make(chan struct{})
 	w.mu.Unlock()
-	w.lot.Wake()
+	if over { // as a pool of connections does
+		w.lot.Wake()
+	}
 	return waited
 }
 
@@ -254,6 +257,31 @@ func TestEngineAway(t *testing.T) {
 		busy.Wait()
 		if b.most > 3 {
 			t.Errorf("%d at a time after the engine is back", b.most)
+		}
+	})
+}
+
+// A machine that had borrowed one place kept it when it needed none any more, because nothing told it so: the other, with
+// work for all places, went on with the rest.
+func TestIdleMachineGivesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, b := shared.NewMemory(), &bank{}
+		first, second := machine(t, e, b, "a", 3), machine(t, e, b, "b", 3)
+		ctx, cancel := context.WithCancel(t.Context())
+		var busy sync.WaitGroup
+		defer busy.Wait()
+		defer cancel()
+		first.keepBusy(ctx, 12, 3*time.Millisecond, &busy)
+		for range 5 {
+			time.Sleep(2 * time.Second)
+			second.work(t.Context(), 3*time.Millisecond)
+			time.Sleep(2 * look)
+			first.mu.Lock()
+			allowed := first.allowed
+			first.mu.Unlock()
+			if allowed != 3 {
+				t.Fatalf("the machine with work has %d places of 3", allowed)
+			}
 		}
 	})
 }
