@@ -21,7 +21,7 @@ import (
 // and is put into effect as by a reload: no connection is dropped.
 
 const (
-	accountPrefix  = "account/"
+	accountPrefix  = shared.AccountPrefix
 	providerPrefix = "provider/"
 	passwordPrefix = "password/"
 )

@@ -106,11 +106,15 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 	if err := s.unlock(ctx, list); err != nil {
 		return 0, err
 	}
-	restored := revision < before || s.wentBack(list, revision)
+	sums := make(map[string]uint64, len(list))
+	for _, r := range list {
+		sums[r.Key] = s.sum(r)
+	}
+	restored := revision < before || s.wentBack(list, sums, revision)
 	now := make(map[string]Record, len(list))
 	damaged := make(map[string]bool)
 	for i, one := range s.opened(list, func(is, was Record) bool {
-		return !restored && s.wrapped == wrapped && was.Revision == is.Revision && was.Value != nil && s.sums[is.Key] == s.sum(is)
+		return !restored && s.wrapped == wrapped && was.Revision == is.Revision && was.Value != nil && s.sums[is.Key] == sums[is.Key]
 	}) {
 		if key := list[i].Key; one.err != nil {
 			damaged[key] = true
@@ -137,13 +141,12 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 			now[key] = was
 		}
 	}
-	s.records, s.damaged, s.names = now, damaged, nil
-	clear(s.sums)
 	for _, r := range list {
-		if now[r.Key].Revision == r.Revision {
-			s.sums[r.Key] = s.sum(r)
+		if now[r.Key].Revision != r.Revision {
+			delete(sums, r.Key) // it is not the list's any more
 		}
 	}
+	s.records, s.sums, s.damaged, s.names = now, sums, damaged, nil
 	for key, r := range now {
 		if r.Value != nil {
 			s.names = append(s.names, key)
@@ -182,19 +185,14 @@ func (s *Store) load(ctx context.Context) (revision int64, err error) {
 // wentBack reports whether a list is of another history than the records in memory: one of its records is older than
 // it was before the list was made, or is another one with the same revision. So it is noticed that the engine has gone
 // back to an older state when the others have written so much since then that its own revision does not tell any more.
-func (s *Store) wentBack(list []Record, revision int64) bool {
+func (s *Store) wentBack(list []Record, sums map[string]uint64, revision int64) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return slices.ContainsFunc(list, func(r Record) bool {
 		was := s.records[r.Key].Revision
-		return r.Revision < was && was <= revision || r.Revision == was && s.isAnother(r)
+		sum, known := s.sums[r.Key]
+		return r.Revision < was && was <= revision || r.Revision == was && known && sum != sums[r.Key]
 	})
-}
-
-// isAnother reports whether a record is known to differ from the one in memory that has its revision. The caller holds mu.
-func (s *Store) isAnother(r Record) bool {
-	sum, known := s.sums[r.Key]
-	return known && sum != s.sum(r)
 }
 
 // sum is that of a record as the engine has it.

@@ -25,9 +25,7 @@ type spilled struct {
 func (k spilled) replaces(r Record) bool {
 	var now Grant
 	switch {
-	case r.Value == nil:
-		return k.Consent
-	case json.Unmarshal(r.Value, &now) != nil:
+	case r.Value == nil || json.Unmarshal(r.Value, &now) != nil:
 		return k.Consent
 	case k.Consent:
 		return now.Gen < k.Grant.Gen
@@ -78,7 +76,7 @@ func (s *Store) Superseded(ctx context.Context, account string, gen uint64, now 
 	if revision != 0 {
 		return now.Gen >= gen, nil
 	}
-	r, err := s.Read(ctx, accountPrefix+account)
+	r, err := s.Read(ctx, AccountPrefix+account)
 	return r.Value == nil, err
 }
 
@@ -136,7 +134,7 @@ func (s *Store) publishFile(ctx context.Context, file string) error {
 	for {
 		s.mu.RLock()
 		r, damaged := s.records[key], s.damaged[key] // the records are not open to others yet
-		account := s.records[accountPrefix+kept.Account]
+		account := s.records[AccountPrefix+kept.Account]
 		s.mu.RUnlock()
 		if r.Value == nil && !damaged {
 			r.Revision = 0

@@ -107,10 +107,12 @@ type Store struct {
 // format is what this version writes and understands.
 const format = 1
 
+// AccountPrefix begins the keys of accounts, before their folded address.
+const AccountPrefix = "account/"
+
 const (
 	metaKey        = "meta"
 	sealKey        = "seal"
-	accountPrefix  = "account/"
 	instancePrefix = "instance/"
 	countPrefix    = "count/"
 	placesPrefix   = "places/"
